@@ -1,0 +1,182 @@
+//! What was measured: samples, and the medians and paired ratios of them.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use crate::scenario::{Metric, Scenario};
+
+/// One measured value.
+#[derive(Clone, Copy, Debug)]
+pub struct Sample {
+    pub case: usize,
+    pub variant: &'static str,
+    pub round: usize,
+    pub metric: &'static str,
+    pub value: f64,
+}
+
+/// A measurement that failed.
+#[derive(Debug)]
+pub struct Failure {
+    pub case: usize,
+    pub variant: &'static str,
+    pub error: io::Error,
+}
+
+/// All that one scenario yielded.
+#[derive(Debug, Default)]
+pub struct Results {
+    pub samples: Vec<Sample>,
+    pub failures: Vec<Failure>,
+}
+
+/// The middle of several values and the quartiles around it.
+#[derive(Clone, Copy, Debug)]
+pub struct Spread {
+    pub low: f64,
+    pub median: f64,
+    pub high: f64,
+}
+
+impl Results {
+    /// Takes in one measurement: a value for each metric, in their order.
+    pub fn add(
+        &mut self,
+        case: usize,
+        variant: &'static str,
+        round: usize,
+        metrics: &[Metric],
+        values: Vec<f64>,
+    ) {
+        assert_eq!(values.len(), metrics.len(), "a value for each metric");
+        for (metric, value) in metrics.iter().zip(values) {
+            self.samples.push(Sample {
+                case,
+                variant,
+                round,
+                metric: metric.name,
+                value,
+            });
+        }
+    }
+
+    /// Takes note of a measurement that failed.
+    pub fn failed(&mut self, case: usize, variant: &'static str, error: io::Error) {
+        self.failures.push(Failure {
+            case,
+            variant,
+            error,
+        });
+    }
+
+    /// The median over the rounds.
+    pub fn spread(&self, metric: &str, case: usize, variant: &str) -> Option<Spread> {
+        spread(
+            self.of(metric, case, variant)
+                .map(|sample| sample.value)
+                .collect(),
+        )
+    }
+
+    /// The median of the ratios to `rival` **in the same round**: what slows
+    /// the whole machine for a while slows both.
+    pub fn ratio(&self, metric: &str, case: usize, variant: &str, rival: &str) -> Option<Spread> {
+        let ratios = self.of(metric, case, variant).filter_map(|sample| {
+            let other = self
+                .of(metric, case, rival)
+                .find(|other| other.round == sample.round)?
+                .value;
+            Some(sample.value / other)
+        });
+        spread(ratios.collect())
+    }
+
+    /// The cases, in the order in which they ran.
+    pub fn cases(&self) -> Vec<usize> {
+        let mut cases: Vec<usize> = self.samples.iter().map(|sample| sample.case).collect();
+        cases.dedup();
+        cases
+    }
+
+    fn of(&self, metric: &str, case: usize, variant: &str) -> impl Iterator<Item = &Sample> {
+        self.samples.iter().filter(move |sample| {
+            sample.metric == metric && sample.case == case && sample.variant == variant
+        })
+    }
+
+    /// Writes every sample as CSV and the medians as JSON.
+    pub fn write(&self, scenario: &Scenario, directory: &Path) -> io::Result<()> {
+        fs::create_dir_all(directory)?;
+        let mut csv = format!("{},variant,round,metric,value\n", scenario.case_unit);
+        for Sample {
+            case,
+            variant,
+            round,
+            metric,
+            value,
+        } in &self.samples
+        {
+            let _ = writeln!(csv, "{case},{variant},{round},{metric},{value}");
+        }
+        fs::write(directory.join(scenario.name).with_extension("csv"), csv)?;
+
+        let mut medians = Vec::new();
+        let baseline = scenario.variants[0].name;
+        for case in self.cases() {
+            for variant in scenario.variants {
+                for metric in scenario.metrics {
+                    let Some(spread) = self.spread(metric.name, case, variant.name) else {
+                        continue;
+                    };
+                    let ratio = self
+                        .ratio(metric.name, case, variant.name, baseline)
+                        .filter(|_| metric.compared);
+                    medians.push(serde_json::json!({
+                        "case": case,
+                        "variant": variant.name,
+                        "metric": metric.name,
+                        "unit": metric.unit,
+                        "median": spread.median,
+                        "quartiles": [spread.low, spread.high],
+                        "ratio": ratio.map(|ratio| ratio.median),
+                        "ratio_quartiles": ratio.map(|ratio| [ratio.low, ratio.high]),
+                    }));
+                }
+            }
+        }
+        let json = serde_json::json!({
+            "scenario": scenario.name,
+            "about": scenario.about,
+            "case_unit": scenario.case_unit,
+            "baseline": baseline,
+            "rounds": self.samples.iter().map(|sample| sample.round + 1).max(),
+            "results": medians,
+        });
+        let text = serde_json::to_string_pretty(&json).map_err(io::Error::other)?;
+        fs::write(
+            directory.join(scenario.name).with_extension("json"),
+            text + "\n",
+        )
+    }
+}
+
+fn spread(mut values: Vec<f64>) -> Option<Spread> {
+    values.sort_by(f64::total_cmp);
+    let last = values.len().checked_sub(1)?;
+    // Linear between the two nearest ranks.
+    let quantile = |share: f64| {
+        let rank = share * last as f64;
+        let (low, high) = (values[rank.floor() as usize], values[rank.ceil() as usize]);
+        low + (high - low) * rank.fract()
+    };
+    Some(Spread {
+        low: quantile(0.25),
+        median: quantile(0.5),
+        high: quantile(0.75),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,43 @@
+//! Instructions that the server executes outside the kernel for one request.
+
+use std::io;
+
+use super::echo;
+use crate::callgrind::Counted;
+use crate::scenario::{Cores, Measurement, Metric, Run, Scenario, nothing_to_prepare};
+
+pub const SCENARIO: Scenario = Scenario {
+    name: "echo-instructions",
+    about: "Instructions of the server outside the kernel for one 64-byte echo request, \
+            counted by callgrind",
+    case_unit: "connections",
+    cases: |options| echo::connections(options, &[64]),
+    variants: &[
+        echo::RAW,
+        echo::GREEN,
+        echo::GREEN_GUARDED,
+        echo::TOKIO,
+        echo::MAY,
+        echo::THREADS,
+    ],
+    metrics: &[Metric {
+        name: "instructions",
+        unit: "a request",
+        compared: true,
+    }],
+    targets: &[],
+    prepare: nothing_to_prepare,
+    start,
+};
+
+fn start<'a>(run: &Run<'a>) -> io::Result<Measurement<'a>> {
+    let Run { bench, case, .. } = *run;
+    let mut server = Counted::start(run)?;
+    let mut load = bench.load(server.program.listening()?, case, Cores::Shared)?;
+    let requests = 100 * case.max(10) as u64;
+    Ok(Box::new(move || {
+        load.count(requests)?;
+        let (instructions, answer) = server.count(|| load.count(requests))?;
+        Ok(vec![instructions / answer["requests"]])
+    }))
+}

@@ -1,0 +1,303 @@
+//! [`Receiver`].
+
+use std::{
+    fmt,
+    panic::{RefUnwindSafe, UnwindSafe},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{
+    IntoIter, Iter, RecvError, RecvTimeoutError, TryIter, TryRecvError,
+    context::Context,
+    core::Core,
+    select::{SelectHandle, Token},
+    state::{Refusal, Side},
+    timer::Timer,
+};
+
+/// The receiving end of a channel. Each value goes to one of its clones; the channel disconnects,
+/// and loses what it holds, with the last.
+///
+/// # Examples
+///
+/// ```
+/// use green::channel::{RecvTimeoutError, unbounded};
+/// use std::time::Duration;
+///
+/// let (sender, receiver) = unbounded();
+/// sender.send(5).unwrap();
+/// assert_eq!(receiver.recv(), Ok(5));
+/// assert_eq!(
+///     receiver.recv_timeout(Duration::from_millis(5)),
+///     Err(RecvTimeoutError::Timeout)
+/// );
+/// drop(sender);
+/// assert!(receiver.recv().is_err());
+/// ```
+pub struct Receiver<T> {
+    flavor: Flavor<T>,
+}
+
+enum Flavor<T> {
+    Values(Arc<Core<T>>),
+    /// With what makes a message of a moment: `T` is `Instant`, and this is the identity.
+    Timer(Arc<Timer>, fn(Instant) -> T),
+    Never,
+}
+
+impl<T> UnwindSafe for Receiver<T> {}
+impl<T> RefUnwindSafe for Receiver<T> {}
+
+impl Receiver<Instant> {
+    pub(super) fn from_timer(timer: Timer) -> Receiver<Instant> {
+        Receiver {
+            flavor: Flavor::Timer(Arc::new(timer), |moment| moment),
+        }
+    }
+}
+
+impl<T> Receiver<T> {
+    /// Takes over the one receiver that a new core counts.
+    pub(super) fn new(core: Arc<Core<T>>) -> Receiver<T> {
+        Receiver {
+            flavor: Flavor::Values(core),
+        }
+    }
+
+    pub(super) fn never() -> Receiver<T> {
+        Receiver {
+            flavor: Flavor::Never,
+        }
+    }
+
+    /// Receives if that needs no wait.
+    ///
+    /// # Errors
+    ///
+    /// [`TryRecvError::Empty`], or [`TryRecvError::Disconnected`] if nothing can come any more.
+    pub fn try_recv(&self) -> Result<T, TryRecvError> {
+        match &self.flavor {
+            Flavor::Values(core) => core.try_recv().map_err(|refusal| match refusal {
+                Refusal::WouldWait => TryRecvError::Empty,
+                Refusal::Disconnected => TryRecvError::Disconnected,
+            }),
+            Flavor::Timer(timer, message) => {
+                timer.try_take().map(message).ok_or(TryRecvError::Empty)
+            }
+            Flavor::Never => Err(TryRecvError::Empty),
+        }
+    }
+
+    /// Receives, and waits for a value.
+    ///
+    /// # Errors
+    ///
+    /// If the channel is empty and all senders are gone, now or while waiting.
+    pub fn recv(&self) -> Result<T, RecvError> {
+        self.recv_until(None).map_err(|_| RecvError)
+    }
+
+    /// Receives, and waits for a value for at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvTimeoutError::Timeout`], or [`RecvTimeoutError::Disconnected`] if nothing can come any
+    /// more.
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
+        self.recv_until(Instant::now().checked_add(timeout))
+    }
+
+    /// Receives, and waits for a value until `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv_timeout`](Receiver::recv_timeout).
+    pub fn recv_deadline(&self, deadline: Instant) -> Result<T, RecvTimeoutError> {
+        self.recv_until(Some(deadline))
+    }
+
+    fn recv_until(&self, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
+        match &self.flavor {
+            Flavor::Values(core) => core.recv(deadline).map_err(|refusal| match refusal {
+                Refusal::WouldWait => RecvTimeoutError::Timeout,
+                Refusal::Disconnected => RecvTimeoutError::Disconnected,
+            }),
+            Flavor::Timer(timer, message) => timer
+                .take(deadline)
+                .map(message)
+                .ok_or(RecvTimeoutError::Timeout),
+            Flavor::Never => {
+                Context::new().wait("channel: never", deadline);
+                Err(RecvTimeoutError::Timeout)
+            }
+        }
+    }
+
+    /// Whether there is nothing to receive just now. A channel of capacity zero is always empty.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether the channel holds as many values as it may. One of capacity zero always does.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.capacity()
+            .is_some_and(|capacity| self.len() >= capacity)
+    }
+
+    /// The number of values in the channel.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match &self.flavor {
+            Flavor::Values(core) => core.len(),
+            Flavor::Timer(timer, _) => timer.is_due().into(),
+            Flavor::Never => 0,
+        }
+    }
+
+    /// The number of values that it can hold; `None` without limit.
+    #[must_use]
+    pub fn capacity(&self) -> Option<usize> {
+        match &self.flavor {
+            Flavor::Values(core) => core.capacity(),
+            Flavor::Timer(..) => Some(1),
+            Flavor::Never => Some(0),
+        }
+    }
+
+    /// Whether both receive from the same channel.
+    #[must_use]
+    pub fn same_channel(&self, other: &Receiver<T>) -> bool {
+        match (&self.flavor, &other.flavor) {
+            (Flavor::Values(one), Flavor::Values(two)) => Arc::ptr_eq(one, two),
+            (Flavor::Timer(one, _), Flavor::Timer(two, _)) => Arc::ptr_eq(one, two),
+            (Flavor::Never, Flavor::Never) => true,
+            _ => false,
+        }
+    }
+
+    /// Receives until the channel is empty and disconnected, and waits in between.
+    #[must_use]
+    pub fn iter(&self) -> Iter<'_, T> {
+        Iter::new(self)
+    }
+
+    /// Receives until it would have to wait.
+    #[must_use]
+    pub fn try_iter(&self) -> TryIter<'_, T> {
+        TryIter::new(self)
+    }
+
+    /// Receives what a `select` chose.
+    pub(super) fn recv_selected(&self, token: Token) -> Result<T, RecvError> {
+        match (&self.flavor, token) {
+            (Flavor::Values(core), Token::Claim(claim)) => {
+                core.recv_claimed(claim).map_err(|_| RecvError)
+            }
+            (Flavor::Timer(_, message), Token::Moment(moment)) => Ok(message(moment)),
+            _ => unreachable!("the token comes from this very receiver"),
+        }
+    }
+}
+
+impl<T> Clone for Receiver<T> {
+    fn clone(&self) -> Receiver<T> {
+        let flavor = match &self.flavor {
+            Flavor::Values(core) => {
+                core.add_handle(Side::Receiving);
+                Flavor::Values(Arc::clone(core))
+            }
+            Flavor::Timer(timer, message) => Flavor::Timer(Arc::clone(timer), *message),
+            Flavor::Never => Flavor::Never,
+        };
+        Receiver { flavor }
+    }
+}
+
+impl<T> Drop for Receiver<T> {
+    fn drop(&mut self) {
+        if let Flavor::Values(core) = &self.flavor {
+            core.remove_handle(Side::Receiving);
+        }
+    }
+}
+
+impl<T> fmt::Debug for Receiver<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("Receiver { .. }")
+    }
+}
+
+impl<'a, T> IntoIterator for &'a Receiver<T> {
+    type Item = T;
+    type IntoIter = Iter<'a, T>;
+
+    fn into_iter(self) -> Iter<'a, T> {
+        self.iter()
+    }
+}
+
+impl<T> IntoIterator for Receiver<T> {
+    type Item = T;
+    type IntoIter = IntoIter<T>;
+
+    fn into_iter(self) -> IntoIter<T> {
+        IntoIter::new(self)
+    }
+}
+
+impl<T> SelectHandle for Receiver<T> {
+    fn try_select(&self) -> Option<Token> {
+        match &self.flavor {
+            Flavor::Values(core) => core.try_select(Side::Receiving).map(Token::Claim),
+            Flavor::Timer(timer, _) => timer.try_take().map(Token::Moment),
+            Flavor::Never => None,
+        }
+    }
+
+    fn register(&self, context: &Arc<Context>, operation: usize) -> Option<Token> {
+        match &self.flavor {
+            Flavor::Values(core) => core
+                .register(Side::Receiving, context, operation)
+                .map(Token::Claim),
+            // The clock selects nobody: the `select` wakes at its deadline and tries again.
+            Flavor::Timer(..) | Flavor::Never => (!self.is_ready()).then_some(Token::Nothing),
+        }
+    }
+
+    fn watch(&self, context: &Arc<Context>, operation: usize) -> Option<Token> {
+        match &self.flavor {
+            Flavor::Values(core) => core
+                .watch(Side::Receiving, context, operation)
+                .map(Token::Claim),
+            Flavor::Timer(..) | Flavor::Never => (!self.is_ready()).then_some(Token::Nothing),
+        }
+    }
+
+    fn cancel(&self, token: Token) {
+        if let (Flavor::Values(core), Token::Claim(claim)) = (&self.flavor, token) {
+            core.cancel(Side::Receiving, claim);
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        match &self.flavor {
+            Flavor::Values(core) => core.is_ready(Side::Receiving),
+            Flavor::Timer(timer, _) => timer.is_due(),
+            Flavor::Never => false,
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        match &self.flavor {
+            Flavor::Timer(timer, _) => timer.due(),
+            Flavor::Values(_) | Flavor::Never => None,
+        }
+    }
+
+    fn address(&self) -> *const () {
+        std::ptr::from_ref(self).cast()
+    }
+}

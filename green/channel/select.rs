@@ -1,0 +1,457 @@
+//! Waiting for the first of several channel operations: [`Select`].
+
+use std::{
+    cell::Cell,
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{
+    ReadyTimeoutError, Receiver, RecvError, SelectTimeoutError, SendError, Sender, TryReadyError,
+    TrySelectError, context::Context, state::Claim,
+};
+
+/// What one end of a channel offers to a `select`.
+pub(super) trait SelectHandle {
+    /// Selects the operation if it can go on at once.
+    fn try_select(&self) -> Option<Token>;
+    /// Queues the operation, as number `operation` of `context`; `None` if it can go on at once.
+    fn register(&self, context: &Arc<Context>, operation: usize) -> Option<Token>;
+    /// As `register`, but selection means only that the operation may have become ready.
+    fn watch(&self, context: &Arc<Context>, operation: usize) -> Option<Token>;
+    /// Ends what `try_select`, `register` or `watch` began.
+    fn cancel(&self, token: Token);
+    fn is_ready(&self) -> bool;
+    /// When the operation becomes ready by itself.
+    fn deadline(&self) -> Option<Instant>;
+    fn address(&self) -> *const ();
+}
+
+/// What a channel needs to go on with an operation.
+#[derive(Clone, Copy)]
+pub(super) enum Token {
+    Claim(Claim),
+    Moment(Instant),
+    Nothing,
+}
+
+/// Waits for the first of several channel operations, when their number is known at run time only;
+/// else see [`select!`](super::select!).
+///
+/// Operations are numbered in the order in which they were added. If several can go on, one is
+/// chosen at random, or with [`new_biased`](Select::new_biased) the first. An operation on a
+/// disconnected channel can go on: it completes with an error.
+///
+/// The `select` methods choose an operation, which must then be completed, by
+/// [`SelectedOperation`]. The `ready` methods only tell which can go on; another thread may be
+/// faster to use it.
+///
+/// # Examples
+///
+/// ```
+/// use green::channel::{Select, unbounded};
+///
+/// let (_first_sender, first) = unbounded::<i32>();
+/// let (second_sender, second) = unbounded();
+/// second_sender.send(7).unwrap();
+///
+/// let mut select = Select::new();
+/// let of_first = select.recv(&first);
+/// let of_second = select.recv(&second);
+/// let operation = select.select();
+/// match operation.index() {
+///     index if index == of_first => unreachable!("nothing was sent there"),
+///     index if index == of_second => assert_eq!(operation.recv(&second), Ok(7)),
+///     _ => unreachable!(),
+/// }
+/// ```
+#[derive(Clone)]
+pub struct Select<'a> {
+    operations: Vec<Operation<'a>>,
+    next_index: usize,
+    biased: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Operation<'a> {
+    index: usize,
+    handle: &'a dyn SelectHandle,
+}
+
+/// How long to wait.
+#[derive(Clone, Copy)]
+enum Limit {
+    Now,
+    Until(Option<Instant>),
+}
+
+impl<'a> Select<'a> {
+    /// Creates an empty list; of several operations that can go on, one is chosen at random.
+    #[must_use]
+    pub fn new() -> Select<'a> {
+        Select {
+            operations: Vec::new(),
+            next_index: 0,
+            biased: false,
+        }
+    }
+
+    /// Creates an empty list; of several operations that can go on, the first is chosen.
+    #[must_use]
+    pub fn new_biased() -> Select<'a> {
+        Select {
+            biased: true,
+            ..Select::new()
+        }
+    }
+
+    /// Adds a send operation; returns its number.
+    pub fn send<T>(&mut self, s: &'a Sender<T>) -> usize {
+        self.add(s)
+    }
+
+    /// Adds a receive operation; returns its number.
+    pub fn recv<T>(&mut self, r: &'a Receiver<T>) -> usize {
+        self.add(r)
+    }
+
+    /// Removes an operation, say because its channel is disconnected. Its number is not used again.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such operation.
+    pub fn remove(&mut self, index: usize) {
+        let place = self
+            .operations
+            .iter()
+            .position(|operation| operation.index == index);
+        self.operations
+            .remove(place.expect("no operation with this index"));
+    }
+
+    /// Chooses an operation that can go on at once.
+    ///
+    /// # Errors
+    ///
+    /// If none can.
+    pub fn try_select(&mut self) -> Result<SelectedOperation<'a>, TrySelectError> {
+        self.choose(Limit::Now).ok_or(TrySelectError)
+    }
+
+    /// Waits until an operation can go on, and chooses it.
+    ///
+    /// # Panics
+    ///
+    /// If no operation has been added.
+    pub fn select(&mut self) -> SelectedOperation<'a> {
+        self.assert_not_empty();
+        self.choose(Limit::Until(None))
+            .expect("a wait without a limit ends with an operation")
+    }
+
+    /// As [`select`](Select::select), for at most `timeout`. An empty list waits that long.
+    ///
+    /// # Errors
+    ///
+    /// If none can go on in time.
+    pub fn select_timeout(
+        &mut self,
+        timeout: Duration,
+    ) -> Result<SelectedOperation<'a>, SelectTimeoutError> {
+        self.choose(Limit::Until(Instant::now().checked_add(timeout)))
+            .ok_or(SelectTimeoutError)
+    }
+
+    /// As [`select`](Select::select), until `deadline`. An empty list waits that long.
+    ///
+    /// # Errors
+    ///
+    /// If none can go on in time.
+    pub fn select_deadline(
+        &mut self,
+        deadline: Instant,
+    ) -> Result<SelectedOperation<'a>, SelectTimeoutError> {
+        self.choose(Limit::Until(Some(deadline)))
+            .ok_or(SelectTimeoutError)
+    }
+
+    /// Finds an operation that can go on at once; returns its number.
+    ///
+    /// # Errors
+    ///
+    /// If none can.
+    pub fn try_ready(&mut self) -> Result<usize, TryReadyError> {
+        self.find_ready(Limit::Now).ok_or(TryReadyError)
+    }
+
+    /// Waits until an operation can go on; returns its number.
+    ///
+    /// # Panics
+    ///
+    /// If no operation has been added.
+    pub fn ready(&mut self) -> usize {
+        self.assert_not_empty();
+        self.find_ready(Limit::Until(None))
+            .expect("a wait without a limit ends with an operation")
+    }
+
+    /// As [`ready`](Select::ready), for at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// If none can go on in time.
+    pub fn ready_timeout(&mut self, timeout: Duration) -> Result<usize, ReadyTimeoutError> {
+        self.find_ready(Limit::Until(Instant::now().checked_add(timeout)))
+            .ok_or(ReadyTimeoutError)
+    }
+
+    /// As [`ready`](Select::ready), until `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// If none can go on in time.
+    pub fn ready_deadline(&mut self, deadline: Instant) -> Result<usize, ReadyTimeoutError> {
+        self.find_ready(Limit::Until(Some(deadline)))
+            .ok_or(ReadyTimeoutError)
+    }
+
+    fn add(&mut self, handle: &'a dyn SelectHandle) -> usize {
+        let index = self.next_index;
+        self.next_index += 1;
+        self.operations.push(Operation { index, handle });
+        index
+    }
+
+    fn assert_not_empty(&self) {
+        assert!(
+            !self.operations.is_empty(),
+            "no operations have been added to `Select`"
+        );
+    }
+
+    fn choose(&mut self, limit: Limit) -> Option<SelectedOperation<'a>> {
+        self.wait_for(
+            limit,
+            |operation| {
+                let token = operation.handle.try_select()?;
+                Some(SelectedOperation::new(operation, token))
+            },
+            |operation, context, number| operation.handle.register(context, number),
+            |operation, token| Some(SelectedOperation::new(operation, token)),
+        )
+    }
+
+    fn find_ready(&mut self, limit: Limit) -> Option<usize> {
+        self.wait_for(
+            limit,
+            |operation| operation.handle.is_ready().then_some(operation.index),
+            |operation, context, number| operation.handle.watch(context, number),
+            // It may be so no longer: look again.
+            |_, _| None,
+        )
+    }
+
+    /// Tries each operation; if none succeeds, enters them all, parks until one is selected or due,
+    /// and makes the answer of it or tries again.
+    fn wait_for<R>(
+        &mut self,
+        limit: Limit,
+        attempt: impl Fn(Operation<'a>) -> Option<R>,
+        enter: impl Fn(Operation<'a>, &Arc<Context>, usize) -> Option<Token>,
+        answer: impl Fn(Operation<'a>, Token) -> Option<R>,
+    ) -> Option<R> {
+        if !self.biased {
+            shuffle(&mut self.operations);
+        }
+        loop {
+            if let Some(done) = self.operations.iter().find_map(|each| attempt(*each)) {
+                return Some(done);
+            }
+            let Limit::Until(deadline) = limit else {
+                return None;
+            };
+            if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                return None;
+            }
+            let mut entries = Entries::new(&self.operations);
+            let selected = if entries.enter(&enter) {
+                let due = self
+                    .operations
+                    .iter()
+                    .filter_map(|each| each.handle.deadline());
+                entries
+                    .context
+                    .wait("channel: select", due.chain(deadline).min())
+            } else {
+                entries.context.withdraw()
+            };
+            if let Some((operation, token)) = selected.map(|number| entries.take(number))
+                && let Some(done) = answer(operation, token)
+            {
+                return Some(done);
+            }
+        }
+    }
+}
+
+/// The entries that one wait has left with its channels. Dropping it ends them, also if the thread
+/// is killed in the wait.
+struct Entries<'s, 'a> {
+    operations: &'s [Operation<'a>],
+    context: Arc<Context>,
+    /// By the number of the operation, as far as they have been made.
+    tokens: Vec<Token>,
+}
+
+impl<'s, 'a> Entries<'s, 'a> {
+    fn new(operations: &'s [Operation<'a>]) -> Entries<'s, 'a> {
+        Entries {
+            operations,
+            context: Arc::new(Context::new()),
+            tokens: Vec::with_capacity(operations.len()),
+        }
+    }
+
+    /// False if one of them can go on at once, so that there is nothing to wait for.
+    fn enter(
+        &mut self,
+        enter: impl Fn(Operation<'a>, &Arc<Context>, usize) -> Option<Token>,
+    ) -> bool {
+        for (number, operation) in self.operations.iter().enumerate() {
+            match enter(*operation, &self.context, number) {
+                Some(token) => self.tokens.push(token),
+                None => return false,
+            }
+        }
+        true
+    }
+
+    /// The operation that was selected, with what it was granted, which this no longer gives back.
+    fn take(&mut self, number: usize) -> (Operation<'a>, Token) {
+        let token = std::mem::replace(&mut self.tokens[number], Token::Nothing);
+        (self.operations[number], token)
+    }
+}
+
+impl Drop for Entries<'_, '_> {
+    fn drop(&mut self) {
+        self.context.withdraw();
+        for (operation, token) in self.operations.iter().zip(&self.tokens) {
+            operation.handle.cancel(*token);
+        }
+    }
+}
+
+impl Default for Select<'_> {
+    fn default() -> Self {
+        Select::new()
+    }
+}
+
+impl fmt::Debug for Select<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("Select { .. }")
+    }
+}
+
+/// An operation that [`Select`] has chosen, and that must be completed by
+/// [`send`](SelectedOperation::send) or [`recv`](SelectedOperation::recv).
+///
+/// # Panics
+///
+/// If it is dropped without having been completed.
+#[must_use]
+pub struct SelectedOperation<'a> {
+    operation: Operation<'a>,
+    /// `None` once completed.
+    token: Option<Token>,
+}
+
+impl<'a> SelectedOperation<'a> {
+    fn new(operation: Operation<'a>, token: Token) -> SelectedOperation<'a> {
+        SelectedOperation {
+            operation,
+            token: Some(token),
+        }
+    }
+
+    /// The number of the operation.
+    #[must_use]
+    pub fn index(&self) -> usize {
+        self.operation.index
+    }
+
+    /// Completes a send.
+    ///
+    /// # Errors
+    ///
+    /// Gives `msg` back if all receivers are gone.
+    ///
+    /// # Panics
+    ///
+    /// If `s` is not the sender that was added for this operation.
+    pub fn send<T>(self, s: &Sender<T>, msg: T) -> Result<(), SendError<T>> {
+        match self.complete(s, "passed a sender that wasn't selected") {
+            Token::Claim(claim) => s.core().send_claimed(claim, msg).map_err(SendError),
+            Token::Moment(_) | Token::Nothing => unreachable!("senders deal in claims"),
+        }
+    }
+
+    /// Completes a receive.
+    ///
+    /// # Errors
+    ///
+    /// If the channel is empty and all senders are gone.
+    ///
+    /// # Panics
+    ///
+    /// If `r` is not the receiver that was added for this operation.
+    pub fn recv<T>(self, r: &Receiver<T>) -> Result<T, RecvError> {
+        r.recv_selected(self.complete(r, "passed a receiver that wasn't selected"))
+    }
+
+    #[track_caller]
+    fn complete(mut self, handle: &dyn SelectHandle, or_else: &str) -> Token {
+        assert!(
+            handle.address() == self.operation.handle.address(),
+            "{or_else}"
+        );
+        self.token
+            .take()
+            .expect("an operation is consumed when it is completed")
+    }
+}
+
+impl Drop for SelectedOperation<'_> {
+    fn drop(&mut self) {
+        if let Some(token) = self.token.take() {
+            self.operation.handle.cancel(token);
+            if !std::thread::panicking() {
+                panic!("dropped `SelectedOperation` without completing the operation");
+            }
+        }
+    }
+}
+
+impl fmt::Debug for SelectedOperation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("SelectedOperation { .. }")
+    }
+}
+
+/// Puts the operations in a random order, so that none of them is preferred.
+fn shuffle(operations: &mut [Operation<'_>]) {
+    thread_local! {
+        static SEED: Cell<u32> = const { Cell::new(0x9E37_79B9) };
+    }
+    for place in (1..operations.len()).rev() {
+        // Xorshift: no more is needed than that no order is regular.
+        let mut random = SEED.get();
+        random ^= random << 13;
+        random ^= random >> 17;
+        random ^= random << 5;
+        SEED.set(random);
+        operations.swap(place, random as usize % (place + 1));
+    }
+}

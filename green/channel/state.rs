@@ -1,0 +1,393 @@
+//! What a channel knows, and every change to it.
+//!
+//! A value passes by the first of these ways that is open:
+//!
+//! 1. to the receiver that has waited longest;
+//! 2. into the buffer, if it has room;
+//! 3. into its sender's entry in the queue of senders, from where a receiver takes it (no buffer)
+//!    or moves it into the buffer (as soon as it has made room).
+//!
+//! So a channel of capacity zero is no special case, values come out in the order in which they
+//! went in, and a value is always owned by exactly one of: a sender, the buffer, a receiver.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use super::{context::Context, handoff::Handoff};
+
+pub(super) struct State<T> {
+    buffer: VecDeque<T>,
+    capacity: Option<usize>,
+    /// Places in the buffer that are promised to a `select` which has chosen to send.
+    reserved: usize,
+    /// Living [`Sender`](super::Sender)s.
+    senders: usize,
+    /// Living [`Receiver`](super::Receiver)s.
+    receivers: usize,
+    sending: VecDeque<Waiter<T>>,
+    receiving: VecDeque<Waiter<T>>,
+    /// Who wants to know when a side becomes ready, without taking part.
+    watching: Vec<(Side, Waiter<T>)>,
+    granted: Vec<(Claim, Grant<T>)>,
+    last_claim: Claim,
+    /// For the next thread that waits here for one operation.
+    spare: Option<Arc<Context>>,
+}
+
+/// Names one operation of one thread on one channel.
+pub(super) type Claim = u64;
+
+/// A thread that waits for one operation.
+struct Waiter<T> {
+    context: Arc<Context>,
+    operation: usize,
+    claim: Claim,
+    /// What a sender sends; a `select` does not say before it is selected.
+    value: Option<T>,
+}
+
+/// What an operation that was selected is entitled to. None at all: the channel is disconnected.
+pub(super) enum Grant<T> {
+    /// Received, or given back to the sender because it was not sent.
+    Value(T),
+    /// A place in the buffer.
+    Place,
+    /// A value that will follow, or a receiver that waits for it.
+    Owed(Arc<Handoff<T>>),
+}
+
+/// Why an operation did not take place.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Refusal {
+    WouldWait,
+    Disconnected,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Side {
+    Sending,
+    Receiving,
+}
+
+impl<T> State<T> {
+    pub(super) fn new(capacity: Option<usize>) -> State<T> {
+        State {
+            buffer: VecDeque::new(),
+            capacity,
+            reserved: 0,
+            senders: 1,
+            receivers: 1,
+            sending: VecDeque::new(),
+            receiving: VecDeque::new(),
+            watching: Vec::new(),
+            granted: Vec::new(),
+            last_claim: 0,
+            spare: None,
+        }
+    }
+
+    pub(super) fn send(&mut self, value: T) -> Result<(), (T, Refusal)> {
+        if self.receivers == 0 {
+            return Err((value, Refusal::Disconnected));
+        }
+        if let Some(receiver) = next_waiter(&mut self.receiving) {
+            self.grant(receiver.claim, Grant::Value(value));
+        } else if self.has_room() {
+            self.buffer.push_back(value);
+            self.notify(Side::Receiving);
+        } else {
+            return Err((value, Refusal::WouldWait));
+        }
+        Ok(())
+    }
+
+    pub(super) fn receive(&mut self) -> Result<Grant<T>, Refusal> {
+        if let Some(value) = self.buffer.pop_front() {
+            self.fill_room();
+            return Ok(Grant::Value(value));
+        }
+        match self.next_sender() {
+            Some(Waiter {
+                value: Some(value), ..
+            }) => Ok(Grant::Value(value)),
+            Some(sender) => Ok(self.owe(sender.claim)),
+            None if self.senders == 0 => Err(Refusal::Disconnected),
+            None => Err(Refusal::WouldWait),
+        }
+    }
+
+    /// Keeps for a `select` what it needs to send later without waiting.
+    pub(super) fn reserve(&mut self) -> Result<Grant<T>, Refusal> {
+        if self.receivers == 0 {
+            return Err(Refusal::Disconnected);
+        }
+        if self.has_room() {
+            self.reserved += 1;
+            return Ok(Grant::Place);
+        }
+        if self.capacity == Some(0)
+            && let Some(receiver) = next_waiter(&mut self.receiving)
+        {
+            return Ok(self.owe(receiver.claim));
+        }
+        Err(Refusal::WouldWait)
+    }
+
+    /// Sends to a place that was reserved.
+    pub(super) fn send_reserved(&mut self, value: T) -> Result<(), T> {
+        self.reserved -= 1;
+        if self.receivers == 0 {
+            return Err(value);
+        }
+        if let Some(receiver) = next_waiter(&mut self.receiving) {
+            self.grant(receiver.claim, Grant::Value(value));
+            self.fill_room();
+        } else {
+            self.buffer.push_back(value);
+            self.notify(Side::Receiving);
+        }
+        Ok(())
+    }
+
+    /// Queues an operation that [`send`](State::send), [`receive`](State::receive) or
+    /// [`reserve`](State::reserve) just refused.
+    pub(super) fn queue(
+        &mut self,
+        side: Side,
+        context: &Arc<Context>,
+        operation: usize,
+        value: Option<T>,
+    ) -> Claim {
+        let waiter = self.waiter(context, operation, value);
+        let claim = waiter.claim;
+        self.queue_of(side).push_back(waiter);
+        // With no buffer, one who waits is what the other side watches for.
+        self.notify(side.other());
+        claim
+    }
+
+    /// Has `context` selected as soon as something happens that may make `side` ready.
+    pub(super) fn watch(&mut self, side: Side, context: &Arc<Context>, operation: usize) -> Claim {
+        let waiter = self.waiter(context, operation, None);
+        let claim = waiter.claim;
+        self.watching.push((side, waiter));
+        claim
+    }
+
+    /// Takes what was granted under the claim; or, for a sender nobody came for, its own value.
+    pub(super) fn collect(&mut self, side: Side, claim: Claim) -> Option<Grant<T>> {
+        if let Some(place) = self.granted.iter().position(|(other, _)| *other == claim) {
+            return Some(self.granted.swap_remove(place).1);
+        }
+        let queue = self.queue_of(side);
+        if let Some(place) = queue.iter().position(|waiter| waiter.claim == claim) {
+            return queue.remove(place)?.value.map(Grant::Value);
+        }
+        self.watching.retain(|(_, waiter)| waiter.claim != claim);
+        None
+    }
+
+    /// Ends an operation without using what it was granted. The value that is left over, if any, is
+    /// for the caller to drop once the lock is released.
+    pub(super) fn cancel(&mut self, side: Side, claim: Claim) -> Option<T> {
+        match self.collect(side, claim)? {
+            Grant::Value(value) if side == Side::Sending => Some(value),
+            Grant::Value(value) => self.put_back(value),
+            Grant::Place => {
+                self.reserved -= 1;
+                self.fill_room();
+                None
+            }
+            Grant::Owed(handoff) => self.put_back(handoff.cancel()?),
+        }
+    }
+
+    /// Returns a value that was taken out for a receiver which did not live to take it: it is the
+    /// next to go out. Gives it back if there is no receiver left.
+    pub(super) fn put_back(&mut self, value: T) -> Option<T> {
+        if let Some(receiver) = next_waiter(&mut self.receiving) {
+            self.grant(receiver.claim, Grant::Value(value));
+        } else if self.receivers > 0 {
+            self.buffer.push_front(value);
+            self.notify(Side::Receiving);
+        } else {
+            return Some(value);
+        }
+        None
+    }
+
+    pub(super) fn grant(&mut self, claim: Claim, grant: Grant<T>) {
+        self.granted.push((claim, grant));
+    }
+
+    /// Whether an operation would go on without waiting, be it with an error. A thread's own
+    /// entries, under `context`, are no partners for it.
+    pub(super) fn is_ready(&self, side: Side, context: Option<&Arc<Context>>) -> bool {
+        let is_partner = |waiter: &Waiter<T>| {
+            waiter.context.is_waiting()
+                && context.is_none_or(|own| !Arc::ptr_eq(own, &waiter.context))
+        };
+        match side {
+            Side::Receiving => {
+                !self.buffer.is_empty() || self.senders == 0 || self.sending.iter().any(is_partner)
+            }
+            Side::Sending => {
+                self.has_room()
+                    || self.receivers == 0
+                    || self.capacity == Some(0) && self.receiving.iter().any(is_partner)
+            }
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.buffer.len()
+    }
+
+    pub(super) fn capacity(&self) -> Option<usize> {
+        self.capacity
+    }
+
+    pub(super) fn is_connected(&self, side: Side) -> bool {
+        match side {
+            Side::Sending => self.senders > 0,
+            Side::Receiving => self.receivers > 0,
+        }
+    }
+
+    pub(super) fn add_handle(&mut self, side: Side) {
+        *self.handles(side) += 1;
+    }
+
+    /// One sender or receiver less. Returns the buffered values if nobody is left to receive them,
+    /// for the caller to drop once the lock is released.
+    pub(super) fn remove_handle(&mut self, side: Side) -> VecDeque<T> {
+        *self.handles(side) -= 1;
+        if self.is_connected(side) {
+            return VecDeque::new();
+        }
+        // The other side waits in vain now.
+        for waiter in std::mem::take(self.queue_of(side.other())) {
+            waiter.context.select(waiter.operation);
+            if let Some(value) = waiter.value {
+                self.grant(waiter.claim, Grant::Value(value));
+            }
+        }
+        self.notify(side.other());
+        match side {
+            Side::Sending => VecDeque::new(),
+            Side::Receiving => std::mem::take(&mut self.buffer),
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.capacity
+            .is_none_or(|capacity| self.buffer.len() + self.reserved < capacity)
+    }
+
+    /// Lets senders that wait move up into the room there is.
+    fn fill_room(&mut self) {
+        while self.has_room() {
+            match self.next_sender() {
+                Some(Waiter {
+                    value: Some(value), ..
+                }) => self.buffer.push_back(value),
+                Some(sender) => {
+                    self.reserved += 1;
+                    self.grant(sender.claim, Grant::Place);
+                }
+                None => return self.notify(Side::Sending),
+            }
+        }
+    }
+
+    /// The sender that has waited longest, selected and out of the queue.
+    fn next_sender(&mut self) -> Option<Waiter<T>> {
+        while let Some(waiter) = self.sending.pop_front() {
+            if waiter.context.select(waiter.operation) {
+                return Some(waiter);
+            }
+            // On its way out: it comes for its value.
+            if let Some(value) = waiter.value {
+                self.grant(waiter.claim, Grant::Value(value));
+            }
+        }
+        None
+    }
+
+    /// Binds a `select` and its partner: one grant goes to `partner`, the other is returned.
+    fn owe(&mut self, partner: Claim) -> Grant<T> {
+        let handoff = Arc::new(Handoff::new());
+        self.grant(partner, Grant::Owed(Arc::clone(&handoff)));
+        Grant::Owed(handoff)
+    }
+
+    fn notify(&mut self, side: Side) {
+        self.watching.retain(|(watched, waiter)| {
+            let keep = *watched != side;
+            if !keep {
+                waiter.context.select(waiter.operation);
+            }
+            keep
+        });
+    }
+
+    fn waiter(&mut self, context: &Arc<Context>, operation: usize, value: Option<T>) -> Waiter<T> {
+        Waiter {
+            context: Arc::clone(context),
+            operation,
+            claim: self.new_claim(),
+            value,
+        }
+    }
+
+    /// A context for a thread that waits for one operation of this channel.
+    pub(super) fn context(&mut self) -> Arc<Context> {
+        self.spare
+            .take()
+            .unwrap_or_else(|| Arc::new(Context::new()))
+    }
+
+    /// Takes the context of a wait that is over, and of its entry.
+    pub(super) fn keep(&mut self, mut context: Arc<Context>) {
+        if Context::renew(&mut context) {
+            self.spare = Some(context);
+        }
+    }
+
+    pub(super) fn new_claim(&mut self) -> Claim {
+        self.last_claim += 1;
+        self.last_claim
+    }
+
+    fn queue_of(&mut self, side: Side) -> &mut VecDeque<Waiter<T>> {
+        match side {
+            Side::Sending => &mut self.sending,
+            Side::Receiving => &mut self.receiving,
+        }
+    }
+
+    fn handles(&mut self, side: Side) -> &mut usize {
+        match side {
+            Side::Sending => &mut self.senders,
+            Side::Receiving => &mut self.receivers,
+        }
+    }
+}
+
+impl Side {
+    fn other(self) -> Side {
+        match self {
+            Side::Sending => Side::Receiving,
+            Side::Receiving => Side::Sending,
+        }
+    }
+}
+
+/// The waiter that has waited longest, selected and out of the queue.
+fn next_waiter<T>(queue: &mut VecDeque<Waiter<T>>) -> Option<Waiter<T>> {
+    while let Some(waiter) = queue.pop_front() {
+        if waiter.context.select(waiter.operation) {
+            return Some(waiter);
+        }
+    }
+    None
+}

@@ -1,0 +1,55 @@
+//! Channels that nobody sends to but the clock.
+
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use super::context::Context;
+
+/// What [`after`](super::after), [`at`](super::at) and [`tick`](super::tick) receive from.
+pub(super) struct Timer {
+    /// When the next message is due; `None` after the last.
+    due: Mutex<Option<Instant>>,
+    period: Option<Duration>,
+}
+
+impl Timer {
+    pub(super) fn new(due: Option<Instant>, period: Option<Duration>) -> Timer {
+        Timer {
+            due: Mutex::new(due),
+            period,
+        }
+    }
+
+    pub(super) fn due(&self) -> Option<Instant> {
+        *self.due.lock()
+    }
+
+    pub(super) fn is_due(&self) -> bool {
+        self.due().is_some_and(|due| due <= Instant::now())
+    }
+
+    /// The message, if it is due: the moment for which it was due.
+    pub(super) fn try_take(&self) -> Option<Instant> {
+        let mut due = self.due.lock();
+        let now = Instant::now();
+        let message = due.filter(|due| *due <= now)?;
+        // Messages that nobody took are left out: the next is due a whole period from now.
+        *due = self.period.and_then(|period| now.checked_add(period));
+        Some(message)
+    }
+
+    /// Waits for the message; `None` if the deadline passes before.
+    pub(super) fn take(&self, deadline: Option<Instant>) -> Option<Instant> {
+        loop {
+            if let Some(message) = self.try_take() {
+                return Some(message);
+            }
+            if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                return None;
+            }
+            let due = self.due();
+            Context::new().wait("channel: timer", due.into_iter().chain(deadline).min());
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Terminates TLS in front of a plain server: what comes in over TLS goes on in the clear, and back.
+//!
+//! ```sh
+//! cargo run --release -p green-std --example tls_proxy -- 127.0.0.1:8443 cert.pem key.pem 127.0.0.1:8080
+//! curl --cacert cert.pem https://localhost:8443/
+//! ```
+//!
+//! An end of either side is passed on as what it was: a half-close as a half-close, and a broken or
+//! truncated stream as a broken one, never as a clean end.
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+use std::{env, fmt};
+
+use green::net::{Shutdown, TcpListener, TcpStream};
+use green::reconnect::Presence;
+use green::ssl::{GreenSslSocket, Purpose, SslContext};
+use green::{ClosedLocally, io::copy, thread};
+
+const USAGE: &str = "\
+Usage: tls_proxy LISTEN CERT KEY UPSTREAM
+
+  LISTEN     where TLS clients connect to, such as 127.0.0.1:8443
+  CERT KEY   the certificate to show and its key, as PEM files
+  UPSTREAM   the plain server behind, such as 127.0.0.1:8080";
+
+/// How long the plain server may take to accept us.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let [listen, cert, key, upstream] = &arguments[..] else {
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
+    };
+    match run(listen, cert, key, upstream) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tls_proxy: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(listen: &str, cert: &str, key: &str, upstream: &str) -> io::Result<()> {
+    let context = SslContext::create_default_context(Purpose::ClientAuth)?;
+    context.load_cert_chain(cert, Some(Path::new(key)), None)?;
+    let listener = TcpListener::bind(listen)?;
+    let mut stdout = io::stdout();
+    writeln!(
+        stdout,
+        "TLS on {}, on to {upstream}",
+        listener.local_addr()?
+    )?;
+    for connection in context.wrap_listener(listener).incoming() {
+        match connection {
+            Ok(client) => {
+                let upstream = upstream.to_owned();
+                thread::spawn(move || {
+                    if let Err(failure) = serve(&client, &upstream) {
+                        eprintln!("tls_proxy: {failure}");
+                    }
+                });
+            }
+            // Out of descriptors, most likely; `accept` has paused for a moment already.
+            Err(error) => eprintln!("tls_proxy: cannot accept: {error}"),
+        }
+    }
+    Ok(())
+}
+
+/// What went wrong, and on which side.
+struct Failure(&'static str, io::Error);
+
+impl Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.0, self.1)
+    }
+}
+
+/// Puts the side before the error.
+fn on(side: &'static str) -> impl FnOnce(io::Error) -> Failure {
+    move |error| Failure(side, error)
+}
+
+fn serve(client: &GreenSslSocket, upstream: &str) -> Result<(), Failure> {
+    Presence::STEADY.apply(client).map_err(on("client"))?;
+    // Nobody troubles the server before showing that it speaks TLS.
+    client.do_handshake().map_err(on("handshake"))?;
+    let server = green::timeout(CONNECT_LIMIT, || TcpStream::connect(upstream))
+        .unwrap_or_else(|elapsed| Err(elapsed.into()))
+        .map_err(on("upstream"))?;
+    Presence::STEADY.apply(&server).map_err(on("upstream"))?;
+    let _ = server.set_nodelay(true);
+
+    let back = thread::spawn({
+        let client = client.try_clone().map_err(on("client"))?;
+        let server = server.try_clone().map_err(on("upstream"))?;
+        move || {
+            let result = back(&server, &client);
+            tear_down_after(&result, &client, &server);
+            result
+        }
+    });
+    let forth = forth(client, &server);
+    tear_down_after(&forth, client, &server);
+    let back = back.join().unwrap_or(Ok(()));
+    // The direction that failed first took the other one with it.
+    let second = |error: &io::Error| ClosedLocally::caused(error);
+    let first = [forth, back]
+        .into_iter()
+        .find(|result| !result.as_ref().is_err_and(second));
+    first.unwrap_or(Ok(())).map_err(on("connection"))
+}
+
+/// From the client to the server, down to the client's close_notify.
+fn forth(mut client: &GreenSslSocket, mut server: &TcpStream) -> io::Result<()> {
+    copy(&mut client, &mut server)?;
+    server.shutdown(Shutdown::Write)
+}
+
+/// From the server to the client, down to the server's end.
+fn back(mut server: &TcpStream, mut client: &GreenSslSocket) -> io::Result<()> {
+    copy(&mut server, &mut client)?;
+    client.shutdown_write()?;
+    client.get_ref().shutdown(Shutdown::Write)
+}
+
+/// After a failure nothing more may arrive anywhere, nor look like the end of a whole message: both
+/// connections are reset, which also ends the other direction's wait.
+fn tear_down_after(result: &io::Result<()>, client: &GreenSslSocket, server: &TcpStream) {
+    if result.is_err() {
+        for socket in [client.get_ref(), server.as_green_socket()] {
+            let _ = socket.set_linger(Some(Duration::ZERO));
+            socket.close();
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Fetches web pages with ureq, all at once, each on a green thread.
+//!
+//! ```sh
+//! cargo run -p green-std --example ureq_connector -- http://127.0.0.1:8080/ http://127.0.0.1:8080/a
+//! ```
+//!
+//! `connector.rs` is the whole bridge between ureq and green sockets.
+#![allow(missing_docs, reason = "a program has no users of its items")]
+
+mod connector;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use green::thread;
+use ureq::Agent;
+
+fn main() -> ExitCode {
+    let config = Agent::config_builder()
+        .timeout_global(Some(Duration::from_secs(30)))
+        .build();
+    let agent = connector::agent(config);
+    let fetching: Vec<_> = std::env::args()
+        .skip(1)
+        .map(|address| {
+            let agent = agent.clone();
+            thread::spawn(move || {
+                let page = agent
+                    .get(&address)
+                    .call()
+                    .and_then(|mut answer| answer.body_mut().read_to_vec());
+                match &page {
+                    Ok(page) => println!("{address}: {} bytes", page.len()),
+                    Err(error) => eprintln!("{address}: {error}"),
+                }
+                page.is_ok()
+            })
+        })
+        .collect();
+    if fetching.is_empty() {
+        eprintln!("usage: ureq_connector ADDRESS...");
+        return ExitCode::from(2);
+    }
+    let fetched = fetching
+        .into_iter()
+        .map(|page| page.join().unwrap_or(false));
+    if fetched.fold(true, |all, one| all & one) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}

@@ -1,0 +1,163 @@
+//! std's `fs` for green threads: every call runs on the blocking pool while the calling green thread is parked.
+//!
+//! A regular file cannot be waited for: to the kernel it is always ready, and the read then takes as long as the disk
+//! does. So the call itself moves to an OS thread. On a plain OS thread it runs right there.
+//!
+//! # A caller that goes away
+//!
+//! A green thread may be killed, or its time limit may pass, in the middle of a call. The call runs to its end all the
+//! same, and its result is dropped. To make that sound, bytes travel in buffers that the call owns: each read and write
+//! costs one copy. It also means that a `read` that was abandoned may have moved the file's position.
+//!
+//! # Differences from std
+//!
+//! - `Arc<File>` has no `Read`, `Write` and `Seek`, which only std can give it; `&File` has, so `(&*file).read(…)` does.
+//! - One `read` or `write` moves at most 1 MiB.
+//! - [`File::lock`] and [`File::lock_shared`] try again every 1 to 50 ms instead of queueing in the kernel, so that a
+//!   waiter holds no thread of the pool and can be killed.
+//! - Closing a file is left to the dropping thread, as it does not wait on local file systems.
+//! - The methods of `std::path::Path` that ask the file system (`exists`, `metadata` …) are std's and block the hub.
+//! - A FIFO or a device opened as a [`File`] occupies a thread of the pool while it waits; hand its descriptor to
+//!   [`greenhub::greenio::GreenPipe`] instead.
+
+mod buffer;
+mod dir;
+mod file;
+mod open_options;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub use std::fs::{FileTimes, FileType, Metadata, Permissions, TryLockError};
+
+pub use dir::{DirBuilder, DirEntry, ReadDir, read_dir};
+pub use file::File;
+pub use open_options::OpenOptions;
+
+/// Runs `call` with a path of its own on the blocking pool.
+fn with_path<T, F>(path: impl AsRef<Path>, call: F) -> io::Result<T>
+where
+    F: FnOnce(&Path) -> io::Result<T> + Send + 'static,
+    T: Send + 'static,
+{
+    let path = path.as_ref().to_owned();
+    greenhub::blocking(move || call(&path))
+}
+
+/// As [`with_path`], for calls with two paths.
+fn with_paths<T, F>(from: impl AsRef<Path>, to: impl AsRef<Path>, call: F) -> io::Result<T>
+where
+    F: FnOnce(&Path, &Path) -> io::Result<T> + Send + 'static,
+    T: Send + 'static,
+{
+    let (from, to) = (from.as_ref().to_owned(), to.as_ref().to_owned());
+    greenhub::blocking(move || call(&from, &to))
+}
+
+macro_rules! path_functions {
+    ($($(#[$doc:meta])* $name:ident -> $result:ty;)+) => {$(
+        $(#[$doc])*
+        ///
+        /// # Errors
+        ///
+        #[doc = concat!("Those of `std::fs::", stringify!($name), "`.")]
+        pub fn $name<P: AsRef<Path>>(path: P) -> io::Result<$result> {
+            with_path(path, |path| std::fs::$name(path))
+        }
+    )+};
+}
+
+path_functions! {
+    /// Returns the absolute path, without symbolic links.
+    canonicalize -> PathBuf;
+    /// Makes a directory.
+    create_dir -> ();
+    /// Makes a directory and those above it that are missing.
+    create_dir_all -> ();
+    /// Returns whether something is there; an error when that cannot be found out.
+    exists -> bool;
+    /// Returns what the file system knows of a path, after symbolic links.
+    metadata -> Metadata;
+    /// Returns a whole file.
+    read -> Vec<u8>;
+    /// Returns where a symbolic link points.
+    read_link -> PathBuf;
+    /// Returns a whole file as text.
+    read_to_string -> String;
+    /// Removes an empty directory.
+    remove_dir -> ();
+    /// Removes a directory with all that is in it.
+    remove_dir_all -> ();
+    /// Removes a file.
+    remove_file -> ();
+    /// Returns what the file system knows of a path itself, be it a symbolic link.
+    symlink_metadata -> Metadata;
+}
+
+/// Copies a file's bytes and permissions and returns the number of bytes.
+///
+/// # Errors
+///
+/// Those of `std::fs::copy`.
+pub fn copy<P: AsRef<Path>, Q: AsRef<Path>>(from: P, to: Q) -> io::Result<u64> {
+    with_paths(from, to, |from, to| std::fs::copy(from, to))
+}
+
+/// Makes another name for a file.
+///
+/// # Errors
+///
+/// Those of `std::fs::hard_link`.
+pub fn hard_link<P: AsRef<Path>, Q: AsRef<Path>>(original: P, link: Q) -> io::Result<()> {
+    with_paths(original, link, |original, link| {
+        std::fs::hard_link(original, link)
+    })
+}
+
+/// Renames a file or directory, replacing what has the new name.
+///
+/// # Errors
+///
+/// Those of `std::fs::rename`.
+pub fn rename<P: AsRef<Path>, Q: AsRef<Path>>(from: P, to: Q) -> io::Result<()> {
+    with_paths(from, to, |from, to| std::fs::rename(from, to))
+}
+
+/// Sets a path's permissions.
+///
+/// # Errors
+///
+/// Those of `std::fs::set_permissions`.
+pub fn set_permissions<P: AsRef<Path>>(path: P, perm: Permissions) -> io::Result<()> {
+    with_path(path, |path| std::fs::set_permissions(path, perm))
+}
+
+/// Makes a symbolic link.
+///
+/// # Errors
+///
+/// Those of symlink(2).
+#[deprecated(note = "replaced with green::os::unix::fs::symlink")]
+pub fn soft_link<P: AsRef<Path>, Q: AsRef<Path>>(original: P, link: Q) -> io::Result<()> {
+    crate::os::unix::fs::symlink(original, link)
+}
+
+/// Writes a whole file, replacing what was there.
+///
+/// # Errors
+///
+/// Those of `std::fs::write`.
+///
+/// # Examples
+///
+/// ```
+/// let path = std::env::temp_dir().join(format!("green-fs-write-{}", std::process::id()));
+/// green::fs::write(&path, "one\ntwo\n")?;
+/// assert_eq!(green::fs::read_to_string(&path)?, "one\ntwo\n");
+/// green::fs::remove_file(&path)?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn write<P: AsRef<Path>, C: AsRef<[u8]>>(path: P, contents: C) -> io::Result<()> {
+    let contents = contents.as_ref().to_vec();
+    with_path(path, |path| std::fs::write(path, contents))
+}

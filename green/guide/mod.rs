@@ -1,0 +1,15 @@
+//! Long pages: porting a program, std item by item, soundness, and what happens when the peer goes away.
+//!
+//! There is no code here; the examples compile and run with the tests.
+
+#[doc = include_str!("porting.md")]
+pub mod porting {}
+
+#[doc = include_str!("std_table.md")]
+pub mod std_table {}
+
+#[doc = include_str!("soundness.md")]
+pub mod soundness {}
+
+#[doc = include_str!("peer_close.md")]
+pub mod peer_close {}

@@ -1,0 +1,170 @@
+//! Anonymous pipes: std's `pipe`, `PipeReader` and `PipeWriter` over [`GreenPipe`].
+//!
+//! # Safety
+//!
+//! The only unsafe code takes over raw descriptors on the caller's word.
+#![expect(unsafe_code, reason = "FromRawFd is an unsafe trait method")]
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+
+use greenhub::greenio::GreenPipe;
+use rustix::fs::{Mode, OFlags};
+
+use super::face::{impl_descriptor, impl_read, impl_write};
+
+/// Makes an anonymous pipe. Both ends are closed in programs that this one executes.
+///
+/// # Errors
+///
+/// Those of pipe2(2): too many open descriptors.
+///
+/// # Examples
+///
+/// ```
+/// use std::io::{Read, Write};
+///
+/// let (mut reader, mut writer) = green::io::pipe()?;
+/// let sender = green::thread::spawn(move || writer.write_all(b"through the pipe"));
+/// let mut text = String::new();
+/// reader.read_to_string(&mut text)?;
+/// assert_eq!(text, "through the pipe");
+/// sender.join().unwrap()?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn pipe() -> io::Result<(PipeReader, PipeWriter)> {
+    let (reader, writer) = GreenPipe::pair()?;
+    Ok((
+        PipeReader {
+            pipe: Arc::new(reader),
+        },
+        PipeWriter {
+            pipe: Arc::new(writer),
+        },
+    ))
+}
+
+/// The read end of an anonymous [`pipe`].
+///
+/// # Differences from std
+///
+/// The descriptor is non-blocking while it is a `PipeReader`; it is blocking again as an [`OwnedFd`], a raw descriptor
+/// or a [`Stdio`](std::process::Stdio).
+#[derive(Debug)]
+pub struct PipeReader {
+    pipe: Arc<GreenPipe>,
+}
+
+/// The write end of an anonymous [`pipe`].
+///
+/// One `write` takes all bytes, as on a blocking pipe, and fails with `BrokenPipe` when there is no reader.
+///
+/// # Differences from std
+///
+/// The descriptor is non-blocking while it is a `PipeWriter`; it is blocking again as an [`OwnedFd`], a raw descriptor
+/// or a [`Stdio`](std::process::Stdio).
+#[derive(Debug)]
+pub struct PipeWriter {
+    pipe: Arc<GreenPipe>,
+}
+
+impl PipeReader {
+    /// Makes another handle for the same end.
+    ///
+    /// # Errors
+    ///
+    /// None today; the signature is std's.
+    ///
+    /// # Differences from std
+    ///
+    /// The handles share one descriptor, which is closed with the last of them.
+    pub fn try_clone(&self) -> io::Result<PipeReader> {
+        Ok(PipeReader {
+            pipe: Arc::clone(&self.pipe),
+        })
+    }
+}
+
+impl PipeWriter {
+    /// Makes another handle for the same end.
+    ///
+    /// # Errors
+    ///
+    /// None today; the signature is std's.
+    ///
+    /// # Differences from std
+    ///
+    /// The handles share one descriptor, which is closed with the last of them.
+    pub fn try_clone(&self) -> io::Result<PipeWriter> {
+        Ok(PipeWriter {
+            pipe: Arc::clone(&self.pipe),
+        })
+    }
+}
+
+/// Gives up a handle for a blocking descriptor of its own.
+fn release(pipe: Arc<GreenPipe>, access: OFlags) -> OwnedFd {
+    let pipe = match Arc::try_unwrap(pipe) {
+        Ok(pipe) => return pipe.into_fd(),
+        Err(shared) => shared,
+    };
+    // Another handle stays behind and needs the open file non-blocking. A second open file of the same pipe has flags
+    // of its own.
+    let path = format!("/proc/self/fd/{}", pipe.as_raw_fd());
+    if let Ok(fd) = rustix::fs::open(path, access | OFlags::CLOEXEC, Mode::empty()) {
+        return fd;
+    }
+    // No /proc here. The flags are shared then, and the new owner's expectation counts more.
+    let fd = pipe
+        .as_fd()
+        .try_clone_to_owned()
+        .expect("no descriptor is free to duplicate a pipe's end");
+    GreenPipe::new(fd).into_fd()
+}
+
+impl_read!(PipeReader, &PipeReader);
+impl_write!(PipeWriter, &PipeWriter);
+impl_descriptor!(PipeReader, PipeWriter);
+
+impl From<PipeReader> for OwnedFd {
+    fn from(end: PipeReader) -> OwnedFd {
+        release(end.pipe, OFlags::RDONLY)
+    }
+}
+
+impl From<PipeWriter> for OwnedFd {
+    fn from(end: PipeWriter) -> OwnedFd {
+        release(end.pipe, OFlags::WRONLY)
+    }
+}
+
+impl From<OwnedFd> for PipeReader {
+    fn from(fd: OwnedFd) -> PipeReader {
+        PipeReader {
+            pipe: Arc::new(GreenPipe::new(fd)),
+        }
+    }
+}
+
+impl From<OwnedFd> for PipeWriter {
+    fn from(fd: OwnedFd) -> PipeWriter {
+        PipeWriter {
+            pipe: Arc::new(GreenPipe::new(fd)),
+        }
+    }
+}
+
+impl FromRawFd for PipeReader {
+    unsafe fn from_raw_fd(fd: RawFd) -> PipeReader {
+        // SAFETY: the caller promises that `fd` is open and theirs to give away.
+        PipeReader::from(unsafe { OwnedFd::from_raw_fd(fd) })
+    }
+}
+
+impl FromRawFd for PipeWriter {
+    unsafe fn from_raw_fd(fd: RawFd) -> PipeWriter {
+        // SAFETY: the caller promises that `fd` is open and theirs to give away.
+        PipeWriter::from(unsafe { OwnedFd::from_raw_fd(fd) })
+    }
+}

@@ -1,0 +1,47 @@
+//! std's names over green threads: change `std::` to `green::`, and the same blocking code serves thousands of peers.
+//!
+//! | std | green |
+//! |---|---|
+//! | `std::net`, `std::os` | [`net`], [`os`] |
+//! | `std::thread`, `std::thread_local!` | [`mod@thread`], [`thread_local!`] |
+//! | `std::sync`, crossbeam-channel | [`sync`], [`channel`] |
+//! | `std::io`, `std::fs`, `std::process`, `std::time` | [`io`], [`fs`], [`process`], [`time`] |
+//! | native-tls, Python's `ssl` | [`mod@native_tls`], [`ssl`] |
+//!
+//! Beyond std: [`timeout()`], [`reconnect`], [`blocking()`], [`report()`], [`debug`], [`block_on`],
+//! [`signal`], [`select`], and [`JoinHandle::kill`](thread::JoinHandle::kill). Beneath it, for what std
+//! has no type for: [`greenio`], [`source`], [`wait_queue`] and [`semaphore`].
+//!
+//! The [`guide`] has the long pages: porting a program, std item by item, soundness, and what happens when the peer goes away.
+
+pub mod channel;
+pub mod fs;
+pub mod guide;
+pub mod io;
+pub mod native_tls;
+pub mod net;
+pub mod os;
+pub mod process;
+pub mod reconnect;
+pub mod select;
+pub mod signal;
+pub mod ssl;
+pub mod sync;
+pub mod thread;
+pub mod time;
+
+mod future;
+pub use future::block_on;
+
+pub use greenhub::{
+    ClosedLocally, Config, Elapsed, HubReport, Killed, Report, Site, State, ThreadReport, blocking,
+    debug, hub_count, is_green, is_timeout, report, run, thread_local, timeout, trampoline,
+    wait_readable, wait_writable,
+};
+// What typed sockets, locks and protocols of one's own are made of.
+pub use greenhub::{greenio, semaphore, source, wait_queue};
+
+// The README's example compiles and runs with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

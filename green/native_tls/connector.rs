@@ -1,0 +1,135 @@
+//! Clients: settings, and connecting.
+
+use std::fmt;
+use std::io::{Read, Write};
+use std::result;
+
+use super::stream::{self, HandshakeError, TlsStream};
+use super::{Certificate, Identity, Protocol, Result};
+use crate::ssl::SslPipe;
+
+/// Settings of a [`TlsConnector`]: see native-tls's type of the same name.
+pub struct TlsConnectorBuilder(native_tls::TlsConnectorBuilder);
+
+impl TlsConnectorBuilder {
+    /// Shows `identity` to servers that ask for a certificate.
+    pub fn identity(&mut self, identity: Identity) -> &mut Self {
+        self.0.identity(identity);
+        self
+    }
+
+    /// The oldest protocol to speak; `None` is the library's own choice. TLS 1.2 by default.
+    pub fn min_protocol_version(&mut self, protocol: Option<Protocol>) -> &mut Self {
+        self.0.min_protocol_version(protocol);
+        self
+    }
+
+    /// The newest protocol to speak; `None`, the default, is the newest there is.
+    pub fn max_protocol_version(&mut self, protocol: Option<Protocol>) -> &mut Self {
+        self.0.max_protocol_version(protocol);
+        self
+    }
+
+    /// Trusts certificates that `certificate` has issued, beside the system's.
+    pub fn add_root_certificate(&mut self, certificate: Certificate) -> &mut Self {
+        self.0.add_root_certificate(certificate);
+        self
+    }
+
+    /// Whether the system's trust is left out.
+    pub fn disable_built_in_roots(&mut self, disable: bool) -> &mut Self {
+        self.0.disable_built_in_roots(disable);
+        self
+    }
+
+    /// The application protocols to offer.
+    pub fn request_alpns(&mut self, protocols: &[&str]) -> &mut Self {
+        self.0.request_alpns(protocols);
+        self
+    }
+
+    /// Whether any certificate will do: then anybody can pose as the server.
+    pub fn danger_accept_invalid_certs(&mut self, accept: bool) -> &mut Self {
+        self.0.danger_accept_invalid_certs(accept);
+        self
+    }
+
+    /// Whether the server is told the name that it is asked for; true by default.
+    pub fn use_sni(&mut self, use_sni: bool) -> &mut Self {
+        self.0.use_sni(use_sni);
+        self
+    }
+
+    /// Whether a certificate for another host will do: then the owner of any valid one can pose as the server.
+    pub fn danger_accept_invalid_hostnames(&mut self, accept: bool) -> &mut Self {
+        self.0.danger_accept_invalid_hostnames(accept);
+        self
+    }
+
+    /// A connector with these settings.
+    ///
+    /// # Errors
+    ///
+    /// If the TLS library does not take them.
+    pub fn build(&self) -> Result<TlsConnector> {
+        Ok(TlsConnector(self.0.build()?))
+    }
+}
+
+impl fmt::Debug for TlsConnectorBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsConnectorBuilder")
+            .finish_non_exhaustive()
+    }
+}
+
+/// Makes TLS connections as a client.
+///
+/// ```no_run
+/// use std::io::{Read, Write};
+///
+/// use green::native_tls::TlsConnector;
+/// use green::net::TcpStream;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let connector = TlsConnector::new()?;
+/// let stream = TcpStream::connect("example.org:443")?;
+/// let mut stream = connector.connect("example.org", stream)?;
+/// stream.write_all(b"GET / HTTP/1.0\r\nHost: example.org\r\n\r\n")?;
+/// let mut answer = Vec::new();
+/// stream.read_to_end(&mut answer)?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct TlsConnector(native_tls::TlsConnector);
+
+impl TlsConnector {
+    /// A connector with the default settings.
+    ///
+    /// # Errors
+    ///
+    /// If the TLS library cannot start.
+    pub fn new() -> Result<TlsConnector> {
+        Self::builder().build()
+    }
+
+    /// Settings to change.
+    pub fn builder() -> TlsConnectorBuilder {
+        TlsConnectorBuilder(native_tls::TlsConnector::builder())
+    }
+
+    /// Does a handshake with the server at the other end of `stream`, which is to be `domain`. Waits as `stream` does.
+    ///
+    /// # Errors
+    ///
+    /// [`HandshakeError::WouldBlock`] if `stream` says so (it is non-blocking, or its timeout passed): the handshake can
+    /// go on. [`HandshakeError::Failure`] otherwise.
+    pub fn connect<S: Read + Write>(
+        &self,
+        domain: &str,
+        stream: S,
+    ) -> result::Result<TlsStream<S>, HandshakeError<S>> {
+        stream::handshake(SslPipe::new(&self.0, false, Some(domain), None), stream)
+    }
+}

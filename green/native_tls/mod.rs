@@ -1,0 +1,91 @@
+//! The `native-tls` crate's names, for programs that use it: change `native_tls::` to `green::native_tls::`.
+//!
+//! A [`TlsStream`] works over any stream that reads and writes in blocking style: `green::net::TcpStream`,
+//! `green::os::unix::net::UnixStream`, or another. Nothing is parked inside the TLS library, so green threads of one
+//! OS thread do not mix its error queue.
+//!
+//! For TLS 1.3 servers, client certificates, sessions, and a reader beside a writer, see [`green::ssl`](crate::ssl).
+//!
+//! # Differences from native-tls
+//!
+//! - An end without close_notify is `UnexpectedEof`, not `Ok(0)`; a reset stays a reset on every later read.
+//! - [`Error`] is a type of its own. Its source is an [`SslError`](crate::ssl::SslError) with the cause, or the
+//!   stream's own error.
+
+use std::error;
+use std::fmt;
+use std::io;
+use std::result;
+
+pub use native_tls::{Certificate, Identity, Protocol};
+
+pub use acceptor::{TlsAcceptor, TlsAcceptorBuilder};
+pub use connector::{TlsConnector, TlsConnectorBuilder};
+pub use stream::{HandshakeError, MidHandshakeTlsStream, TlsStream};
+
+mod acceptor;
+mod connector;
+mod stream;
+
+/// What most functions here return.
+pub type Result<T> = result::Result<T, Error>;
+
+/// Why something failed.
+pub struct Error(Cause);
+
+enum Cause {
+    Settings(native_tls::Error),
+    Connection(io::Error),
+}
+
+impl Error {
+    /// The failure as an `io::Error`, with its kind: `InvalidData` for TLS's own, else the stream's.
+    pub fn into_io(self) -> io::Error {
+        match self.0 {
+            Cause::Settings(error) => io::Error::new(io::ErrorKind::InvalidInput, error),
+            Cause::Connection(error) => error,
+        }
+    }
+}
+
+impl From<native_tls::Error> for Error {
+    fn from(error: native_tls::Error) -> Error {
+        Error(Cause::Settings(error))
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Error {
+        Error(Cause::Connection(error))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Cause::Settings(error) => error.fmt(f),
+            Cause::Connection(error) => error.fmt(f),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Cause::Settings(error) => error.fmt(f),
+            Cause::Connection(error) => error.fmt(f),
+        }
+    }
+}
+
+impl error::Error for Error {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match &self.0 {
+            Cause::Settings(error) => error.source(),
+            Cause::Connection(error) => Some(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,271 @@
+//! A pipe around any stream, with one owner: the loops between calls that wait and an engine that does not.
+
+use std::error;
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::result;
+
+use super::{Certificate, Error, Result};
+use crate::ssl::{Progress, SslPipe};
+
+/// Bytes received at first, on the stack: an idle connection owns no larger buffer. What fills it, an engine's own
+/// buffer goes on with.
+const FIRST: usize = 1024;
+
+/// A TLS connection over `S`.
+pub struct TlsStream<S> {
+    pipe: SslPipe,
+    stream: S,
+}
+
+/// A handshake that is to go on when the stream is ready.
+pub struct MidHandshakeTlsStream<S>(TlsStream<S>);
+
+/// Why a handshake did not end.
+#[derive(Debug)]
+pub enum HandshakeError<S> {
+    /// It failed.
+    Failure(Error),
+    /// The stream would block; the handshake can go on.
+    WouldBlock(MidHandshakeTlsStream<S>),
+}
+
+pub(super) fn handshake<S: Read + Write>(
+    pipe: io::Result<SslPipe>,
+    stream: S,
+) -> result::Result<TlsStream<S>, HandshakeError<S>> {
+    let pipe = pipe.map_err(|error| HandshakeError::Failure(error.into()))?;
+    MidHandshakeTlsStream(TlsStream { pipe, stream }).handshake()
+}
+
+impl<S> MidHandshakeTlsStream<S> {
+    /// The stream underneath.
+    pub fn get_ref(&self) -> &S {
+        &self.0.stream
+    }
+
+    /// The stream underneath.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.0.stream
+    }
+}
+
+impl<S: Read + Write> MidHandshakeTlsStream<S> {
+    /// Goes on.
+    ///
+    /// # Errors
+    ///
+    /// As [`TlsConnector::connect`](super::TlsConnector::connect).
+    pub fn handshake(mut self) -> result::Result<TlsStream<S>, HandshakeError<S>> {
+        match self.0.finish_handshake() {
+            Ok(()) => Ok(self.0),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                Err(HandshakeError::WouldBlock(self))
+            }
+            Err(error) => Err(HandshakeError::Failure(error.into())),
+        }
+    }
+}
+
+impl<S> TlsStream<S> {
+    /// The stream underneath: what it reads and writes is ciphertext.
+    pub fn get_ref(&self) -> &S {
+        &self.stream
+    }
+
+    /// The stream underneath: reading or writing it breaks the connection.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.stream
+    }
+}
+
+impl<S: Read + Write> TlsStream<S> {
+    /// How many decrypted bytes can be read without asking the stream.
+    ///
+    /// # Errors
+    ///
+    /// None.
+    pub fn buffered_read_size(&self) -> Result<usize> {
+        Ok(self.pipe.pending())
+    }
+
+    /// The peer's certificate, if it showed one.
+    ///
+    /// # Errors
+    ///
+    /// If the TLS library cannot give it.
+    pub fn peer_certificate(&self) -> Result<Option<Certificate>> {
+        match self.pipe.peer_certificate()? {
+            Some(certificate) => Ok(Some(Certificate::from_der(certificate.der())?)),
+            None => Ok(None),
+        }
+    }
+
+    /// The channel binding `tls-server-end-point` (RFC 5929).
+    ///
+    /// # Errors
+    ///
+    /// If the TLS library cannot give it.
+    pub fn tls_server_end_point(&self) -> Result<Option<Vec<u8>>> {
+        Ok(self.pipe.tls_server_end_point()?)
+    }
+
+    /// The application protocol that was agreed on.
+    ///
+    /// # Errors
+    ///
+    /// If the TLS library cannot give it.
+    pub fn negotiated_alpn(&self) -> Result<Option<Vec<u8>>> {
+        Ok(self.pipe.negotiated_alpn()?)
+    }
+
+    /// Sends close_notify, once, and does not wait for the peer's. Reading goes on.
+    ///
+    /// # Errors
+    ///
+    /// The stream's.
+    pub fn shutdown(&mut self) -> io::Result<()> {
+        self.send()?;
+        self.pipe.shutdown()?;
+        self.send()
+    }
+
+    fn finish_handshake(&mut self) -> io::Result<()> {
+        loop {
+            match self.pipe.handshake() {
+                Ok(Progress::Done(())) => return self.send(),
+                Ok(progress) => self.satisfy(progress)?,
+                Err(error) => {
+                    // The alert that tells the peer.
+                    let _ = self.send();
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// Does what a call wants before it can go on. What was made leaves before the peer is waited for.
+    fn satisfy<T>(&mut self, wanted: Progress<T>) -> io::Result<()> {
+        self.send()?;
+        match wanted {
+            Progress::WantRead => self.receive(),
+            Progress::WantWrite | Progress::Done(_) => Ok(()),
+        }
+    }
+
+    fn send(&mut self) -> io::Result<()> {
+        while self.pipe.outgoing() > 0 {
+            match self.pipe.drain_to(&mut self.stream) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Receives at least a byte, or the end, which is the pipe's to answer.
+    fn receive(&mut self) -> io::Result<()> {
+        if self.pipe.holds_input() {
+            // The rest of a record: straight into its place.
+            return match self.pipe.feed_from(&mut self.stream) {
+                Err(error) if is_transient(&error) => Err(error),
+                _ => Ok(()),
+            };
+        }
+        let mut first = [0; FIRST];
+        match self.stream.read(&mut first) {
+            Ok(0) => self.pipe.feed_eof(),
+            Ok(count) => {
+                let taken = self.pipe.feed(&first[..count]);
+                debug_assert_eq!(taken, count, "an empty pipe has room");
+            }
+            Err(error) if is_transient(&error) => return Err(error),
+            Err(error) => self.pipe.feed_error(error),
+        }
+        Ok(())
+    }
+}
+
+fn is_transient(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+    )
+}
+
+impl<S: Read + Write> Read for TlsStream<S> {
+    /// Reads decrypted bytes, at most one record. `Ok(0)` is the peer's close_notify.
+    ///
+    /// # Errors
+    ///
+    /// `UnexpectedEof` if the stream ended without it; the stream's own; `InvalidData` if the peer broke the protocol.
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.pipe.read(buf)? {
+                Progress::Done(count) => return Ok(count),
+                wanted => self.satisfy(wanted)?,
+            }
+        }
+    }
+}
+
+impl<S: Read + Write> Write for TlsStream<S> {
+    /// Encrypts and sends up to 64 KiB.
+    ///
+    /// # Errors
+    ///
+    /// The stream's own. After `WouldBlock` nothing of `buf` has been taken.
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        // What an earlier call left.
+        self.send()?;
+        loop {
+            match self.pipe.write(buf)? {
+                Progress::Done(count) => {
+                    return match self.send() {
+                        // Taken, and to be sent by the next call or a flush.
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(count),
+                        sent => sent.map(|()| count),
+                    };
+                }
+                wanted => self.satisfy(wanted)?,
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.send()?;
+        self.stream.flush()
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for TlsStream<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.stream.fmt(f)
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for MidHandshakeTlsStream<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<S: fmt::Debug> fmt::Display for HandshakeError<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HandshakeError::Failure(error) => error.fmt(f),
+            HandshakeError::WouldBlock(_) => f.write_str("the handshake process was interrupted"),
+        }
+    }
+}
+
+impl<S: fmt::Debug> error::Error for HandshakeError<S> {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            HandshakeError::Failure(error) => Some(error),
+            HandshakeError::WouldBlock(_) => None,
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! `std::net` on green threads.
+//!
+//! The socket types have std's methods, trait impls and errors. A call that waits
+//! parks the calling green thread, or blocks the calling OS thread if it is none.
+//! Addresses and [`ToSocketAddrs`] are std's own, re-exported.
+//!
+//! # Differences from std
+//!
+//! - The descriptor is non-blocking underneath; non-blocking mode and timeouts
+//!   are kept beside it. Descriptors given back to std are blocking again.
+//! - A clone shares the descriptor instead of duplicating it, so both have the
+//!   same number.
+//! - A connection that broke (reset, timed out in the kernel) never reads as
+//!   ended: std reports the error once and a clean end from then on.
+//! - Names are looked up on the blocking pool by `connect`, `bind` and `send_to`.
+//!   Your own call of [`ToSocketAddrs::to_socket_addrs`] blocks the OS thread.
+
+mod face;
+mod resolve;
+pub(crate) mod stream_io;
+mod tcp;
+mod udp;
+
+pub(crate) use face::{socket_face, stream_face};
+pub use std::net::{
+    AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4, SocketAddrV6,
+    ToSocketAddrs,
+};
+pub use tcp::{Incoming, TcpListener, TcpStream};
+pub use udp::UdpSocket;
+
+use greenhub::greenio::SockAddr;
+use std::io;
+
+/// The address of an IP socket; any other family is a socket of the wrong kind.
+fn ip_address(address: SockAddr) -> io::Result<SocketAddr> {
+    address
+        .as_socket()
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "invalid argument"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,5 @@
+//! `std::os` on green threads: what only Unix and Linux have.
+
+pub mod fd;
+pub mod linux;
+pub mod unix;

@@ -1,0 +1,413 @@
+//! A running or finished child process and its three pipes.
+
+use std::error;
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::mem;
+use std::os::fd::OwnedFd;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::process::{self as std_process, ExitStatus, Output};
+use std::time::{Duration, Instant};
+
+use greenhub::green_thread;
+use greenhub::greenio::GreenPipe;
+use greenhub::source::{Direction, Patience, Source};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use crate::io::face::{impl_descriptor, impl_read, impl_write};
+use crate::select::{self, Interest, PollFd};
+
+/// What one read takes from a child's pipe: all that a pipe holds.
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// A child process, made by [`Command::spawn`](super::Command::spawn).
+///
+/// Dropping it neither kills the child nor waits for it, as in std.
+pub struct Child {
+    inner: std_process::Child,
+    command: String,
+    /// Readable once the child has ended. Opened by the first wait.
+    end: Option<Source>,
+    /// What [`communicate`](Child::communicate) had read when its time limit passed.
+    heard: [Vec<u8>; 2],
+    /// The pipe to the child's standard input, if one was asked for.
+    pub stdin: Option<ChildStdin>,
+    /// The pipe from the child's standard output, if one was asked for.
+    pub stdout: Option<ChildStdout>,
+    /// The pipe from the child's standard error, if one was asked for.
+    pub stderr: Option<ChildStderr>,
+}
+
+impl Child {
+    pub(super) fn new(mut inner: std_process::Child, command: String) -> Child {
+        Child {
+            stdin: inner.stdin.take().map(|pipe| OwnedFd::from(pipe).into()),
+            stdout: inner.stdout.take().map(|pipe| OwnedFd::from(pipe).into()),
+            stderr: inner.stderr.take().map(|pipe| OwnedFd::from(pipe).into()),
+            end: None,
+            heard: [Vec::new(), Vec::new()],
+            inner,
+            command,
+        }
+    }
+
+    /// Kills the child by SIGKILL. `Ok` when it has been waited for already.
+    ///
+    /// # Errors
+    ///
+    /// Those of kill(2).
+    pub fn kill(&mut self) -> io::Result<()> {
+        self.inner.kill()
+    }
+
+    /// The child's process number.
+    pub fn id(&self) -> u32 {
+        self.inner.id()
+    }
+
+    /// Closes the child's standard input, waits for its end and returns how it ended; at once when that is known.
+    ///
+    /// # Errors
+    ///
+    /// Those of waitpid(2): other code in the process has waited for this child.
+    pub fn wait(&mut self) -> io::Result<ExitStatus> {
+        drop(self.stdin.take());
+        self.wait_for_end(None)
+    }
+
+    /// As [`wait`](Child::wait), for no longer than `limit`. The child goes on after it.
+    ///
+    /// # Errors
+    ///
+    /// [`TimedOut`](ErrorKind::TimedOut) around a [`TimeoutExpired`], which tells command and limit;
+    /// [`greenhub::is_timeout`] recognises it. Else as [`wait`](Child::wait).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::process::Command;
+    /// use std::time::Duration;
+    ///
+    /// let mut child = Command::new("sleep").arg("60").spawn()?;
+    /// let error = child.wait_timeout(Duration::from_millis(20)).unwrap_err();
+    /// assert_eq!(error.to_string(), r#""sleep" "60" still runs after 20ms"#);
+    /// child.kill()?;
+    /// child.wait()?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn wait_timeout(&mut self, limit: Duration) -> io::Result<ExitStatus> {
+        drop(self.stdin.take());
+        self.wait_for_end(Some(limit))
+            .map_err(|error| self.expired(error, limit))
+    }
+
+    /// Returns how the child ended, or `None` while it runs.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Child::wait).
+    pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.inner.try_wait()
+    }
+
+    /// Closes the child's standard input, reads its stdout and stderr to their ends, as far as they are pipes, and
+    /// waits for its end.
+    ///
+    /// # Errors
+    ///
+    /// Those of read(2), and as [`wait`](Child::wait).
+    pub fn wait_with_output(mut self) -> io::Result<Output> {
+        self.communicate(&[], None)
+    }
+
+    /// Sends `input` to the child and closes its standard input, and meanwhile reads its stdout and stderr to their
+    /// ends, as far as each is a pipe; then waits for its end. All of it in no more than `limit`.
+    ///
+    /// It is Python's `Popen.communicate`. A child that ends without having read all its input is no error.
+    ///
+    /// # Errors
+    ///
+    /// [`TimedOut`](ErrorKind::TimedOut) around a [`TimeoutExpired`]. The child goes on after it; what it has written
+    /// is kept and comes with the next call, so one can [`kill`](Child::kill) it and call again with no input and no
+    /// limit. Else as [`wait_with_output`](Child::wait_with_output).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::process::{Command, Stdio};
+    ///
+    /// let mut child = Command::new("tr").args(["a-z", "A-Z"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    /// let output = child.communicate(b"shout", None)?;
+    /// assert_eq!(output.stdout, b"SHOUT");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn communicate(&mut self, input: &[u8], limit: Option<Duration>) -> io::Result<Output> {
+        let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+        let left = || deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let ended = self
+            .exchange(input, left)
+            .and_then(|()| self.wait_for_end(left()));
+        let status = ended.map_err(|error| self.expired(error, limit.unwrap_or(Duration::MAX)))?;
+        let [stdout, stderr] = mem::take(&mut self.heard);
+        Ok(Output {
+            status,
+            stdout,
+            stderr,
+        })
+    }
+
+    /// Serves all three pipes until they are closed. `WouldBlock` when no time is left.
+    fn exchange(
+        &mut self,
+        mut input: &[u8],
+        left: impl Fn() -> Option<Duration>,
+    ) -> io::Result<()> {
+        let mut piece = Vec::new();
+        loop {
+            if input.is_empty() {
+                drop(self.stdin.take());
+            }
+            let mut waited: Vec<PollFd<'_>> = Vec::with_capacity(3);
+            waited.extend(
+                self.stdin
+                    .as_ref()
+                    .map(|pipe| PollFd::new(pipe, Interest::WRITABLE)),
+            );
+            waited.extend(
+                self.stdout
+                    .as_ref()
+                    .map(|pipe| PollFd::new(pipe, Interest::READABLE)),
+            );
+            waited.extend(
+                self.stderr
+                    .as_ref()
+                    .map(|pipe| PollFd::new(pipe, Interest::READABLE)),
+            );
+            if waited.is_empty() {
+                return Ok(());
+            }
+            if select::poll(&mut waited, left())? == 0 {
+                return Err(ErrorKind::WouldBlock.into());
+            }
+            piece.resize(PIECE_BYTES, 0);
+            let [stdout_heard, stderr_heard] = &mut self.heard;
+            if let Some(pipe) = &self.stdin {
+                match pipe.pipe.try_write(input) {
+                    Ok(count) => input = &input[count..],
+                    Err(error) if error.kind() == ErrorKind::BrokenPipe => input = &[],
+                    Err(error) => try_later(error)?,
+                }
+            }
+            if let Some(pipe) = &self.stdout
+                && !hear(&pipe.pipe, &mut piece, stdout_heard)?
+            {
+                self.stdout = None;
+            }
+            if let Some(pipe) = &self.stderr
+                && !hear(&pipe.pipe, &mut piece, stderr_heard)?
+            {
+                self.stderr = None;
+            }
+        }
+    }
+
+    /// `WouldBlock` when `limit` has passed.
+    fn wait_for_end(&mut self, limit: Option<Duration>) -> io::Result<ExitStatus> {
+        if let Some(status) = self.inner.try_wait()? {
+            return Ok(status);
+        }
+        if self.end.is_none() {
+            let pid = Pid::from_raw(self.inner.id() as i32);
+            // The number cannot have gone to another process: this child has not been reaped.
+            self.end = pid
+                .and_then(|pid| pidfd_open(pid, PidfdFlags::NONBLOCK).ok())
+                .map(Source::new);
+        }
+        match &self.end {
+            Some(end) => {
+                let patience = Patience {
+                    nonblocking: false,
+                    limit,
+                };
+                end.retry(Direction::Read, patience, |_| ended(&mut self.inner))
+            }
+            None => look_for_end(&mut self.inner, limit),
+        }
+    }
+
+    /// Turns the `WouldBlock` of a time limit into the error that tells of it.
+    fn expired(&self, error: io::Error, limit: Duration) -> io::Error {
+        if error.kind() != ErrorKind::WouldBlock {
+            return error;
+        }
+        io::Error::new(
+            ErrorKind::TimedOut,
+            TimeoutExpired {
+                command: self.command.clone(),
+                limit,
+            },
+        )
+    }
+}
+
+fn ended(child: &mut std_process::Child) -> io::Result<ExitStatus> {
+    child
+        .try_wait()?
+        .ok_or_else(|| ErrorKind::WouldBlock.into())
+}
+
+/// Waits without a pidfd: by looking, 1 ms apart at first, 20 ms in the end.
+fn look_for_end(child: &mut std_process::Child, limit: Option<Duration>) -> io::Result<ExitStatus> {
+    let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+    let mut pause = Duration::from_millis(1);
+    loop {
+        match ended(child) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                let left = deadline.map_or(pause, |deadline| {
+                    deadline.saturating_duration_since(Instant::now())
+                });
+                if left.is_zero() {
+                    return Err(error);
+                }
+                green_thread::sleep(pause.min(left));
+                pause = (pause * 2).min(Duration::from_millis(20));
+            }
+            result => return result,
+        }
+    }
+}
+
+/// Adds what a pipe has to `heard`. False at its end.
+fn hear(pipe: &GreenPipe, piece: &mut [u8], heard: &mut Vec<u8>) -> io::Result<bool> {
+    match pipe.try_read(piece) {
+        Ok(count) => {
+            heard.extend_from_slice(&piece[..count]);
+            Ok(count > 0)
+        }
+        Err(error) => try_later(error).map(|()| true),
+    }
+}
+
+/// Errors that only mean "not now".
+fn try_later(error: io::Error) -> io::Result<()> {
+    match error.kind() {
+        ErrorKind::WouldBlock | ErrorKind::Interrupted => Ok(()),
+        _ => Err(error),
+    }
+}
+
+// A panic leaves no child half-changed: its state is the kernel's.
+impl UnwindSafe for Child {}
+impl RefUnwindSafe for Child {}
+
+impl fmt::Debug for Child {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Child")
+            .field("id", &self.id())
+            .field("command", &self.command)
+            .field("stdin", &self.stdin)
+            .field("stdout", &self.stdout)
+            .field("stderr", &self.stderr)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A child process had not ended within the time limit. Found inside an [`io::Error`] of kind `TimedOut`.
+///
+/// # Examples
+///
+/// ```
+/// use green::process::{Command, TimeoutExpired};
+/// use std::time::Duration;
+///
+/// let mut child = Command::new("sleep").arg("60").spawn()?;
+/// let error = child.wait_timeout(Duration::from_millis(20)).unwrap_err();
+/// let expired = error.get_ref().unwrap().downcast_ref::<TimeoutExpired>().unwrap();
+/// assert_eq!(expired.limit(), Duration::from_millis(20));
+/// # child.kill()?;
+/// # child.wait()?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimeoutExpired {
+    command: String,
+    limit: Duration,
+}
+
+impl TimeoutExpired {
+    /// The program and its arguments, quoted.
+    pub fn command(&self) -> &str {
+        &self.command
+    }
+
+    /// The limit that has passed.
+    pub fn limit(&self) -> Duration {
+        self.limit
+    }
+}
+
+impl fmt::Display for TimeoutExpired {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} still runs after {:?}", self.command, self.limit)
+    }
+}
+
+impl error::Error for TimeoutExpired {}
+
+/// Our end of the pipe to a child's standard input.
+///
+/// One `write` takes all bytes, and fails with `BrokenPipe` when the child has closed its end. Dropping it tells the
+/// child that its input has ended.
+///
+/// # Differences from std
+///
+/// The descriptor is non-blocking, and blocking again once given away.
+#[derive(Debug)]
+pub struct ChildStdin {
+    pipe: GreenPipe,
+}
+
+/// Our end of the pipe from a child's standard output.
+///
+/// # Differences from std
+///
+/// The descriptor is non-blocking, and blocking again once given away.
+#[derive(Debug)]
+pub struct ChildStdout {
+    pipe: GreenPipe,
+}
+
+/// Our end of the pipe from a child's standard error.
+///
+/// # Differences from std
+///
+/// The descriptor is non-blocking, and blocking again once given away.
+#[derive(Debug)]
+pub struct ChildStderr {
+    pipe: GreenPipe,
+}
+
+impl_read!(ChildStdout, ChildStderr);
+impl_write!(ChildStdin, &ChildStdin);
+impl_descriptor!(ChildStdin, ChildStdout, ChildStderr);
+
+macro_rules! impl_owned {
+    ($($face:ident),+) => {$(
+        impl From<$face> for OwnedFd {
+            fn from(end: $face) -> OwnedFd {
+                end.pipe.into_fd()
+            }
+        }
+
+        impl From<OwnedFd> for $face {
+            fn from(fd: OwnedFd) -> $face {
+                $face { pipe: GreenPipe::new(fd) }
+            }
+        }
+    )+};
+}
+
+impl_owned!(ChildStdin, ChildStdout, ChildStderr);
+
+#[cfg(test)]
+mod tests;

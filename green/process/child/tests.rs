@@ -1,0 +1,24 @@
+use std::io::ErrorKind;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use super::look_for_end;
+
+/// The way without a pidfd, as on kernels that have none.
+#[test]
+fn the_end_is_found_by_looking() {
+    crate::run(|| {
+        let mut child = Command::new("sleep").arg("0.2").spawn().unwrap();
+        let start = Instant::now();
+        let limit = Duration::from_millis(50);
+        let error = look_for_end(&mut child, Some(limit)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::WouldBlock);
+        assert!(start.elapsed() >= limit);
+        assert!(look_for_end(&mut child, None).unwrap().success());
+        assert!(
+            look_for_end(&mut child, Some(Duration::ZERO))
+                .unwrap()
+                .success()
+        );
+    });
+}

@@ -1,0 +1,101 @@
+//! A certificate: its bytes, and its fields.
+
+use std::fmt;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// An X.509 certificate.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Certificate {
+    der: Arc<[u8]>,
+}
+
+/// The fields of a certificate that Python's `getpeercert` gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CertificateDetails {
+    /// Whom it is for: pairs such as (`commonName`, `example.org`), in its own order.
+    pub subject: Vec<(String, String)>,
+    /// Who issued it.
+    pub issuer: Vec<(String, String)>,
+    /// The host names that it is valid for; the first label may be `*`.
+    pub dns_names: Vec<String>,
+    /// The addresses that it is valid for.
+    pub addresses: Vec<IpAddr>,
+    /// From when, such as `Nov 21 00:00:00 2026 GMT`.
+    pub not_before: String,
+    /// Until when.
+    pub not_after: String,
+    /// In hexadecimal.
+    pub serial_number: String,
+    /// Of the format: 3 nearly always.
+    pub version: i32,
+}
+
+impl Certificate {
+    /// Reads a certificate in DER.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidData` when it is none.
+    pub fn from_der(der: &[u8]) -> io::Result<Self> {
+        native_tls::Certificate::from_der(der).map_err(malformed)?;
+        Ok(Self::of_der(der))
+    }
+
+    /// Reads every certificate in PEM text.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidData` when one cannot be read, or there is none.
+    pub fn stack_from_pem(pem: &[u8]) -> io::Result<Vec<Self>> {
+        let found = native_tls::Certificate::stack_from_pem(pem).map_err(malformed)?;
+        if found.is_empty() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "there is no certificate in PEM form",
+            ));
+        }
+        found
+            .iter()
+            .map(|one| Ok(Self::of_der(one.to_der().map_err(malformed)?)))
+            .collect()
+    }
+
+    pub(crate) fn of_der(der: impl Into<Arc<[u8]>>) -> Self {
+        Self { der: der.into() }
+    }
+
+    /// Its bytes in DER.
+    pub fn der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// Its fields.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` where there is no OpenSSL; `InvalidData` when a field cannot be read.
+    #[doc(alias = "getpeercert")]
+    pub fn details(&self) -> io::Result<CertificateDetails> {
+        #[cfg(all(unix, not(target_vendor = "apple")))]
+        return super::engine::openssl::details(self);
+        #[cfg(not(all(unix, not(target_vendor = "apple"))))]
+        return Err(super::engine::unsupported(
+            "certificates are read by OpenSSL only",
+        ));
+    }
+}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Certificate")
+            .field("der_len", &self.der.len())
+            .finish()
+    }
+}
+
+fn malformed(error: native_tls::Error) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
+}

@@ -1,0 +1,547 @@
+//! Settings for many connections.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::certificate::Certificate;
+use super::engine::{EngineKind, Factory};
+use super::facts::TlsVersion;
+use super::pipe::SslPipe;
+use super::session::SslSession;
+
+#[cfg(test)]
+mod tests;
+
+/// What a context is for, named by whom it authenticates, as in Python.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// For clients, which authenticate servers.
+    ServerAuth,
+    /// For servers, which may authenticate clients.
+    ClientAuth,
+}
+
+/// Whether the peer must show a certificate that can be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VerifyMode {
+    /// Any certificate or none will do. Python's `CERT_NONE`. A client in this mode may be talking to anybody.
+    None,
+    /// A server asks for a certificate and checks the one that it gets. For a client the same as `Required`. Python's `CERT_OPTIONAL`.
+    Optional,
+    /// No certificate, or a bad one, fails the handshake. Python's `CERT_REQUIRED`.
+    Required,
+}
+
+/// Where trusted certificates are found.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum VerifyLocation<'a> {
+    /// A file of one or more certificates in PEM form.
+    File(&'a Path),
+    /// A folder; every file in it that holds certificates in PEM form is read.
+    Folder(&'a Path),
+    /// Certificates in PEM form, or one in DER.
+    Bytes(&'a [u8]),
+}
+
+/// Chooses a server's context by the name that a client asks for (`None`: it names none).
+///
+/// `Ok(None)` stays with the present context; an error refuses the client with the alert `unrecognized_name`.
+/// It is called in the midst of a handshake, above the TLS library's frames, and must not wait for anything.
+pub type ServerNameCallback =
+    Arc<dyn Fn(Option<&str>) -> io::Result<Option<SslContext>> + Send + Sync>;
+
+/// Whom we are: certificates, our own first, and the key to it, as they were given.
+#[derive(Clone)]
+pub(crate) enum Identity {
+    Pem {
+        chain: Vec<u8>,
+        key: Vec<u8>,
+        password: Option<String>,
+    },
+    Pkcs12 {
+        der: Vec<u8>,
+        password: String,
+    },
+}
+
+/// Everything that can be set, in nobody's form.
+#[derive(Clone)]
+pub(crate) struct Settings {
+    pub(crate) purpose: Purpose,
+    pub(crate) identity: Option<Identity>,
+    pub(crate) default_roots: bool,
+    pub(crate) roots: Vec<Certificate>,
+    pub(crate) check_hostname: bool,
+    pub(crate) verify_mode: VerifyMode,
+    pub(crate) minimum_version: Option<TlsVersion>,
+    pub(crate) maximum_version: Option<TlsVersion>,
+    pub(crate) ciphers: Option<String>,
+    pub(crate) alpn: Vec<Vec<u8>>,
+    pub(crate) server_name_callback: Option<ServerNameCallback>,
+}
+
+/// Settings for many connections, as Python's `SSLContext`.
+///
+/// Clones share their settings. They may be changed while connections are being made: one that has begun keeps
+/// what it began with, and the next takes the new settings, all of them or none. So a server reloads its
+/// certificate by calling [`load_cert_chain`](Self::load_cert_chain) again; if the new one cannot be used,
+/// the old one stays.
+///
+/// # Examples
+///
+/// ```
+/// use green::ssl::{Purpose, SslContext, TlsVersion};
+///
+/// let context = SslContext::create_default_context(Purpose::ServerAuth)?;
+/// context.set_minimum_version(TlsVersion::Tls13)?;
+/// context.set_alpn_protocols(&["h2", "http/1.1"])?;
+/// let pipe = context.pipe(false, Some("example.org"))?;
+/// assert!(!pipe.is_handshaken());
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct SslContext {
+    engine: EngineKind,
+    state: Arc<Mutex<State>>,
+}
+
+struct State {
+    settings: Settings,
+    /// The engine's form of `settings`, made when first needed after a change.
+    factory: Option<Arc<dyn Factory>>,
+}
+
+impl SslContext {
+    /// A context that trusts nobody yet: TLS 1.2 and 1.3; for clients, certificate and host name required.
+    ///
+    /// # Errors
+    ///
+    /// None at present.
+    pub fn new(purpose: Purpose) -> io::Result<Self> {
+        Self::with_engine(purpose, EngineKind::default())
+    }
+
+    /// [`new`](Self::new) on a given engine.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` where the engine does not exist.
+    pub fn with_engine(purpose: Purpose, engine: EngineKind) -> io::Result<Self> {
+        let client = purpose == Purpose::ServerAuth;
+        let settings = Settings {
+            purpose,
+            identity: None,
+            default_roots: false,
+            roots: Vec::new(),
+            check_hostname: client,
+            verify_mode: if client {
+                VerifyMode::Required
+            } else {
+                VerifyMode::None
+            },
+            minimum_version: Some(TlsVersion::Tls12),
+            maximum_version: None,
+            ciphers: None,
+            alpn: Vec::new(),
+            server_name_callback: None,
+        };
+        engine.check(&settings)?;
+        Ok(Self {
+            engine,
+            state: Arc::new(Mutex::new(State {
+                settings,
+                factory: None,
+            })),
+        })
+    }
+
+    /// A context for ordinary use: as [`new`](Self::new), and a client trusts whom the system trusts.
+    ///
+    /// # Errors
+    ///
+    /// None at present.
+    pub fn create_default_context(purpose: Purpose) -> io::Result<Self> {
+        let context = Self::new(purpose)?;
+        if purpose == Purpose::ServerAuth {
+            context.load_default_certs()?;
+        }
+        Ok(context)
+    }
+
+    /// The engine under it.
+    pub fn engine(&self) -> EngineKind {
+        self.engine
+    }
+
+    /// What it is for.
+    pub fn purpose(&self) -> Purpose {
+        self.state.lock().settings.purpose
+    }
+
+    /// Shows the certificates in `certfile`, our own first, to peers; its key is in `keyfile`, or in the same file.
+    /// Both are PEM. The key may be encrypted under `password`.
+    ///
+    /// # Errors
+    ///
+    /// The file system's, such as `NotFound`; `InvalidData` when a file cannot be understood, the password is
+    /// wrong, or the key is not the certificate's.
+    pub fn load_cert_chain(
+        &self,
+        certfile: impl AsRef<Path>,
+        keyfile: Option<&Path>,
+        password: Option<&str>,
+    ) -> io::Result<()> {
+        let chain = fs::read(certfile)?;
+        let key = match keyfile {
+            Some(path) => fs::read(path)?,
+            None => chain.clone(),
+        };
+        self.load_cert_chain_bytes(&chain, &key, password)
+    }
+
+    /// [`load_cert_chain`](Self::load_cert_chain) from memory.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidData` as there.
+    pub fn load_cert_chain_bytes(
+        &self,
+        chain: &[u8],
+        key: &[u8],
+        password: Option<&str>,
+    ) -> io::Result<()> {
+        self.load_identity(Identity::Pem {
+            chain: chain.to_vec(),
+            key: key.to_vec(),
+            password: password.map(str::to_owned),
+        })
+    }
+
+    /// Shows the certificate in a PKCS#12 archive (`.p12`, `.pfx`) to peers.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidData` when it cannot be understood or the password is wrong.
+    pub fn load_pkcs12(&self, der: &[u8], password: &str) -> io::Result<()> {
+        self.load_identity(Identity::Pkcs12 {
+            der: der.to_vec(),
+            password: password.to_owned(),
+        })
+    }
+
+    /// Takes the identity only if the whole of the settings can be used with it.
+    fn load_identity(&self, identity: Identity) -> io::Result<()> {
+        let mut state = self.state.lock();
+        let settings = Settings {
+            identity: Some(identity),
+            ..state.settings.clone()
+        };
+        let factory = self.engine.factory(&settings)?;
+        *state = State {
+            settings,
+            factory: Some(factory),
+        };
+        Ok(())
+    }
+
+    /// Trusts the certificates found at `location`, besides those trusted already.
+    ///
+    /// # Errors
+    ///
+    /// The file system's, such as `NotFound`; `InvalidData` when there is no certificate.
+    pub fn load_verify_locations(&self, location: VerifyLocation<'_>) -> io::Result<()> {
+        let found = match location {
+            VerifyLocation::File(path) => Certificate::stack_from_pem(&fs::read(path)?)?,
+            VerifyLocation::Folder(path) => certificates_in(path)?,
+            VerifyLocation::Bytes(bytes) if bytes.first() == Some(&0x30) => {
+                vec![Certificate::from_der(bytes)?]
+            }
+            VerifyLocation::Bytes(bytes) => Certificate::stack_from_pem(bytes)?,
+        };
+        self.change(|settings| {
+            for certificate in found {
+                if !settings.roots.contains(&certificate) {
+                    settings.roots.push(certificate);
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Trusts whom the system trusts.
+    ///
+    /// # Errors
+    ///
+    /// None at present.
+    pub fn load_default_certs(&self) -> io::Result<()> {
+        self.change(|settings| {
+            settings.default_roots = true;
+            Ok(())
+        })
+    }
+
+    /// Whether a client insists that the certificate is for the host which it meant to reach.
+    pub fn check_hostname(&self) -> bool {
+        self.state.lock().settings.check_hostname
+    }
+
+    /// Sets [`check_hostname`](Self::check_hostname). Turning it on turns [`VerifyMode::None`] into `Required`.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` on a server's context.
+    pub fn set_check_hostname(&self, check: bool) -> io::Result<()> {
+        self.change(|settings| {
+            if check && settings.purpose == Purpose::ClientAuth {
+                return Err(misuse("a server has no host name to check"));
+            }
+            if check && settings.verify_mode == VerifyMode::None {
+                settings.verify_mode = VerifyMode::Required;
+            }
+            settings.check_hostname = check;
+            Ok(())
+        })
+    }
+
+    /// Whether the peer must show a certificate.
+    pub fn verify_mode(&self) -> VerifyMode {
+        self.state.lock().settings.verify_mode
+    }
+
+    /// Sets [`verify_mode`](Self::verify_mode).
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for [`VerifyMode::None`] while host names are checked; `Unsupported` on a native-tls server.
+    pub fn set_verify_mode(&self, mode: VerifyMode) -> io::Result<()> {
+        self.change(|settings| {
+            if mode == VerifyMode::None && settings.check_hostname {
+                return Err(misuse("host names cannot be checked without certificates: set_check_hostname(false) first"));
+            }
+            settings.verify_mode = mode;
+            Ok(())
+        })
+    }
+
+    /// Sets the oldest protocol version to accept. TLS 1.2 unless set.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` when it is above the maximum; `Unsupported` for TLS 1.3 on a native-tls server.
+    pub fn set_minimum_version(&self, version: TlsVersion) -> io::Result<()> {
+        self.change(|settings| {
+            settings.minimum_version = Some(version);
+            check_versions(settings)
+        })
+    }
+
+    /// Sets the newest protocol version to accept. The newest there is unless set.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` when it is below the minimum.
+    pub fn set_maximum_version(&self, version: TlsVersion) -> io::Result<()> {
+        self.change(|settings| {
+            settings.maximum_version = Some(version);
+            check_versions(settings)
+        })
+    }
+
+    /// Sets the ciphers of TLS 1.2 and older, in OpenSSL's language. Those of TLS 1.3 are all good and stay.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` by the native-tls engine. A list that names no cipher makes [`pipe`](Self::pipe) fail with `InvalidData`.
+    pub fn set_ciphers(&self, ciphers: &str) -> io::Result<()> {
+        self.change(|settings| {
+            settings.ciphers = Some(ciphers.to_owned());
+            Ok(())
+        })
+    }
+
+    /// Sets the application protocols to offer (clients) or to choose from (servers), the dearest first.
+    ///
+    /// Where the two ends share none, the connection is made without one, as in Python.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for an empty name or one of more than 255 bytes.
+    pub fn set_alpn_protocols(&self, protocols: &[impl AsRef<[u8]>]) -> io::Result<()> {
+        let protocols: Vec<Vec<u8>> = protocols
+            .iter()
+            .map(|name| name.as_ref().to_vec())
+            .collect();
+        if protocols
+            .iter()
+            .any(|name| name.is_empty() || name.len() > 255)
+        {
+            return Err(misuse("the name of a protocol has 1 to 255 bytes"));
+        }
+        self.change(|settings| {
+            settings.alpn = protocols;
+            Ok(())
+        })
+    }
+
+    /// Sets what chooses a server's context by the name that a client asks for.
+    ///
+    /// The chosen context gives its certificates, its trust and its application protocols. Protocol versions
+    /// are those of the context that the connection began with.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` on a client's context; `Unsupported` by the native-tls engine.
+    #[doc(alias = "sni_callback")]
+    pub fn set_server_name_callback(
+        &self,
+        callback: impl Fn(Option<&str>) -> io::Result<Option<SslContext>> + Send + Sync + 'static,
+    ) -> io::Result<()> {
+        self.change(|settings| {
+            if settings.purpose == Purpose::ServerAuth {
+                return Err(misuse("only a server is asked for a name"));
+            }
+            settings.server_name_callback = Some(Arc::new(callback));
+            Ok(())
+        })
+    }
+
+    /// A new connection without a transport: a server's if `server_side`, else a client's to `server_hostname`.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` when `server_side` is not what the context is for, when a server is given a host name, when
+    /// host names are checked and none is given, or when it cannot be one; `InvalidData` when the engine cannot use the settings.
+    pub fn pipe(&self, server_side: bool, server_hostname: Option<&str>) -> io::Result<SslPipe> {
+        self.new_pipe(server_side, server_hostname, None)
+    }
+
+    /// A new client's connection that asks to resume `session`. If the server does not agree, or the settings
+    /// have changed since, a whole handshake follows; [`SslPipe::session_reused`] tells.
+    ///
+    /// # Errors
+    ///
+    /// As [`pipe`](Self::pipe); `Unsupported` by the native-tls engine.
+    pub fn pipe_resuming(
+        &self,
+        server_hostname: Option<&str>,
+        session: &SslSession,
+    ) -> io::Result<SslPipe> {
+        self.new_pipe(false, server_hostname, Some(session))
+    }
+
+    fn new_pipe(
+        &self,
+        server_side: bool,
+        server_hostname: Option<&str>,
+        session: Option<&SslSession>,
+    ) -> io::Result<SslPipe> {
+        let server_name = {
+            let settings = &self.state.lock().settings;
+            match (server_side, settings.purpose) {
+                (true, Purpose::ServerAuth) => return Err(misuse("this context is for clients")),
+                (false, Purpose::ClientAuth) => return Err(misuse("this context is for servers")),
+                _ => {}
+            }
+            if server_side && server_hostname.is_some() {
+                return Err(misuse("only a client names the server"));
+            }
+            if settings.check_hostname && server_hostname.is_none() {
+                return Err(misuse("checking the host name needs server_hostname"));
+            }
+            server_hostname.map(host_name).transpose()?
+        };
+        SslPipe::new(&*self.factory()?, server_side, server_name, session)
+    }
+
+    /// The engine's form of the present settings.
+    pub(crate) fn factory(&self) -> io::Result<Arc<dyn Factory>> {
+        let mut state = self.state.lock();
+        if let Some(factory) = &state.factory {
+            return Ok(Arc::clone(factory));
+        }
+        let factory = self.engine.factory(&state.settings)?;
+        state.factory = Some(Arc::clone(&factory));
+        Ok(factory)
+    }
+
+    /// Changes the settings, all of them or none.
+    fn change(&self, change: impl FnOnce(&mut Settings) -> io::Result<()>) -> io::Result<()> {
+        let mut state = self.state.lock();
+        let mut settings = state.settings.clone();
+        change(&mut settings)?;
+        self.engine.check(&settings)?;
+        *state = State {
+            settings,
+            factory: None,
+        };
+        Ok(())
+    }
+}
+
+impl fmt::Debug for SslContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let settings = &self.state.lock().settings;
+        f.debug_struct("SslContext")
+            .field("engine", &self.engine)
+            .field("purpose", &settings.purpose)
+            .field("verify_mode", &settings.verify_mode)
+            .field("check_hostname", &settings.check_hostname)
+            .field("minimum_version", &settings.minimum_version)
+            .field("maximum_version", &settings.maximum_version)
+            .finish_non_exhaustive()
+    }
+}
+
+fn check_versions(settings: &Settings) -> io::Result<()> {
+    match (settings.minimum_version, settings.maximum_version) {
+        (Some(minimum), Some(maximum)) if minimum > maximum => {
+            Err(misuse("the minimum version is above the maximum version"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The host name as it is sent and compared: without the dot that ends a full name.
+fn host_name(name: &str) -> io::Result<&str> {
+    let bare = name.strip_suffix('.').unwrap_or(name);
+    // OpenSSL takes a leading dot for "any host below".
+    if bare.is_empty() || bare.starts_with('.') {
+        return Err(misuse(
+            "a host name is not empty and does not start with a dot",
+        ));
+    }
+    if !bare.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(misuse(
+            "a host name is ASCII; other names are written in their xn-- form",
+        ));
+    }
+    Ok(bare)
+}
+
+fn certificates_in(folder: &Path) -> io::Result<Vec<Certificate>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        // Folders, sockets and lists of revoked certificates may lie beside them.
+        if path.is_file() {
+            found.extend(Certificate::stack_from_pem(&fs::read(path)?).unwrap_or_default());
+        }
+    }
+    if found.is_empty() {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "there is no certificate in this folder",
+        ));
+    }
+    Ok(found)
+}
+
+fn misuse(message: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, message)
+}

@@ -1,0 +1,254 @@
+//! Certificates and keys: where they come from, and how they are changed while serving.
+
+use std::env;
+use std::path::PathBuf;
+
+use super::*;
+
+/// A folder of this test's own, removed with everything in it when dropped.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = env::temp_dir().join(format!("green-ssl-{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.join(name);
+        fs::write(&path, text).unwrap();
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn g10_certificates_come_from_files_folders_and_memory() {
+    let folder = Folder::new("files");
+    let leaf = AUTHORITY.leaf("localhost");
+    let chain = folder.write("chain.pem", &leaf.chain);
+    let key = folder.write("key.pem", &leaf.key);
+    let both = folder.write("both.pem", &format!("{}{}", leaf.chain, leaf.key));
+    let trust = Folder::new("trust");
+    let authority = trust.write("authority.crt", &AUTHORITY.pem);
+    trust.write("notes.txt", "no certificate");
+    for engine in [OpenSsl, NativeTls] {
+        let missing = folder.0.join("missing.pem");
+        let server = SslContext::with_engine(Purpose::ClientAuth, engine).unwrap();
+        for result in [
+            server.load_cert_chain(&missing, None, None),
+            server.load_cert_chain(&chain, Some(&missing), None),
+            server.load_verify_locations(VerifyLocation::File(&missing)),
+            server.load_verify_locations(VerifyLocation::Folder(&missing)),
+        ] {
+            assert_eq!(
+                result.unwrap_err().raw_os_error(),
+                Some(libc::ENOENT),
+                "{engine:?}"
+            );
+        }
+        assert_eq!(
+            kind(server.load_cert_chain(&chain, None, None)),
+            ErrorKind::InvalidData
+        );
+        assert_eq!(
+            kind(server.load_verify_locations(VerifyLocation::Folder(&folder.0.join("missing")))),
+            ErrorKind::NotFound
+        );
+        for locations in [
+            VerifyLocation::File(&authority),
+            VerifyLocation::Folder(&trust.0),
+        ] {
+            for key in [Some(&*key), None] {
+                let certificate = if key.is_some() { &chain } else { &both };
+                server.load_cert_chain(certificate, key, None).unwrap();
+                let client = SslContext::with_engine(Purpose::ServerAuth, engine).unwrap();
+                client.load_verify_locations(locations).unwrap();
+                Pair::new(&client, &server).handshake().unwrap();
+            }
+        }
+        let empty = Folder::new(&format!("empty-{engine:?}"));
+        assert_eq!(
+            kind(server.load_verify_locations(VerifyLocation::Folder(&empty.0))),
+            ErrorKind::InvalidData
+        );
+        assert_eq!(
+            kind(server.load_verify_locations(VerifyLocation::Bytes(b"nothing"))),
+            ErrorKind::InvalidData
+        );
+        assert_eq!(
+            kind(server.load_verify_locations(VerifyLocation::Bytes(b"0rubbish"))),
+            ErrorKind::InvalidData
+        );
+    }
+}
+
+#[test]
+fn keys_may_be_of_every_usual_form() {
+    use openssl::pkey::PKey;
+    use openssl::symm::Cipher;
+    let leaf = AUTHORITY.leaf("localhost");
+    let key = PKey::private_key_from_pem(leaf.key.as_bytes()).unwrap();
+    let sec1 = key.ec_key().unwrap().private_key_to_pem().unwrap();
+    let encrypted = key
+        .private_key_to_pem_pkcs8_passphrase(Cipher::aes_256_cbc(), b"sesame")
+        .unwrap();
+    let client = client_context(OpenSsl);
+    for (key, password) in [
+        (leaf.key.as_bytes(), None),
+        (&sec1[..], None),
+        (&encrypted[..], Some("sesame")),
+    ] {
+        let server = SslContext::with_engine(Purpose::ClientAuth, OpenSsl).unwrap();
+        server
+            .load_cert_chain_bytes(leaf.chain.as_bytes(), key, password)
+            .unwrap();
+        Pair::new(&client, &server).handshake().unwrap();
+    }
+    // A wrong password, or none, is an error and never a question at the terminal.
+    let server = SslContext::with_engine(Purpose::ClientAuth, OpenSsl).unwrap();
+    for password in [Some("wrong"), None] {
+        let result = server.load_cert_chain_bytes(leaf.chain.as_bytes(), &encrypted, password);
+        assert_eq!(kind(result), ErrorKind::InvalidData);
+    }
+}
+
+#[test]
+fn pkcs12_archives_are_read() {
+    use openssl::pkcs12::Pkcs12;
+    use openssl::pkey::PKey;
+    use openssl::x509::X509;
+    let leaf = AUTHORITY.leaf("localhost");
+    let key = PKey::private_key_from_pem(leaf.key.as_bytes()).unwrap();
+    let certificate = X509::from_pem(leaf.chain.as_bytes()).unwrap();
+    let archive = Pkcs12::builder()
+        .pkey(&key)
+        .cert(&certificate)
+        .build2("sesame")
+        .unwrap()
+        .to_der()
+        .unwrap();
+    for engine in [OpenSsl, NativeTls] {
+        let server = SslContext::with_engine(Purpose::ClientAuth, engine).unwrap();
+        assert_eq!(
+            kind(server.load_pkcs12(&archive, "wrong")),
+            ErrorKind::InvalidData
+        );
+        assert_eq!(
+            kind(server.load_pkcs12(b"rubbish", "sesame")),
+            ErrorKind::InvalidData
+        );
+        server.load_pkcs12(&archive, "sesame").unwrap();
+        Pair::new(&client_context(engine), &server)
+            .handshake()
+            .unwrap();
+    }
+}
+
+#[test]
+fn certificates_are_reloaded_while_serving() {
+    for engine in [OpenSsl, NativeTls] {
+        let (old, new) = (
+            AUTHORITY.leaf("localhost"),
+            AUTHORITY.leaf_with("new.example", |params| {
+                params
+                    .subject_alt_names
+                    .push(rcgen::SanType::DnsName("localhost".try_into().unwrap()));
+            }),
+        );
+        let server = server_context_with(engine, &old);
+        let client = client_context(engine);
+        let mut begun = Pair::new(&client, &server);
+        // One that cannot be used changes nothing: a key of another certificate, no certificate.
+        let refused = server.load_cert_chain_bytes(new.chain.as_bytes(), old.key.as_bytes(), None);
+        assert_eq!(kind(refused), ErrorKind::InvalidData, "{engine:?}");
+        assert_eq!(
+            kind(server.load_cert_chain_bytes(b"", new.key.as_bytes(), None)),
+            ErrorKind::InvalidData
+        );
+        let mut pair = Pair::new(&client, &server);
+        pair.handshake().unwrap();
+        assert_eq!(shown_name(&pair), "localhost", "{engine:?}");
+        // One that can is shown to whoever comes next, through every clone of the context.
+        server
+            .clone()
+            .load_cert_chain_bytes(new.chain.as_bytes(), new.key.as_bytes(), None)
+            .unwrap();
+        let mut pair = Pair::new(&client, &server);
+        pair.handshake().unwrap();
+        assert_eq!(shown_name(&pair), "new.example", "{engine:?}");
+        begun.handshake().unwrap();
+        assert_eq!(shown_name(&begun), "localhost", "{engine:?}");
+    }
+}
+
+#[test]
+fn both_ends_see_the_same_channel_binding_and_certificate() {
+    for setup in SETUPS {
+        let mut pair = Pair::of(setup);
+        assert!(pair.client.tls_server_end_point().unwrap().is_none());
+        pair.handshake().unwrap();
+        let binding = pair
+            .client
+            .tls_server_end_point()
+            .unwrap()
+            .expect("a binding");
+        assert_eq!(binding.len(), 32, "{setup:?}");
+        assert_eq!(
+            pair.server.tls_server_end_point().unwrap(),
+            Some(binding),
+            "{setup:?}"
+        );
+        let certificate = pair
+            .client
+            .peer_certificate()
+            .unwrap()
+            .expect("a certificate");
+        let details = certificate.details().unwrap();
+        assert!(
+            details
+                .subject
+                .contains(&("commonName".to_owned(), "localhost".to_owned())),
+            "{details:?}"
+        );
+        assert!(
+            details
+                .issuer
+                .contains(&("commonName".to_owned(), "green test authority".to_owned()))
+        );
+        assert_eq!(details.dns_names, ["localhost"]);
+        assert_eq!(details.version, 3);
+        assert!(details.not_before.ends_with("GMT") && details.not_after.ends_with("GMT"));
+        assert!(pair.server.peer_certificate().unwrap().is_none());
+    }
+}
+
+#[test]
+fn settings_change_while_connections_are_made() {
+    let server = server_context(OpenSsl);
+    let client = client_context(OpenSsl);
+    let leaves = [AUTHORITY.leaf("localhost"), AUTHORITY.leaf("localhost")];
+    std::thread::scope(|scope| {
+        let reloading = scope.spawn(|| {
+            for round in 0..200 {
+                let leaf = &leaves[round % 2];
+                server
+                    .load_cert_chain_bytes(leaf.chain.as_bytes(), leaf.key.as_bytes(), None)
+                    .unwrap();
+            }
+        });
+        let mut met = 0;
+        while met < 50 || !reloading.is_finished() {
+            let mut pair = Pair::new(&client, &server);
+            pair.handshake().unwrap();
+            assert_eq!(pair.client.handshake().unwrap(), Progress::Done(()));
+            met += 1;
+        }
+    });
+}

@@ -1,0 +1,454 @@
+//! A pipe around a green socket: the loops that move ciphertext, each way in its own turn.
+//!
+//! The pipe is behind a lock that is held while the engine works or the kernel copies, never while anybody is
+//! parked. Two turns, handed out first come, first served, keep order:
+//!
+//! - *reading*: one reader at a time feeds and decrypts, so a reader never sleeps on the descriptor while a
+//!   record that another one fed lies decrypted;
+//! - *sending*: one sender at a time drains `outgoing`, so ciphertext leaves in the order it was made.
+//!
+//! A reader may leave bytes to send (answers to a key update or a renegotiation). It sends them in passing, if
+//! that needs no wait; if a writer has the turn, the writer drains them too; if the socket is full, the reader
+//! waits for either direction, since the peer may be waiting in both as well.
+//!
+//! A thread that is killed, or whose block runs out of time, gives its turns back as it unwinds.
+
+use std::io::{self, Read};
+use std::mem;
+use std::net::Shutdown;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use greenhub::greenio::{GreenSocket, NonBlocking};
+use greenhub::semaphore::Semaphore;
+use greenhub::source::{Direction, Patience};
+use greenhub::wait_queue::{WaitQueue, Wake};
+use parking_lot::Mutex;
+
+use super::pipe::{Progress, SslPipe};
+
+pub(super) struct Duplex {
+    pub(super) socket: GreenSocket,
+    pub(super) pipe: Mutex<SslPipe>,
+    reading: Semaphore,
+    sending: Semaphore,
+    /// Whether the handshake is done: a look without the lock.
+    handshaken: AtomicBool,
+    /// Set when a write was cut short on its way out: what the peer has of it is unknown.
+    torn: AtomicBool,
+    /// Writers that need the peer's answer (TLS 1.2 renegotiation) while a reader has the turn to receive it.
+    fed: WaitQueue,
+}
+
+/// How one call waits: a deadline for the whole of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Call {
+    nonblocking: bool,
+    deadline: Option<Instant>,
+}
+
+impl Call {
+    /// Tries, and does not wait.
+    pub(super) const ONCE: Call = Call {
+        nonblocking: true,
+        deadline: None,
+    };
+
+    pub(super) fn new(nonblocking: bool, limit: Option<Duration>) -> Call {
+        Call {
+            nonblocking,
+            deadline: limit.and_then(|limit| Instant::now().checked_add(limit)),
+        }
+    }
+
+    /// The same call, but for no longer than `limit` from now.
+    pub(super) fn within(self, limit: Option<Duration>) -> Call {
+        let other = Call::new(self.nonblocking, limit).deadline;
+        Call {
+            deadline: self.deadline.into_iter().chain(other).min(),
+            ..self
+        }
+    }
+
+    /// An error once the deadline has passed. A peer that keeps us busy with records that carry nothing makes
+    /// no call wait, so that waits alone do not keep the limit.
+    fn check(self) -> io::Result<()> {
+        match self.deadline {
+            Some(deadline) if deadline <= Instant::now() => Err(self.over()),
+            _ => Ok(()),
+        }
+    }
+
+    fn patience(self) -> Patience {
+        Patience {
+            nonblocking: self.nonblocking,
+            limit: self
+                .deadline
+                .map(|deadline| deadline.saturating_duration_since(Instant::now())),
+        }
+    }
+
+    /// What the call returns when it may not wait (any longer).
+    fn over(self) -> io::Error {
+        if self.nonblocking {
+            io::Error::from_raw_os_error(libc::EAGAIN)
+        } else {
+            io::Error::new(io::ErrorKind::TimedOut, "the time limit of the call passed")
+        }
+    }
+}
+
+/// What became of an attempt to send in passing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pushed {
+    /// Nothing is left to send, or nothing can be sent any more.
+    All,
+    /// Somebody has the turn to send, and will send this too.
+    Busy,
+    /// The socket takes no more.
+    Full,
+}
+
+/// A turn that is given back when dropped. The queue holds those who watch for a free turn without standing in line.
+struct Turn<'a>(&'a Semaphore, Option<&'a WaitQueue>);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.release();
+        if let Some(watchers) = self.1 {
+            watchers.wake_all();
+        }
+    }
+}
+
+/// Marks a stream as torn when dropped: by an unwind out of a send too.
+struct Tear<'a>(&'a AtomicBool);
+
+impl Drop for Tear<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Duplex {
+    pub(super) fn new(socket: GreenSocket, pipe: SslPipe) -> Duplex {
+        Duplex {
+            socket,
+            pipe: Mutex::new(pipe),
+            reading: Semaphore::named("turn to read TLS", 1),
+            sending: Semaphore::named("turn to send TLS", 1),
+            handshaken: AtomicBool::new(false),
+            torn: AtomicBool::new(false),
+            fed: WaitQueue::new(),
+        }
+    }
+
+    pub(super) fn is_handshaken(&self) -> bool {
+        self.handshaken.load(Ordering::Acquire)
+    }
+
+    /// Begins the handshake, or goes on with it, to its end.
+    pub(super) fn handshake(&self, call: Call) -> io::Result<()> {
+        let _reading = self.reading(call)?;
+        let sending = self.sending(call)?;
+        loop {
+            let progress = self.pipe.lock().handshake();
+            match progress {
+                Ok(progress) => {
+                    if let Err(error) = self.drain(call) {
+                        // An alert tells more than the broken pipe that follows it.
+                        let alert = self
+                            .feed(Call::ONCE)
+                            .and_then(|()| self.pipe.lock().handshake().map(drop));
+                        return Err(if is_broken(&error) {
+                            alert.err().unwrap_or(error)
+                        } else {
+                            error
+                        });
+                    }
+                    match progress {
+                        Progress::Done(()) => break,
+                        Progress::WantRead => self.feed(call)?,
+                        Progress::WantWrite => {}
+                    }
+                }
+                Err(error) => {
+                    // The peer should hear why, if that needs no wait.
+                    let _ = self.drain(Call::ONCE);
+                    return Err(error);
+                }
+            }
+        }
+        self.handshaken.store(true, Ordering::Release);
+        self.end_sending(sending);
+        Ok(())
+    }
+
+    /// Decrypts into `buf`. `Ok(0)` is the peer's close_notify.
+    pub(super) fn read(&self, buf: &mut [u8], call: Call) -> io::Result<usize> {
+        let _reading = self.reading(call)?;
+        self.read_in_turn(buf, call)
+    }
+
+    fn read_in_turn(&self, buf: &mut [u8], call: Call) -> io::Result<usize> {
+        loop {
+            let (progress, unsent) = {
+                let mut pipe = self.pipe.lock();
+                (pipe.read(buf), pipe.outgoing() > 0)
+            };
+            let pushed = if unsent { self.push() } else { Pushed::All };
+            match progress? {
+                Progress::Done(count) => return Ok(count),
+                Progress::WantRead if pushed == Pushed::Full && !call.nonblocking => {
+                    match self.feed(Call::ONCE) {
+                        Err(error) if would_block(&error) => {
+                            if !self.socket.source().wait_either(call.deadline)? {
+                                return Err(call.over());
+                            }
+                        }
+                        fed => fed?,
+                    }
+                }
+                Progress::WantRead => self.feed(call)?,
+                // So many answers wait to be sent that no more may be made.
+                Progress::WantWrite => {
+                    let sending = self.sending(call)?;
+                    self.drain(call)?;
+                    self.end_sending(sending);
+                }
+            }
+        }
+    }
+
+    /// Receives once, in the turn to read. An error or end of the connection is the pipe's to answer.
+    fn feed(&self, call: Call) -> io::Result<()> {
+        call.check()?;
+        let room = self.pipe.lock().room();
+        let mut answered = false;
+        let fed = self.socket.source().retry_read(call.patience(), room, |_| {
+            loop {
+                match self.pipe.lock().feed_from(&mut NonBlocking(&self.socket)) {
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    fed => {
+                        answered = fed.as_ref().is_err_and(|error| !would_block(error));
+                        return fed;
+                    }
+                }
+            }
+        });
+        // The pipe's count of what was fed is what they wait for.
+        self.fed.wake_all();
+        match fed {
+            Ok(_) => Ok(()),
+            Err(_) if answered => Ok(()),
+            Err(error) if would_block(&error) => Err(call.over()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Encrypts from `buf` and sends; returns how many bytes were taken, at most 64 KiB.
+    pub(super) fn write(&self, buf: &[u8], call: Call) -> io::Result<usize> {
+        let sending = self.sending(call)?;
+        match self.write_in_turn(buf, call) {
+            Ok(count) => {
+                self.end_sending(sending);
+                Ok(count)
+            }
+            Err(error) if is_broken(&error) => Err(self.last_words().unwrap_or(error)),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn write_in_turn(&self, buf: &[u8], call: Call) -> io::Result<usize> {
+        if self.torn.load(Ordering::Relaxed) {
+            return Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                "an earlier write was cut short half sent: the stream cannot go on",
+            ));
+        }
+        // What an earlier call left. Nothing of this one has been taken yet.
+        self.drain(call)?;
+        let count = loop {
+            let (progress, fed) = {
+                let mut pipe = self.pipe.lock();
+                (pipe.write(buf), pipe.fed())
+            };
+            match progress? {
+                Progress::Done(count) => break count,
+                Progress::WantWrite => self.drain(call)?,
+                Progress::WantRead => {
+                    self.drain(call)?;
+                    self.await_input(fed, call)?;
+                }
+            }
+        };
+        let tear = Tear(&self.torn);
+        let drained = self.drain(call);
+        match drained {
+            Err(error) if error.kind() == io::ErrorKind::TimedOut && !is_broken(&error) => {
+                Err(error)
+            }
+            drained => {
+                mem::forget(tear);
+                match drained {
+                    // To the pipe the bytes are sent; the caller must not send them again.
+                    Err(error) if !would_block(&error) => Err(error),
+                    _ => Ok(count),
+                }
+            }
+        }
+    }
+
+    /// For a write that cannot go on before more than `fed` bytes of the peer's have come (TLS 1.2 renegotiation).
+    fn await_input(&self, fed: u64, call: Call) -> io::Result<()> {
+        if let Some(_reading) = self.try_reading() {
+            return self.feed(call);
+        }
+        if call.nonblocking {
+            return Err(call.over());
+        }
+        let still = || self.pipe.lock().fed() == fed && self.reading.available() == 0;
+        match self.fed.wait("TLS renegotiation", call.deadline, still) {
+            Wake::TimedOut => Err(call.over()),
+            Wake::Woken | Wake::NotNeeded => Ok(()),
+        }
+    }
+
+    /// The peer's alert, if it has arrived: a better reason than the broken pipe that follows it. A reader at work
+    /// will meet it by itself.
+    fn last_words(&self) -> Option<io::Error> {
+        // More than this before the alert, and it is not looked for.
+        const ROUNDS: usize = 8;
+        let _reading = self.try_reading()?;
+        (0..ROUNDS).find_map(|_| {
+            // What there is to say about the transport has been said.
+            let _ = self.feed(Call::ONCE);
+            self.pipe.lock().look_ahead()
+        })
+    }
+
+    /// Waits until all that earlier calls made has left.
+    pub(super) fn flush(&self, call: Call) -> io::Result<()> {
+        let sending = self.sending(call)?;
+        self.drain(call)?;
+        self.end_sending(sending);
+        Ok(())
+    }
+
+    /// Sends close_notify after all that was written.
+    pub(super) fn shutdown(&self, call: Call) -> io::Result<()> {
+        let sending = self.sending(call)?;
+        self.drain(call)?;
+        self.pipe.lock().shutdown()?;
+        self.drain(call)?;
+        self.end_sending(sending);
+        Ok(())
+    }
+
+    /// Sends `outgoing`. To be called in the turn to send.
+    fn drain(&self, call: Call) -> io::Result<()> {
+        if self.pipe.lock().outgoing() == 0 {
+            return Ok(());
+        }
+        let drained = self
+            .socket
+            .source()
+            .retry(Direction::Write, call.patience(), |_| {
+                let mut pipe = self.pipe.lock();
+                loop {
+                    match pipe.drain_to(&mut NonBlocking(&self.socket)) {
+                        Ok(0) => return Ok(()),
+                        Ok(_) => {}
+                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+            });
+        drained.map_err(|error| match would_block(&error) {
+            true => call.over(),
+            false => error,
+        })
+    }
+
+    /// Sends what waits, if that needs no waiting. Errors are the pipe's to answer.
+    fn push(&self) -> Pushed {
+        loop {
+            let Some(sending) = self.try_sending() else {
+                return Pushed::Busy;
+            };
+            match self.drain(Call::ONCE) {
+                Err(error) if would_block(&error) => return Pushed::Full,
+                _ => drop(sending),
+            }
+            // Somebody may have found the turn taken meanwhile.
+            if self.pipe.lock().outgoing() == 0 {
+                return Pushed::All;
+            }
+        }
+    }
+
+    /// Gives the turn to send back, and sends what a reader left to us in the last moment.
+    fn end_sending(&self, sending: Turn<'_>) {
+        drop(sending);
+        if self.pipe.lock().outgoing() > 0 {
+            self.push();
+        }
+    }
+
+    /// Sends close_notify in passing, and looks after what would turn our FIN into a reset. Does not wait.
+    pub(super) fn part(&self) {
+        // Who lingers for no time wants the reset, and the peer must not take it for a clean end.
+        if let Ok(Some(Duration::ZERO)) = self.socket.linger() {
+            return;
+        }
+        // Neither must it where something is missing.
+        if !self.torn.load(Ordering::Relaxed) {
+            // Before the handshake there is nothing to end.
+            let _ = self.pipe.lock().shutdown();
+            self.push();
+        }
+        // Unread bytes, such as a server's session tickets, would make the kernel send a reset, which can
+        // overtake what we have just sent. Bounded: a peer that sends without end gets its reset.
+        if self.socket.shutdown(Shutdown::Write).is_ok() {
+            let mut buf = [0; 4096];
+            for _ in 0..4 {
+                match NonBlocking(&self.socket).read(&mut buf) {
+                    Ok(1..) => {}
+                    _ => break,
+                }
+            }
+        }
+    }
+
+    fn reading(&self, call: Call) -> io::Result<Turn<'_>> {
+        turn(&self.reading, call)?;
+        Ok(Turn(&self.reading, Some(&self.fed)))
+    }
+
+    fn try_reading(&self) -> Option<Turn<'_>> {
+        self.reading(Call::ONCE).ok()
+    }
+
+    fn sending(&self, call: Call) -> io::Result<Turn<'_>> {
+        turn(&self.sending, call)?;
+        Ok(Turn(&self.sending, None))
+    }
+
+    fn try_sending(&self) -> Option<Turn<'_>> {
+        self.sending(Call::ONCE).ok()
+    }
+}
+
+fn turn(semaphore: &Semaphore, call: Call) -> io::Result<()> {
+    let taken = semaphore.try_acquire() || (!call.nonblocking && semaphore.acquire(call.deadline));
+    taken.then_some(()).ok_or_else(|| call.over())
+}
+
+fn would_block(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock
+}
+
+/// Whether the kernel says that the connection is broken, rather than we that the call is over.
+fn is_broken(error: &io::Error) -> bool {
+    error.raw_os_error().is_some() && !would_block(error)
+}

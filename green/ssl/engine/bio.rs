@@ -1,0 +1,125 @@
+//! The handle through which an engine reads and writes ciphertext, and the two buffers behind it.
+//!
+//! The buffers outlive the engine's own stream: a failed handshake drops that stream together with its handle,
+//! yet the alert it wrote must still reach the peer. So the pipe keeps one handle and gives the engine another.
+
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
+
+use crate::ssl::buffer::{Buffer, INCOMING_CAPACITY};
+use crate::ssl::verdict::Verdict;
+
+/// Both directions of ciphertext between an engine and the world.
+#[derive(Default)]
+pub(crate) struct Wire {
+    /// Arrived, not yet seen by the engine.
+    pub(crate) incoming: Buffer,
+    /// Made by the engine, not yet taken.
+    pub(crate) outgoing: Buffer,
+    /// Why nothing will follow what is in `incoming`.
+    pub(crate) end: Option<Verdict>,
+    /// The engine has been told of `end`: it had used up everything before it.
+    pub(crate) end_reported: bool,
+    /// Nobody will take `outgoing` any more, so what the engine writes is dropped.
+    pub(crate) discarding: bool,
+    /// Bytes ever put in `incoming`.
+    pub(crate) fed: u64,
+    /// Bytes ever put in `outgoing`, and ever taken out of it.
+    pub(crate) produced: u64,
+    pub(crate) taken: u64,
+    /// The first two bytes that ever arrived, which tell TLS from anything else.
+    opening: [Option<u8>; 2],
+}
+
+impl Wire {
+    /// How much more may arrive before the engine has taken what is there.
+    pub(crate) fn room(&self) -> usize {
+        match self.end {
+            Some(_) => 0,
+            None => INCOMING_CAPACITY - self.incoming.len(),
+        }
+    }
+
+    /// Counts the first `filled` bytes of `incoming`'s space as arrived.
+    pub(crate) fn arrived(&mut self, filled: usize) {
+        if self.opening[1].is_none() {
+            // Nothing was consumed before two bytes were seen, or they are lost to us but then the
+            // engine has judged them already.
+            for byte in &self.incoming.space(0)[..filled.min(2)] {
+                if let Some(free) = self.opening.iter_mut().find(|byte| byte.is_none()) {
+                    *free = Some(*byte);
+                }
+            }
+        }
+        self.incoming.commit(filled);
+        self.fed += filled as u64;
+    }
+
+    /// Whether the peer's first bytes cannot open a TLS conversation: a record starts with its type
+    /// (20 to 23) and a major version of 3.
+    pub(crate) fn opened_without_tls(&self) -> bool {
+        match self.opening {
+            [Some(kind), second] => {
+                !(20..=23).contains(&kind) || second.is_some_and(|major| major != 3)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// A handle to a [`Wire`]. Reading takes from `incoming` and never waits; writing adds to `outgoing` and always succeeds.
+#[derive(Clone, Default)]
+pub(crate) struct Bio(Arc<Mutex<Wire>>);
+
+impl std::fmt::Debug for Bio {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Bio")
+    }
+}
+
+impl Bio {
+    /// The pipe and its engine are used by one caller at a time, so this lock is never contended. It must
+    /// not be held across a call of the engine.
+    pub(crate) fn wire(&self) -> MutexGuard<'_, Wire> {
+        self.0.lock()
+    }
+
+    /// Whether reading would find nothing, not even an end.
+    pub(crate) fn is_dry(&self) -> bool {
+        let wire = self.wire();
+        wire.incoming.is_empty() && wire.end.is_none()
+    }
+}
+
+impl Read for Bio {
+    /// Never answers `Ok(0)`: engines take that for a clean end, in the middle of a record too. The end is
+    /// told as `UnexpectedEof` whatever it was, because engines retry on some kinds of error; the pipe knows the true one.
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut wire = self.wire();
+        if !wire.incoming.is_empty() {
+            Ok(wire.incoming.take(buffer))
+        } else if wire.end.is_some() {
+            wire.end_reported = true;
+            Err(io::ErrorKind::UnexpectedEof.into())
+        } else {
+            Err(io::ErrorKind::WouldBlock.into())
+        }
+    }
+}
+
+impl Write for Bio {
+    fn write(&mut self, ciphertext: &[u8]) -> io::Result<usize> {
+        let mut wire = self.wire();
+        if !wire.discarding {
+            wire.outgoing.append(ciphertext);
+            wire.produced += ciphertext.len() as u64;
+        }
+        Ok(ciphertext.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,278 @@
+//! A context's settings in OpenSSL's form.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use openssl::error::ErrorStack;
+use openssl::pkcs12::Pkcs12;
+use openssl::pkey::{PKey, Private};
+use openssl::ssl::{
+    AlpnError, NameType, SniError, SslAlert, SslContextBuilder, SslMethod, SslMode, SslOptions,
+    SslRef, SslVerifyMode, SslVersion,
+};
+use openssl::x509::X509;
+
+use super::{OpenSslFactory, malformed, refused};
+use crate::ssl::context::{Identity, Purpose, ServerNameCallback, Settings, VerifyMode};
+use crate::ssl::engine::{Factory, unsupported};
+use crate::ssl::facts::TlsVersion;
+
+/// Ciphers of TLS 1.2 with forward secrecy and authenticated encryption only.
+const AES_12: &str = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:\
+                      ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384";
+const CHACHA_12: &str = "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
+const AES_13: &str = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384";
+const CHACHA_13: &str = "TLS_CHACHA20_POLY1305_SHA256";
+
+/// Builds OpenSSL's context from `settings`.
+pub(crate) fn factory(settings: &Settings) -> io::Result<Arc<dyn Factory>> {
+    let mut builder = base(settings).map_err(refused)?;
+    if let Some(identity) = &settings.identity {
+        set_identity(&mut builder, identity)?;
+    }
+    set_trust(&mut builder, settings).map_err(refused)?;
+    set_alpn(&mut builder, settings).map_err(refused)?;
+    if let Some(callback) = &settings.server_name_callback {
+        let callback = Arc::clone(callback);
+        builder.set_servername_callback(move |ssl, alert| choose_by_name(&callback, ssl, alert));
+    }
+    Ok(Arc::new(OpenSslFactory {
+        context: builder.build(),
+        purpose: settings.purpose,
+        check_hostname: settings.check_hostname,
+    }))
+}
+
+fn base(settings: &Settings) -> Result<SslContextBuilder, ErrorStack> {
+    let server = settings.purpose == Purpose::ClientAuth;
+    let mut builder = SslContextBuilder::new(if server {
+        SslMethod::tls_server()
+    } else {
+        SslMethod::tls_client()
+    })?;
+    // OpenSSL's buffers are released while idle; a write is done when one record is.
+    builder.set_mode(
+        SslMode::AUTO_RETRY
+            | SslMode::ACCEPT_MOVING_WRITE_BUFFER
+            | SslMode::ENABLE_PARTIAL_WRITE
+            | SslMode::RELEASE_BUFFERS,
+    );
+    // The server's order counts, except that a client without AES in its hardware gets its ChaCha20.
+    builder.set_options(
+        SslOptions::ALL
+            | SslOptions::NO_COMPRESSION
+            | SslOptions::SINGLE_ECDH_USE
+            | SslOptions::CIPHER_SERVER_PREFERENCE
+            | SslOptions::PRIORITIZE_CHACHA,
+    );
+    // The bio reports the end of the transport as an error, so OpenSSL must not smooth it over.
+    builder.clear_options(SslOptions::IGNORE_UNEXPECTED_EOF);
+    builder.set_min_proto_version(settings.minimum_version.map(to_openssl))?;
+    builder.set_max_proto_version(settings.maximum_version.map(to_openssl))?;
+    let (first_12, then_12, first_13, then_13) = if aes_in_hardware() {
+        (AES_12, CHACHA_12, AES_13, CHACHA_13)
+    } else {
+        (CHACHA_12, AES_12, CHACHA_13, AES_13)
+    };
+    match &settings.ciphers {
+        Some(ciphers) => builder.set_cipher_list(ciphers)?,
+        None => builder.set_cipher_list(&format!("{first_12}:{then_12}"))?,
+    }
+    builder.set_ciphersuites(&format!("{first_13}:{then_13}"))?;
+    if server {
+        // Sessions of a server that asks for certificates must name what they belong to.
+        builder.set_session_id_context(b"green")?;
+    }
+    Ok(builder)
+}
+
+fn set_trust(builder: &mut SslContextBuilder, settings: &Settings) -> Result<(), ErrorStack> {
+    builder.set_verify(verify_mode(settings));
+    if settings.verify_mode == VerifyMode::None {
+        return Ok(());
+    }
+    if settings.default_roots {
+        builder.set_default_verify_paths()?;
+        // A vendored OpenSSL looks in its own folders only; these are the system's.
+        let found = openssl_probe::probe();
+        if let Some(file) = found.cert_file {
+            builder
+                .load_verify_locations(Some(&file), None)
+                .unwrap_or_else(drop);
+        }
+        for folder in found.cert_dir {
+            builder
+                .load_verify_locations(None, Some(&folder))
+                .unwrap_or_else(drop);
+        }
+    }
+    for root in &settings.roots {
+        let root = X509::from_der(root.der())?;
+        if settings.purpose == Purpose::ClientAuth {
+            builder.add_client_ca(&root)?;
+        }
+        builder.cert_store_mut().add_cert(root)?;
+    }
+    Ok(())
+}
+
+fn verify_mode(settings: &Settings) -> SslVerifyMode {
+    match settings.verify_mode {
+        VerifyMode::None => SslVerifyMode::NONE,
+        VerifyMode::Optional => SslVerifyMode::PEER,
+        VerifyMode::Required => SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT,
+    }
+}
+
+fn set_identity(builder: &mut SslContextBuilder, identity: &Identity) -> io::Result<()> {
+    let (chain, key) = parse(identity)?;
+    builder.set_certificate(&chain[0]).map_err(refused)?;
+    for issuer in chain.into_iter().skip(1) {
+        builder.add_extra_chain_cert(issuer).map_err(refused)?;
+    }
+    builder.set_private_key(&key).map_err(refused)
+}
+
+/// The certificates, our own first, and the key, if they can be used together.
+pub(crate) fn parse(identity: &Identity) -> io::Result<(Vec<X509>, PKey<Private>)> {
+    let (chain, key) = parse_parts(identity)?;
+    let leaf = chain
+        .first()
+        .ok_or_else(|| malformed("there is no certificate"))?;
+    if !leaf.public_key().map_err(refused)?.public_eq(&key) {
+        return Err(malformed("the key is not the certificate's"));
+    }
+    Ok((chain, key))
+}
+
+fn parse_parts(identity: &Identity) -> io::Result<(Vec<X509>, PKey<Private>)> {
+    match identity {
+        Identity::Pem {
+            chain,
+            key,
+            password,
+        } => {
+            let chain = X509::stack_from_pem(chain).map_err(refused)?;
+            // Without a password OpenSSL would ask for one at the terminal.
+            let password = password.as_deref().unwrap_or_default();
+            let key =
+                PKey::private_key_from_pem_passphrase(key, password.as_bytes()).map_err(refused)?;
+            Ok((chain, key))
+        }
+        Identity::Pkcs12 { der, password } => {
+            let parsed = Pkcs12::from_der(der)
+                .and_then(|archive| archive.parse2(password))
+                .map_err(refused)?;
+            let key = parsed
+                .pkey
+                .ok_or_else(|| malformed("the archive holds no private key"))?;
+            // OpenSSL gives the further certificates in reverse.
+            let issuers = parsed.ca.into_iter().flatten().rev();
+            Ok((parsed.cert.into_iter().chain(issuers).collect(), key))
+        }
+    }
+}
+
+fn set_alpn(builder: &mut SslContextBuilder, settings: &Settings) -> Result<(), ErrorStack> {
+    if settings.alpn.is_empty() {
+        return Ok(());
+    }
+    if settings.purpose == Purpose::ServerAuth {
+        let wire: Vec<u8> = settings
+            .alpn
+            .iter()
+            .flat_map(|name| [&[name.len() as u8], &name[..]].concat())
+            .collect();
+        return builder.set_alpn_protos(&wire);
+    }
+    let ours = settings.alpn.clone();
+    builder.set_alpn_select_callback(move |_, theirs| {
+        ours.iter()
+            .find_map(|wanted| offered(theirs).find(|name| name == wanted))
+            .ok_or(AlpnError::NOACK)
+    });
+    Ok(())
+}
+
+/// The names in a client's list, each led by its length.
+fn offered(mut list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let (length, rest) = list.split_first()?;
+        let (name, rest) = rest.split_at_checked(usize::from(*length))?;
+        list = rest;
+        Some(name)
+    })
+}
+
+/// Lets the user's callback put another context under a new connection. C calls this, so no panic may leave it.
+fn choose_by_name(
+    callback: &ServerNameCallback,
+    ssl: &mut SslRef,
+    alert: &mut SslAlert,
+) -> Result<(), SniError> {
+    let name = ssl.servername(NameType::HOST_NAME).map(str::to_owned);
+    let chosen = catch_unwind(AssertUnwindSafe(|| {
+        let Some(context) = callback(name.as_deref())? else {
+            return Ok(());
+        };
+        let factory = context.factory()?;
+        let Some(factory) = factory.as_any().downcast_ref::<OpenSslFactory>() else {
+            return Err(unsupported("the chosen context is of another engine"));
+        };
+        switch(ssl, factory)
+    }));
+    match chosen {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) => {
+            *alert = SslAlert::UNRECOGNIZED_NAME;
+            Err(SniError::ALERT_FATAL)
+        }
+        Err(_panic) => {
+            *alert = SslAlert::INTERNAL_ERROR;
+            Err(SniError::ALERT_FATAL)
+        }
+    }
+}
+
+/// Puts another context under a new connection.
+///
+/// OpenSSL has resumed a session before it comes here, and then asks for no certificate. So a session made
+/// under a lax context must not open a strict one.
+fn switch(ssl: &mut SslRef, factory: &OpenSslFactory) -> io::Result<()> {
+    let verify = factory.context.verify_mode();
+    if verify.contains(SslVerifyMode::PEER) {
+        // In TLS 1.3 any name may be asked for with any session. So a strict context, when chosen by name,
+        // gives out no sessions, and whoever comes with one has it from elsewhere. In older versions a
+        // session keeps its name; there it is enough that it holds a certificate.
+        let tls13 = ssl.version2() == Some(SslVersion::TLS1_3);
+        let required = verify.contains(SslVerifyMode::FAIL_IF_NO_PEER_CERT);
+        if ssl.session_reused() && (tls13 || required && ssl.peer_certificate().is_none()) {
+            return Err(malformed("the session is not of this context"));
+        }
+        ssl.set_num_tickets(0)?;
+    }
+    ssl.set_ssl_context(&factory.context)?;
+    // OpenSSL takes the certificate, the roots and the protocols from there, but not this.
+    ssl.set_verify(verify);
+    Ok(())
+}
+
+pub(super) fn to_openssl(version: TlsVersion) -> SslVersion {
+    match version {
+        TlsVersion::Tls10 => SslVersion::TLS1,
+        TlsVersion::Tls11 => SslVersion::TLS1_1,
+        TlsVersion::Tls12 => SslVersion::TLS1_2,
+        TlsVersion::Tls13 => SslVersion::TLS1_3,
+    }
+}
+
+/// Whether AES is fast here; without its instructions ChaCha20 is several times faster.
+fn aes_in_hardware() -> bool {
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    return std::arch::is_x86_feature_detected!("aes");
+    #[cfg(target_arch = "aarch64")]
+    return std::arch::is_aarch64_feature_detected!("aes");
+    #[cfg(not(any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64")))]
+    return false;
+}

@@ -1,0 +1,41 @@
+//! What two ends agreed on: protocol version and cipher.
+
+use std::fmt;
+
+/// A version of the protocol, in order of age.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum TlsVersion {
+    /// TLS 1.0. Deprecated since 2021; most libraries refuse it at their usual security level.
+    Tls10,
+    /// TLS 1.1. Deprecated since 2021; most libraries refuse it at their usual security level.
+    Tls11,
+    /// TLS 1.2
+    Tls12,
+    /// TLS 1.3
+    Tls13,
+}
+
+impl fmt::Display for TlsVersion {
+    /// As Python and OpenSSL write it: `TLSv1.3`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tls10 => "TLSv1",
+            Self::Tls11 => "TLSv1.1",
+            Self::Tls12 => "TLSv1.2",
+            Self::Tls13 => "TLSv1.3",
+        })
+    }
+}
+
+/// The cipher in use, as Python's `SSLSocket.cipher()` gives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Cipher {
+    /// OpenSSL's name of it, such as `TLS_AES_128_GCM_SHA256`.
+    pub name: String,
+    /// The version of the protocol that defines it.
+    pub protocol: String,
+    /// How many secret bits it uses.
+    pub secret_bits: i32,
+}

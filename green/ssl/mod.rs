@@ -1,0 +1,47 @@
+//! TLS in the terms of Python's `ssl` module.
+//!
+//! | here | what it is |
+//! |---|---|
+//! | [`SslContext`] | settings for many connections: certificates, trust, versions, protocols |
+//! | [`GreenSslSocket`] | a connection in blocking style |
+//! | [`SslListener`] | a listener whose connections speak TLS |
+//! | [`SslPipe`] | one connection without a transport; its [module](pipe) says how it is used |
+//! | [`SslError`] | why a conversation failed, by [cause](Reason) |
+//!
+//! Defaults are the safe ones: TLS 1.2 and 1.3 at both ends, certificates and host names checked, ciphers with
+//! forward secrecy and authenticated encryption only, a truncated stream told from a finished one.
+//!
+//! # Engines
+//!
+//! On Unix this stands on OpenSSL; elsewhere, and everywhere with the cargo feature `native-tls-engine`, on the
+//! platform's library through native-tls. What an engine cannot do is refused with `Unsupported`; [`EngineKind`] lists it.
+//!
+//! # Differences from Python's `ssl`
+//!
+//! A connection that ends without close_notify is an error (`UnexpectedEof`) by default. A folder of trusted certificates
+//! is read whole, at once, and need not be hashed. A session may be offered after the settings changed; it is then not resumed.
+
+pub use certificate::{Certificate, CertificateDetails};
+pub use context::{Purpose, ServerNameCallback, SslContext, VerifyLocation, VerifyMode};
+pub use engine::EngineKind;
+pub use error::{Reason, SslError};
+pub use facts::{Cipher, TlsVersion};
+pub use pipe::{Progress, SslPipe};
+pub use session::SslSession;
+pub use socket::{DEFAULT_HANDSHAKE_TIMEOUT, GreenSslSocket, ReadHalf, Unwrapped, WriteHalf};
+pub use wrap::SslListener;
+
+mod buffer;
+mod certificate;
+mod context;
+mod duplex;
+mod engine;
+mod error;
+mod facts;
+pub mod pipe;
+mod session;
+mod socket;
+#[cfg(test)]
+pub(crate) mod testing;
+mod verdict;
+mod wrap;

@@ -1,0 +1,564 @@
+//! A TLS connection that looks blocking: an [`SslPipe`] around a [`GreenSocket`].
+
+use std::fmt;
+use std::io::{self, IoSlice, Read, Write};
+use std::net::Shutdown;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use greenhub::ClosedLocally;
+use greenhub::greenio::GreenSocket;
+use parking_lot::Mutex;
+
+use super::certificate::Certificate;
+use super::duplex::{Call, Duplex};
+use super::facts::{Cipher, TlsVersion};
+use super::pipe::SslPipe;
+use super::session::SslSession;
+
+/// How long a handshake may take unless [`GreenSslSocket::set_handshake_timeout`] says otherwise.
+pub const DEFAULT_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A TLS connection in blocking style, for green threads and OS threads.
+///
+/// Made by [`SslContext::wrap_socket`](super::SslContext::wrap_socket). It reads and writes through `&self`: one green
+/// thread may read while another writes, and clones share the connection.
+///
+/// # The handshake
+///
+/// Unless it was done when the socket was wrapped, the first read or write does it, or
+/// [`do_handshake`](Self::do_handshake). One deadline covers the whole of it, 30 seconds by default, also against a peer
+/// that sends a byte at a time.
+///
+/// # When the peer goes away
+///
+/// No call hangs because of what the peer did. What was received before is delivered first; then the end, always the
+/// same from then on:
+///
+/// | the peer | `read` | `write` |
+/// |---|---|---|
+/// | sent close_notify | `Ok(0)` | goes on |
+/// | ended without it (FIN alone) | `UnexpectedEof`, or `Ok(0)` under [`set_suppress_ragged_eofs`](Self::set_suppress_ragged_eofs) | goes on until the kernel objects |
+/// | reset the connection | `ConnectionReset` | `ConnectionReset` or `BrokenPipe` |
+/// | sent a fatal alert, or what is not TLS | `InvalidData` with the [cause](super::SslError) | the same |
+/// | fell silent | `TimedOut` with a [timeout](Self::set_read_timeout), else waits: nothing has happened | the same |
+///
+/// A close by a thread of this process ends every wait with [`ClosedLocally`].
+///
+/// # Time limits
+///
+/// A timeout covers a call as a whole and is reported as `TimedOut`. A read that timed out may be repeated. A write that
+/// timed out with part of it on its way leaves unknown what the peer has, so later writes fail with `TimedOut` too.
+pub struct GreenSslSocket {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    duplex: Duplex,
+    handshake_timeout: Mutex<Option<Duration>>,
+    suppress_ragged_eofs: AtomicBool,
+    /// Set when the socket has been given back: it is no longer ours to end.
+    given_back: AtomicBool,
+    /// Set when `close` begins: what the peer answers to it is not what ends a read.
+    closing: AtomicBool,
+}
+
+// As for the socket inside: a panic leaves no state half-changed that a later call would believe.
+impl UnwindSafe for GreenSslSocket {}
+impl RefUnwindSafe for GreenSslSocket {}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if !self.given_back.load(Ordering::Relaxed) && !self.duplex.socket.is_closed() {
+            self.duplex.part();
+        }
+    }
+}
+
+/// What [`GreenSslSocket::unwrap`] gives back.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Unwrapped {
+    /// The connection, in the clear from now on.
+    pub socket: GreenSocket,
+    /// What came behind the peer's close_notify: it was received already and belongs before what `socket` reads.
+    pub unread: Vec<u8>,
+    /// Whether the peer sent its close_notify; if not, it ended or reset the connection instead.
+    pub peer_closed_cleanly: bool,
+}
+
+impl GreenSslSocket {
+    /// Runs `pipe` over `socket`. [`SslContext::wrap_socket`](super::SslContext::wrap_socket) is the usual way.
+    pub fn from_pipe(socket: impl Into<GreenSocket>, pipe: SslPipe) -> GreenSslSocket {
+        GreenSslSocket {
+            shared: Arc::new(Shared {
+                duplex: Duplex::new(socket.into(), pipe),
+                handshake_timeout: Mutex::new(Some(DEFAULT_HANDSHAKE_TIMEOUT)),
+                suppress_ragged_eofs: AtomicBool::new(false),
+                given_back: AtomicBool::new(false),
+                closing: AtomicBool::new(false),
+            }),
+        }
+    }
+
+    /// Does the handshake, if it is not done yet.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidData` with an [`SslError`](super::SslError) that names the cause when the two ends do not come to terms;
+    /// `UnexpectedEof` or `ConnectionReset` when the peer goes; `TimedOut` when the limit passes; `WouldBlock` in
+    /// non-blocking mode.
+    pub fn do_handshake(&self) -> io::Result<()> {
+        self.handshake_in(Call::new(self.get_ref().nonblocking(), None))
+    }
+
+    /// The handshake as a part of `call`, whose deadline covers it too.
+    fn handshake_in(&self, call: Call) -> io::Result<()> {
+        if self.shared.duplex.is_handshaken() {
+            return Ok(());
+        }
+        let limit = *self.shared.handshake_timeout.lock();
+        match self.shared.duplex.handshake(call.within(limit)) {
+            Err(_) if self.is_closed() => Err(ClosedLocally.into()),
+            result => result,
+        }
+    }
+
+    /// Sends close_notify, after which nothing can be written, and goes on reading.
+    ///
+    /// The connection itself stays open in both directions: TLS peers that end their side at the first close_notify
+    /// are many, so do not count on an answer.
+    ///
+    /// # Errors
+    ///
+    /// `NotConnected` before the handshake; those of a write.
+    pub fn shutdown_write(&self) -> io::Result<()> {
+        self.shared.duplex.shutdown(self.write_call())
+    }
+
+    /// Ends TLS in both directions and gives the connection back, in the clear.
+    ///
+    /// Sends close_notify and waits for the peer's until `limit` passes; `None` is for ever. Read to the end before, if
+    /// the peer may still be sending.
+    ///
+    /// # Errors
+    ///
+    /// `ResourceBusy` if clones of this handle live; `InvalidData` if the peer sends data instead of its close_notify;
+    /// `TimedOut`. The connection is closed then.
+    pub fn unwrap(self, limit: Option<Duration>) -> io::Result<Unwrapped> {
+        let shared = Arc::try_unwrap(self.shared).map_err(|_| {
+            io::Error::new(
+                io::ErrorKind::ResourceBusy,
+                "another handle of this TLS connection lives",
+            )
+        })?;
+        let call = Call::new(false, limit);
+        match shared.duplex.shutdown(call) {
+            // That the peer cannot be told is told by how it left.
+            Err(error) if !is_departure(&error) => return Err(error),
+            _ => {}
+        }
+        let cleanly = match shared.duplex.read(&mut [0; 64], call) {
+            Ok(0) => true,
+            Ok(_) => {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "the peer sends data where its close_notify should be",
+                ));
+            }
+            Err(error) if is_departure(&error) => false,
+            Err(error) => return Err(error),
+        };
+        let unread = if cleanly {
+            shared.duplex.pipe.lock().take_unread()?
+        } else {
+            Vec::new()
+        };
+        shared.given_back.store(true, Ordering::Relaxed);
+        Ok(Unwrapped {
+            socket: shared.duplex.socket.try_clone()?,
+            unread,
+            peer_closed_cleanly: cleanly,
+        })
+    }
+
+    /// Closes the connection for every handle, now: whoever waits on it gets [`ClosedLocally`].
+    ///
+    /// One attempt is made to send close_notify; it never waits. With a peer that reads slowly the attempt may find the
+    /// socket full, and the peer sees an end without close_notify: where that matters, call
+    /// [`shutdown_write`](Self::shutdown_write) before, which waits under the write timeout. Dropping the last handle is
+    /// the same. A socket whose linger time is zero is reset instead, and one whose last write was cut short ends
+    /// without close_notify, so that the peer takes neither for a clean end.
+    pub fn close(&self) {
+        if !self.shared.closing.swap(true, Ordering::SeqCst) {
+            self.shared.duplex.part();
+            self.get_ref().close();
+        }
+    }
+
+    /// Shuts the connection below TLS down, as `TcpStream::shutdown` does; for `Write` and `Both`, one attempt is made
+    /// to send close_notify first.
+    ///
+    /// # Errors
+    ///
+    /// Those of shutdown(2).
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        if how != Shutdown::Read {
+            let _ = self.shared.duplex.shutdown(Call::ONCE);
+        }
+        self.get_ref().shutdown(how)
+    }
+
+    /// Another handle to this connection.
+    ///
+    /// # Errors
+    ///
+    /// None; a `Result` as std's has it.
+    pub fn try_clone(&self) -> io::Result<GreenSslSocket> {
+        Ok(GreenSslSocket {
+            shared: self.shared.clone(),
+        })
+    }
+
+    /// One handle to read and one to write.
+    pub fn split(self) -> (ReadHalf, WriteHalf) {
+        let shared = self.shared.clone();
+        (ReadHalf(self), WriteHalf(GreenSslSocket { shared }))
+    }
+
+    /// The socket underneath: addresses, options. What it reads and writes is ciphertext.
+    pub fn get_ref(&self) -> &GreenSocket {
+        &self.shared.duplex.socket
+    }
+
+    /// Limits how long a read may take as a whole; `None` is for ever. Shared by all handles.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for zero.
+    pub fn set_read_timeout(&self, limit: Option<Duration>) -> io::Result<()> {
+        self.get_ref().set_read_timeout(limit)
+    }
+
+    /// Limits how long a write may take as a whole; `None` is for ever. Shared by all handles.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for zero.
+    pub fn set_write_timeout(&self, limit: Option<Duration>) -> io::Result<()> {
+        self.get_ref().set_write_timeout(limit)
+    }
+
+    /// The limit of a read.
+    pub fn read_timeout(&self) -> Option<Duration> {
+        self.get_ref().read_timeout()
+    }
+
+    /// The limit of a write.
+    pub fn write_timeout(&self) -> Option<Duration> {
+        self.get_ref().write_timeout()
+    }
+
+    /// Limits how long the handshake may take as a whole; `None` is for ever. 30 seconds by default.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for zero.
+    pub fn set_handshake_timeout(&self, limit: Option<Duration>) -> io::Result<()> {
+        if limit.is_some_and(|limit| limit.is_zero()) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "cannot set a 0 duration timeout",
+            ));
+        }
+        *self.shared.handshake_timeout.lock() = limit;
+        Ok(())
+    }
+
+    /// Whether calls return `WouldBlock` instead of waiting.
+    pub fn set_nonblocking(&self, nonblocking: bool) {
+        self.get_ref().set_nonblocking(nonblocking);
+    }
+
+    /// Whether an end without close_notify reads as `Ok(0)` rather than `UnexpectedEof`; off by default, since a
+    /// truncated stream then looks like a whole one. [`peer_closed_cleanly`](Self::peer_closed_cleanly) tells the two apart.
+    pub fn set_suppress_ragged_eofs(&self, suppress: bool) {
+        self.shared
+            .suppress_ragged_eofs
+            .store(suppress, Ordering::Relaxed);
+    }
+
+    /// Whether the peer has sent its close_notify, and a read has met it.
+    pub fn peer_closed_cleanly(&self) -> bool {
+        self.pipe(SslPipe::peer_closed_cleanly)
+    }
+
+    /// How many decrypted bytes can be read without asking the socket.
+    pub fn pending(&self) -> usize {
+        self.pipe(SslPipe::pending)
+    }
+
+    /// Whether this is the server's end.
+    pub fn server_side(&self) -> bool {
+        self.pipe(SslPipe::server_side)
+    }
+
+    /// The protocol version, once the handshake is done.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` by the native-tls engine.
+    pub fn version(&self) -> io::Result<Option<TlsVersion>> {
+        self.pipe(SslPipe::version)
+    }
+
+    /// The cipher, once the handshake is done.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` by the native-tls engine.
+    pub fn cipher(&self) -> io::Result<Option<Cipher>> {
+        self.pipe(SslPipe::cipher)
+    }
+
+    /// The peer's certificate, if it showed one.
+    ///
+    /// # Errors
+    ///
+    /// The engine's, of kind `Other`.
+    #[doc(alias = "getpeercert")]
+    pub fn peer_certificate(&self) -> io::Result<Option<Certificate>> {
+        self.pipe(SslPipe::peer_certificate)
+    }
+
+    /// The application protocol that was agreed on.
+    ///
+    /// # Errors
+    ///
+    /// The engine's, of kind `Other`.
+    pub fn negotiated_alpn(&self) -> io::Result<Option<Vec<u8>>> {
+        self.pipe(SslPipe::negotiated_alpn)
+    }
+
+    /// The channel binding `tls-server-end-point` (RFC 5929).
+    ///
+    /// # Errors
+    ///
+    /// The engine's, of kind `Other`.
+    pub fn tls_server_end_point(&self) -> io::Result<Option<Vec<u8>>> {
+        self.pipe(SslPipe::tls_server_end_point)
+    }
+
+    /// The host name that the client asked for.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` by the native-tls engine.
+    pub fn server_name(&self) -> io::Result<Option<String>> {
+        self.pipe(SslPipe::server_name)
+    }
+
+    /// The session, to be resumed by a later connection.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` by the native-tls engine.
+    pub fn session(&self) -> io::Result<Option<SslSession>> {
+        self.pipe(SslPipe::session)
+    }
+
+    /// Whether the handshake resumed an earlier session.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` by the native-tls engine.
+    pub fn session_reused(&self) -> io::Result<bool> {
+        self.pipe(SslPipe::session_reused)
+    }
+
+    fn pipe<T>(&self, ask: impl FnOnce(&SslPipe) -> T) -> T {
+        ask(&self.shared.duplex.pipe.lock())
+    }
+
+    fn is_closed(&self) -> bool {
+        self.shared.closing.load(Ordering::SeqCst) || self.get_ref().is_closed()
+    }
+
+    fn write_call(&self) -> Call {
+        Call::new(self.get_ref().nonblocking(), self.write_timeout())
+    }
+}
+
+impl Read for &GreenSslSocket {
+    /// Reads decrypted bytes, at most one record at a time. The table of [`GreenSslSocket`] has the ends.
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if self.is_closed() {
+            return Err(ClosedLocally.into());
+        }
+        let call = Call::new(self.get_ref().nonblocking(), self.read_timeout());
+        self.handshake_in(call)?;
+        // Not behind another reader, who may wait for long.
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        match self.shared.duplex.read(buf, call) {
+            Ok(0) | Err(_) if self.is_closed() => Err(ClosedLocally.into()),
+            Err(error)
+                if error.kind() == io::ErrorKind::UnexpectedEof
+                    && self.shared.suppress_ragged_eofs.load(Ordering::Relaxed) =>
+            {
+                Ok(0)
+            }
+            result => result,
+        }
+    }
+}
+
+impl Write for &GreenSslSocket {
+    /// Encrypts and sends up to 64 KiB, and returns when the kernel has it all.
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        if self.is_closed() {
+            return Err(ClosedLocally.into());
+        }
+        let call = self.write_call();
+        self.handshake_in(call)?;
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        match self.shared.duplex.write(buf, call) {
+            Err(_) if self.is_closed() => Err(ClosedLocally.into()),
+            result => result,
+        }
+    }
+
+    /// As one write of what the slices hold, up to 64 KiB of it: one record where it fits.
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        const MOST: usize = 64 * 1024;
+        match bufs.iter().filter(|buf| !buf.is_empty()).count() {
+            0 => self.write(&[]),
+            1 => self.write(
+                bufs.iter()
+                    .find(|buf| !buf.is_empty())
+                    .map_or(&[], |buf| buf),
+            ),
+            _ => {
+                let total = bufs.iter().map(|buf| buf.len()).sum::<usize>().min(MOST);
+                let mut joined = Vec::with_capacity(total);
+                for buf in bufs {
+                    let room = total - joined.len();
+                    joined.extend_from_slice(&buf[..buf.len().min(room)]);
+                }
+                self.write(&joined)
+            }
+        }
+    }
+
+    /// Waits until nothing is left to send: a no-op but after a write in non-blocking mode.
+    fn flush(&mut self) -> io::Result<()> {
+        self.shared.duplex.flush(self.write_call())
+    }
+}
+
+impl Read for GreenSslSocket {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        (&*self).read(buf)
+    }
+}
+
+impl Write for GreenSslSocket {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        (&*self).write(buf)
+    }
+
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        (&*self).write_vectored(bufs)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        (&*self).flush()
+    }
+}
+
+/// The reading half of [`GreenSslSocket::split`].
+#[derive(Debug)]
+pub struct ReadHalf(GreenSslSocket);
+
+/// The writing half of [`GreenSslSocket::split`].
+#[derive(Debug)]
+pub struct WriteHalf(GreenSslSocket);
+
+impl ReadHalf {
+    /// The connection.
+    pub fn get_ref(&self) -> &GreenSslSocket {
+        &self.0
+    }
+}
+
+impl WriteHalf {
+    /// The connection.
+    pub fn get_ref(&self) -> &GreenSslSocket {
+        &self.0
+    }
+}
+
+impl Read for ReadHalf {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        (&self.0).read(buf)
+    }
+}
+
+impl Write for WriteHalf {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        (&self.0).write(buf)
+    }
+
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        (&self.0).write_vectored(bufs)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        (&self.0).flush()
+    }
+}
+
+impl AsRef<GreenSocket> for GreenSslSocket {
+    fn as_ref(&self) -> &GreenSocket {
+        self.get_ref()
+    }
+}
+
+impl AsFd for GreenSslSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.get_ref().as_fd()
+    }
+}
+
+impl AsRawFd for GreenSslSocket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.get_ref().as_raw_fd()
+    }
+}
+
+impl fmt::Debug for GreenSslSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GreenSslSocket")
+            .field("socket", self.get_ref())
+            .field("server_side", &self.server_side())
+            .field("handshaken", &self.shared.duplex.is_handshaken())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether the peer left without a close_notify.
+fn is_departure(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+    )
+}
+
+#[cfg(test)]
+mod tests;

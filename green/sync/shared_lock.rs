@@ -1,0 +1,266 @@
+//! The reader-writer exclusion under [`RwLock`](super::RwLock): a word and two queues, no data, no
+//! poison.
+//!
+//! Taking and leaving it is one compare-and-swap each way as long as nobody waits. It is *fair by
+//! phases*: a reader that comes while a writer waits queues behind that writer; when a writer
+//! leaves, all readers that queue enter together, and when the last of those leaves, one writer.
+//! So neither kind can starve the other. A waiter that is woken owns the lock already: it was
+//! handed over, by whoever left, in order of arrival within its kind.
+//!
+//! | part of the word  | means                                    | set by                          | cleared by                        |
+//! |-------------------|------------------------------------------|---------------------------------|-----------------------------------|
+//! | `WRITER`          | a writer owns the lock                   | a writer, or the last reader    | a writer; stays when handed over  |
+//! | `READERS_WAIT`    | the readers' queue may hold a waiter     | a reader, under its queue lock  | whoever lets the readers in       |
+//! | count of readers  | that many readers own the lock           | a reader, or who lets it in     | each reader                       |
+//! | count of waiting  | that many writers queue, or are dying    | a writer, under its queue lock  | who hands over, or a dying writer |
+
+use std::sync::atomic::{
+    AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
+
+use greenhub::wait_queue::{WaitQueue, Wake};
+
+const WRITER: u64 = 1;
+const READERS_WAIT: u64 = 2;
+const READER: u64 = 4;
+const READERS: u64 = (1 << 32) - READER;
+const WAITING_WRITER: u64 = 1 << 32;
+const WAITING_WRITERS: u64 = !(WAITING_WRITER - 1);
+
+pub(super) struct SharedLock {
+    state: AtomicU64,
+    readers: WaitQueue,
+    writers: WaitQueue,
+}
+
+/// Who comes next if both kinds wait.
+#[derive(Clone, Copy, PartialEq)]
+enum Next {
+    Readers,
+    Writer,
+}
+
+impl SharedLock {
+    pub(super) const fn new() -> SharedLock {
+        SharedLock {
+            state: AtomicU64::new(0),
+            readers: WaitQueue::new(),
+            writers: WaitQueue::new(),
+        }
+    }
+
+    #[inline]
+    pub(super) fn try_read(&self) -> bool {
+        let mut state = self.state.load(Relaxed);
+        loop {
+            if !admits_reader(state) {
+                return false;
+            }
+            match self
+                .state
+                .compare_exchange_weak(state, state + READER, Acquire, Relaxed)
+            {
+                Ok(_) => return true,
+                Err(now) => state = now,
+            }
+        }
+    }
+
+    #[inline]
+    pub(super) fn read(&self) {
+        if !self.try_read() {
+            self.read_contended();
+        }
+    }
+
+    #[inline]
+    pub(super) fn try_write(&self) -> bool {
+        self.state
+            .try_update(Acquire, Relaxed, |state| {
+                is_free(state).then_some(state | WRITER)
+            })
+            .is_ok()
+    }
+
+    #[inline]
+    pub(super) fn write(&self) {
+        if self
+            .state
+            .compare_exchange(0, WRITER, Acquire, Relaxed)
+            .is_err()
+        {
+            self.write_contended();
+        }
+    }
+
+    /// Leaves the lock, which the caller must own as a reader.
+    #[inline]
+    pub(super) fn unlock_read(&self) {
+        let state = self.state.fetch_sub(READER, Release) - READER;
+        if is_free(state) && state != 0 {
+            self.pass_on();
+        }
+    }
+
+    /// Leaves the lock, which the caller must own as the writer.
+    #[inline]
+    pub(super) fn unlock_write(&self) {
+        if self
+            .state
+            .compare_exchange(WRITER, 0, Release, Relaxed)
+            .is_err()
+        {
+            self.leave(Next::Readers);
+        }
+    }
+
+    /// Makes the writer that owns the lock a reader, and lets the readers in that queue.
+    pub(super) fn downgrade(&self) {
+        // The writer's bit and a reader's are exchanged in one step: nobody gets in between.
+        self.state.fetch_add(READER - WRITER, Release);
+        self.admit_readers();
+    }
+
+    #[cold]
+    fn read_contended(&self) {
+        loop {
+            let wake = self.readers.wait("RwLock::read", None, || {
+                self.state
+                    .try_update(Relaxed, Relaxed, |state| {
+                        (!admits_reader(state)).then_some(state | READERS_WAIT)
+                    })
+                    .is_ok()
+            });
+            if wake != Wake::NotNeeded {
+                // Who woke us has counted us. Read what the last writer released.
+                self.state.load(Acquire);
+                return;
+            }
+            if self.try_read() {
+                return;
+            }
+        }
+    }
+
+    #[cold]
+    fn write_contended(&self) {
+        while !self.try_write() {
+            let mut waiting = WaitingWriter {
+                lock: self,
+                counted: false,
+            };
+            let wake = self.writers.wait("RwLock::write", None, || {
+                waiting.counted = self
+                    .state
+                    .try_update(Relaxed, Relaxed, |state| {
+                        (!is_free(state)).then_some(state + WAITING_WRITER)
+                    })
+                    .is_ok();
+                waiting.counted
+            });
+            // Who woke us has taken us off the count.
+            waiting.counted = false;
+            if wake != Wake::NotNeeded {
+                self.state.load(Acquire);
+                return;
+            }
+        }
+    }
+
+    /// Called when the lock became free although somebody may wait: gives it to the next, unless a
+    /// newcomer takes it first (who will pass it on in turn).
+    #[cold]
+    fn pass_on(&self) {
+        if self.try_write() {
+            self.leave(Next::Writer);
+        }
+    }
+
+    /// Leaves the lock, owned as the writer, to whoever waits.
+    #[cold]
+    fn leave(&self, next: Next) {
+        let mut dying_writers_only = false;
+        loop {
+            let state = self.state.load(Relaxed);
+            let readers_wait = state & READERS_WAIT != 0;
+            let writers_wait = state & WAITING_WRITERS != 0 && !dying_writers_only;
+            if writers_wait && (next == Next::Writer || !readers_wait) {
+                let handed_over = self.writers.wake_one_then(|woken, _| {
+                    if woken {
+                        self.state.fetch_sub(WAITING_WRITER, Release);
+                    }
+                });
+                if handed_over {
+                    // It may have come and gone before it was taken off the count.
+                    return self.admit_stranded();
+                }
+                // Counted, yet none to choose: those writers unwind just now.
+                dying_writers_only = true;
+            } else if readers_wait {
+                self.downgrade();
+                return self.unlock_read();
+            } else if self
+                .state
+                .compare_exchange(state, state & !WRITER, Release, Relaxed)
+                .is_ok()
+            {
+                return;
+            }
+        }
+    }
+
+    /// For whoever takes a writer off the count: lets readers in that queue only because of it.
+    fn admit_stranded(&self) {
+        let admitted = self.state.try_update(Acquire, Relaxed, |state| {
+            (state & READERS_WAIT != 0 && admits_reader(state)).then_some(state + READER)
+        });
+        if admitted.is_ok() {
+            self.admit_readers();
+            self.unlock_read();
+        }
+    }
+
+    /// Lets every reader in that queues. The caller owns the lock as a reader, which keeps the
+    /// count above zero meanwhile.
+    fn admit_readers(&self) {
+        // A reader that queues after this sets the bit again.
+        self.state.fetch_and(!READERS_WAIT, Relaxed);
+        // Counted before it is woken, for it may leave the lock again at once.
+        self.state.fetch_add(READER, Relaxed);
+        while self.readers.wake_one() {
+            self.state.fetch_add(READER, Relaxed);
+        }
+        self.state.fetch_sub(READER, Release);
+    }
+}
+
+fn is_free(state: u64) -> bool {
+    state & (WRITER | READERS) == 0
+}
+
+fn admits_reader(state: u64) -> bool {
+    assert!(
+        state & READERS != READERS,
+        "too many active read locks on RwLock"
+    );
+    state & (WRITER | WAITING_WRITERS) == 0
+}
+
+/// A writer in the queue. If it is killed there, readers that queue behind it must not stay.
+struct WaitingWriter<'a> {
+    lock: &'a SharedLock,
+    counted: bool,
+}
+
+impl Drop for WaitingWriter<'_> {
+    fn drop(&mut self) {
+        if self.counted {
+            self.lock.state.fetch_sub(WAITING_WRITER, Relaxed);
+            self.lock.admit_stranded();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,166 @@
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI32, Ordering::Relaxed},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{READER, READERS_WAIT, SharedLock, WAITING_WRITER, WRITER, WaitingWriter};
+
+#[test]
+fn counts_readers_and_shuts_writers_out() {
+    let lock = SharedLock::new();
+    lock.read();
+    lock.read();
+    assert_eq!(lock.state.load(Relaxed), 2 * READER);
+    assert!(!lock.try_write());
+    lock.unlock_read();
+    lock.unlock_read();
+    lock.write();
+    assert_eq!(lock.state.load(Relaxed), WRITER);
+    assert!(!lock.try_read() && !lock.try_write());
+    lock.unlock_write();
+    assert_eq!(lock.state.load(Relaxed), 0);
+}
+
+#[test]
+fn a_waiting_writer_holds_newcomers_back_and_goes_first() {
+    let lock = Arc::new(SharedLock::new());
+    lock.read();
+    let writer = in_thread(&lock, |lock| {
+        lock.write();
+        lock.unlock_write();
+    });
+    wait_for(&lock, |state| state >= WAITING_WRITER);
+    assert!(!lock.try_read(), "a reader must not overtake the writer");
+    lock.unlock_read();
+    writer.join().unwrap();
+    assert_eq!(lock.state.load(Relaxed), 0);
+}
+
+#[test]
+fn readers_that_wait_enter_before_the_next_writer() {
+    let lock = Arc::new(SharedLock::new());
+    lock.write();
+    let writer = in_thread(&lock, |lock| {
+        lock.write();
+        lock.unlock_write();
+    });
+    wait_for(&lock, |state| state >= WAITING_WRITER);
+    let reader = in_thread(&lock, SharedLock::read);
+    wait_for(&lock, |state| state & READERS_WAIT != 0);
+    lock.unlock_write();
+    reader.join().unwrap();
+    assert!(!writer.is_finished());
+    lock.unlock_read();
+    writer.join().unwrap();
+    assert_eq!(lock.state.load(Relaxed), 0);
+}
+
+#[test]
+fn downgrading_lets_waiting_readers_in() {
+    let lock = Arc::new(SharedLock::new());
+    lock.write();
+    let reader = in_thread(&lock, SharedLock::read);
+    wait_for(&lock, |state| state & READERS_WAIT != 0);
+    lock.downgrade();
+    reader.join().unwrap();
+    assert_eq!(lock.state.load(Relaxed), 2 * READER);
+    lock.unlock_read();
+    lock.unlock_read();
+    assert_eq!(lock.state.load(Relaxed), 0);
+}
+
+#[test]
+fn b12_a_writer_killed_in_the_queue_does_not_leave_readers_behind_it() {
+    let lock = Arc::new(SharedLock::new());
+    lock.read();
+    // As if a writer had queued.
+    lock.state.fetch_add(WAITING_WRITER, Relaxed);
+    let reader = in_thread(&lock, SharedLock::read);
+    wait_for(&lock, |state| state & READERS_WAIT != 0);
+    drop(WaitingWriter {
+        lock: &lock,
+        counted: true,
+    });
+    reader.join().unwrap();
+    assert_eq!(lock.state.load(Relaxed), 2 * READER);
+}
+
+#[test]
+fn b12_a_lock_left_to_a_dying_writer_is_free() {
+    let lock = SharedLock::new();
+    lock.write();
+    lock.state.fetch_add(WAITING_WRITER, Relaxed);
+    lock.unlock_write();
+    assert_eq!(lock.state.load(Relaxed), WAITING_WRITER);
+    drop(WaitingWriter {
+        lock: &lock,
+        counted: true,
+    });
+    assert!(lock.try_read());
+}
+
+#[test]
+fn stays_exclusive_under_any_order_of_events() {
+    let lock = Arc::new(SharedLock::new());
+    let readers = Arc::new(AtomicI32::new(0));
+    let threads: Vec<_> = (0..6_u32)
+        .map(|seed| {
+            let readers = Arc::clone(&readers);
+            in_thread(&lock, move |lock| {
+                let mut random = seed.wrapping_mul(2_654_435_761) | 1;
+                for _ in 0..1_500 {
+                    random ^= random << 13;
+                    random ^= random >> 17;
+                    random ^= random << 5;
+                    if random.is_multiple_of(4) {
+                        lock.write();
+                        assert_eq!(readers.swap(-100, Relaxed), 0, "not alone");
+                        if random.is_multiple_of(16) {
+                            thread::yield_now();
+                        }
+                        readers.store(0, Relaxed);
+                        if random.is_multiple_of(8) {
+                            lock.downgrade();
+                            assert!(readers.load(Relaxed) >= 0);
+                            lock.unlock_read();
+                        } else {
+                            lock.unlock_write();
+                        }
+                    } else {
+                        lock.read();
+                        assert!(readers.fetch_add(1, Relaxed) >= 0, "with a writer");
+                        if random % 16 == 1 {
+                            thread::yield_now();
+                        }
+                        readers.fetch_sub(1, Relaxed);
+                        lock.unlock_read();
+                    }
+                }
+            })
+        })
+        .collect();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    assert_eq!(lock.state.load(Relaxed), 0, "nothing is left behind");
+}
+
+fn in_thread(
+    lock: &Arc<SharedLock>,
+    body: impl FnOnce(&SharedLock) + Send + 'static,
+) -> thread::JoinHandle<()> {
+    let lock = Arc::clone(lock);
+    thread::spawn(move || body(&lock))
+}
+
+fn wait_for(lock: &SharedLock, reached: impl Fn(u64) -> bool) {
+    let limit = Instant::now() + Duration::from_secs(10);
+    while !reached(lock.state.load(Relaxed)) {
+        assert!(Instant::now() < limit, "nobody queued");
+        thread::yield_now();
+    }
+}

@@ -1,0 +1,67 @@
+//! Blocking calls on OS threads of a pool, while the calling green thread parks.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::hub::current;
+use crate::hub::interrupt::resume_unwind;
+use crate::wait_queue::WaitQueue;
+
+mod pool;
+
+/// Runs `f`, which may block, on an OS thread of a bounded pool, and parks the
+/// calling green thread until it is done: its neighbours go on.
+///
+/// The pool's threads are named `green-blocking-N`, start when they are needed,
+/// [`Config::blocking_threads`](crate::Config::blocking_threads) at most, and
+/// end after ten idle seconds; calls beyond that wait their turn. A caller whose
+/// time limit passes, or that is killed, goes on at once; `f` runs on to its end
+/// and its result is dropped there.
+///
+/// On a plain OS thread without a time limit `f` runs right here.
+///
+/// # Panics
+///
+/// With `f`'s panic, if it panics. If not even one thread can be started, as
+/// [`std::thread::spawn`] does.
+///
+/// ```
+/// let size = greenhub::blocking(|| std::fs::metadata("/proc/self/exe").map(|m| m.len()));
+/// assert!(size.unwrap() > 0);
+/// ```
+pub fn blocking<F, T>(f: F) -> T
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let limited = || current::with(|task| !task.interrupts.limit().0.is_never());
+    if !current::is_green() && !limited() {
+        return f();
+    }
+    let call = Arc::new(Call {
+        result: Mutex::new(None),
+        caller: WaitQueue::new(),
+    });
+    let theirs = call.clone();
+    pool::submit(Box::new(move || {
+        let result = catch_unwind(AssertUnwindSafe(f));
+        *theirs.result.lock() = Some(result);
+        theirs.caller.wake_all();
+        // If the caller has gone, this drops the result.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(theirs)));
+    }));
+    loop {
+        if let Some(result) = call.result.lock().take() {
+            return result.unwrap_or_else(|panic| resume_unwind(panic));
+        }
+        call.caller
+            .wait("blocking call", None, || call.result.lock().is_none());
+    }
+}
+
+struct Call<T> {
+    result: Mutex<Option<std::thread::Result<T>>>,
+    caller: WaitQueue,
+}

@@ -1,0 +1,92 @@
+//! The pool's threads: started when a job finds none idle, ended when idle.
+
+use std::io;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender};
+use parking_lot::Mutex;
+
+use crate::config::settings;
+
+/// What a thread of the pool runs; it does not unwind.
+pub(super) type Job = Box<dyn FnOnce() + Send>;
+
+const IDLE: Duration = Duration::from_secs(10);
+
+struct Pool {
+    jobs: Sender<Job>,
+    queue: Receiver<Job>,
+    census: Mutex<Census>,
+}
+
+/// Threads alive, and jobs that they have taken on or still have to.
+#[derive(Default)]
+struct Census {
+    threads: usize,
+    jobs: usize,
+}
+
+static POOL: LazyLock<Pool> = LazyLock::new(|| {
+    let (jobs, queue) = crossbeam_channel::unbounded();
+    Pool {
+        jobs,
+        queue,
+        census: Mutex::new(Census::default()),
+    }
+});
+
+/// Hands `job` to a thread.
+pub(super) fn submit(job: Job) {
+    let pool = &*POOL;
+    let mut census = pool.census.lock();
+    census.jobs += 1;
+    if census.jobs > census.threads && census.threads < settings().blocking_threads {
+        match start() {
+            Ok(()) => census.threads += 1,
+            // Those that there are will come to it.
+            Err(error) if census.threads > 0 => {
+                log::warn!("the blocking pool could not grow: {error}");
+            }
+            Err(error) => {
+                census.jobs -= 1;
+                drop(census);
+                panic!("failed to spawn thread: {error}");
+            }
+        }
+    }
+    drop(census);
+    // The pool holds the receiver itself, so it cannot be disconnected.
+    let _ = pool.jobs.send(job);
+}
+
+fn start() -> io::Result<()> {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    std::thread::Builder::new()
+        .name(format!("green-blocking-{number}"))
+        .spawn(work)
+        .map(drop)
+}
+
+fn work() {
+    // A green thread may have started this one, on a hub, which blocks signals.
+    // Here they are as good as anywhere, and a child process that is started
+    // here inherits the mask.
+    crate::sys::signal::restore_mask();
+    let pool = &*POOL;
+    loop {
+        if let Ok(job) = pool.queue.recv_timeout(IDLE) {
+            job();
+            pool.census.lock().jobs -= 1;
+            continue;
+        }
+        let mut census = pool.census.lock();
+        // A job counted and not yet received would be nobody's.
+        if census.jobs < census.threads {
+            census.threads -= 1;
+            return;
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Settings of the runtime, fixed at the first start of a hub.
+
+use std::io;
+use std::sync::OnceLock;
+
+use parking_lot::Mutex;
+
+/// Settings of the runtime: how many hubs, how large a stack.
+///
+/// Each is taken from here, else from the environment (`GREEN_HUBS`,
+/// `GREEN_STACK_SIZE`, `GREEN_BLOCKING_THREADS`), else from its default. The
+/// first green thread fixes them.
+///
+/// ```
+/// greenhub::Config::new().hubs(1).stack_size(64 * 1024).apply().unwrap();
+/// assert_eq!(greenhub::run(|| 7), 7);
+/// // From now on a setting would have no effect, so it is an error.
+/// assert!(greenhub::Config::new().hubs(2).apply().is_err());
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    hubs: Option<usize>,
+    stack_size: Option<usize>,
+    blocking_threads: Option<usize>,
+}
+
+/// The settings that hold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    pub(crate) hubs: usize,
+    /// In bytes, a multiple of the page size.
+    pub(crate) stack_size: usize,
+    pub(crate) blocking_threads: usize,
+}
+
+const DEFAULT_STACK_SIZE: usize = 256 * 1024;
+const MIN_STACK_SIZE: usize = 32 * 1024;
+const DEFAULT_BLOCKING_THREADS: usize = 64;
+const MAX_HUBS: usize = 1024;
+
+static WANTED: Mutex<Config> = Mutex::new(Config {
+    hubs: None,
+    stack_size: None,
+    blocking_threads: None,
+});
+static SETTINGS: OnceLock<Settings> = OnceLock::new();
+
+impl Config {
+    /// No setting changed.
+    pub fn new() -> Config {
+        Config::default()
+    }
+
+    /// Number of hubs, each an OS thread; by default one per core
+    /// ([`std::thread::available_parallelism`]).
+    pub fn hubs(mut self, hubs: usize) -> Config {
+        self.hubs = Some(hubs);
+        self
+    }
+
+    /// Stack of a green thread in bytes, rounded up to pages and to at least
+    /// 32 KiB; by default 256 KiB. Only pages that are touched take memory.
+    pub fn stack_size(mut self, bytes: usize) -> Config {
+        self.stack_size = Some(bytes);
+        self
+    }
+
+    /// The most OS threads that [`blocking`](crate::blocking()) uses; by
+    /// default 64.
+    pub fn blocking_threads(mut self, threads: usize) -> Config {
+        self.blocking_threads = Some(threads);
+        self
+    }
+
+    /// Makes these settings hold for the whole process.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for zero hubs, more than 1024, or zero blocking threads;
+    /// `AlreadyExists` once a green thread has been started or a blocking call
+    /// made, since the settings are fixed by then.
+    pub fn apply(self) -> io::Result<()> {
+        let invalid = |text| Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        if self.hubs.is_some_and(|n| n == 0 || n > MAX_HUBS) {
+            return invalid("the number of hubs must be from 1 to 1024");
+        }
+        if self.blocking_threads == Some(0) {
+            return invalid("the blocking pool needs at least one thread");
+        }
+        let mut wanted = WANTED.lock();
+        if SETTINGS.get().is_some() {
+            return Err(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                "the runtime has started: its settings cannot change any more",
+            ));
+        }
+        wanted.hubs = self.hubs.or(wanted.hubs);
+        wanted.stack_size = self.stack_size.or(wanted.stack_size);
+        wanted.blocking_threads = self.blocking_threads.or(wanted.blocking_threads);
+        Ok(())
+    }
+}
+
+/// The settings, fixed by the first call.
+pub(crate) fn settings() -> &'static Settings {
+    SETTINGS.get_or_init(|| {
+        let wanted = WANTED.lock();
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        Settings {
+            hubs: wanted
+                .hubs
+                .or_else(|| environment("GREEN_HUBS"))
+                .unwrap_or_else(cores)
+                .clamp(1, MAX_HUBS),
+            stack_size: round_stack(
+                wanted
+                    .stack_size
+                    .or_else(|| environment("GREEN_STACK_SIZE"))
+                    .unwrap_or(DEFAULT_STACK_SIZE),
+            ),
+            blocking_threads: wanted
+                .blocking_threads
+                .or_else(|| environment("GREEN_BLOCKING_THREADS"))
+                .unwrap_or(DEFAULT_BLOCKING_THREADS)
+                .max(1),
+        }
+    })
+}
+
+/// A stack size as the engine needs it: whole pages, and room for a panic.
+pub(crate) fn round_stack(bytes: usize) -> usize {
+    let page = crate::sys::memory::page_size();
+    bytes
+        .max(MIN_STACK_SIZE)
+        .checked_next_multiple_of(page)
+        .unwrap_or(usize::MAX & !(page - 1))
+}
+
+fn environment(name: &str) -> Option<usize> {
+    let value = std::env::var(name).ok()?;
+    match value.trim().parse() {
+        Ok(number) => Some(number),
+        Err(_) => {
+            log::warn!("{name}={value:?} is not a number, the default holds");
+            None
+        }
+    }
+}

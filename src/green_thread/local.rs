@@ -1,0 +1,354 @@
+//! Values per green thread: `thread_local!`, as std has it.
+//!
+//! On a plain OS thread they are values per OS thread.
+//!
+//! # Safety
+//!
+//! A slot is reached by its own thread alone (through [`current::with`]), and
+//! its value sits in a box of its own until the thread ends. So a reference to
+//! it stays good while the thread runs code that is not the value's own
+//! destructor, which cannot reach it any more.
+#![expect(unsafe_code, reason = "values of any type, kept for one thread")]
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::error::Error;
+use std::fmt;
+
+use parking_lot::Mutex;
+
+use crate::hub::current;
+
+/// Declares values per green thread, with std's syntax, `const { … }` included.
+///
+/// ```
+/// use std::cell::Cell;
+///
+/// use greenhub::green_thread;
+///
+/// greenhub::thread_local! {
+///     static COUNT: Cell<u32> = const { Cell::new(1) };
+/// }
+///
+/// COUNT.set(2);
+/// green_thread::spawn(|| assert_eq!(COUNT.get(), 1)).join().unwrap();
+/// assert_eq!(COUNT.get(), 2);
+/// ```
+#[macro_export]
+macro_rules! thread_local {
+    () => {};
+    ($(#[$attribute:meta])* $vis:vis static $name:ident : $type:ty = const $init:block; $($rest:tt)*) => {
+        $crate::thread_local!($(#[$attribute])* $vis static $name: $type = const $init);
+        $crate::thread_local!($($rest)*);
+    };
+    ($(#[$attribute:meta])* $vis:vis static $name:ident : $type:ty = const $init:block) => {
+        $(#[$attribute])*
+        $vis static $name: $crate::green_thread::LocalKey<$type> =
+            $crate::green_thread::LocalKey::__new(|| const { $init });
+    };
+    ($(#[$attribute:meta])* $vis:vis static $name:ident : $type:ty = $init:expr; $($rest:tt)*) => {
+        $crate::thread_local!($(#[$attribute])* $vis static $name: $type = $init);
+        $crate::thread_local!($($rest)*);
+    };
+    ($(#[$attribute:meta])* $vis:vis static $name:ident : $type:ty = $init:expr) => {
+        $(#[$attribute])*
+        $vis static $name: $crate::green_thread::LocalKey<$type> =
+            $crate::green_thread::LocalKey::__new(|| $init);
+    };
+}
+
+/// A value per green thread, declared by [`thread_local!`](crate::thread_local!).
+///
+/// It is made at its first use, and dropped when the green thread ends, before
+/// a join returns; the last one made is dropped first.
+pub struct LocalKey<T: 'static> {
+    init: fn() -> T,
+}
+
+/// The value is being, or has been, dropped: its thread is ending.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AccessError;
+
+impl fmt::Debug for AccessError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessError").finish()
+    }
+}
+
+impl fmt::Display for AccessError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("already destroyed")
+    }
+}
+
+impl Error for AccessError {}
+
+/// All values of one thread.
+#[derive(Default)]
+pub(crate) struct Locals {
+    slots: Mutex<Vec<Slot>>,
+}
+
+struct Slot {
+    /// Address of the key.
+    key: usize,
+    /// `None` once it is being dropped.
+    value: Option<Pinned>,
+    /// Whether dropping the value runs code. If not, destructors of other
+    /// values find it where it was, as in std.
+    needs_drop: bool,
+}
+
+struct Pinned(Box<dyn Any>);
+
+// SAFETY: made, used and dropped by its own thread alone (module, # Safety): a
+// green thread ends its own locals, an OS thread its own.
+unsafe impl Send for Pinned {}
+
+impl Locals {
+    /// Drops every value, the last one made first, also those that destructors
+    /// make. Called by the thread itself at its end.
+    pub(crate) fn end(&self) {
+        loop {
+            let value = {
+                let mut slots = self.slots.lock();
+                let last = slots
+                    .iter_mut()
+                    .rev()
+                    .filter(|slot| slot.needs_drop)
+                    .find_map(|slot| slot.value.take());
+                if last.is_none() {
+                    // Those whose dropping runs no code.
+                    slots.retain(|slot| slot.needs_drop);
+                }
+                last
+            };
+            match value {
+                // Not under the lock: its destructor may use other keys.
+                Some(value) => drop(value),
+                None => return,
+            }
+        }
+    }
+}
+
+impl Drop for Locals {
+    fn drop(&mut self) {
+        // The thread took them out at its end. Should it have come to nothing
+        // (a hub's own OS thread at the end of the process), they stay.
+        std::mem::forget(std::mem::take(self.slots.get_mut()));
+    }
+}
+
+impl<T: 'static> LocalKey<T> {
+    #[doc(hidden)]
+    pub const fn __new(init: fn() -> T) -> LocalKey<T> {
+        LocalKey { init }
+    }
+
+    /// Calls `f` with the running thread's value, made now if it is the first
+    /// use.
+    ///
+    /// # Panics
+    ///
+    /// If the value is being or has been dropped.
+    pub fn with<F, R>(&'static self, f: F) -> R
+    where
+        F: FnOnce(&T) -> R,
+    {
+        self.try_with(f)
+            .expect("cannot access a Thread Local Storage value during or after destruction")
+    }
+
+    /// As [`with`](LocalKey::with).
+    ///
+    /// # Errors
+    ///
+    /// [`AccessError`] if the value is being or has been dropped.
+    pub fn try_with<F, R>(&'static self, f: F) -> Result<R, AccessError>
+    where
+        F: FnOnce(&T) -> R,
+    {
+        self.initialize_with(None, |first, value| {
+            drop(first);
+            f(value)
+        })
+    }
+
+    /// Calls `f` with the value; if it had to be made, it was made of `first`,
+    /// else `first` is handed back.
+    fn initialize_with<R>(
+        &'static self,
+        mut first: Option<T>,
+        f: impl FnOnce(Option<T>, &T) -> R,
+    ) -> Result<R, AccessError> {
+        current::with(|task| {
+            let value = match self.find(&task.locals)? {
+                Some(value) => value,
+                None => {
+                    // Made outside the lock: `init` may use other keys, or,
+                    // by recursion, this one.
+                    let made = Box::new(first.take().unwrap_or_else(self.init));
+                    self.insert(&task.locals, made)
+                }
+            };
+            // SAFETY: module, # Safety.
+            Ok(f(first, unsafe { &*value }))
+        })
+    }
+
+    fn key(&'static self) -> usize {
+        std::ptr::from_ref(self) as usize
+    }
+
+    fn find(&'static self, locals: &Locals) -> Result<Option<*const T>, AccessError> {
+        let slots = locals.slots.lock();
+        match slots.iter().find(|slot| slot.key == self.key()) {
+            None => Ok(None),
+            Some(Slot { value: None, .. }) => Err(AccessError),
+            Some(Slot {
+                value: Some(value), ..
+            }) => Ok(value.0.downcast_ref().map(std::ptr::from_ref)),
+        }
+    }
+
+    fn insert(&'static self, locals: &Locals, made: Box<T>) -> *const T {
+        let value = std::ptr::from_ref(&*made);
+        let replaced = {
+            let mut slots = locals.slots.lock();
+            let pinned = Some(Pinned(made));
+            match slots.iter_mut().find(|slot| slot.key == self.key()) {
+                // `init` has used the key itself: the outer value stays.
+                Some(slot) => std::mem::replace(&mut slot.value, pinned),
+                None => {
+                    slots.push(Slot {
+                        key: self.key(),
+                        value: pinned,
+                        needs_drop: std::mem::needs_drop::<T>(),
+                    });
+                    None
+                }
+            }
+        };
+        drop(replaced);
+        value
+    }
+}
+
+impl<T: 'static> LocalKey<Cell<T>> {
+    /// Sets the value; if this is its first use, it is not made first.
+    ///
+    /// # Panics
+    ///
+    /// If the value is being or has been dropped.
+    pub fn set(&'static self, value: T) {
+        self.initialize_with(Some(Cell::new(value)), |value, cell| {
+            if let Some(value) = value {
+                cell.set(value.into_inner());
+            }
+        })
+        .expect("cannot access a Thread Local Storage value during or after destruction");
+    }
+
+    /// A copy of the value.
+    ///
+    /// # Panics
+    ///
+    /// As [`with`](LocalKey::with).
+    pub fn get(&'static self) -> T
+    where
+        T: Copy,
+    {
+        self.with(Cell::get)
+    }
+
+    /// Takes the value and leaves the default.
+    ///
+    /// # Panics
+    ///
+    /// As [`with`](LocalKey::with).
+    pub fn take(&'static self) -> T
+    where
+        T: Default,
+    {
+        self.with(Cell::take)
+    }
+
+    /// Sets the value and gives the old one.
+    ///
+    /// # Panics
+    ///
+    /// As [`with`](LocalKey::with).
+    pub fn replace(&'static self, value: T) -> T {
+        self.with(|cell| cell.replace(value))
+    }
+}
+
+impl<T: 'static> LocalKey<RefCell<T>> {
+    /// Calls `f` with the value borrowed.
+    ///
+    /// # Panics
+    ///
+    /// If it is mutably borrowed, also by a wait inside such a borrow, and as
+    /// [`with`](LocalKey::with).
+    pub fn with_borrow<F, R>(&'static self, f: F) -> R
+    where
+        F: FnOnce(&T) -> R,
+    {
+        self.with(|cell| f(&cell.borrow()))
+    }
+
+    /// Calls `f` with the value mutably borrowed.
+    ///
+    /// # Panics
+    ///
+    /// If it is borrowed, and as [`with`](LocalKey::with).
+    pub fn with_borrow_mut<F, R>(&'static self, f: F) -> R
+    where
+        F: FnOnce(&mut T) -> R,
+    {
+        self.with(|cell| f(&mut cell.borrow_mut()))
+    }
+
+    /// Sets the value; if this is its first use, it is not made first.
+    ///
+    /// # Panics
+    ///
+    /// If it is borrowed, or is being or has been dropped.
+    pub fn set(&'static self, value: T) {
+        self.initialize_with(Some(RefCell::new(value)), |value, cell| {
+            if let Some(value) = value {
+                *cell.borrow_mut() = value.into_inner();
+            }
+        })
+        .expect("cannot access a Thread Local Storage value during or after destruction");
+    }
+
+    /// Takes the value and leaves the default.
+    ///
+    /// # Panics
+    ///
+    /// If it is borrowed, and as [`with`](LocalKey::with).
+    pub fn take(&'static self) -> T
+    where
+        T: Default,
+    {
+        self.with(RefCell::take)
+    }
+
+    /// Sets the value and gives the old one.
+    ///
+    /// # Panics
+    ///
+    /// If it is borrowed, and as [`with`](LocalKey::with).
+    pub fn replace(&'static self, value: T) -> T {
+        self.with(|cell| cell.replace(value))
+    }
+}
+
+impl<T: 'static> fmt::Debug for LocalKey<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalKey").finish_non_exhaustive()
+    }
+}

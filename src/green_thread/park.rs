@@ -1,0 +1,55 @@
+//! Park and unpark: one token a thread, as std has it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::clock::Nanos;
+use crate::hub::current;
+use crate::hub::site::Site;
+use crate::hub::task::Task;
+use crate::hub::wait::{self, Request};
+use crate::hub::wait_word::Phase;
+
+/// Parks the running thread until its token is there, and takes the token.
+///
+/// May return without it, as std's may: wait in a loop.
+pub fn park() {
+    park_until(Nanos::NEVER);
+}
+
+/// As [`park`], for no longer than `limit`.
+pub fn park_timeout(limit: Duration) {
+    park_until(Nanos::after(limit));
+}
+
+fn park_until(deadline: Nanos) {
+    let task = current::with(Clone::clone);
+    if task.token.swap(false, Ordering::SeqCst) {
+        return;
+    }
+    let request = Request {
+        site: Site::Park,
+        deadline,
+        poll_for: None,
+    };
+    wait::wait(
+        request,
+        |waiter| {
+            // The unparker sets the token, then looks here; we the other way
+            // round.
+            waiter.task.parked.store(waiter.ticket, Ordering::SeqCst);
+            !waiter.task.token.load(Ordering::SeqCst)
+        },
+        |_, _| (),
+    )
+    .expect("only a wait for a descriptor can fail");
+    // A swap, since it must see what the unparker did before.
+    task.token.swap(false, Ordering::SeqCst);
+}
+
+pub(super) fn unpark(task: &Arc<Task>) {
+    task.token.store(true, Ordering::SeqCst);
+    // An old ticket does nothing.
+    task.wake(task.parked.load(Ordering::SeqCst), Phase::Event);
+}

@@ -1,0 +1,52 @@
+//! The first function on a green thread's stack, and what happens at its end.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::engine;
+use crate::hub::task::{Kind, Start, Task};
+
+/// Runs a green thread from its first to its last instruction. Called by the
+/// engine on the new stack.
+pub(crate) fn run(task: &Arc<Task>) {
+    let Kind::Green(green) = &task.kind else {
+        return;
+    };
+    green
+        .stack_top
+        .store(engine::stack_top(), Ordering::Relaxed);
+    // Looked at under the lock, so that `cancel` either comes before or finds
+    // the body gone.
+    let (body, start) = {
+        let mut body = green.body.lock();
+        let start = if task.interrupts.is_killed() {
+            Start::Killed
+        } else {
+            Start::Run
+        };
+        (body.take(), start)
+    };
+    if let Some(body) = body {
+        __rust_begin_short_backtrace(|| body.into_inner()(start));
+    }
+    green.ended.store(true, Ordering::Relaxed);
+}
+
+/// Ends a green thread for which there was no stack. Called by the hub's loop.
+pub(crate) fn fail(task: &Arc<Task>) {
+    let Kind::Green(green) = &task.kind else {
+        return;
+    };
+    let body = green.body.lock().take();
+    if let Some(body) = body {
+        body.into_inner()(Start::NoStack);
+    }
+    green.ended.store(true, Ordering::Relaxed);
+}
+
+/// The name tells std's backtraces where the interesting frames end.
+#[inline(never)]
+fn __rust_begin_short_backtrace(f: impl FnOnce()) {
+    f();
+    std::hint::black_box(());
+}

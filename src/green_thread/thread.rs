@@ -1,0 +1,83 @@
+//! A handle to a thread of either kind: its id, its name, its park token.
+
+use std::fmt;
+use std::num::NonZeroU64;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::Arc;
+
+use crate::hub::current;
+use crate::hub::task::Task;
+
+/// A handle to a green thread, or to a plain OS thread that used this crate.
+///
+/// # Differences from std
+///
+/// An id counts both kinds of threads and is not std's id of the OS thread.
+#[derive(Clone)]
+pub struct Thread {
+    pub(crate) task: Arc<Task>,
+}
+
+// As std's: a handle shows no broken state.
+impl UnwindSafe for Thread {}
+impl RefUnwindSafe for Thread {}
+
+/// Identifies a thread for the life of the process.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct ThreadId(NonZeroU64);
+
+impl ThreadId {
+    pub(crate) fn new(id: u64) -> ThreadId {
+        ThreadId(NonZeroU64::new(id).expect("ids begin at 1"))
+    }
+
+    /// The id as a number: what a report shows.
+    pub fn as_u64(&self) -> NonZeroU64 {
+        self.0
+    }
+}
+
+impl Thread {
+    /// The thread's id.
+    pub fn id(&self) -> ThreadId {
+        ThreadId::new(self.task.id)
+    }
+
+    /// The thread's name, if it was given one.
+    pub fn name(&self) -> Option<&str> {
+        self.task.name.as_deref()
+    }
+
+    /// Makes the thread's token available: its `park`, under way or the next,
+    /// returns.
+    pub fn unpark(&self) {
+        super::park::unpark(&self.task);
+    }
+}
+
+impl fmt::Debug for Thread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Thread")
+            .field("id", &self.id())
+            .field("name", &self.name())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A handle to the running thread, green or OS.
+pub fn current() -> Thread {
+    current::with(|task| Thread { task: task.clone() })
+}
+
+/// Whether the running thread is unwinding, because of a panic, a kill or a
+/// time limit that passed.
+///
+/// # Differences from std
+///
+/// A neighbour on the same OS thread that is parked while it unwinds does not
+/// count; it does for [`std::thread::panicking`]. A green thread that has caught
+/// its own panic beside such a neighbour may count as panicking until it waits
+/// without one.
+pub fn panicking() -> bool {
+    std::thread::panicking() && current::with(|task| task.is_panicking())
+}

@@ -1,0 +1,95 @@
+//! Accepting connections, and what to do when there is no room for another.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use socket2::{SockAddr, SockRef, Socket};
+
+use super::GreenSocket;
+use super::settings::Settings;
+use crate::green_thread::sleep;
+use crate::source::Direction;
+
+const FIRST_PAUSE_MS: u32 = 5;
+const LONGEST_PAUSE_MS: u32 = 1000;
+
+/// How long the next `accept` pauses that finds no descriptor or memory free.
+///
+/// Such a failure leaves the connection in the queue, so the usual loop, which
+/// reports the error and accepts again, would spin. The pause doubles from 5 ms
+/// to 1 s and ends with the first success.
+#[derive(Debug)]
+pub(super) struct Backoff(AtomicU32);
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Backoff(AtomicU32::new(FIRST_PAUSE_MS))
+    }
+}
+
+impl Backoff {
+    fn reset(&self) {
+        // Looked at first, so that the usual success writes nothing shared.
+        if self.0.load(Ordering::Relaxed) != FIRST_PAUSE_MS {
+            self.0.store(FIRST_PAUSE_MS, Ordering::Relaxed);
+        }
+    }
+
+    fn next(&self) -> Duration {
+        let pause_ms = self.0.load(Ordering::Relaxed);
+        let doubled = (pause_ms * 2).min(LONGEST_PAUSE_MS);
+        self.0.store(doubled, Ordering::Relaxed);
+        Duration::from_millis(pause_ms.into())
+    }
+}
+
+/// # Accepting
+impl GreenSocket {
+    /// Waits for a connection and returns its socket and the peer's address.
+    ///
+    /// The new socket is in blocking mode and has no timeouts. When there is no
+    /// descriptor or memory left for it, the call pauses the calling thread, for
+    /// 5 ms at first and up to 1 s if that goes on, before it returns the error:
+    /// a loop that goes on accepting after errors does not spin.
+    ///
+    /// # Errors
+    ///
+    /// Those of `accept(2)`. The limit is that of
+    /// [`set_read_timeout`](Self::set_read_timeout).
+    pub fn accept(&self) -> io::Result<(GreenSocket, SockAddr)> {
+        let patience = self.settings().patience(Direction::Read);
+        match self.source().retry(Direction::Read, patience, accept_one) {
+            Ok((socket, address)) => {
+                self.shared().backoff.reset();
+                let kind = self.shared().kind;
+                let accepted = GreenSocket::from_parts(socket.into(), kind, Settings::default());
+                Ok((accepted, address))
+            }
+            Err(error) => {
+                if is_exhaustion(&error) && !patience.nonblocking {
+                    sleep(self.shared().backoff.next());
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+/// std retries an interrupted accept (and only reports interrupted transfers).
+fn accept_one(fd: BorrowedFd<'_>) -> io::Result<(Socket, SockAddr)> {
+    loop {
+        match SockRef::from(&fd).accept4(libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            outcome => return outcome,
+        }
+    }
+}
+
+fn is_exhaustion(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)
+    )
+}

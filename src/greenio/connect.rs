@@ -1,0 +1,116 @@
+//! Connecting.
+//!
+//! A connection attempt is one operation tried until it is decided: `connect(2)`
+//! says `EINPROGRESS` when it starts an attempt and `EALREADY` while that runs,
+//! and calling it again once the socket is writable yields the outcome itself.
+//! No probe of `SO_ERROR` is needed, so no error of the connection can get lost
+//! in one.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+use socket2::{SockAddr, SockRef};
+
+use super::GreenSocket;
+use super::settings::refuse_zero;
+use super::unannounced::retry_unannounced;
+use crate::error::ClosedLocally;
+use crate::source::{Direction, Patience};
+
+/// # Connecting
+impl GreenSocket {
+    /// Connects to `address`, waiting until the connection stands or has failed.
+    ///
+    /// The limit is that of [`set_write_timeout`](Self::set_write_timeout), as it
+    /// is for the kernel. In non-blocking mode the attempt starts and the call
+    /// returns raw error `EINPROGRESS`; calling again later tells the outcome.
+    ///
+    /// # Errors
+    ///
+    /// Those of `connect(2)`, such as
+    /// [`ConnectionRefused`](io::ErrorKind::ConnectionRefused);
+    /// [`TimedOut`](io::ErrorKind::TimedOut) when the limit passes;
+    /// [`ConnectionAborted`](io::ErrorKind::ConnectionAborted) when the socket is
+    /// shut down meanwhile.
+    pub fn connect(&self, address: &SockAddr) -> io::Result<()> {
+        let patience = self.settings().patience(Direction::Write);
+        if !patience.nonblocking {
+            return self.connect_patiently(address, patience);
+        }
+        self.source()
+            .retry(Direction::Write, patience, |fd| start(fd, address))
+            .inspect(|()| self.shared().verdict.clear())
+    }
+
+    /// Connects to `address`, waiting no longer than `limit`, also in
+    /// non-blocking mode.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect), and
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) for a limit of zero.
+    pub fn connect_timeout(&self, address: &SockAddr, limit: Duration) -> io::Result<()> {
+        refuse_zero(limit)?;
+        let patience = Patience {
+            nonblocking: false,
+            limit: Some(limit),
+        };
+        self.connect_patiently(address, patience)
+    }
+
+    fn connect_patiently(&self, address: &SockAddr, patience: Patience) -> io::Result<()> {
+        let mut started = false;
+        // A decided attempt is Ok(outcome), so that whatever error the kernel
+        // has for it ends the retrying; Err(EAGAIN) means "not decided yet".
+        let decided = if address.is_unix() {
+            retry_unannounced(self.source(), patience, |fd| match start(fd, address) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(error),
+                outcome => Ok(outcome),
+            })
+        } else {
+            self.source().retry(Direction::Write, patience, |fd| {
+                attempt(fd, address, &mut started)
+            })
+        };
+        match decided {
+            Ok(Ok(())) => {
+                self.shared().verdict.clear();
+                Ok(())
+            }
+            // The descriptor may have been taken away under the call.
+            Ok(Err(_)) if self.is_closed() => Err(ClosedLocally.into()),
+            Ok(Err(error)) => Err(error),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                "connection timed out",
+            )),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn start(fd: BorrowedFd<'_>, address: &SockAddr) -> io::Result<()> {
+    SockRef::from(&fd).connect(address)
+}
+
+fn attempt(
+    fd: BorrowedFd<'_>,
+    address: &SockAddr,
+    started: &mut bool,
+) -> io::Result<io::Result<()>> {
+    let outcome = start(fd, address);
+    match outcome.as_ref().err().and_then(io::Error::raw_os_error) {
+        Some(libc::EALREADY) => {}
+        Some(libc::EINPROGRESS) if !*started => {}
+        // Started a second time: a `shutdown` took the first attempt back. Take
+        // this one back too.
+        Some(libc::EINPROGRESS) => {
+            SockRef::from(&fd).shutdown(std::net::Shutdown::Both).ok();
+            return Ok(Err(io::Error::from_raw_os_error(libc::ECONNABORTED)));
+        }
+        _ => return Ok(outcome),
+    }
+    *started = true;
+    Err(io::Error::from_raw_os_error(libc::EAGAIN))
+}

@@ -1,0 +1,140 @@
+//! Taking over descriptors from std, `socket2` and others, and giving them back.
+//!
+//! A descriptor that comes in brings its settings: was it non-blocking, the green
+//! socket is in non-blocking mode; its kernel timeouts become the socket's limits.
+//! A descriptor that goes out takes them along, so that it behaves in std's hands
+//! as it did in ours. In between, the descriptor itself is non-blocking.
+
+#![expect(unsafe_code, reason = "implements FromRawFd, whose method is unsafe")]
+
+use std::io;
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+use std::sync::Arc;
+
+use socket2::{SockRef, Socket};
+
+use super::GreenSocket;
+use super::settings::Settings;
+use super::socket::Kind;
+
+/// # Giving the descriptor back
+impl GreenSocket {
+    /// Gives the descriptor away, blocking again unless the socket is in
+    /// non-blocking mode, and with the socket's timeouts.
+    ///
+    /// While other handles live, the result is a duplicate of the descriptor they
+    /// share. Of a listener that duplicate stays non-blocking, for a blocking one
+    /// would make the others' `accept` block the hub.
+    ///
+    /// # Errors
+    ///
+    /// Too many open files, if a duplicate is needed.
+    pub fn into_owned_fd(self) -> io::Result<OwnedFd> {
+        let nonblocking = self.nonblocking();
+        let limits = (self.read_timeout(), self.write_timeout());
+        let (descriptor, shared) = match Arc::try_unwrap(self.into_shared()) {
+            Ok(last) => (last.source.into_fd(), false),
+            Err(shared) => (shared.source.as_fd().try_clone_to_owned()?, true),
+        };
+        let socket = SockRef::from(&descriptor);
+        let keep = nonblocking || shared && socket.is_listener().unwrap_or(true);
+        if !keep {
+            socket.set_nonblocking(false)?;
+        }
+        // What is no socket (a closed one's placeholder, say) has no timeouts.
+        socket.set_read_timeout(limits.0).ok();
+        socket.set_write_timeout(limits.1).ok();
+        Ok(descriptor)
+    }
+}
+
+impl From<OwnedFd> for GreenSocket {
+    /// Takes over a socket of any kind, with its settings. The poller learns of
+    /// it when a thread first waits.
+    fn from(descriptor: OwnedFd) -> GreenSocket {
+        let socket = SockRef::from(&descriptor);
+        // Nothing is known of the descriptor: what cannot be asked has its
+        // default, and the calls to come report what is wrong with it.
+        let settings = Settings::new(
+            socket.nonblocking().unwrap_or(false),
+            socket.read_timeout().unwrap_or(None),
+            socket.write_timeout().unwrap_or(None),
+        );
+        let kind = match (socket.domain(), socket.r#type(), socket.protocol()) {
+            (Ok(domain), Ok(ty), Ok(protocol)) => Kind::new(domain, ty, protocol),
+            _ => Kind::Other,
+        };
+        if !settings.nonblocking() {
+            socket.set_nonblocking(true).ok();
+        }
+        GreenSocket::from_parts(descriptor, kind, settings)
+    }
+}
+
+impl From<GreenSocket> for OwnedFd {
+    /// See [`GreenSocket::into_owned_fd`].
+    ///
+    /// # Panics
+    ///
+    /// If other handles live and there is no descriptor free for a duplicate.
+    fn from(socket: GreenSocket) -> OwnedFd {
+        socket
+            .into_owned_fd()
+            .expect("a socket that is shared by clones is given away as a duplicate")
+    }
+}
+
+impl FromRawFd for GreenSocket {
+    /// # Safety
+    ///
+    /// As [`OwnedFd::from_raw_fd`].
+    unsafe fn from_raw_fd(descriptor: RawFd) -> GreenSocket {
+        // SAFETY: the caller's promise is the one asked for.
+        GreenSocket::from(unsafe { OwnedFd::from_raw_fd(descriptor) })
+    }
+}
+
+impl IntoRawFd for GreenSocket {
+    /// See [`GreenSocket::into_owned_fd`].
+    ///
+    /// # Panics
+    ///
+    /// If other handles live and there is no descriptor free for a duplicate.
+    fn into_raw_fd(self) -> RawFd {
+        OwnedFd::from(self).into_raw_fd()
+    }
+}
+
+macro_rules! exchange_with {
+    ($($twin:ty),+) => {$(
+        impl From<$twin> for GreenSocket {
+            fn from(socket: $twin) -> GreenSocket {
+                GreenSocket::from(OwnedFd::from(socket))
+            }
+        }
+
+        impl From<GreenSocket> for $twin {
+            /// See [`GreenSocket::into_owned_fd`].
+            ///
+            /// # Panics
+            ///
+            /// If other handles live and there is no descriptor free for a
+            /// duplicate.
+            fn from(socket: GreenSocket) -> $twin {
+                OwnedFd::from(socket).into()
+            }
+        }
+    )+};
+}
+
+exchange_with!(
+    TcpStream,
+    TcpListener,
+    UdpSocket,
+    UnixStream,
+    UnixListener,
+    UnixDatagram,
+    Socket
+);

@@ -1,0 +1,43 @@
+//! One try at a time: a socket as `Read` and `Write` that never wait.
+
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+
+use super::GreenSocket;
+use crate::sys::socket;
+
+/// A socket, read and written by one call of the kernel each, which fails with
+/// `WouldBlock` instead of waiting.
+///
+/// For layers that keep a lock or a buffer only while the kernel copies, and wait
+/// outside, by [`Source::retry`](crate::source::Source::retry). A stream that
+/// broke reads as broken for ever, as by [`GreenSocket::recv`].
+#[derive(Clone, Copy, Debug)]
+pub struct NonBlocking<'socket>(pub &'socket GreenSocket);
+
+impl Read for NonBlocking<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let outcome = socket::recv(self.0.as_fd(), buf, libc::MSG_DONTWAIT);
+        match &outcome {
+            Ok(0) if !buf.is_empty() => self.0.shared().verdict.at_end()?,
+            Ok(_) => {}
+            Err(error) => self.0.note(error),
+        }
+        outcome
+    }
+}
+
+impl Write for NonBlocking<'_> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+        let outcome = socket::send(self.0.as_fd(), buf, flags);
+        if let Err(error) = &outcome {
+            self.0.note(error);
+        }
+        outcome
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,73 @@
+//! Options by number: `getsockopt(2)` and `setsockopt(2)` as they are.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use libc::c_int;
+
+use super::GreenSocket;
+use crate::sys::socket;
+
+/// # Options by number
+impl GreenSocket {
+    /// Reads an option whose value is an `int`.
+    ///
+    /// # Errors
+    ///
+    /// Those of `getsockopt(2)`.
+    pub fn option_i32(&self, level: c_int, name: c_int) -> io::Result<c_int> {
+        socket::int_option(self.as_fd(), level, name)
+    }
+
+    /// Sets an option whose value is an `int`.
+    ///
+    /// # Errors
+    ///
+    /// Those of `setsockopt(2)`.
+    pub fn set_option_i32(&self, level: c_int, name: c_int, value: c_int) -> io::Result<()> {
+        socket::set_int_option(self.as_fd(), level, name, value)
+    }
+
+    /// Reads an option into `value` and returns how many bytes it has. `value` is
+    /// zeroed first: no request can be passed in that way.
+    ///
+    /// # Errors
+    ///
+    /// Those of `getsockopt(2)`.
+    pub fn option_bytes(&self, level: c_int, name: c_int, value: &mut [u8]) -> io::Result<usize> {
+        socket::option(self.as_fd(), level, name, value)
+    }
+
+    /// Sets an option to a value of any type, given as its bytes.
+    ///
+    /// # Errors
+    ///
+    /// Those of `setsockopt(2)`.
+    ///
+    /// # Safety
+    ///
+    /// The values of some options hold addresses that the kernel reads from or
+    /// writes to (a socket filter's program, for example). If `value` is one of
+    /// these, the addresses must be valid for what the option does with them.
+    #[expect(
+        unsafe_code,
+        reason = "the caller must answer for addresses in the value"
+    )]
+    pub unsafe fn set_option_bytes(
+        &self,
+        level: c_int,
+        name: c_int,
+        value: &[u8],
+    ) -> io::Result<()> {
+        // SAFETY: as the caller promises.
+        unsafe { socket::set_option(self.as_fd(), level, name, value) }
+    }
+
+    pub(super) fn flag(&self, level: c_int, name: c_int) -> io::Result<bool> {
+        self.option_i32(level, name).map(|value| value != 0)
+    }
+
+    pub(super) fn set_flag(&self, level: c_int, name: c_int, on: bool) -> io::Result<()> {
+        self.set_option_i32(level, name, on.into())
+    }
+}

@@ -1,0 +1,239 @@
+//! Sending.
+//!
+//! Each call but [`send_all`](GreenSocket::send_all) is one system call, retried
+//! until it need not wait; a limit covers the call as a whole.
+
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::os::fd::BorrowedFd;
+use std::time::Instant;
+
+use libc::c_int;
+use socket2::{Domain, SockAddr};
+
+use super::GreenSocket;
+use super::unannounced::retry_unannounced;
+use crate::source::{Direction, Patience};
+use crate::sys::socket;
+
+/// # Sending
+///
+/// All of these wait until there is room and then send what fits of a stream, or
+/// the whole of a message; only [`send_all`](Self::send_all) goes on until all
+/// is sent. They fail with the errors of `send(2)`: among them
+/// [`WouldBlock`](io::ErrorKind::WouldBlock) when the limit of
+/// [`set_write_timeout`](Self::set_write_timeout) passes or in non-blocking mode,
+/// [`BrokenPipe`](io::ErrorKind::BrokenPipe) (never a signal) and
+/// [`ConnectionReset`](io::ErrorKind::ConnectionReset) when the peer has gone,
+/// [`Interrupted`](io::ErrorKind::Interrupted) by a signal (as in std), and
+/// [`NotConnected`](io::ErrorKind::NotConnected) after [`close`](Self::close).
+///
+/// The `flags` are those of `send(2)`. `MSG_DONTWAIT` makes the one call
+/// non-blocking, and `MSG_NOSIGNAL` is always set.
+impl GreenSocket {
+    /// Sends from `buf`.
+    ///
+    /// # Errors
+    ///
+    /// See [Sending](#sending).
+    pub fn send(&self, buf: &[u8]) -> io::Result<usize> {
+        self.send_with_flags(buf, 0)
+    }
+
+    /// Sends from `buf` with the flags of `send(2)`.
+    ///
+    /// # Errors
+    ///
+    /// See [Sending](#sending).
+    pub fn send_with_flags(&self, buf: &[u8], flags: c_int) -> io::Result<usize> {
+        self.transmit(None, flags, |fd| socket::send(fd, buf, flags))
+    }
+
+    /// Sends from several buffers, one after the other.
+    ///
+    /// # Errors
+    ///
+    /// See [Sending](#sending).
+    pub fn send_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.sendmsg(bufs, None, &[], 0)
+    }
+
+    /// Sends `buf` to `address`.
+    ///
+    /// # Errors
+    ///
+    /// See [Sending](#sending).
+    pub fn send_to(&self, buf: &[u8], address: &SockAddr) -> io::Result<usize> {
+        self.send_to_with_flags(buf, address, 0)
+    }
+
+    /// Sends `buf` to `address` with the flags of `sendto(2)`.
+    ///
+    /// # Errors
+    ///
+    /// See [Sending](#sending).
+    pub fn send_to_with_flags(
+        &self,
+        buf: &[u8],
+        address: &SockAddr,
+        flags: c_int,
+    ) -> io::Result<usize> {
+        self.transmit(Some(address), flags, |fd| {
+            socket::send_to(fd, buf, address, flags)
+        })
+    }
+
+    /// Sends one message from several buffers, to `address` if one is given, with
+    /// ancillary data as [`ControlWriter`](super::ControlWriter) builds it.
+    ///
+    /// # Errors
+    ///
+    /// See [Sending](#sending).
+    pub fn sendmsg(
+        &self,
+        bufs: &[IoSlice<'_>],
+        address: Option<&SockAddr>,
+        control: &[u8],
+        flags: c_int,
+    ) -> io::Result<usize> {
+        self.transmit(address, flags, |fd| {
+            socket::sendmsg(fd, bufs, address, control, flags)
+        })
+    }
+
+    /// Sends all of `buf`, however many sends that takes.
+    ///
+    /// The limit of [`set_write_timeout`](Self::set_write_timeout) covers the
+    /// whole, so a peer that takes a byte now and then cannot stretch it. A
+    /// signal does not end the call.
+    ///
+    /// # Errors
+    ///
+    /// As [Sending](#sending), with how much was sent before; kind
+    /// [`WriteZero`](io::ErrorKind::WriteZero) if the kernel takes nothing.
+    pub fn send_all(&self, buf: &[u8]) -> Result<(), SendAllError> {
+        self.send_until(buf.len(), |fd, sent| socket::send(fd, &buf[sent..], 0))
+    }
+
+    /// Sends all of several buffers, one after the other.
+    ///
+    /// # Errors
+    ///
+    /// As [`send_all`](Self::send_all).
+    pub fn send_all_vectored(&self, bufs: &[IoSlice<'_>]) -> Result<(), SendAllError> {
+        let total = bufs.iter().map(|buf| buf.len()).sum();
+        self.send_until(total, |fd, sent| {
+            if sent == 0 {
+                return socket::sendmsg(fd, bufs, None, &[], 0);
+            }
+            let mut rest = bufs.to_vec();
+            let mut rest = &mut rest[..];
+            IoSlice::advance_slices(&mut rest, sent);
+            socket::sendmsg(fd, rest, None, &[], 0)
+        })
+    }
+
+    /// Calls `send`, which is told how much has gone, until `total` bytes have.
+    fn send_until(
+        &self,
+        total: usize,
+        mut send: impl FnMut(BorrowedFd<'_>, usize) -> io::Result<usize>,
+    ) -> Result<(), SendAllError> {
+        let mut patience = self.writing(0);
+        let deadline = patience
+            .limit
+            .and_then(|limit| Instant::now().checked_add(limit));
+        let mut sent = 0;
+        while sent < total {
+            match self
+                .source()
+                .retry(Direction::Write, patience, |fd| send(fd, sent))
+            {
+                Ok(0) => {
+                    return Err(SendAllError {
+                        sent,
+                        error: io::ErrorKind::WriteZero.into(),
+                    });
+                }
+                Ok(more) => {
+                    sent += more;
+                    if sent == total {
+                        break;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.note(&error);
+                    return Err(SendAllError { sent, error });
+                }
+            }
+            patience.limit =
+                deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        }
+        Ok(())
+    }
+
+    /// The queue of a Unix datagram or netlink peer that is named in the call may
+    /// be full without any event when it is not.
+    fn transmit<T>(
+        &self,
+        address: Option<&SockAddr>,
+        flags: c_int,
+        op: impl FnMut(BorrowedFd<'_>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let unannounced = address.is_some_and(|address| {
+            [Domain::UNIX, Domain::from(libc::AF_NETLINK)].contains(&address.domain())
+        });
+        let patience = self.writing(flags);
+        let outcome = match unannounced {
+            true => retry_unannounced(self.source(), patience, op),
+            false => self.source().retry(Direction::Write, patience, op),
+        };
+        outcome.inspect_err(|error| self.note(error))
+    }
+
+    fn writing(&self, flags: c_int) -> Patience {
+        let mut patience = self.settings().patience(Direction::Write);
+        patience.nonblocking |= flags & libc::MSG_DONTWAIT != 0;
+        patience
+    }
+}
+
+/// Why [`GreenSocket::send_all`] failed, and how much it had sent by then.
+///
+/// `?` turns it into the [`io::Error`] alone.
+#[derive(Debug)]
+pub struct SendAllError {
+    sent: usize,
+    error: io::Error,
+}
+
+impl SendAllError {
+    /// How many bytes of the buffer the kernel had taken.
+    pub fn sent(&self) -> usize {
+        self.sent
+    }
+
+    /// The error that ended the sending.
+    pub fn error(&self) -> &io::Error {
+        &self.error
+    }
+}
+
+impl fmt::Display for SendAllError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (after {} bytes were sent)", self.error, self.sent)
+    }
+}
+
+impl std::error::Error for SendAllError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+impl From<SendAllError> for io::Error {
+    fn from(failure: SendAllError) -> io::Error {
+        failure.error
+    }
+}

@@ -1,0 +1,173 @@
+//! The hub: one OS thread that owns an epoll instance and runs the green threads placed on it.
+//!
+//! - [`turn`]: the loop: inbox, timers, ready green threads, poll.
+//! - [`task`], [`current`]: a thread of either kind, and which one runs here.
+//! - [`wait_word`], [`mod@wait`], [`interrupt`]: how a wait begins, how it ends, and
+//!   how kills and time limits reach it.
+//! - [`registry`]: which descriptor an event belongs to.
+//! - [`placement`]: starting the hubs and choosing one for a new green thread.
+//!
+//! A green thread is placed once, before its first run, and resumed by its home
+//! hub alone. Whoever wakes it from elsewhere puts it into the home hub's inbox
+//! and rings the hub's bell if the hub sleeps.
+
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use slab::Slab;
+
+use crate::sys::epoll;
+use crate::sys::eventfd::EventFd;
+
+pub(crate) mod current;
+pub(crate) mod interrupt;
+pub(crate) mod os_parker;
+pub(crate) mod placement;
+pub(crate) mod registry;
+pub(crate) mod site;
+pub(crate) mod task;
+pub(crate) mod turn;
+pub(crate) mod wait;
+pub(crate) mod wait_word;
+
+use registry::{Ready, Registry};
+use task::{Kind, Task};
+
+/// What other OS threads see of a hub. Hubs live as long as the process.
+pub(crate) struct Hub {
+    pub(crate) index: usize,
+    epoll: OwnedFd,
+    bell: EventFd,
+    inbox: Mutex<Vec<Arc<Task>>>,
+    /// Whether the inbox holds anything: a look without the lock.
+    mail: AtomicBool,
+    /// Whether the hub is in, or about to enter, a poll that only the bell ends.
+    sleeping: AtomicBool,
+    /// Its OS thread, once that runs.
+    os_thread: AtomicUsize,
+    pub(crate) registry: Registry,
+    /// Every green thread placed here, from its placement to its end.
+    pub(crate) threads: Mutex<Slab<Arc<Task>>>,
+    /// How many those are.
+    load: AtomicUsize,
+    pub(crate) counters: Counters,
+}
+
+/// Written by the hub's loop alone.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) turns: AtomicU64,
+    pub(crate) resumes: AtomicU64,
+    pub(crate) events: AtomicU64,
+    pub(crate) timers: AtomicUsize,
+}
+
+impl Hub {
+    fn new(index: usize) -> std::io::Result<Hub> {
+        let epoll = epoll::create()?;
+        let bell = EventFd::new()?;
+        epoll::add(
+            epoll.as_fd(),
+            std::os::fd::AsRawFd::as_raw_fd(&bell.as_fd()),
+            epoll::IN_EDGE,
+            registry::BELL,
+        )?;
+        Ok(Hub {
+            index,
+            epoll,
+            bell,
+            inbox: Mutex::new(Vec::new()),
+            mail: AtomicBool::new(false),
+            sleeping: AtomicBool::new(false),
+            os_thread: AtomicUsize::new(0),
+            registry: Registry::default(),
+            threads: Mutex::new(Slab::new()),
+            load: AtomicUsize::new(0),
+            counters: Counters::default(),
+        })
+    }
+
+    /// Lets a task that was woken, or is new, run in its turn.
+    pub(crate) fn schedule(&self, task: Arc<Task>) {
+        match current::local() {
+            Some(local) if std::ptr::eq(local.hub, self) => local.push(task),
+            _ => {
+                self.inbox.lock().push(task);
+                self.mail.store(true, Ordering::SeqCst);
+                if self.sleeping.swap(false, Ordering::SeqCst) {
+                    self.bell.ring();
+                }
+            }
+        }
+    }
+
+    /// Takes a new green thread on. It runs in its turn.
+    pub(crate) fn adopt(&self, task: Arc<Task>) {
+        self.load.fetch_add(1, Ordering::Relaxed);
+        if let Kind::Green(green) = &task.kind {
+            let key = self.threads.lock().insert(task.clone());
+            green.listed.store(key, Ordering::Relaxed);
+        }
+        self.schedule(task);
+    }
+
+    /// Registers a descriptor, both directions, edge-triggered.
+    pub(crate) fn register(&self, fd: RawFd, ready: Arc<dyn Ready>) -> std::io::Result<u64> {
+        let token = self.registry.insert(ready);
+        match epoll::add(self.epoll.as_fd(), fd, epoll::ALL, token) {
+            Ok(()) => Ok(token),
+            Err(error) => {
+                self.registry.remove(token);
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes a descriptor back. Events of it already fetched find nobody.
+    pub(crate) fn deregister(&self, fd: RawFd, token: u64) {
+        self.registry.remove(token);
+        // The open file may be gone already, and its registration with it.
+        let _ = epoll::delete(self.epoll.as_fd(), fd);
+    }
+
+    /// Whether the open file that was registered with `token` under this number
+    /// is still there.
+    pub(crate) fn still_registered(&self, fd: RawFd, token: u64) -> bool {
+        epoll::modify(self.epoll.as_fd(), fd, epoll::ALL, token).is_ok()
+    }
+
+    pub(crate) fn load(&self) -> usize {
+        self.load.load(Ordering::Relaxed)
+    }
+
+    /// How many times it has resumed a green thread. As long as the number
+    /// stays, and the hub does not poll, the same one runs.
+    pub(crate) fn resumes(&self) -> u64 {
+        self.counters.resumes.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_polling(&self) -> bool {
+        self.sleeping.load(Ordering::Relaxed)
+    }
+
+    /// As [`this_thread`](crate::sys::snapshot::this_thread) names it.
+    pub(crate) fn os_thread(&self) -> usize {
+        self.os_thread.load(Ordering::Relaxed)
+    }
+
+    fn epoll(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
+    }
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub")
+            .field("index", &self.index)
+            .field("load", &self.load())
+            .finish_non_exhaustive()
+    }
+}

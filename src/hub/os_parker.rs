@@ -1,0 +1,159 @@
+//! How a plain OS thread waits: on a condition variable, or in poll(2) when it waits for a descriptor.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::{Condvar, Mutex};
+
+use super::wait_word::{Phase, Ticket, WaitWord};
+use crate::clock::Nanos;
+use crate::sys::eventfd::EventFd;
+use crate::sys::poll;
+
+/// A descriptor and the poll(2) events to wait for on it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PollFor {
+    pub(crate) fd: RawFd,
+    pub(crate) events: i16,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct OsParker {
+    lock: Mutex<()>,
+    condvar: Condvar,
+    /// Rung to end a poll(2); made at the first one.
+    bell: OnceLock<EventFd>,
+    /// Whether the wait under way is a poll(2). Set before the ticket opens.
+    polling: AtomicBool,
+}
+
+impl OsParker {
+    /// Called by whoever closed the ticket.
+    pub(crate) fn notify(&self) {
+        if self.polling.load(Ordering::Acquire) {
+            if let Some(bell) = self.bell.get() {
+                bell.ring();
+            }
+        } else {
+            // Taken so that the thread is either before its check of the word
+            // or waiting, never between.
+            drop(self.lock.lock());
+            self.condvar.notify_one();
+        }
+    }
+
+    /// To be called before the ticket opens: says how the thread will wait.
+    pub(crate) fn prepare(&self, poll_for: Option<PollFor>) -> io::Result<()> {
+        if poll_for.is_some() && self.bell.get().is_none() {
+            let bell = EventFd::new()?;
+            let _ = self.bell.set(bell);
+        }
+        self.polling.store(poll_for.is_some(), Ordering::Release);
+        Ok(())
+    }
+
+    /// Blocks this OS thread until the ticket is closed, the deadline passes or
+    /// the descriptor is ready; the thread closes its own ticket for the latter
+    /// two.
+    pub(crate) fn park(
+        &self,
+        word: &WaitWord,
+        ticket: Ticket,
+        deadline: Nanos,
+        poll_for: Option<PollFor>,
+    ) {
+        match (poll_for, self.bell.get()) {
+            (Some(poll_for), Some(bell)) => {
+                self.park_in_poll(word, ticket, deadline, poll_for, bell)
+            }
+            _ => self.park_on_condvar(word, ticket, deadline),
+        }
+    }
+
+    fn park_on_condvar(&self, word: &WaitWord, ticket: Ticket, deadline: Nanos) {
+        let mut guard = self.lock.lock();
+        while word.open_ticket() == Some(ticket) {
+            match deadline.left() {
+                None => self.condvar.wait(&mut guard),
+                Some(left) if left.is_zero() => {
+                    word.close(ticket, Phase::TimedOut);
+                }
+                Some(left) => {
+                    self.condvar.wait_for(&mut guard, left);
+                }
+            }
+        }
+    }
+
+    fn park_in_poll(
+        &self,
+        word: &WaitWord,
+        ticket: Ticket,
+        deadline: Nanos,
+        poll_for: PollFor,
+        bell: &EventFd,
+    ) {
+        let entries = [
+            (poll_for.fd, poll_for.events),
+            (bell.as_fd().as_raw_fd(), poll::IN),
+        ];
+        while word.open_ticket() == Some(ticket) {
+            let left = deadline.left();
+            match poll::poll(entries, left) {
+                Ok([0, rung]) => {
+                    if left.is_some_and(|left| left.is_zero()) {
+                        word.close(ticket, Phase::TimedOut);
+                    }
+                    // For this wait, which the loop's condition shows, or late
+                    // for one before.
+                    if rung != 0 {
+                        bell.reset();
+                    }
+                }
+                // Ready, or an error that the call itself will report.
+                Ok(_) => {
+                    word.close(ticket, Phase::Polled);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => {
+                    word.close(ticket, Phase::Polled);
+                }
+            }
+        }
+        bell.reset();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a11_a_bell_rung_late_does_not_keep_the_next_wait_awake() {
+        let parker = OsParker::default();
+        let word = WaitWord::default();
+        let (end, _other) = std::os::unix::net::UnixStream::pair().unwrap();
+        let poll_for = Some(PollFor {
+            fd: end.as_raw_fd(),
+            events: poll::IN,
+        });
+        parker.prepare(poll_for).unwrap();
+        // A waker of an earlier wait was slow.
+        parker.notify();
+        let ticket = word.open(false);
+        let before = crate::sys::thread_cpu_time();
+        parker.park(
+            &word,
+            ticket,
+            Nanos::after(Duration::from_millis(100)),
+            poll_for,
+        );
+        assert_eq!(word.phase(), Phase::TimedOut);
+        let spent = crate::sys::thread_cpu_time() - before;
+        assert!(spent < Duration::from_millis(20), "{spent:?} of CPU time");
+    }
+}

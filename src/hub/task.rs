@@ -1,0 +1,226 @@
+//! A thread of either kind, as the hub and the wait queues see it.
+//!
+//! Green threads and plain OS threads differ in one thing only: how they
+//! suspend and how they are made to run again. Everything that waits, wakes,
+//! kills or reports works on a [`Task`] and need not know which it is.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+
+use super::Hub;
+use super::interrupt::Interrupts;
+use super::os_parker::OsParker;
+use super::site::SiteCell;
+use super::wait_word::{Phase, Ticket, WaitWord};
+use crate::clock::Nanos;
+use crate::engine::Coroutine;
+use crate::green_thread::local::Locals;
+use crate::timer::Timed;
+
+/// What a green thread runs, from its start to its end; it does not unwind.
+pub(crate) type Body = Box<dyn FnOnce(Start)>;
+
+/// What a body is to do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Start {
+    Run,
+    /// Drop what was captured: killed before the first run.
+    Killed,
+    /// Drop what was captured: there was no stack to run on.
+    NoStack,
+}
+
+pub(crate) struct Task {
+    /// Never used twice in a process.
+    pub(crate) id: u64,
+    pub(crate) name: Option<Box<str>>,
+    pub(crate) word: WaitWord,
+    pub(crate) site: SiteCell,
+    pub(crate) interrupts: Interrupts,
+    pub(crate) locals: Locals,
+    /// `park`'s token, and the ticket of a `park` under way.
+    pub(crate) token: AtomicBool,
+    pub(crate) parked: AtomicU64,
+    pub(crate) kind: Kind,
+}
+
+pub(crate) enum Kind {
+    Green(Green),
+    Os(OsParker),
+}
+
+/// What only a green thread has. The cells marked *home* are touched by the
+/// home hub's OS thread alone.
+pub(crate) struct Green {
+    pub(crate) home: &'static Hub,
+    pub(crate) coroutine: Coroutine,
+    pub(crate) stack_size: usize,
+    /// Home: set by the first leg.
+    pub(crate) stack_top: AtomicUsize,
+    /// Taken by the first leg.
+    pub(crate) body: Mutex<Option<PinnedBody>>,
+    /// Home: whether the body has been started, and has ended.
+    pub(crate) started: AtomicBool,
+    /// Home: an address near the end of its stack in use, when suspended.
+    pub(crate) suspended_at: AtomicUsize,
+    pub(crate) ended: AtomicBool,
+    /// Home: deadline of the wait under way, and the place of the timer.
+    deadline: AtomicU64,
+    timer: AtomicUsize,
+    /// Home: key in the hub's list of green threads.
+    pub(crate) listed: AtomicUsize,
+}
+
+/// A body that runs where it was placed: made on one OS thread, run on the
+/// home hub's. `spawn` asks for `Send`; `spawn_local` places it on the hub that
+/// it is made on.
+pub(crate) struct PinnedBody(Body);
+
+#[expect(unsafe_code, reason = "a body crosses to its home hub")]
+mod pinned {
+    use super::{Body, PinnedBody, Start};
+
+    // SAFETY: constructed only by `new_send` (the body is `Send`) and
+    // `new_local` (its caller promises that it does not change OS threads).
+    unsafe impl Send for PinnedBody {}
+
+    impl PinnedBody {
+        pub(crate) fn new_send(body: Box<dyn FnOnce(Start) + Send>) -> PinnedBody {
+            PinnedBody(body)
+        }
+
+        /// # Safety
+        ///
+        /// The body must be run or dropped on the OS thread that it was made on.
+        pub(crate) unsafe fn new_local(body: Body) -> PinnedBody {
+            PinnedBody(body)
+        }
+
+        pub(crate) fn into_inner(self) -> Body {
+            self.0
+        }
+    }
+}
+
+const NO_PLACE: usize = usize::MAX;
+
+impl Task {
+    pub(crate) fn new(name: Option<String>, kind: Kind) -> Task {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Task {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            name: name.map(String::into_boxed_str),
+            word: WaitWord::default(),
+            site: SiteCell::default(),
+            interrupts: Interrupts::default(),
+            locals: Locals::default(),
+            token: AtomicBool::new(false),
+            parked: AtomicU64::new(0),
+            kind,
+        }
+    }
+
+    pub(crate) fn green(&self) -> Option<&Green> {
+        match &self.kind {
+            Kind::Green(green) => Some(green),
+            Kind::Os(_) => None,
+        }
+    }
+
+    /// Ends the wait of `ticket`, if it is still open, and sees to it that the
+    /// thread runs again. Says whether it was this call that did.
+    pub(crate) fn wake(self: &Arc<Task>, ticket: Ticket, why: Phase) -> bool {
+        let won = self.word.close(ticket, why);
+        if won {
+            match &self.kind {
+                Kind::Green(green) => green.home.schedule(self.clone()),
+                Kind::Os(parker) => parker.notify(),
+            }
+        }
+        won
+    }
+
+    /// As [`wake`](Task::wake), for a caller that has no further use for its
+    /// handle.
+    pub(crate) fn wake_owned(self: Arc<Task>, ticket: Ticket, why: Phase) -> bool {
+        let won = self.word.close(ticket, why);
+        if won {
+            match &self.kind {
+                Kind::Green(green) => {
+                    let home = green.home;
+                    home.schedule(self);
+                }
+                Kind::Os(parker) => parker.notify(),
+            }
+        }
+        won
+    }
+}
+
+impl Green {
+    pub(crate) fn new(home: &'static Hub, stack_size: usize, body: PinnedBody) -> Green {
+        Green {
+            home,
+            coroutine: Coroutine::default(),
+            stack_size,
+            stack_top: AtomicUsize::new(0),
+            body: Mutex::new(Some(body)),
+            started: AtomicBool::new(false),
+            suspended_at: AtomicUsize::new(0),
+            ended: AtomicBool::new(false),
+            deadline: AtomicU64::new(Nanos::NEVER.0),
+            timer: AtomicUsize::new(NO_PLACE),
+            listed: AtomicUsize::new(0),
+        }
+    }
+
+    pub(crate) fn is_new(&self) -> bool {
+        !self.started.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn deadline(&self) -> Nanos {
+        Nanos(self.deadline.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set_deadline(&self, deadline: Nanos) {
+        self.deadline.store(deadline.0, Ordering::Relaxed);
+    }
+}
+
+impl Timed for Green {
+    fn place(&self) -> Option<usize> {
+        let place = self.timer.load(Ordering::Relaxed);
+        (place != NO_PLACE).then_some(place)
+    }
+
+    fn set_place(&self, place: Option<usize>) {
+        self.timer
+            .store(place.unwrap_or(NO_PLACE), Ordering::Relaxed);
+    }
+}
+
+/// Only green threads have timers; an OS thread's deadline is its system call's.
+impl Timed for Arc<Task> {
+    fn place(&self) -> Option<usize> {
+        self.green().and_then(Timed::place)
+    }
+
+    fn set_place(&self, place: Option<usize>) {
+        if let Some(green) = self.green() {
+            green.set_place(place);
+        }
+    }
+}
+
+impl fmt::Debug for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Task")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .field("waits_for", &self.site.get(&self.word))
+            .finish_non_exhaustive()
+    }
+}

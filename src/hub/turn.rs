@@ -1,0 +1,308 @@
+//! A hub's loop, and what only its OS thread touches.
+//!
+//! A turn:
+//! 1. take the inbox;
+//! 2. fire the timers that are due at one instant;
+//! 3. run what is ready, at most [`RESUMES`] times, and no further once a green
+//!    thread was made to give way for having used up its budget;
+//! 4. poll: without waiting if something is ready, else until the next deadline
+//!    or the bell;
+//! 5. hand the events out.
+//!
+//! So neither a green thread that yields in a loop nor one that reads a stream
+//! which never runs dry keeps the others from the poller and the clock.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::io;
+use std::process;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::task::{Green, Task};
+use super::wait_word::Phase;
+use super::{Hub, current};
+use crate::clock::Nanos;
+use crate::green_thread::root;
+use crate::sys::epoll;
+use crate::sys::memory::prefetch;
+use crate::timer::TimerQueue;
+use crate::{engine, stacks, sys};
+
+/// Resumes in a turn before the poller is looked at.
+const RESUMES: u32 = 61;
+/// Calls in a row that a green thread may make without waiting.
+const BUDGET: u32 = 64;
+/// How long it may take over them; 64 short reads are over in no time, 64 of a
+/// quarter of a megabyte are not.
+const SLICE: Duration = Duration::from_micros(250);
+/// Calls between two looks at the clock. A green thread that waits sooner, as
+/// most do after each request, costs no look at all.
+const CALLS_PER_LOOK: u32 = 4;
+/// Events taken from the poller at once.
+const EVENTS: usize = 256;
+
+pub(crate) struct Local {
+    pub(crate) hub: &'static Hub,
+    ready: RefCell<VecDeque<Arc<Task>>>,
+    pub(crate) timers: RefCell<TimerQueue<Arc<Task>>>,
+    /// About when this turn began.
+    pub(crate) time: Cell<Nanos>,
+    /// How many green threads are suspended inside a destructor of an unwind.
+    pub(crate) parked_unwinding: Cell<usize>,
+    /// Calls that the running green thread may still make without waiting.
+    budget: Cell<u32>,
+    /// When the running green thread's calls were first looked at, or never.
+    slice_began: Cell<Nanos>,
+    /// Set when a green thread had to give way: look at the poller next.
+    gave_way: Cell<bool>,
+}
+
+impl Local {
+    /// A hub is never taken down: both halves live as long as the process.
+    pub(super) fn new(hub: Arc<Hub>) -> &'static Local {
+        let hub: &'static Arc<Hub> = Box::leak(Box::new(hub));
+        Box::leak(Box::new(Local {
+            hub,
+            ready: RefCell::new(VecDeque::new()),
+            timers: RefCell::new(TimerQueue::new()),
+            time: Cell::new(Nanos::now()),
+            parked_unwinding: Cell::new(0),
+            budget: Cell::new(BUDGET),
+            slice_began: Cell::new(Nanos::NEVER),
+            gave_way: Cell::new(false),
+        }))
+    }
+
+    /// Puts a task at the end of the ready queue.
+    #[inline]
+    pub(crate) fn push(&self, task: Arc<Task>) {
+        self.ready.borrow_mut().push_back(task);
+    }
+
+    /// Moves a task that was just scheduled here to the front of the queue.
+    pub(crate) fn hurry(&self, task: &Arc<Task>) {
+        let mut ready = self.ready.borrow_mut();
+        if ready.back().is_some_and(|last| Arc::ptr_eq(last, task))
+            && let Some(task) = ready.pop_back()
+        {
+            ready.push_front(task);
+        }
+    }
+
+    /// Leaves the running green thread, which is `green`'s, for the loop.
+    #[inline]
+    pub(crate) fn suspend(&self, green: &Green, unwinding: bool) {
+        if unwinding {
+            self.parked_unwinding.set(self.parked_unwinding.get() + 1);
+        }
+        let here = 0u8;
+        green
+            .suspended_at
+            .store(&raw const here as usize, Ordering::Relaxed);
+        // The neighbours' system calls set it too.
+        let errno = sys::errno();
+        green.coroutine.suspend();
+        sys::set_errno(errno);
+        assert_home(green);
+        if unwinding {
+            self.parked_unwinding.set(self.parked_unwinding.get() - 1);
+        }
+    }
+
+    /// To be called after a call that did not wait: says whether the green
+    /// thread should now let others run.
+    #[inline]
+    pub(crate) fn spend(&self) -> bool {
+        let left = self.budget.get();
+        if left > 0 {
+            self.budget.set(left - 1);
+            let calls = BUDGET - left + 1;
+            if !calls.is_multiple_of(CALLS_PER_LOOK) || !self.slice_is_over() {
+                return false;
+            }
+        }
+        self.gave_way.set(true);
+        true
+    }
+
+    #[cold]
+    fn slice_is_over(&self) -> bool {
+        let now = Nanos::now();
+        let began = self.slice_began.get();
+        if began.is_never() {
+            self.slice_began.set(now);
+            return false;
+        }
+        began.until(now) >= SLICE
+    }
+
+    /// The loop.
+    pub(super) fn run(&self) -> ! {
+        let mut events = vec![epoll::EMPTY; EVENTS];
+        let mut mail = Vec::new();
+        loop {
+            count(&self.hub.counters.turns, 1);
+            self.take_inbox(&mut mail);
+            self.fire_timers();
+            self.run_ready();
+            let n = self.poll(&mut events);
+            count(&self.hub.counters.events, n as u64);
+            self.hub
+                .registry
+                .deliver(events[..n].iter().map(|event| (event.u64, event.events)));
+        }
+    }
+
+    fn take_inbox(&self, mail: &mut Vec<Arc<Task>>) {
+        if self.hub.mail.load(Ordering::Relaxed) {
+            self.hub.mail.store(false, Ordering::SeqCst);
+            std::mem::swap(&mut *self.hub.inbox.lock(), mail);
+            self.ready.borrow_mut().extend(mail.drain(..));
+        }
+    }
+
+    fn fire_timers(&self) {
+        let mut timers = self.timers.borrow_mut();
+        if timers.len() == 0 {
+            self.time.set(Nanos::coarse());
+            return;
+        }
+        let now = Nanos::now();
+        self.time.set(now);
+        while let Some(task) = timers.pop_due(now) {
+            let Some(green) = task.green() else { continue };
+            let deadline = green.deadline();
+            if deadline <= now {
+                if let Some(ticket) = task.word.open_ticket() {
+                    task.wake_owned(ticket, Phase::TimedOut);
+                }
+            } else if !deadline.is_never() {
+                // It has begun another wait since the entry was made.
+                timers.at_latest(green, deadline, || task.clone());
+            }
+        }
+        self.hub
+            .counters
+            .timers
+            .store(timers.len(), Ordering::Relaxed);
+    }
+
+    fn run_ready(&self) {
+        self.gave_way.set(false);
+        for _ in 0..RESUMES {
+            let Some(task) = self.ready.borrow_mut().pop_front() else {
+                return;
+            };
+            self.fetch_ahead();
+            self.resume(&task);
+            if self.gave_way.get() {
+                return;
+            }
+        }
+    }
+
+    /// Has the memory that the next resume touches first brought into the
+    /// cache while this one runs. With a thousand connections it is in none:
+    /// the misses were a tenth of an echo request, most of them at the
+    /// coroutine's context, in the top page of its stack, and at its registers
+    /// and frames, where it was suspended.
+    fn fetch_ahead(&self) {
+        const LINE: usize = 64;
+        let ready = self.ready.borrow();
+        if let Some(green) = ready.front().and_then(|task| task.green()) {
+            let top = green.stack_top.load(Ordering::Relaxed);
+            let suspended_at = green.suspended_at.load(Ordering::Relaxed);
+            (1..=12).for_each(|line| prefetch(top.wrapping_sub(line * LINE)));
+            (0..20).for_each(|line| {
+                prefetch(suspended_at.wrapping_sub(640).wrapping_add(line * LINE))
+            });
+        }
+        // One further on, so that its fields are there when it is the next.
+        if let Some(task) = ready.get(1) {
+            let task = Arc::as_ptr(task) as usize;
+            (0..6).for_each(|line| prefetch(task + line * LINE));
+        }
+    }
+
+    fn resume(&self, task: &Arc<Task>) {
+        let Some(green) = task.green() else { return };
+        assert_home(green);
+        count(&self.hub.counters.resumes, 1);
+        self.budget.set(BUDGET);
+        self.slice_began.set(Nanos::NEVER);
+        let before = current::replace(Arc::as_ptr(task));
+        let failed = if green.started.load(Ordering::Relaxed) {
+            green.coroutine.resume();
+            false
+        } else {
+            green.started.store(true, Ordering::Relaxed);
+            let task = task.clone();
+            let failed = engine::start(green.stack_size, move || root::run(&task)).is_err();
+            stacks::started(green.stack_size);
+            failed
+        };
+        current::replace(before);
+        if failed {
+            root::fail(task);
+        }
+        if green.ended.load(Ordering::Relaxed) {
+            self.retire(task, green);
+        }
+    }
+
+    fn retire(&self, task: &Arc<Task>, green: &Green) {
+        self.timers.borrow_mut().remove(task);
+        let key = green.listed.load(Ordering::Relaxed);
+        let listed = self.hub.threads.lock().try_remove(key);
+        self.hub.load.fetch_sub(1, Ordering::Relaxed);
+        stacks::release(green.stack_size);
+        drop(listed);
+    }
+
+    fn poll(&self, events: &mut [epoll::Event]) -> usize {
+        let timeout = if self.ready.borrow().is_empty() {
+            self.hub.sleeping.store(true, Ordering::SeqCst);
+            // Whoever fills the inbox sets `mail` and then looks at `sleeping`.
+            if self.hub.mail.load(Ordering::SeqCst) {
+                Some(Duration::ZERO)
+            } else {
+                let next = self.timers.borrow().next();
+                next.and_then(Nanos::left)
+            }
+        } else {
+            Some(Duration::ZERO)
+        };
+        let polled = epoll::wait(self.hub.epoll(), events, timeout);
+        self.hub.sleeping.store(false, Ordering::Relaxed);
+        match polled {
+            Ok(n) => n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
+            Err(error) => {
+                // Nothing that we know of causes it (epoll_wait(2)); the green
+                // threads that are ready, and the timers, go on.
+                log::error!("hub {}: polling failed: {error}", self.hub.index);
+                std::thread::sleep(Duration::from_millis(1));
+                0
+            }
+        }
+    }
+}
+
+/// A started stack must never run on another OS thread (module
+/// [`engine`](crate::engine)): memory may be corrupt by now.
+#[inline]
+fn assert_home(green: &Green) {
+    let at_home = current::local().is_some_and(|local| std::ptr::eq(local.hub, green.home));
+    if !at_home {
+        eprintln!("green: a green thread was resumed on an OS thread that is not its home hub's");
+        process::abort();
+    }
+}
+
+/// Adds to a counter that only this OS thread writes.
+#[inline]
+fn count(counter: &std::sync::atomic::AtomicU64, n: u64) {
+    counter.store(counter.load(Ordering::Relaxed) + n, Ordering::Relaxed);
+}

@@ -1,0 +1,224 @@
+//! The one way to wait: open a ticket, queue up, suspend, and say why it ended.
+
+use std::io;
+use std::mem;
+use std::sync::Arc;
+
+use super::current;
+use super::interrupt::{self, Interrupt, Masked};
+use super::os_parker::PollFor;
+use super::site::Site;
+use super::task::{Green, Kind, Task};
+use super::wait_word::{Phase, Ticket};
+use crate::clock::Nanos;
+
+/// A thread's open ticket, as its waker holds it.
+#[derive(Debug)]
+pub(crate) struct Waiter {
+    pub(crate) task: Arc<Task>,
+    pub(crate) ticket: Ticket,
+}
+
+impl Waiter {
+    /// Ends the wait as the event waited for; says whether it was still open.
+    pub(crate) fn wake(self) -> bool {
+        self.task.wake_owned(self.ticket, Phase::Event)
+    }
+}
+
+/// Why a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Woke {
+    Event,
+    TimedOut,
+    /// `enqueue` declined: there was no wait.
+    NotNeeded,
+}
+
+/// What a wait is for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Request {
+    pub(crate) site: Site,
+    pub(crate) deadline: Nanos,
+    /// On a plain OS thread: wait for this descriptor as well.
+    pub(crate) poll_for: Option<PollFor>,
+}
+
+/// Parks the running thread, green or not.
+///
+/// `enqueue` gives the ticket to whoever will wake it, or declines. A wait that
+/// ends otherwise than by its event calls `dequeue`, and then, if the thread is
+/// being killed or a block's time limit passed, unwinds.
+///
+/// # Errors
+///
+/// An OS thread that waits for a descriptor may fail to make its eventfd.
+///
+/// # Panics
+///
+/// In the hub's own context, which must not wait. No code of a user runs there.
+pub(crate) fn wait(
+    request: Request,
+    enqueue: impl FnOnce(Waiter) -> bool,
+    dequeue: impl FnOnce(&Arc<Task>, Ticket),
+) -> io::Result<Woke> {
+    if interrupt::in_panic_hook() {
+        current::with_os_task(|task| wait_as(task, request, enqueue, dequeue))
+    } else {
+        assert!(
+            current::is_green() || current::local().is_none(),
+            "the hub itself cannot wait"
+        );
+        current::with(|task| wait_as(task, request, enqueue, dequeue))
+    }
+}
+
+fn wait_as(
+    task: &Arc<Task>,
+    request: Request,
+    enqueue: impl FnOnce(Waiter) -> bool,
+    dequeue: impl FnOnce(&Arc<Task>, Ticket),
+) -> io::Result<Woke> {
+    let masked = task.masked();
+    task.raise_pending(masked);
+    let (limit, scope) = if masked == Masked::All {
+        (Nanos::NEVER, 0)
+    } else {
+        task.interrupts.limit()
+    };
+    let deadline = request.deadline.min(limit);
+    let since = match &task.kind {
+        Kind::Green(_) => current::local().map_or(Nanos(0), |local| local.time.get()),
+        Kind::Os(parker) => {
+            parker.prepare(request.poll_for)?;
+            Nanos::now()
+        }
+    };
+    task.site.set(request.site, since);
+    let ticket = task.word.open(masked != Masked::Nothing);
+
+    // The killer sets its flag, then looks for an open ticket; we open, then
+    // look at the flag: one of the two sees the other.
+    if masked == Masked::Nothing && task.interrupts.is_killed() {
+        leave(task, ticket, &request);
+        task.raise(Interrupt::Kill);
+    }
+    let waiter = Waiter {
+        task: task.clone(),
+        ticket,
+    };
+    let opened = Opened {
+        task,
+        ticket,
+        request: &request,
+    };
+    if !enqueue(waiter) {
+        drop(opened);
+        return Ok(Woke::NotNeeded);
+    }
+    mem::forget(opened);
+    suspend(task, ticket, deadline, &request);
+    match task.word.phase() {
+        Phase::Event => Ok(Woke::Event),
+        Phase::Polled => {
+            dequeue(task, ticket);
+            Ok(Woke::Event)
+        }
+        Phase::TimedOut => {
+            dequeue(task, ticket);
+            if limit < request.deadline {
+                task.raise(Interrupt::Elapsed { scope });
+            }
+            Ok(Woke::TimedOut)
+        }
+        Phase::Interrupted => {
+            dequeue(task, ticket);
+            task.raise(Interrupt::Kill)
+        }
+        phase => unreachable!("a thread was resumed in the middle of its wait: {phase:?}"),
+    }
+}
+
+/// A ticket that has not been given away: it is closed also when `enqueue`
+/// panics.
+struct Opened<'a> {
+    task: &'a Arc<Task>,
+    ticket: Ticket,
+    request: &'a Request,
+}
+
+impl Drop for Opened<'_> {
+    fn drop(&mut self) {
+        leave(self.task, self.ticket, self.request);
+    }
+}
+
+/// Ends a wait that nobody knows of but, perhaps, a killer: one who has won has
+/// scheduled the thread, which must suspend for it.
+fn leave(task: &Arc<Task>, ticket: Ticket, request: &Request) {
+    if !task.word.close(ticket, Phase::Event) {
+        suspend(task, ticket, Nanos::NEVER, request);
+    }
+}
+
+fn suspend(task: &Arc<Task>, ticket: Ticket, deadline: Nanos, request: &Request) {
+    match &task.kind {
+        Kind::Green(green) => suspend_green(task, green, deadline),
+        Kind::Os(parker) => parker.park(&task.word, ticket, deadline, request.poll_for),
+    }
+}
+
+fn suspend_green(task: &Arc<Task>, green: &Green, deadline: Nanos) {
+    let local = current::local().expect("a green thread runs on its hub");
+    if !deadline.is_never() {
+        green.set_deadline(deadline);
+        local
+            .timers
+            .borrow_mut()
+            .at_latest(green, deadline, || task.clone());
+    }
+    local.suspend(green, task.is_panicking());
+    if !deadline.is_never() {
+        green.set_deadline(Nanos::NEVER);
+    }
+}
+
+/// Lets the other ready green threads run; on a plain OS thread, other OS
+/// threads. A kill or a passed time limit is raised here too.
+pub(crate) fn yield_now() {
+    current::with(|task| {
+        let masked = task.masked();
+        task.raise_pending(masked);
+        match (&task.kind, current::local()) {
+            (Kind::Green(green), Some(local)) if !interrupt::in_panic_hook() => {
+                local.push(task.clone());
+                local.suspend(green, task.is_panicking());
+                task.raise_pending(masked);
+            }
+            _ => std::thread::yield_now(),
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::catch_unwind;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::green_thread::sleep;
+    use crate::hub::Hub;
+    use crate::hub::turn::Local;
+
+    #[test]
+    fn a9_the_hub_itself_cannot_wait_and_says_so_at_once() {
+        let on_a_hub = || {
+            current::set_local(Local::new(Arc::new(Hub::new(1_000).unwrap())));
+            sleep(Duration::ZERO);
+            catch_unwind(|| sleep(Duration::from_secs(3600)))
+        };
+        let refused = std::thread::spawn(on_a_hub).join().unwrap();
+        let panic = refused.unwrap_err();
+        assert_eq!(panic.downcast_ref(), Some(&"the hub itself cannot wait"));
+    }
+}

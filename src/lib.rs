@@ -1,0 +1,98 @@
+//! Stackful green threads over epoll: the hub, the trampoline, and what stands on them.
+//!
+//! Ordinary blocking-style code runs on green threads. A *hub*, one OS thread,
+//! runs many of them; one that would block is *parked* until its descriptor is
+//! ready or its deadline passes, and the hub runs the next. A green thread
+//! stays on the OS thread where it first ran.
+//!
+//! This crate is the runtime. Users depend on `green`, which puts std's names
+//! on it: `green::net`, `green::thread`, `green::sync` and so on.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use greenhub::green_thread;
+//!
+//! let sleepers: Vec<_> = (0..1000)
+//!     .map(|n| {
+//!         green_thread::spawn(move || {
+//!             green_thread::sleep(Duration::from_millis(10));
+//!             n
+//!         })
+//!     })
+//!     .collect();
+//! let sum: u32 = sleepers.into_iter().map(|sleeper| sleeper.join().unwrap()).sum();
+//! assert_eq!(sum, 499_500);
+//! ```
+
+mod clock;
+mod config;
+mod engine;
+mod error;
+mod sys;
+
+mod stacks;
+mod timer;
+
+pub mod green_thread;
+mod hub;
+
+pub mod semaphore;
+pub mod source;
+mod timeout;
+mod trampoline;
+pub mod wait_queue;
+
+pub mod greenio;
+
+mod blocking;
+pub mod debug;
+mod report;
+
+pub use blocking::blocking;
+pub use config::Config;
+pub use error::{ClosedLocally, Elapsed, Killed, is_timeout};
+pub use report::{HubReport, Report, Site, State, ThreadReport, report};
+pub use timeout::timeout;
+pub use trampoline::{trampoline, wait_readable, wait_writable};
+
+/// Runs `f` as a green thread, waits for it, and gives its value.
+///
+/// A program whose `main` is to be green itself calls this once; one that is
+/// content with an OS thread there need not call anything.
+///
+/// # Panics
+///
+/// With `f`'s panic, if it panics; if no green thread can be started.
+///
+/// ```
+/// assert_eq!(greenhub::run(|| 2 + 2), 4);
+/// ```
+pub fn run<F, T>(f: F) -> T
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    green_thread::spawn(f)
+        .join()
+        .unwrap_or_else(|panic| hub::interrupt::resume_unwind(panic))
+}
+
+/// Whether a green thread runs here, rather than a plain OS thread.
+///
+/// ```
+/// assert!(!greenhub::is_green());
+/// assert!(greenhub::run(greenhub::is_green));
+/// ```
+pub fn is_green() -> bool {
+    hub::current::is_green()
+}
+
+/// How many hubs there are. Starts them, if nothing has yet.
+///
+/// # Errors
+///
+/// What kept them from starting: descriptors or OS threads run out.
+pub fn hub_count() -> std::io::Result<usize> {
+    hub::placement::hubs().map(<[_]>::len)
+}

@@ -1,0 +1,256 @@
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::green_thread::{sleep, spawn, spawn_local};
+
+fn pair() -> (Source, UnixStream) {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    (Source::new(ours.into()), theirs)
+}
+
+fn tcp_pair() -> (Source, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let theirs = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    theirs.set_nodelay(true).unwrap();
+    let ours = listener.accept().unwrap().0;
+    ours.set_nonblocking(true).unwrap();
+    (Source::new_tcp_stream(ours.into()), theirs)
+}
+
+fn read(source: &Source, buffer: &mut [u8], limit: Option<Duration>) -> io::Result<usize> {
+    let patience = Patience {
+        nonblocking: false,
+        limit,
+    };
+    let capacity = buffer.len();
+    source.retry_read(patience, capacity, |fd| {
+        socket2::SockRef::from(&fd).recv(crate::source::tests::uninit(buffer))
+    })
+}
+
+/// A buffer as socket2 takes it.
+#[expect(unsafe_code, reason = "initialised bytes are valid uninitialised ones")]
+fn uninit(buffer: &mut [u8]) -> &mut [std::mem::MaybeUninit<u8>] {
+    // SAFETY: same layout; recv only writes initialised bytes.
+    unsafe { &mut *(std::ptr::from_mut(buffer) as *mut [std::mem::MaybeUninit<u8>]) }
+}
+
+/// Runs `body` on this OS thread and on a green thread.
+fn both(body: impl Fn() + Clone + Send + 'static) {
+    body();
+    crate::run(body);
+}
+
+#[test]
+fn a_read_waits_for_data_and_then_for_more() {
+    both(|| {
+        let (source, mut theirs) = tcp_pair();
+        let writer = spawn(move || {
+            for n in 0..20u8 {
+                sleep(Duration::from_millis(1));
+                theirs.write_all(&[n]).unwrap();
+            }
+        });
+        let mut buffer = [0; 64];
+        let mut seen = Vec::new();
+        loop {
+            match read(&source, &mut buffer, None).unwrap() {
+                0 => break,
+                n => seen.extend_from_slice(&buffer[..n]),
+            }
+        }
+        assert_eq!(seen, (0..20).collect::<Vec<u8>>());
+        writer.join().unwrap();
+    });
+}
+
+#[test]
+fn e17_a_time_limit_ends_the_read_and_the_next_one_gets_the_data() {
+    both(|| {
+        let (source, mut theirs) = tcp_pair();
+        let mut buffer = [0; 8];
+        let began = Instant::now();
+        let error = read(&source, &mut buffer, Some(Duration::from_millis(20))).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EAGAIN));
+        assert!(began.elapsed() >= Duration::from_millis(20));
+        theirs.write_all(b"late").unwrap();
+        assert_eq!(read(&source, &mut buffer, None).unwrap(), 4);
+    });
+}
+
+#[test]
+fn e15_close_ends_a_read_that_waits() {
+    both(|| {
+        let (source, mut theirs) = pair();
+        let source = Arc::new(source);
+        let closer = source.clone();
+        let closing = spawn(move || {
+            while closer.lines.read.waiters.is_empty() {
+                sleep(Duration::from_millis(1));
+            }
+            closer.close();
+        });
+        let error = read(&source, &mut [0; 8], None).unwrap_err();
+        assert!(ClosedLocally::caused(&error), "{error:?}");
+        closing.join().unwrap();
+        // The peer hears of it though the number is still taken.
+        assert_eq!(theirs.read(&mut [0; 8]).unwrap(), 0);
+        let again = read(&source, &mut [0; 8], None).unwrap_err();
+        assert!(ClosedLocally::caused(&again));
+    });
+}
+
+#[test]
+fn r6_a_close_under_a_read_that_runs_is_no_end_of_stream() {
+    let (source, _theirs) = pair();
+    let closes = |fd: BorrowedFd<'_>| {
+        source.close();
+        // What the kernel says to a read between the shutdown and the rest.
+        assert!(fd.as_raw_fd() >= 0);
+        Ok(0)
+    };
+    let error = source.retry_read(Patience::FOREVER, 8, closes).unwrap_err();
+    assert!(ClosedLocally::caused(&error), "{error:?}");
+}
+
+#[test]
+fn e9_each_of_many_readers_is_served() {
+    let (source, mut theirs) = pair();
+    let source = Arc::new(source);
+    const READERS: usize = 16;
+    let readers: Vec<_> = (0..READERS)
+        .map(|_| {
+            let source = source.clone();
+            spawn(move || {
+                let mut byte = [0];
+                read(&source, &mut byte, None).unwrap();
+                byte[0]
+            })
+        })
+        .collect();
+    while source.lines.read.waiters.len() < READERS {
+        sleep(Duration::from_millis(1));
+    }
+    // All at once: there is one edge for them all.
+    theirs
+        .write_all(&(0..READERS as u8).collect::<Vec<_>>())
+        .unwrap();
+    let mut seen: Vec<u8> = readers.into_iter().map(|r| r.join().unwrap()).collect();
+    seen.sort_unstable();
+    assert_eq!(seen, (0..READERS as u8).collect::<Vec<_>>());
+}
+
+#[test]
+fn e9_a_killed_reader_takes_nothing_with_it() {
+    let (source, mut theirs) = pair();
+    let source = Arc::new(source);
+    let reader = || {
+        let source = source.clone();
+        spawn(move || read(&source, &mut [0; 8], None).unwrap())
+    };
+    let (first, second) = (reader(), reader());
+    while source.lines.read.waiters.len() < 2 {
+        sleep(Duration::from_millis(1));
+    }
+    first.kill().unwrap();
+    assert!(first.join().unwrap_err().is::<crate::Killed>());
+    theirs.write_all(b"one").unwrap();
+    assert_eq!(second.join().unwrap(), 3);
+    assert!(source.lines.read.waiters.is_empty());
+}
+
+#[test]
+fn a_short_read_lets_the_next_one_wait_without_asking() {
+    crate::run(|| {
+        let (source, mut theirs) = tcp_pair();
+        theirs.write_all(b"abc").unwrap();
+        let mut calls = 0;
+        let mut buffer = [0; 16];
+        source.wait(Direction::Read, None).unwrap();
+        source
+            .retry_read(Patience::FOREVER, 16, |fd| {
+                calls += 1;
+                socket2::SockRef::from(&fd).recv(uninit(&mut buffer))
+            })
+            .unwrap();
+        assert_eq!(calls, 1);
+        assert!(!source.lines.read.look().is_ready());
+        let late = spawn_local(move || {
+            sleep(Duration::from_millis(2));
+            theirs.write_all(b"def").unwrap();
+            theirs
+        });
+        source
+            .retry_read(Patience::FOREVER, 16, |fd| {
+                calls += 1;
+                socket2::SockRef::from(&fd).recv(uninit(&mut buffer))
+            })
+            .unwrap();
+        assert_eq!(calls, 2, "one call for each message");
+        // Once the peer has ended, a short read says nothing any more.
+        drop(late.join().unwrap());
+        assert_eq!(read(&source, &mut buffer, None).unwrap(), 0);
+        assert_eq!(read(&source, &mut buffer, None).unwrap(), 0);
+    });
+}
+
+#[test]
+fn a_regular_file_is_always_ready() {
+    both(|| {
+        let file = std::fs::File::open("/proc/self/exe").unwrap();
+        let source = Source::new(file.into());
+        assert!(source.wait(Direction::Read, None).unwrap());
+        let fd = source.into_fd();
+        assert!(crate::wait_readable(&fd, None).unwrap());
+    });
+}
+
+#[test]
+fn a16_an_invalid_descriptor_is_an_error_each_time() {
+    both(|| {
+        for _ in 0..2 {
+            let error = crate::wait_readable(&1_000_000, None).unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(libc::EBADF));
+        }
+    });
+}
+
+#[test]
+fn e14_closing_again_spares_the_next_owner_of_the_number() {
+    let (source, _theirs) = pair();
+    let number = source.as_raw_fd();
+    source.close();
+    let (other, mut peer) = UnixStream::pair().unwrap();
+    assert_ne!(
+        other.as_raw_fd(),
+        number,
+        "the number is taken until the drop"
+    );
+    source.close();
+    drop(source);
+    peer.write_all(b"alive").unwrap();
+    let mut other = other;
+    assert_eq!(other.read(&mut [0; 8]).unwrap(), 5);
+}
+
+#[test]
+fn a7_an_ended_wait_leaves_nothing_in_the_hub() {
+    crate::run(|| {
+        let (source, _theirs) = pair();
+        let _ = read(&source, &mut [0; 1], Some(Duration::from_millis(1)));
+        let _ = crate::timeout(Duration::from_millis(1), || {
+            read(&source, &mut [0; 1], None)
+        });
+        assert!(source.lines.read.waiters.is_empty());
+        let lines = Arc::downgrade(&source.lines);
+        drop(source);
+        assert!(lines.upgrade().is_none(), "nobody else holds it");
+        let own = current::with(|task| task.green().unwrap().deadline());
+        assert!(own.is_never());
+    });
+}

@@ -1,0 +1,64 @@
+//! Raw system calls as safe functions: the only place, with the engine, where `greenhub` talks to libc.
+//!
+//! Every function takes borrowed descriptors, turns `-1` into `io::Error`, and
+//! does nothing else: no retry, no policy.
+#![expect(unsafe_code, reason = "system calls")]
+
+pub(crate) mod epoll;
+pub(crate) mod eventfd;
+pub(crate) mod fd;
+pub(crate) mod memory;
+pub(crate) mod pipe;
+pub(crate) mod poll;
+pub(crate) mod signal;
+pub(crate) mod snapshot;
+pub(crate) mod socket;
+
+use std::io;
+
+/// `-1` becomes the error that `errno` names.
+pub(crate) fn cvt(result: libc::c_int) -> io::Result<libc::c_int> {
+    if result == -1 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result)
+    }
+}
+
+/// The calling OS thread's `errno`.
+// Never inlined, so that its address is taken anew after a wait.
+#[inline(never)]
+pub(crate) fn errno() -> i32 {
+    // SAFETY: the address is the calling OS thread's own and always valid.
+    unsafe { *libc::__errno_location() }
+}
+
+#[inline(never)]
+pub(crate) fn set_errno(code: i32) {
+    // SAFETY: as in `errno`.
+    unsafe { *libc::__errno_location() = code };
+}
+
+/// CLOCK_MONOTONIC_COARSE in nanoseconds: the time of the kernel's last tick,
+/// read without a system call.
+pub(crate) fn coarse_clock() -> u64 {
+    let mut spec = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: `spec` lives across the call.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &mut spec) };
+    spec.tv_sec as u64 * 1_000_000_000 + spec.tv_nsec as u64
+}
+
+/// CPU time that the calling OS thread has used.
+#[cfg(test)]
+pub(crate) fn thread_cpu_time() -> std::time::Duration {
+    let mut spec = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: `spec` lives across the call.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut spec) };
+    std::time::Duration::new(spec.tv_sec as u64, spec.tv_nsec as u32)
+}

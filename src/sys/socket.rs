@@ -1,0 +1,211 @@
+//! The socket calls that `socket2` offers only for uninitialised memory, or not
+//! at all, as safe functions on a borrowed descriptor.
+//!
+//! Every transfer carries `MSG_DONTWAIT`: whether a call may wait is decided by
+//! the caller of these functions, never by a flag of the open file that another
+//! process (or C code in this one) may have changed behind our back. Every send
+//! carries `MSG_NOSIGNAL`, so that a vanished peer is an error and not a signal.
+//!
+//! # Safety
+//!
+//! The kernel writes bytes, and nothing but bytes, into the buffers it is given:
+//! an initialised buffer stays initialised. That is what makes it sound to lend
+//! a `&mut [u8]` as uninitialised memory for the length of one system call.
+
+#![expect(
+    unsafe_code,
+    reason = "getsockopt, setsockopt, recvmsg, sendmsg, and buffers lent to the kernel"
+)]
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr;
+
+use libc::{c_int, c_void, msghdr, socklen_t};
+use socket2::{SockAddr, SockAddrStorage, SockRef};
+
+/// What one `recvmsg` brought.
+#[derive(Debug)]
+pub(crate) struct Received {
+    pub(crate) len: usize,
+    pub(crate) control_len: usize,
+    pub(crate) flags: c_int,
+    pub(crate) address: SockAddr,
+}
+
+/// `recv(2)`.
+pub(crate) fn recv(fd: BorrowedFd<'_>, buf: &mut [u8], flags: c_int) -> io::Result<usize> {
+    SockRef::from(&fd).recv_with_flags(as_uninit(buf), flags | libc::MSG_DONTWAIT)
+}
+
+/// `recvfrom(2)`.
+pub(crate) fn recv_from(
+    fd: BorrowedFd<'_>,
+    buf: &mut [u8],
+    flags: c_int,
+) -> io::Result<(usize, SockAddr)> {
+    SockRef::from(&fd).recv_from_with_flags(as_uninit(buf), flags | libc::MSG_DONTWAIT)
+}
+
+/// `recvmsg(2)`. Descriptors that arrive are closed on exec.
+pub(crate) fn recvmsg(
+    fd: BorrowedFd<'_>,
+    bufs: &mut [IoSliceMut<'_>],
+    control: &mut [u8],
+    flags: c_int,
+) -> io::Result<Received> {
+    let mut header = empty_header();
+    header.msg_iov = bufs.as_mut_ptr().cast();
+    header.msg_iovlen = iov_len(bufs.len());
+    header.msg_control = control.as_mut_ptr().cast();
+    header.msg_controllen = control.len();
+    let flags = flags | libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
+    // SAFETY: `recvmsg` writes at most `msg_namelen` bytes to `storage`, which
+    // is that large, and leaves the written length there. `bufs` has the layout
+    // of an array of iovec (std promises it), and both it and `control` are
+    // exclusively borrowed and outlive the call.
+    let (len, address) = unsafe {
+        SockAddr::try_init(|storage, storage_len| {
+            header.msg_name = storage.cast();
+            header.msg_namelen = *storage_len;
+            let len = checked(libc::recvmsg(fd.as_raw_fd(), &raw mut header, flags))?;
+            *storage_len = header.msg_namelen;
+            Ok(len)
+        })
+    }?;
+    Ok(Received {
+        len,
+        control_len: header.msg_controllen,
+        flags: header.msg_flags,
+        address,
+    })
+}
+
+/// `send(2)`.
+pub(crate) fn send(fd: BorrowedFd<'_>, buf: &[u8], flags: c_int) -> io::Result<usize> {
+    SockRef::from(&fd).send_with_flags(buf, for_sending(flags))
+}
+
+/// `sendto(2)`.
+pub(crate) fn send_to(
+    fd: BorrowedFd<'_>,
+    buf: &[u8],
+    address: &SockAddr,
+    flags: c_int,
+) -> io::Result<usize> {
+    SockRef::from(&fd).send_to_with_flags(buf, address, for_sending(flags))
+}
+
+/// `sendmsg(2)`.
+pub(crate) fn sendmsg(
+    fd: BorrowedFd<'_>,
+    bufs: &[IoSlice<'_>],
+    address: Option<&SockAddr>,
+    control: &[u8],
+    flags: c_int,
+) -> io::Result<usize> {
+    let mut header = empty_header();
+    if let Some(address) = address {
+        header.msg_name = address.as_ptr().cast_mut().cast();
+        header.msg_namelen = address.len();
+    }
+    header.msg_iov = bufs.as_ptr().cast_mut().cast();
+    header.msg_iovlen = iov_len(bufs.len());
+    if !control.is_empty() {
+        header.msg_control = control.as_ptr().cast_mut().cast();
+        header.msg_controllen = control.len();
+    }
+    // SAFETY: `sendmsg` only reads, despite the `*mut` in its C type. `bufs`
+    // has the layout of an array of iovec (std promises it), and everything the
+    // header points to is borrowed until the call returns.
+    checked(unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const header, for_sending(flags)) })
+}
+
+/// `getsockopt(2)`: fills `value` and returns the length that the kernel wrote.
+/// The buffer is zeroed first, because a few options take it for a request that
+/// holds addresses, to which the kernel would then write.
+pub(crate) fn option(
+    fd: BorrowedFd<'_>,
+    level: c_int,
+    name: c_int,
+    value: &mut [u8],
+) -> io::Result<usize> {
+    value.fill(0);
+    let mut len = option_len(value.len());
+    let pointer = value.as_mut_ptr().cast::<c_void>();
+    // SAFETY: the kernel writes at most `len` bytes to `value`, which is that
+    // long; zeroed, it holds no address for the kernel to follow.
+    checked(unsafe { libc::getsockopt(fd.as_raw_fd(), level, name, pointer, &raw mut len) })?;
+    Ok(len as usize)
+}
+
+/// `setsockopt(2)`.
+///
+/// # Safety
+///
+/// If the option's value holds an address, the kernel must be allowed to do
+/// there what the option says.
+pub(crate) unsafe fn set_option(
+    fd: BorrowedFd<'_>,
+    level: c_int,
+    name: c_int,
+    value: &[u8],
+) -> io::Result<()> {
+    let (pointer, len) = (value.as_ptr().cast::<c_void>(), option_len(value.len()));
+    // SAFETY: the kernel reads `len` bytes of `value`; the caller answers for
+    // addresses among them.
+    checked(unsafe { libc::setsockopt(fd.as_raw_fd(), level, name, pointer, len) }).map(drop)
+}
+
+/// `setsockopt(2)` for the many options whose value is an `int`.
+pub(crate) fn set_int_option(
+    fd: BorrowedFd<'_>,
+    level: c_int,
+    name: c_int,
+    value: c_int,
+) -> io::Result<()> {
+    // SAFETY: an address does not fit into an int.
+    unsafe { set_option(fd, level, name, &value.to_ne_bytes()) }
+}
+
+/// `getsockopt(2)` for the many options whose value is an `int`.
+pub(crate) fn int_option(fd: BorrowedFd<'_>, level: c_int, name: c_int) -> io::Result<c_int> {
+    let mut value = [0; size_of::<c_int>()];
+    option(fd, level, name, &mut value)?;
+    Ok(c_int::from_ne_bytes(value))
+}
+
+/// The address of a sender that has none.
+pub(crate) fn no_address() -> SockAddr {
+    // SAFETY: all of the address's zero bytes are initialised.
+    unsafe { SockAddr::new(SockAddrStorage::zeroed(), 0) }
+}
+
+fn for_sending(flags: c_int) -> c_int {
+    flags | libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL
+}
+
+/// std's vectored calls take any number of buffers and use the first 1024.
+fn iov_len(buffers: usize) -> usize {
+    buffers.min(libc::UIO_MAXIOV as usize)
+}
+
+fn option_len(len: usize) -> socklen_t {
+    socklen_t::try_from(len).unwrap_or(socklen_t::MAX)
+}
+
+fn empty_header() -> msghdr {
+    // SAFETY: msghdr is plain data, for which all zeroes mean "nothing".
+    unsafe { MaybeUninit::zeroed().assume_init() }
+}
+
+fn as_uninit(buf: &mut [u8]) -> &mut [MaybeUninit<u8>] {
+    // SAFETY: same layout; only system calls get the result, and they write
+    // nothing but initialised bytes.
+    unsafe { &mut *(ptr::from_mut(buf) as *mut [MaybeUninit<u8>]) }
+}
+
+fn checked<T: TryInto<usize>>(returned: T) -> io::Result<usize> {
+    returned.try_into().map_err(|_| io::Error::last_os_error())
+}

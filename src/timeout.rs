@@ -1,0 +1,70 @@
+//! A time limit over a whole block of code.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::clock::Nanos;
+use crate::error::Elapsed;
+use crate::hub::current;
+use crate::hub::interrupt::{CAN_UNWIND, Raised, resume_unwind};
+
+/// Runs `block`, but for no longer than `limit`.
+///
+/// When the limit passes, the wait under way, or the next one, ends by an
+/// unwind, which drops what the block holds and ends here. So code inside that
+/// retries on every error cannot swallow it. Whoever catches it with
+/// [`catch_unwind`] meets it again at the next wait.
+///
+/// Blocks nest: only the one whose own limit passed reports it. A block that
+/// never waits is not interrupted. On a plain OS thread only waits of this
+/// crate's end. Inside a destructor that an unwind runs, where neither a kill
+/// nor an outer limit may interrupt, a block's own limit holds all the same.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use greenhub::{green_thread, timeout};
+///
+/// let slow = timeout(Duration::from_millis(5), || {
+///     green_thread::sleep(Duration::from_secs(60));
+/// });
+/// assert!(slow.is_err());
+/// assert_eq!(timeout(Duration::from_secs(60), || 7), Ok(7));
+/// ```
+///
+/// # Errors
+///
+/// [`Elapsed`] when the limit has passed. In a program built with
+/// `panic = "abort"` the block is not run and the error says so.
+pub fn timeout<T>(limit: Duration, block: impl FnOnce() -> T) -> Result<T, Elapsed> {
+    static NEXT_SCOPE: AtomicU64 = AtomicU64::new(1);
+    if !CAN_UNWIND {
+        return Err(Elapsed { refused: true });
+    }
+    let scope = NEXT_SCOPE.fetch_add(1, Ordering::Relaxed);
+    let deadline = Nanos::after(limit);
+    let task = current::with(Clone::clone);
+    let outer = task.interrupts.limit();
+    let unwinds = task.is_unwinding();
+    if unwinds {
+        // Outer limits and kills must not interrupt the destructor that we are
+        // in; this limit does not leave it.
+        task.interrupts.enter_nested((deadline, scope));
+    } else if deadline < outer.0 {
+        task.interrupts.set_limit((deadline, scope));
+    } else {
+        // The outer limit passes first and stays in force: it ends this block
+        // too.
+    }
+    let result = catch_unwind(AssertUnwindSafe(block));
+    if unwinds {
+        task.interrupts.leave_nested(outer);
+    } else {
+        task.interrupts.set_limit(outer);
+    }
+    result.or_else(|payload| match payload.downcast_ref::<Raised>() {
+        Some(raised) if raised.interrupt.is_of(scope) => Err(Elapsed { refused: false }),
+        _ => resume_unwind(payload),
+    })
+}

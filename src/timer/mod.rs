@@ -1,0 +1,143 @@
+//! The timer queue: a heap of deadlines whose entries know their place.
+//!
+//! Each green thread has at most one entry. A new deadline that is later than
+//! the entry's costs nothing: it is looked at when the entry fires. So a read
+//! with a time-out that ends in time neither adds nor removes anything.
+
+use crate::clock::Nanos;
+
+/// Who has a timer. It keeps its entry's place in the heap for the queue.
+pub(crate) trait Timed {
+    /// The place last set, `None` if there is no entry.
+    fn place(&self) -> Option<usize>;
+    fn set_place(&self, place: Option<usize>);
+}
+
+#[derive(Debug)]
+struct Entry<T> {
+    when: Nanos,
+    /// Breaks ties: of two entries for one instant, the older fires first.
+    sequence: u64,
+    owner: T,
+}
+
+impl<T> Entry<T> {
+    fn key(&self) -> (Nanos, u64) {
+        (self.when, self.sequence)
+    }
+}
+
+/// A binary min-heap ordered by deadline, then by age.
+#[derive(Debug)]
+pub(crate) struct TimerQueue<T> {
+    heap: Vec<Entry<T>>,
+    sequence: u64,
+}
+
+impl<T: Timed> TimerQueue<T> {
+    pub(crate) const fn new() -> TimerQueue<T> {
+        TimerQueue {
+            heap: Vec::new(),
+            sequence: 0,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.heap.len()
+    }
+
+    /// When the earliest entry fires.
+    pub(crate) fn next(&self) -> Option<Nanos> {
+        self.heap.first().map(|entry| entry.when)
+    }
+
+    /// Sees to it that `owner` has an entry that fires at `when` or before.
+    /// `owner()` makes the handle to keep, called only for a new entry.
+    #[inline]
+    pub(crate) fn at_latest(&mut self, timed: &impl Timed, when: Nanos, owner: impl FnOnce() -> T) {
+        match timed.place() {
+            Some(place) if self.heap[place].when <= when => {}
+            Some(place) => {
+                self.sequence += 1;
+                self.heap[place].when = when;
+                self.heap[place].sequence = self.sequence;
+                self.rise(place);
+            }
+            None => {
+                self.sequence += 1;
+                let place = self.heap.len();
+                self.heap.push(Entry {
+                    when,
+                    sequence: self.sequence,
+                    owner: owner(),
+                });
+                self.heap[place].owner.set_place(Some(place));
+                self.rise(place);
+            }
+        }
+    }
+
+    /// Takes the earliest entry out if it is due at `now`.
+    pub(crate) fn pop_due(&mut self, now: Nanos) -> Option<T> {
+        let due = self.heap.first()?.when <= now;
+        due.then(|| self.remove_at(0))
+    }
+
+    /// Takes the entry of `timed` out, if there is one.
+    pub(crate) fn remove(&mut self, timed: &impl Timed) -> Option<T> {
+        timed.place().map(|place| self.remove_at(place))
+    }
+
+    fn remove_at(&mut self, place: usize) -> T {
+        let entry = self.heap.swap_remove(place);
+        entry.owner.set_place(None);
+        if place < self.heap.len() {
+            self.heap[place].owner.set_place(Some(place));
+            let place = self.rise(place);
+            self.sink(place);
+        }
+        entry.owner
+    }
+
+    fn swap(&mut self, a: usize, b: usize) {
+        self.heap.swap(a, b);
+        self.heap[a].owner.set_place(Some(a));
+        self.heap[b].owner.set_place(Some(b));
+    }
+
+    fn rise(&mut self, mut place: usize) -> usize {
+        while place > 0 {
+            let parent = (place - 1) / 2;
+            if self.heap[parent].key() <= self.heap[place].key() {
+                break;
+            }
+            self.swap(parent, place);
+            place = parent;
+        }
+        place
+    }
+
+    fn sink(&mut self, mut place: usize) {
+        loop {
+            let left = 2 * place + 1;
+            if left >= self.heap.len() {
+                return;
+            }
+            let right = left + 1;
+            let child = if right < self.heap.len() && self.heap[right].key() < self.heap[left].key()
+            {
+                right
+            } else {
+                left
+            };
+            if self.heap[place].key() <= self.heap[child].key() {
+                return;
+            }
+            self.swap(place, child);
+            place = child;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,249 @@
+//! A fair queue of parked threads, green and OS alike: what every primitive waits in.
+//!
+//! A primitive is an atomic state and a [`WaitQueue`]. Whoever cannot go on
+//! waits in the queue; whoever changes the state wakes one or all. First come,
+//! first served.
+//!
+//! # No wake-up is lost
+//!
+//! [`wait`](WaitQueue::wait) looks at `still_needed` under the queue's lock,
+//! just before it queues; a waker changes the state first and takes the lock
+//! then. So either the waiter sees the change or the waker sees the waiter.
+//!
+//! A waiter that has been chosen returns [`Wake::Woken`], always: a kill or a
+//! time limit that comes after is raised at its next wait. One that has timed
+//! out or is being killed is never chosen. So what a waker hands over reaches
+//! somebody who takes it.
+
+use std::fmt;
+use std::io;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering, fence};
+use std::time::Instant;
+
+use parking_lot::Mutex;
+
+mod waiters;
+
+use self::waiters::Waiters;
+use crate::clock::Nanos;
+use crate::hub::site::Site;
+use crate::hub::task::Task;
+use crate::hub::wait::{self, Request, Waiter, Woke};
+use crate::hub::wait_word::Ticket;
+
+/// How a wait in a [`WaitQueue`] ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wake {
+    /// A waker chose this thread.
+    Woken,
+    /// The deadline passed first.
+    TimedOut,
+    /// `still_needed` said no: there was no wait.
+    NotNeeded,
+}
+
+/// A first-come, first-served queue of parked threads.
+///
+/// ```
+/// use std::sync::atomic::{AtomicBool, Ordering};
+///
+/// use greenhub::green_thread;
+/// use greenhub::wait_queue::WaitQueue;
+///
+/// static READY: AtomicBool = AtomicBool::new(false);
+/// static QUEUE: WaitQueue = WaitQueue::new();
+///
+/// let waiter = green_thread::spawn(|| {
+///     while !READY.load(Ordering::Acquire) {
+///         QUEUE.wait("readiness", None, || !READY.load(Ordering::Acquire));
+///     }
+/// });
+/// READY.store(true, Ordering::Release);
+/// QUEUE.wake_all();
+/// waiter.join().unwrap();
+/// ```
+pub struct WaitQueue {
+    /// Length of the list: a look without the lock.
+    len: AtomicUsize,
+    waiters: Mutex<Waiters>,
+}
+
+/// A panic leaves the queue as it was, so types made of one keep their unwind
+/// safety, as std's have it.
+impl RefUnwindSafe for WaitQueue {}
+
+impl UnwindSafe for WaitQueue {}
+
+/// Where in the queue to stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Back,
+    /// For one who was woken in its turn and found nothing.
+    Front,
+}
+
+/// Puts the length right again, also if `still_needed` panics.
+struct Announced<'a> {
+    len: &'a AtomicUsize,
+    real: usize,
+}
+
+impl Drop for Announced<'_> {
+    fn drop(&mut self) {
+        self.len.store(self.real, Ordering::Relaxed);
+    }
+}
+
+impl WaitQueue {
+    /// An empty queue.
+    pub const fn new() -> WaitQueue {
+        WaitQueue {
+            len: AtomicUsize::new(0),
+            waiters: Mutex::new(Waiters::new()),
+        }
+    }
+
+    /// Parks the running thread, green or OS, until it is woken or `deadline`
+    /// passes.
+    ///
+    /// `still_needed` runs under the queue's lock; it must not wait, nor use
+    /// this queue. `what` names the object in a report.
+    ///
+    /// A kill, or a passed [`timeout`](crate::timeout()), unwinds out of this
+    /// call, once the thread has left the queue.
+    pub fn wait(
+        &self,
+        what: &'static str,
+        deadline: Option<Instant>,
+        still_needed: impl FnOnce() -> bool,
+    ) -> Wake {
+        let request = Request {
+            site: Site::Queue(what),
+            deadline: Nanos::deadline(deadline),
+            poll_for: None,
+        };
+        self.wait_for(request, Place::Back, |_| still_needed())
+            .expect("only a wait for a descriptor can fail")
+    }
+
+    /// The general form of [`wait`](WaitQueue::wait); `still_needed` is told
+    /// how many wait already.
+    pub(crate) fn wait_for(
+        &self,
+        request: Request,
+        place: Place,
+        still_needed: impl FnOnce(usize) -> bool,
+    ) -> io::Result<Wake> {
+        let woke = wait::wait(
+            request,
+            |waiter| self.enqueue(waiter, place, still_needed),
+            |task, ticket| self.remove(task, ticket),
+        )?;
+        Ok(match woke {
+            Woke::Event => Wake::Woken,
+            Woke::TimedOut => Wake::TimedOut,
+            Woke::NotNeeded => Wake::NotNeeded,
+        })
+    }
+
+    /// Queues a waiter, if `still_needed`.
+    pub(crate) fn enqueue(
+        &self,
+        waiter: Waiter,
+        place: Place,
+        still_needed: impl FnOnce(usize) -> bool,
+    ) -> bool {
+        let mut waiters = self.waiters.lock();
+        // Counted before the look: a waker changes the state and then looks at
+        // the length; we the other way round.
+        let mut announced = Announced {
+            len: &self.len,
+            real: waiters.len(),
+        };
+        self.len.store(waiters.len() + 1, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        if !still_needed(waiters.len()) {
+            return false;
+        }
+        match place {
+            Place::Back => waiters.push_back(waiter),
+            Place::Front => waiters.push_front(waiter),
+        }
+        announced.real = waiters.len();
+        true
+    }
+
+    /// Takes out a waiter that has not been chosen.
+    pub(crate) fn remove(&self, task: &Arc<Task>, ticket: Ticket) {
+        let mut waiters = self.waiters.lock();
+        waiters.remove(task, ticket);
+        self.len.store(waiters.len(), Ordering::Relaxed);
+    }
+
+    /// Wakes the thread that has waited longest; false if none waits.
+    pub fn wake_one(&self) -> bool {
+        // Orders the caller's change of state, however weak, before the look.
+        fence(Ordering::SeqCst);
+        !self.is_empty() && self.wake_one_then(|_, _| ())
+    }
+
+    /// As [`wake_one`](WaitQueue::wake_one), and calls `under_lock` with
+    /// whether somebody was woken and whether others still wait, before
+    /// anybody can join or leave the queue. It must not wait.
+    pub fn wake_one_then(&self, under_lock: impl FnOnce(bool, bool)) -> bool {
+        let mut waiters = self.waiters.lock();
+        let mut woken = false;
+        while let Some(waiter) = waiters.pop_front() {
+            if waiter.wake() {
+                woken = true;
+                break;
+            }
+        }
+        self.len.store(waiters.len(), Ordering::Relaxed);
+        under_lock(woken, !waiters.is_empty());
+        woken
+    }
+
+    /// Wakes every thread that waits now, in order, and says how many.
+    pub fn wake_all(&self) -> usize {
+        fence(Ordering::SeqCst);
+        if self.is_empty() {
+            return 0;
+        }
+        let mut waiters = self.waiters.lock();
+        let mut woken = 0;
+        while let Some(waiter) = waiters.pop_front() {
+            woken += usize::from(waiter.wake());
+        }
+        self.len.store(0, Ordering::Relaxed);
+        woken
+    }
+
+    /// Whether nobody waits. A thread that is about to queue counts from just
+    /// before it evaluates `still_needed`.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len.load(Ordering::SeqCst) == 0
+    }
+
+    /// How many threads wait.
+    pub fn len(&self) -> usize {
+        self.len.load(Ordering::SeqCst)
+    }
+}
+
+impl Default for WaitQueue {
+    fn default() -> WaitQueue {
+        WaitQueue::new()
+    }
+}
+
+impl fmt::Debug for WaitQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WaitQueue")
+            .field("waiting", &self.len())
+            .finish()
+    }
+}

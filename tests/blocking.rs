@@ -1,0 +1,185 @@
+//! Blocking calls on the pool's threads.
+
+use std::panic::{catch_unwind, resume_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use greenhub::green_thread::{Builder, sleep, spawn, spawn_local};
+use greenhub::{blocking, run, timeout};
+
+#[expect(dead_code, reason = "no test here ends by a signal")]
+#[path = "util/child.rs"]
+mod child;
+mod util;
+
+use child::alone;
+
+const LIMIT: Duration = Duration::from_secs(30);
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+#[test]
+fn i1_neighbours_go_on_while_a_native_call_blocks() {
+    util::bounded("i1", LIMIT, || {
+        run(|| {
+            let (release, blocked) = mpsc::channel::<()>();
+            let call = spawn_local(move || blocking(move || blocked.recv().is_ok()));
+            for _ in 0..10 {
+                sleep(MILLISECOND);
+            }
+            assert!(!call.is_finished());
+            release.send(()).unwrap();
+            assert!(call.join().unwrap());
+        });
+    });
+}
+
+#[test]
+fn i2_a_limit_releases_the_waiter_and_the_late_result_is_dropped() {
+    util::bounded("i2", LIMIT, || {
+        let dropped = Arc::new(AtomicUsize::new(0));
+        struct Counts(Arc<AtomicUsize>);
+        impl Drop for Counts {
+            fn drop(&mut self) {
+                self.0.fetch_add(1, SeqCst);
+            }
+        }
+        // On a green thread and on an OS thread alike.
+        for green in [true, false] {
+            let (release, blocked) = mpsc::channel::<()>();
+            let result = Counts(dropped.clone());
+            let body = move || {
+                let began = Instant::now();
+                let ended = timeout(5 * MILLISECOND, || {
+                    blocking(move || {
+                        let _ = blocked.recv();
+                        result
+                    })
+                });
+                assert!(ended.is_err());
+                assert!(began.elapsed() >= 5 * MILLISECOND);
+            };
+            if green {
+                run(body)
+            } else {
+                body()
+            }
+            let before = dropped.load(SeqCst);
+            drop(release);
+            while dropped.load(SeqCst) == before {
+                sleep(MILLISECOND / 4);
+            }
+        }
+        assert_eq!(dropped.load(SeqCst), 2);
+    });
+}
+
+#[test]
+fn i3_errors_and_panics_come_back_whole_and_nothing_is_left() {
+    util::bounded("i3", LIMIT, || {
+        run(|| {
+            let shared = Arc::new(());
+            for _ in 0..100 {
+                let theirs = shared.clone();
+                let error = blocking(move || {
+                    let _theirs = theirs;
+                    Err::<(), _>(std::io::Error::from(std::io::ErrorKind::TimedOut))
+                });
+                assert!(greenhub::is_timeout(&error.unwrap_err()));
+                let theirs = shared.clone();
+                let panic = catch_unwind(|| {
+                    blocking(move || {
+                        let _theirs = theirs;
+                        resume_unwind(Box::new(7))
+                    })
+                });
+                assert_eq!(panic.unwrap_err().downcast_ref(), Some(&7));
+            }
+            assert_eq!(Arc::strong_count(&shared), 1);
+        });
+    });
+}
+
+#[test]
+fn i5_more_than_twenty_calls_run_at_once() {
+    util::bounded("i5", LIMIT, || {
+        let inside = Arc::new(AtomicUsize::new(0));
+        let calls: Vec<_> = (0..40)
+            .map(|_| {
+                let inside = inside.clone();
+                spawn(move || {
+                    blocking(move || {
+                        inside.fetch_add(1, SeqCst);
+                        while inside.load(SeqCst) < 21 {
+                            std::thread::yield_now();
+                        }
+                    })
+                })
+            })
+            .collect();
+        calls.into_iter().for_each(|call| call.join().unwrap());
+    });
+}
+
+#[test]
+fn i5_calls_beyond_the_bound_wait_their_turn() {
+    alone(
+        "i5_calls_beyond_the_bound_wait_their_turn",
+        &[("GREEN_BLOCKING_THREADS", "3")],
+        || {
+            let inside = Arc::new(AtomicUsize::new(0));
+            let calls: Vec<_> = (0..30)
+                .map(|_| {
+                    let inside = inside.clone();
+                    spawn(move || {
+                        blocking(move || {
+                            let now = inside.fetch_add(1, SeqCst) + 1;
+                            std::thread::sleep(MILLISECOND);
+                            inside.fetch_sub(1, SeqCst);
+                            now
+                        })
+                    })
+                })
+                .collect();
+            let most = calls.into_iter().map(|call| call.join().unwrap()).max();
+            assert!(most <= Some(3), "{most:?} at once");
+        },
+    )
+    .well();
+}
+
+#[test]
+fn h1_ten_slow_calls_of_ten_green_threads_overlap() {
+    util::bounded("h1", LIMIT, || {
+        run(|| {
+            let began = Instant::now();
+            let calls: Vec<_> = (0..10)
+                .map(|_| spawn_local(|| blocking(|| std::thread::sleep(50 * MILLISECOND))))
+                .collect();
+            calls.into_iter().for_each(|call| call.join().unwrap());
+            let taken = began.elapsed();
+            assert!(taken < 250 * MILLISECOND, "{taken:?}");
+        });
+    });
+}
+
+#[test]
+fn a_killed_caller_goes_on_at_once() {
+    util::bounded("killed", LIMIT, || {
+        let (release, blocked) = mpsc::channel::<()>();
+        let (begun, begins) = mpsc::channel();
+        let call = Builder::new()
+            .spawn(move || {
+                blocking(move || {
+                    begun.send(()).unwrap();
+                    let _ = blocked.recv();
+                })
+            })
+            .unwrap();
+        begins.recv().unwrap();
+        call.kill().unwrap();
+        assert!(call.join().unwrap_err().is::<greenhub::Killed>());
+        drop(release);
+    });
+}

@@ -1,0 +1,252 @@
+//! The blocking detector: which green thread holds its hub, for how long, and where.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+use greenhub::debug::blocking_detection;
+use greenhub::green_thread::{Builder, sleep, spawn, yield_now};
+
+#[allow(dead_code, reason = "each test program needs some of the helpers")]
+#[path = "util/child.rs"]
+mod child;
+mod util;
+
+use child::alone;
+
+const LIMIT: Duration = Duration::from_millis(100);
+const HELD: Duration = Duration::from_millis(500);
+
+/// Keeps what is logged.
+struct Kept(Mutex<Vec<String>>);
+
+static LOGGED: Kept = Kept(Mutex::new(Vec::new()));
+
+impl log::Log for Kept {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if record.level() <= log::Level::Warn {
+            self.0.lock().unwrap().push(record.args().to_string());
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+fn logged() -> Vec<String> {
+    LOGGED.0.lock().unwrap().clone()
+}
+
+/// Waits for as many reports: a stack is worked out beside the hubs, and the
+/// first time that takes a while.
+#[track_caller]
+fn reports(count: usize) -> Vec<String> {
+    while logged().len() < count {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let reports = logged();
+    assert_eq!(reports.len(), count, "{reports:#?}");
+    reports
+}
+
+fn detect(limit: Duration) {
+    log::set_logger(&LOGGED).unwrap();
+    log::set_max_level(log::LevelFilter::Trace);
+    blocking_detection(Some(limit)).unwrap();
+}
+
+#[inline(never)]
+fn compute_for(time: Duration) -> u64 {
+    let begun = Instant::now();
+    let mut sum = 0u64;
+    while begun.elapsed() < time {
+        sum = std::hint::black_box(sum.wrapping_mul(31) + 7);
+    }
+    sum
+}
+
+#[inline(never)]
+fn block_the_os_thread(time: Duration) -> u64 {
+    std::thread::sleep(time);
+    std::hint::black_box(1)
+}
+
+#[inline(never)]
+fn deeper(levels: u32) -> u64 {
+    match levels {
+        0 => compute_for(HELD),
+        _ => deeper(levels - 1) + std::hint::black_box(1),
+    }
+}
+
+#[track_caller]
+fn one_report(parts: &[&str]) {
+    let reports = reports(1);
+    for part in parts {
+        assert!(reports[0].contains(part), "no {part:?} in {}", reports[0]);
+    }
+    // What called the body is of no interest to its author.
+    for part in ["generator::", "may::", "turn::", "snapshot::"] {
+        assert!(!reports[0].contains(part), "{part:?} in {}", reports[0]);
+    }
+}
+
+#[test]
+fn a13_a_computation_is_reported_once_with_its_place() {
+    let name = "a13_a_computation_is_reported_once_with_its_place";
+    alone(name, &[], || {
+        detect(LIMIT);
+        let hog = Builder::new()
+            .name("hog".to_owned())
+            .hub(0)
+            .spawn(|| compute_for(HELD))
+            .unwrap();
+        let id = hog.thread().id().as_u64();
+        hog.join().unwrap();
+        one_report(&[
+            &format!("green thread {id} 'hog' has held hub 0 for "),
+            "debug::compute_for",
+            "tests/debug.rs:",
+            name,
+        ]);
+    })
+    .well();
+}
+
+#[test]
+fn a13_a_blocking_call_is_reported_and_not_cut_short() {
+    let name = "a13_a_blocking_call_is_reported_and_not_cut_short";
+    alone(name, &[], || {
+        detect(LIMIT);
+        let begun = Instant::now();
+        greenhub::run(|| block_the_os_thread(HELD));
+        assert!(begun.elapsed() >= HELD);
+        one_report(&["'<unnamed>'", "block_the_os_thread", name]);
+    })
+    .well();
+}
+
+#[test]
+fn a13_a_resumed_green_thread_shows_every_call() {
+    let name = "a13_a_resumed_green_thread_shows_every_call";
+    alone(name, &[], || {
+        detect(LIMIT);
+        greenhub::run(|| {
+            sleep(Duration::from_millis(5));
+            deeper(20)
+        });
+        one_report(&["compute_for", "debug::deeper"]);
+        let calls = logged()[0].matches("debug::deeper").count();
+        assert_eq!(calls, 21, "{}", logged()[0]);
+    })
+    .well();
+}
+
+#[test]
+fn a13_each_offence_is_reported_and_none_when_off() {
+    alone(
+        "a13_each_offence_is_reported_and_none_when_off",
+        &[],
+        || {
+            detect(LIMIT);
+            for offences in 1..=2 {
+                spawn(|| compute_for(HELD)).join().unwrap();
+                reports(offences);
+            }
+            blocking_detection(None).unwrap();
+            spawn(|| compute_for(HELD)).join().unwrap();
+            reports(2);
+            blocking_detection(Some(LIMIT)).unwrap();
+            spawn(|| compute_for(HELD)).join().unwrap();
+            reports(3);
+        },
+    )
+    .well();
+}
+
+#[test]
+fn a13_who_gives_way_or_sleeps_is_not_reported() {
+    alone(
+        "a13_who_gives_way_or_sleeps_is_not_reported",
+        &[("GREEN_HUBS", "1")],
+        || {
+            detect(Duration::from_millis(300));
+            let give_way = || {
+                let begun = Instant::now();
+                while begun.elapsed() < Duration::from_secs(1) {
+                    compute_for(Duration::from_millis(1));
+                    yield_now();
+                }
+            };
+            let busy = [spawn(give_way), spawn(give_way)];
+            busy.into_iter().for_each(|thread| thread.join().unwrap());
+            spawn(|| sleep(Duration::from_secs(1))).join().unwrap();
+            assert!(logged().is_empty(), "{:#?}", logged());
+        },
+    )
+    .well();
+}
+
+#[test]
+fn a14_the_detector_may_be_switched_at_any_moment() {
+    alone(
+        "a14_the_detector_may_be_switched_at_any_moment",
+        &[],
+        || {
+            static OVER: AtomicBool = AtomicBool::new(false);
+            // So low that nearly everything is an offence: snapshots all the time.
+            detect(Duration::from_millis(1));
+            let churn: Vec<_> = (0..20)
+                .map(|_| {
+                    spawn(|| {
+                        let mut rounds = 0u32;
+                        while !OVER.load(SeqCst) {
+                            let child = spawn(move || compute_for(Duration::from_millis(3)));
+                            sleep(Duration::from_micros(200));
+                            child.join().unwrap();
+                            let caught = std::panic::catch_unwind(|| {
+                                compute_for(Duration::from_millis(2));
+                                std::panic::resume_unwind(Box::new(()))
+                            });
+                            assert!(caught.is_err());
+                            rounds += 1;
+                        }
+                        rounds
+                    })
+                })
+                .collect();
+            for round in 0..150 {
+                let limit = (round % 3 != 0).then_some(Duration::from_millis(1));
+                blocking_detection(limit).unwrap();
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            OVER.store(true, SeqCst);
+            for thread in churn {
+                assert!(thread.join().unwrap() > 0);
+            }
+            while logged().is_empty() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        },
+    )
+    .well();
+}
+
+#[test]
+fn a14_a_signal_that_the_program_handles_is_left_to_it() {
+    alone(
+        "a14_a_signal_that_the_program_handles_is_left_to_it",
+        &[],
+        || {
+            let signal = libc::SIGRTMAX() - 3;
+            let flag = std::sync::Arc::new(AtomicBool::new(false));
+            signal_hook::flag::register(signal, flag).unwrap();
+            let error = blocking_detection(Some(LIMIT)).unwrap_err();
+            assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists);
+        },
+    )
+    .well();
+}

@@ -1,0 +1,107 @@
+//! When the peer goes away: the matrix P1 to P20, in every role, alone and in a crowd.
+//!
+//! `cargo test --test peer_close -- --nocapture` prints it, our answer beside the expected one.
+
+#[path = "../util/mod.rs"]
+mod util;
+
+mod certs;
+mod ends;
+mod namespace;
+mod ours;
+#[allow(dead_code, reason = "shared with another test")]
+mod peer;
+mod roles;
+mod rows;
+mod runner;
+
+use std::time::Duration;
+
+use namespace::Link;
+use parking_lot::Mutex;
+use rows::Row;
+use runner::{Outcome, beside, play, play_vanished};
+
+/// The tests here look at the whole of the hubs, so they take turns.
+static TURN: Mutex<()> = Mutex::new(());
+
+fn alone(name: &str, limit: Duration, body: impl FnOnce()) {
+    let _turn = TURN.lock();
+    util::bounded(name, limit, body);
+}
+
+/// Plays all rows and prints the table.
+fn matrix(crowded: bool) {
+    // Hubs, and what else is made once.
+    for hub in 0..greenhub::hub_count().unwrap() {
+        let thread = greenhub::green_thread::Builder::new()
+            .hub(hub)
+            .spawn(|| ())
+            .unwrap();
+        thread.join().unwrap();
+    }
+    let played = rows::all().into_iter().map(|row| (row, play(row, crowded)));
+    print(played);
+}
+
+/// Prints rows, and fails if a cell is wrong.
+fn print(played: impl Iterator<Item = (&'static Row, Vec<Outcome>)>) {
+    let mut faults = Vec::new();
+    for (row, outcomes) in played {
+        println!("{:5} {}", row.name, row.what);
+        println!("      {:22} {}", "expected", row.expected.join(", "));
+        for outcome in outcomes {
+            let observed = outcome.observed.join(", ");
+            let fault = outcome.fault(row);
+            let verdict = if fault.is_some() {
+                "WRONG"
+            } else {
+                "as expected"
+            };
+            let role = outcome.role.name();
+            println!(
+                "      {role:22} {observed}: {verdict}, {:.0?}",
+                outcome.slowest
+            );
+            if let Some(fault) = fault {
+                faults.push(format!("{} as {role}: {observed}; {fault}", row.name));
+            }
+        }
+    }
+    assert!(
+        faults.is_empty(),
+        "{} cells are wrong:\n{}",
+        faults.len(),
+        faults.join("\n")
+    );
+}
+
+#[test]
+fn p1_to_p20_alone() {
+    alone("p1_to_p20_alone", Duration::from_secs(120), || {
+        matrix(false)
+    });
+}
+
+#[test]
+fn p1_to_p20_beside_a_thousand_ticking_green_threads() {
+    alone(
+        "p1_to_p20_beside_a_thousand",
+        Duration::from_secs(180),
+        || {
+            beside(1000, || matrix(true));
+        },
+    );
+}
+
+#[test]
+fn p9_p16_a_peer_behind_a_link_that_is_cut() {
+    alone(
+        "p9_p16_vanished",
+        Duration::from_secs(60),
+        || match Link::new() {
+            Ok(link) => print(play_vanished(rows::vanished::ROWS, &link).into_iter()),
+            Err(reason) => println!("skipped: no network namespace of our own ({reason})"),
+        },
+    );
+}

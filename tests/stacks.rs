@@ -1,0 +1,294 @@
+//! Stacks: what an overflow says, what it leaves to others, and what happens at the limits of memory.
+#![expect(unsafe_code, reason = "resource limits are set by system calls")]
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use greenhub::green_thread::{Builder, JoinHandle, park, sleep, spawn};
+
+#[path = "util/child.rs"]
+mod child;
+mod util;
+
+use child::{Ended, alone};
+
+/// Uses a page of stack a level, for ever.
+#[expect(unconditional_recursion, reason = "it is to overflow")]
+fn recurse(level: u64) -> u64 {
+    let page = std::hint::black_box([level; 512]);
+    recurse(level + 1) + page[(level % 512) as usize]
+}
+
+/// Frames so small that they touch every word of the guard page.
+#[expect(unconditional_recursion, reason = "it is to overflow")]
+fn recurse_in_small_steps(level: u64) -> u64 {
+    std::hint::black_box(recurse_in_small_steps(std::hint::black_box(level) + 1)) + 1
+}
+
+fn large_array() -> u64 {
+    let array = std::hint::black_box([1u64; 1 << 17]);
+    array.iter().sum()
+}
+
+#[track_caller]
+fn names_the_green_thread(ended: Ended, name: &str, size: &str) {
+    let ended = ended.by(libc::SIGABRT);
+    for part in [name, size, "has overflowed its stack", "stack_size"] {
+        assert!(
+            ended.errors.contains(part),
+            "{part:?} in {:?}",
+            ended.errors
+        );
+    }
+}
+
+#[test]
+fn t11_a_deep_recursion_names_the_green_thread() {
+    let ended = alone("t11_a_deep_recursion_names_the_green_thread", &[], || {
+        let deep = Builder::new()
+            .name("deep".to_owned())
+            .spawn(|| recurse(0))
+            .unwrap();
+        let _ = deep.join();
+    });
+    names_the_green_thread(ended, "'deep'", "262144 bytes");
+}
+
+#[test]
+fn t11_small_frames_do_so_too() {
+    let ended = alone("t11_small_frames_do_so_too", &[], || {
+        let _ = spawn(|| recurse_in_small_steps(0)).join();
+    });
+    names_the_green_thread(ended, "'<unnamed>'", "262144 bytes");
+}
+
+#[test]
+fn t11_a_large_local_array_does_so_too() {
+    let ended = alone(
+        "t11_a_large_local_array_does_so_too",
+        &[("GREEN_STACK_SIZE", "65536")],
+        || {
+            let _ = spawn(large_array).join();
+        },
+    );
+    names_the_green_thread(ended, "'<unnamed>'", "65536 bytes");
+}
+
+#[test]
+fn t11_an_overflow_after_a_wait_and_on_another_size_of_stack() {
+    let ended = alone(
+        "t11_an_overflow_after_a_wait_and_on_another_size_of_stack",
+        &[],
+        || {
+            let thread = Builder::new()
+                .name("woken".to_owned())
+                .stack_size(100_000)
+                .spawn(|| {
+                    sleep(Duration::from_millis(1));
+                    recurse(0)
+                })
+                .unwrap();
+            let _ = thread.join();
+        },
+    );
+    names_the_green_thread(ended, "'woken'", "102400 bytes");
+}
+
+/// Puts the stack pointer into `page` and writes there, as a C function without
+/// stack probes does that has a large local.
+#[cfg(target_arch = "x86_64")]
+fn step_into(page: usize) {
+    // SAFETY: the write faults, since the page is inaccessible; this process is
+    // there to die of it.
+    unsafe {
+        std::arch::asm!(
+            "mov {saved}, rsp",
+            "mov rsp, {there}",
+            "mov qword ptr [rsp], 1",
+            "mov rsp, {saved}",
+            saved = out(reg) _,
+            there = in(reg) page + 2048,
+        );
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn t11_a_frame_that_steps_over_the_guard_page_is_known_by_the_stack_pointer() {
+    let name = "t11_a_frame_that_steps_over_the_guard_page_is_known_by_the_stack_pointer";
+    let ended = alone(name, &[("GREEN_HUBS", "1")], || {
+        let thread = Builder::new()
+            .name("alloca".to_owned())
+            .spawn(|| step_into(inaccessible_page_below()))
+            .unwrap();
+        let _ = thread.join();
+    });
+    names_the_green_thread(ended, "'alloca'", "262144 bytes");
+}
+
+/// A page below the running green thread's stack and its guard on which an
+/// access faults: free, or somebody else's guard.
+#[cfg(target_arch = "x86_64")]
+fn inaccessible_page_below() -> usize {
+    let local = 0u8;
+    let top = (&raw const local as usize).next_multiple_of(4096);
+    let bottom = top - 256 * 1024;
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let accessible: Vec<_> = maps
+        .lines()
+        .filter(|line| !line.contains(" ---p "))
+        .map(|line| {
+            let (range, _) = line.split_once(' ').unwrap();
+            let (from, to) = range.split_once('-').unwrap();
+            let address = |hex| usize::from_str_radix(hex, 16).unwrap();
+            address(from)..address(to)
+        })
+        .collect();
+    let mut candidates = (2..1900).map(|pages| bottom - pages * 4096);
+    let page = candidates.find(|at| accessible.iter().all(|range| !range.contains(at)));
+    page.expect("an inaccessible page within 8 MB of the stack")
+}
+
+#[test]
+fn t11_a_null_dereference_still_dies_by_sigsegv() {
+    let ended = alone("t11_a_null_dereference_still_dies_by_sigsegv", &[], || {
+        let _ = spawn(|| {
+            // SAFETY: none: the fault is the point, in a process of its own.
+            unsafe { std::ptr::null_mut::<u8>().wrapping_add(8).write_volatile(1) }
+        })
+        .join();
+    });
+    let ended = ended.by(libc::SIGSEGV);
+    assert!(!ended.errors.contains("overflowed"), "{}", ended.errors);
+}
+
+#[test]
+fn t11_an_os_threads_overflow_still_prints_std_s_message() {
+    let ended = alone(
+        "t11_an_os_threads_overflow_still_prints_std_s_message",
+        &[],
+        || {
+            spawn(|| ()).join().unwrap();
+            let thread = std::thread::Builder::new()
+                .name("plain".to_owned())
+                .spawn(|| recurse(0))
+                .unwrap();
+            let _ = thread.join();
+        },
+    );
+    let ended = ended.by(libc::SIGABRT);
+    assert!(ended.errors.contains("plain"), "{}", ended.errors);
+    assert!(
+        ended.errors.contains("has overflowed its stack"),
+        "{}",
+        ended.errors
+    );
+    assert!(!ended.errors.contains("green thread"), "{}", ended.errors);
+}
+
+/// Spawns parked green threads until one is refused.
+fn spawn_to_the_limit(most: usize) -> (Vec<JoinHandle<()>>, Option<io::Error>) {
+    let mut parked = Vec::new();
+    while parked.len() < most {
+        match Builder::new().spawn(park) {
+            Ok(thread) => parked.push(thread),
+            Err(error) => return (parked, Some(error)),
+        }
+    }
+    (parked, None)
+}
+
+fn end_all(parked: Vec<JoinHandle<()>>) {
+    for thread in &parked {
+        thread.thread().unpark();
+    }
+    for thread in parked {
+        thread.join().unwrap();
+    }
+}
+
+#[test]
+fn t12_at_max_map_count_spawn_says_so_and_the_process_goes_on() {
+    alone(
+        "t12_at_max_map_count_spawn_says_so_and_the_process_goes_on",
+        &[],
+        || {
+            let (parked, error) = spawn_to_the_limit(1_000_000);
+            let error = error.expect("a limit below a million");
+            assert_eq!(error.kind(), io::ErrorKind::OutOfMemory);
+            assert!(error.to_string().contains("vm.max_map_count"), "{error}");
+            assert!(parked.len() > 1000, "{} fit", parked.len());
+            // The allocator and OS threads still find room.
+            let memory = vec![1u8; 64 << 20];
+            std::thread::spawn(move || drop(memory)).join().unwrap();
+            let began = Instant::now();
+            let first = parked.len();
+            end_all(parked);
+            assert_eq!(spawn(|| 7).join().unwrap(), 7);
+            assert!(began.elapsed() < Duration::from_secs(20));
+            // And as many again, though not all stacks are kept.
+            let (parked, _) = spawn_to_the_limit(first);
+            assert_eq!(parked.len(), first);
+            end_all(parked);
+        },
+    )
+    .well();
+}
+
+#[test]
+fn t12_at_the_limit_of_address_space_spawn_is_an_error() {
+    alone(
+        "t12_at_the_limit_of_address_space_spawn_is_an_error",
+        &[("GREEN_HUBS", "2")],
+        || {
+            spawn(|| ()).join().unwrap();
+            let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+            let pages: u64 = pages.split(' ').next().unwrap().parse().unwrap();
+            let limit = libc::rlimit {
+                rlim_cur: pages * 4096 + (200 << 20),
+                rlim_max: libc::RLIM_INFINITY,
+            };
+            // SAFETY: `limit` lives across the call.
+            assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &limit) }, 0);
+            for _ in 0..2 {
+                let (parked, error) = spawn_to_the_limit(10_000);
+                let error = error.expect("200 MiB do not hold 10,000 stacks");
+                assert_eq!(error.kind(), io::ErrorKind::OutOfMemory);
+                assert!(error.to_string().contains("ulimit -v"), "{error}");
+                assert!(parked.len() > 100, "{} fit", parked.len());
+                // None of those accepted finds no stack later.
+                end_all(parked);
+            }
+            let huge = Builder::new().stack_size(1 << 30).spawn(|| ());
+            assert_eq!(huge.unwrap_err().kind(), io::ErrorKind::OutOfMemory);
+            let absurd = Builder::new().stack_size(usize::MAX).spawn(|| ());
+            assert_eq!(absurd.unwrap_err().kind(), io::ErrorKind::OutOfMemory);
+            assert_eq!(spawn(|| 7).join().unwrap(), 7);
+        },
+    )
+    .well();
+}
+
+#[test]
+fn stacks_of_other_sizes_come_and_go() {
+    util::bounded("sizes", Duration::from_secs(30), || {
+        for bytes in [1, 32 * 1024, 40_000, 1 << 20, 8 << 20] {
+            let threads: Vec<_> = (0..10)
+                .map(|n| {
+                    Builder::new()
+                        .stack_size(bytes)
+                        .spawn(move || {
+                            sleep(Duration::from_millis(1));
+                            n
+                        })
+                        .unwrap()
+                })
+                .collect();
+            let sum: i32 = threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .sum();
+            assert_eq!(sum, 45);
+        }
+    });
+}

@@ -1,0 +1,330 @@
+//! Ways to get it wrong: R1 to R20 and D1 to D10 where the matrix does not meet them already.
+
+use std::io::{ErrorKind, Read, Write};
+use std::time::{Duration, Instant};
+
+use greenhub::ClosedLocally;
+use greenhub::green_thread::{self, sleep, spawn};
+use socket2::SockRef;
+
+use super::*;
+use crate::certs::client_context;
+use crate::roles::V13;
+
+#[test]
+fn r12_a_probe_that_took_the_error_does_not_make_a_reset_a_clean_end() {
+    green_test("r12", || {
+        for role in tls_roles() {
+            let (mut tls, mut peer) = shaken(role);
+            peer.reset();
+            assert!(tls.get_ref().wait_readable(None).unwrap());
+            assert!(tls.get_ref().take_error().unwrap().is_some());
+            for _ in 0..2 {
+                assert_eq!(
+                    tls.read(&mut [0; 8]).unwrap_err().kind(),
+                    ErrorKind::ConnectionReset
+                );
+            }
+        }
+    });
+}
+
+#[test]
+fn r14_writers_take_turns_and_their_pieces_stay_whole() {
+    green_test("r14", || {
+        for role in tls_roles() {
+            let (tls, mut peer) = shaken(role);
+            let writers: Vec<_> = (0..8_u8)
+                .map(|id| {
+                    let mut tls = tls.try_clone().unwrap();
+                    spawn(move || {
+                        for _ in 0..8 {
+                            // More than the buffers hold, so writers wait in the middle of theirs.
+                            assert_eq!(tls.write(&[id; 60_000]).unwrap(), 60_000);
+                        }
+                    })
+                })
+                .collect();
+            let reading = std::thread::spawn(move || {
+                peer.read_to_end();
+                peer.log
+            });
+            writers
+                .into_iter()
+                .for_each(|writer| writer.join().unwrap());
+            tls.shutdown_write().unwrap();
+            let log = greenhub::blocking(|| reading.join().unwrap());
+            assert_eq!(log, ["peer got 3840000 close_notify"]);
+        }
+    });
+}
+
+#[test]
+fn r16_what_carries_no_plaintext_is_no_end_and_no_data() {
+    green_test("r16", || {
+        for role in tls_roles().filter(|role| role.version == V13) {
+            let (mut tls, mut peer) = shaken(role);
+            tls.set_read_timeout(Some(Duration::from_millis(50)))
+                .unwrap();
+            // Session tickets are there already, to a client; key updates to both.
+            peer.key_update();
+            peer.key_update();
+            assert_eq!(
+                tls.read(&mut [0; 8]).unwrap_err().kind(),
+                ErrorKind::TimedOut
+            );
+            peer.send(b"x");
+            assert_eq!(tls.read(&mut [0; 8]).unwrap(), 1);
+        }
+    });
+}
+
+#[test]
+fn r13_a_peer_that_keeps_a_read_busy_does_not_outlast_its_limit() {
+    green_test("r13", || {
+        for role in tls_roles().filter(|role| role.version == V13) {
+            let (mut tls, mut peer) = shaken(role);
+            tls.set_read_timeout(Some(Duration::from_millis(100)))
+                .unwrap();
+            peer.tcp()
+                .set_write_timeout(Some(Duration::from_millis(500)))
+                .unwrap();
+            let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+            let stopped = stop.clone();
+            let busy = std::thread::spawn(move || {
+                while !stopped.load(std::sync::atomic::Ordering::Relaxed) {
+                    peer.key_update();
+                }
+                peer
+            });
+            let began = Instant::now();
+            assert_eq!(
+                tls.read(&mut [0; 8]).unwrap_err().kind(),
+                ErrorKind::TimedOut
+            );
+            assert!(
+                began.elapsed() < Duration::from_secs(3),
+                "{:?}",
+                began.elapsed()
+            );
+            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+            drop(tls);
+            greenhub::blocking(|| busy.join().unwrap());
+        }
+    });
+}
+
+#[test]
+fn d3_a_number_recycled_by_a_tls_accept_serves_its_new_owner() {
+    green_test("d3", || {
+        for _ in 0..50 {
+            let (old, _old_peer) = shaken(ROLES[3]);
+            let waiting = old.try_clone().unwrap();
+            let waiter = spawn(move || (&waiting).read(&mut [0; 8]));
+            green_thread::yield_now();
+            old.close();
+            drop(old);
+            // The next connections take numbers as they become free.
+            let (mut client, server) = pair(ROLES[1]);
+            let serving = spawn(move || {
+                let mut buf = [0; 4];
+                (&server).read_exact(&mut buf).unwrap();
+                (&server).write_all(&buf).unwrap();
+                buf
+            });
+            client.write_all(b"ping").unwrap();
+            let mut buf = [0; 4];
+            client.read_exact(&mut buf).unwrap();
+            assert_eq!(&serving.join().unwrap(), b"ping");
+            assert!(ClosedLocally::caused(&waiter.join().unwrap().unwrap_err()));
+        }
+    });
+}
+
+#[test]
+fn d6_nonblocking_mode_never_waits_and_loses_nothing() {
+    green_test("d6", || {
+        for role in tls_roles() {
+            let (ours, mut peer) = ends(role, Peers::Easy, "");
+            let go = ours.go.clone();
+            let mut tls = tls_of(ours);
+            tls.set_nonblocking(true);
+            let reading = std::thread::spawn(move || {
+                assert!(peer.handshake());
+                peer.send(b"hello");
+                // It reads nothing until we are full.
+                peer.await_go();
+                peer.read_to_end();
+                peer
+            });
+            let again = |tls: &GreenSslSocket| {
+                tls.get_ref()
+                    .wait_readable(Some(Duration::from_millis(1)))
+                    .unwrap();
+            };
+            while let Err(error) = tls.do_handshake() {
+                assert_eq!(error.kind(), ErrorKind::WouldBlock);
+                again(&tls);
+            }
+            let mut buf = [0; 8];
+            let count = loop {
+                match tls.read(&mut buf) {
+                    Ok(count) => break count,
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+                }
+                again(&tls);
+            };
+            assert_eq!(&buf[..count], b"hello");
+            let mut total = 0;
+            let full = loop {
+                match tls.write(&[1; 50_000]) {
+                    Ok(count) => total += count,
+                    Err(error) => break error,
+                }
+            };
+            assert_eq!(full.kind(), ErrorKind::WouldBlock);
+            go.release();
+            while tls.flush().is_err() {
+                sleep(Duration::from_millis(1));
+            }
+            tls.set_nonblocking(false);
+            tls.shutdown_write().unwrap();
+            let peer = greenhub::blocking(|| reading.join().unwrap());
+            assert_eq!(peer.log, [format!("peer got {total} close_notify")]);
+        }
+    });
+}
+
+#[test]
+fn d8_a_greedy_reader_leaves_time_for_a_sleeper_on_its_hub() {
+    green_test("d8", || {
+        let (client, server) = pair(ROLES[1]);
+        let writer = spawn(move || while (&client).write_all(&[1; 60_000]).is_ok() {});
+        let reader = green_thread::spawn_local(move || {
+            let began = Instant::now();
+            let mut buf = vec![0; 65536];
+            while began.elapsed() < Duration::from_millis(500) {
+                assert!((&server).read(&mut buf).unwrap() > 0);
+            }
+            server.close();
+        });
+        let mut ticks = 0;
+        while !reader.is_finished() {
+            sleep(Duration::from_millis(5));
+            ticks += 1;
+        }
+        reader.join().unwrap();
+        writer.join().unwrap();
+        assert!(ticks >= 25, "{ticks} ticks of 5 ms in 500 ms");
+    });
+}
+
+/// Where a call can be cut off by an unwind: its turns are given back, and what follows is clear.
+#[test]
+fn an_unwind_in_the_midst_of_a_call_leaves_the_stream_usable_or_clearly_torn() {
+    green_test("unwind", || {
+        let moment = Duration::from_millis(20);
+        for role in tls_roles() {
+            // Handshake: it can be carried on.
+            let (ours, mut peer) = ends(role, Peers::Easy, "");
+            let mut tls = tls_of(ours);
+            assert!(greenhub::timeout(moment, || tls.do_handshake()).is_err());
+            let peer = std::thread::spawn(move || {
+                assert!(peer.handshake());
+                peer
+            });
+            tls.do_handshake().unwrap();
+            let mut peer = greenhub::blocking(|| peer.join().unwrap());
+
+            // Read: nothing is lost.
+            assert!(greenhub::timeout(moment, || (&tls).read(&mut [0; 8])).is_err());
+            let reading = tls.try_clone().unwrap();
+            let reader = spawn(move || (&reading).read(&mut [0; 8]));
+            green_thread::yield_now();
+            reader.kill().unwrap();
+            assert!(reader.join().is_err());
+            peer.send(b"hello");
+            let mut buf = [0; 8];
+            assert_eq!(tls.read(&mut buf).unwrap(), 5);
+
+            // Write: what the peer has is unknown, so nothing may follow.
+            assert!(greenhub::timeout(moment, || (&tls).write_all(&vec![1; 8 << 20])).is_err());
+            for _ in 0..2 {
+                assert_eq!(tls.write(b"more").unwrap_err().kind(), ErrorKind::TimedOut);
+            }
+            // Reading goes on, and the end is not a clean one.
+            peer.send(b"again");
+            assert_eq!(tls.read(&mut buf).unwrap(), 5);
+            drop(tls);
+            let log = greenhub::blocking(|| {
+                peer.read_to_end();
+                peer.log
+            });
+            assert!(!log[0].ends_with("close_notify"), "{log:?}");
+        }
+    });
+}
+
+#[test]
+fn a_linger_time_of_zero_resets() {
+    green_test("linger", || {
+        for role in tls_roles() {
+            let (tls, mut peer) = shaken(role);
+            SockRef::from(tls.get_ref())
+                .set_linger(Some(Duration::ZERO))
+                .unwrap();
+            drop(tls);
+            let log = greenhub::blocking(|| {
+                peer.read_to_end();
+                peer.log
+            });
+            assert_eq!(log, ["peer got 0 ConnectionReset"]);
+        }
+    });
+}
+
+#[test]
+fn closing_right_after_the_handshake_is_a_clean_end_and_no_reset() {
+    green_test("tickets", || {
+        for role in tls_roles() {
+            // To a client, session tickets lie unread.
+            let (tls, mut peer) = shaken(role);
+            (&tls).write_all(b"bye").unwrap();
+            drop(tls);
+            let log = greenhub::blocking(|| {
+                peer.read_to_end();
+                peer.log
+            });
+            assert_eq!(log, ["peer got 3 close_notify"]);
+        }
+    });
+}
+
+#[test]
+fn an_empty_read_does_not_stand_behind_another_reader() {
+    green_test("empty", || {
+        let (tls, _peer) = shaken(ROLES[1]);
+        let reading = tls.try_clone().unwrap();
+        let reader = spawn(move || (&reading).read(&mut [0; 8]));
+        green_thread::yield_now();
+        assert_eq!((&tls).read(&mut []).unwrap(), 0);
+        assert_eq!((&tls).write(&[]).unwrap(), 0);
+        tls.close();
+        assert!(ClosedLocally::caused(&reader.join().unwrap().unwrap_err()));
+    });
+}
+
+#[test]
+fn r7_a_stale_handle_names_no_other_connection() {
+    green_test("r7", || {
+        let context = client_context(green::ssl::EngineKind::OpenSsl, V13);
+        let (tls, _peer) = shaken(ROLES[1]);
+        let stale = tls.try_clone().unwrap();
+        tls.close();
+        drop(tls);
+        let (_client, _server) = ends::tcp_pair();
+        assert!(ClosedLocally::caused(&(&stale).write(b"x").unwrap_err()));
+        stale.close();
+        drop(context);
+    });
+}

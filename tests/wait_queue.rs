@@ -1,0 +1,360 @@
+//! The wait queue, park and the hubs' inboxes: no wake-up is lost, doubled or late.
+
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+use greenhub::green_thread::{self, park, sleep, spawn, spawn_local, yield_now};
+use greenhub::wait_queue::{WaitQueue, Wake};
+use greenhub::{run, timeout};
+
+#[path = "util/repeat.rs"]
+mod repeat;
+mod util;
+
+const LIMIT: Duration = Duration::from_secs(120);
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+/// A small reproducible sequence (xorshift64).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % n
+    }
+}
+
+fn seed() -> u64 {
+    let seed = std::env::var("GREEN_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok());
+    seed.unwrap_or_else(|| u64::from(std::process::id()) * 2_654_435_761 + 1)
+}
+
+#[test]
+fn b12_a_waiter_that_timed_out_is_woken_neither_then_nor_in_its_next_wait() {
+    for _ in 0..repeat::repeats() {
+        util::bounded("b12", LIMIT, || {
+            run(|| {
+                let queue = Rc::new(WaitQueue::new());
+                let sleeps = Rc::new(Cell::new(false));
+                let (theirs, next_wait) = (queue.clone(), sleeps.clone());
+                let interrupted = spawn_local(move || {
+                    let deadline = Some(Instant::now() + 2 * MILLISECOND);
+                    assert_eq!(theirs.wait("test", deadline, || true), Wake::TimedOut);
+                    assert!(
+                        timeout(2 * MILLISECOND, || theirs.wait("test", None, || true)).is_err()
+                    );
+                    next_wait.set(true);
+                    let began = Instant::now();
+                    sleep(5 * MILLISECOND);
+                    assert!(began.elapsed() >= 5 * MILLISECOND, "nothing cut it short");
+                });
+                while !sleeps.get() {
+                    sleep(MILLISECOND / 4);
+                }
+                queue.wake_all();
+                interrupted.join().unwrap();
+                assert!(queue.is_empty());
+                assert!(!queue.wake_one());
+            });
+        });
+    }
+}
+
+#[test]
+fn b9_every_waiter_is_woken_though_some_fail_then() {
+    util::bounded("b9", LIMIT, || {
+        run(|| {
+            let queue = Rc::new(WaitQueue::new());
+            let waiters: Vec<_> = (0..10)
+                .map(|n| {
+                    let queue = queue.clone();
+                    spawn_local(move || {
+                        assert_eq!(queue.wait("test", None, || true), Wake::Woken);
+                        if n % 2 == 0 {
+                            std::panic::resume_unwind(Box::new(n));
+                        }
+                    })
+                })
+                .collect();
+            while queue.len() < 10 {
+                yield_now();
+            }
+            assert_eq!(queue.wake_all(), 10);
+            let failed = waiters
+                .into_iter()
+                .filter_map(|waiter| waiter.join().err())
+                .count();
+            assert_eq!(failed, 5);
+        });
+    });
+}
+
+#[test]
+fn first_come_first_served_for_both_kinds_of_threads() {
+    util::bounded("fifo", LIMIT, || {
+        let queue = Arc::new(WaitQueue::new());
+        let order = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let mut os_threads = Vec::new();
+        let mut green_threads = Vec::new();
+        for n in 0..10 {
+            let (theirs, log) = (queue.clone(), order.clone());
+            let body = move || {
+                theirs.wait("test", None, || true);
+                log.lock().unwrap().push(n);
+            };
+            if n % 2 == 0 {
+                green_threads.push(spawn(body));
+            } else {
+                os_threads.push(std::thread::spawn(body));
+            }
+            while queue.len() <= n {
+                sleep(MILLISECOND / 4);
+            }
+        }
+        for n in 0..10 {
+            assert!(queue.wake_one());
+            while order.lock().unwrap().len() <= n {
+                sleep(MILLISECOND / 4);
+            }
+        }
+        assert_eq!(*order.lock().unwrap(), (0..10).collect::<Vec<_>>());
+        green_threads
+            .into_iter()
+            .for_each(|thread| thread.join().unwrap());
+        os_threads
+            .into_iter()
+            .for_each(|thread| thread.join().unwrap());
+    });
+}
+
+#[test]
+fn a_panic_of_still_needed_leaves_the_queue_and_the_thread_usable() {
+    let body = || {
+        let queue = WaitQueue::new();
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            queue.wait("test", None, || std::panic::resume_unwind(Box::new(7)))
+        }));
+        assert!(ended.unwrap_err().is::<i32>());
+        assert!(queue.is_empty());
+        assert_eq!(
+            queue.wait("test", Some(Instant::now() + MILLISECOND), || true),
+            Wake::TimedOut
+        );
+        // No ticket is left open for a killer to close.
+        let began = Instant::now();
+        sleep(3 * MILLISECOND);
+        assert!(began.elapsed() >= 3 * MILLISECOND);
+    };
+    util::bounded("still_needed", LIMIT, || {
+        body();
+        run(body);
+        run(|| {
+            let go = Rc::new(Cell::new(false));
+            let theirs = go.clone();
+            let victim = spawn_local(move || {
+                let queue = WaitQueue::new();
+                let _ = catch_unwind(AssertUnwindSafe(|| {
+                    queue.wait("test", None, || std::panic::resume_unwind(Box::new(7)))
+                }));
+                while !theirs.get() {
+                    // Not a wait, so a ticket left open would still be.
+                    yield_now();
+                }
+            });
+            yield_now();
+            go.set(true);
+            victim.kill().unwrap();
+            let _ = victim.join();
+        });
+    });
+}
+
+/// A counter of permits: as a semaphore, made of the queue alone.
+struct Permits {
+    free: AtomicUsize,
+    queue: WaitQueue,
+}
+
+impl Permits {
+    fn take(&self) {
+        let take = || {
+            self.free
+                .fetch_update(SeqCst, SeqCst, |free| free.checked_sub(1))
+                .is_err()
+        };
+        loop {
+            if !take() {
+                return;
+            }
+            self.queue
+                .wait("permits", None, || self.free.load(SeqCst) == 0);
+        }
+    }
+
+    fn give(&self) {
+        self.free.fetch_add(1, SeqCst);
+        self.queue.wake_one();
+    }
+}
+
+#[test]
+fn stress_permits_between_two_hubs_and_os_threads() {
+    let seed = seed();
+    let rounds = 2000 * u64::from(repeat::repeats());
+    eprintln!("permits: seed {seed}, {rounds} rounds each of 8 green and 3 OS threads");
+    util::bounded("stress_permits", LIMIT * repeat::repeats(), || {
+        let permits = Arc::new(Permits {
+            free: AtomicUsize::new(2),
+            queue: WaitQueue::new(),
+        });
+        let inside = Arc::new(AtomicUsize::new(0));
+        let body = |n: u64| {
+            let (permits, inside) = (permits.clone(), inside.clone());
+            move || {
+                let mut random = Random(seed ^ (n + 1) << 32 | 1);
+                for _ in 0..rounds {
+                    permits.take();
+                    assert!(inside.fetch_add(1, SeqCst) < 2);
+                    if random.below(4) == 0 {
+                        green_thread::yield_now();
+                    }
+                    inside.fetch_sub(1, SeqCst);
+                    permits.give();
+                }
+            }
+        };
+        let green: Vec<_> = (0..8).map(|n| spawn(body(n))).collect();
+        let os: Vec<_> = (8..11).map(|n| std::thread::spawn(body(n))).collect();
+        green.into_iter().for_each(|thread| thread.join().unwrap());
+        os.into_iter().for_each(|thread| thread.join().unwrap());
+        assert_eq!(permits.free.load(SeqCst), 2);
+        assert!(permits.queue.is_empty());
+    });
+}
+
+#[test]
+fn stress_a_token_goes_round_by_park_and_unpark() {
+    let seed = seed();
+    let rounds = 3000 * u64::from(repeat::repeats());
+    eprintln!("token: seed {seed}, {rounds} rounds over 6 threads");
+    util::bounded("stress_park", LIMIT * repeat::repeats(), || {
+        const THREADS: u64 = 6;
+        let turn = Arc::new(AtomicU64::new(0));
+        let members: Arc<std::sync::OnceLock<Vec<green_thread::Thread>>> = Arc::default();
+        let body = |n: u64| {
+            let (turn, members) = (turn.clone(), members.clone());
+            move || {
+                while members.get().is_none() {
+                    green_thread::yield_now();
+                }
+                let mut random = Random(seed ^ (n + 1) << 32 | 1);
+                let members = members.get().unwrap();
+                for round in 0..rounds {
+                    let mine = round * THREADS + n;
+                    while turn.load(SeqCst) != mine {
+                        match random.below(8) {
+                            0 => green_thread::park_timeout(MILLISECOND / 10),
+                            _ => park(),
+                        }
+                    }
+                    turn.store(mine + 1, SeqCst);
+                    members[((n + 1) % THREADS) as usize].unpark();
+                    if random.below(16) == 0 {
+                        // One too many, at a random member.
+                        members[random.below(THREADS) as usize].unpark();
+                    }
+                }
+            }
+        };
+        let green: Vec<_> = (0..4).map(|n| spawn(body(n))).collect();
+        let (send, receive) = std::sync::mpsc::channel();
+        let os: Vec<_> = (4..THREADS)
+            .map(|n| {
+                let (body, send) = (body(n), send.clone());
+                std::thread::spawn(move || {
+                    send.send((n, green_thread::current())).unwrap();
+                    body();
+                })
+            })
+            .collect();
+        let mut all: Vec<(u64, green_thread::Thread)> = (0..)
+            .zip(green.iter().map(|thread| thread.thread().clone()))
+            .collect();
+        all.extend((4..THREADS).map(|_| receive.recv().unwrap()));
+        all.sort_by_key(|(n, _)| *n);
+        members
+            .set(all.into_iter().map(|(_, thread)| thread).collect())
+            .unwrap();
+        green.into_iter().for_each(|thread| thread.join().unwrap());
+        os.into_iter().for_each(|thread| thread.join().unwrap());
+        assert_eq!(turn.load(SeqCst), rounds * THREADS);
+    });
+}
+
+#[test]
+fn stress_kills_and_time_limits_against_wakes() {
+    let seed = seed();
+    let rounds = 1500 * u64::from(repeat::repeats());
+    eprintln!("kills: seed {seed}, {rounds} rounds");
+    util::bounded("stress_kills", LIMIT * repeat::repeats(), || {
+        let queue = Arc::new(WaitQueue::new());
+        let stop = Arc::new(AtomicBool::new(false));
+        let wakers: Vec<_> = (0..2)
+            .map(|_| {
+                let (queue, stop) = (queue.clone(), stop.clone());
+                std::thread::spawn(move || {
+                    while !stop.load(SeqCst) {
+                        queue.wake_one();
+                        std::thread::yield_now();
+                    }
+                })
+            })
+            .collect();
+        let mut random = Random(seed | 1);
+        let (mut killed, mut woken) = (0, 0);
+        for _ in 0..rounds {
+            let theirs = queue.clone();
+            let mut limit = MILLISECOND / 20 * random.below(4) as u32;
+            let victim = spawn(move || {
+                let mut woken = 0;
+                loop {
+                    let wait = || theirs.wait("test", None, || true);
+                    if timeout(limit, wait).is_ok() {
+                        woken += 1;
+                    }
+                    limit += MILLISECOND / 50;
+                    if woken == 3 {
+                        return woken;
+                    }
+                }
+            });
+            for _ in 0..random.below(20) {
+                std::hint::spin_loop();
+            }
+            if random.below(2) == 0 {
+                victim.kill().unwrap();
+            } else {
+                queue.wake_one();
+            }
+            match victim.join() {
+                Ok(n) => woken += n,
+                Err(payload) => {
+                    assert!(payload.is::<greenhub::Killed>());
+                    killed += 1;
+                }
+            }
+        }
+        stop.store(true, SeqCst);
+        wakers.into_iter().for_each(|thread| thread.join().unwrap());
+        eprintln!("kills: {killed} killed, {woken} woken");
+        assert!(queue.is_empty(), "the dead have left the queue");
+    });
+}

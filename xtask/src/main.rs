@@ -1,0 +1,165 @@
+//! The repository's own commands, on any machine with Rust and a C compiler.
+//!
+//! - `cargo tour` runs the tour: servers, thousands of connections, every way a peer can go.
+//! - `cargo suite` runs every test.
+//!
+//! What follows on the command line goes to the program, or to `cargo test`.
+//!
+//! Both need OpenSSL's headers, since TLS stands on them, and cargo cannot choose by what a machine has. So this
+//! looks for them, in this order: by pkg-config; where the C compiler finds them; by installing Debian's package, as root;
+//! by building OpenSSL from source (cargo feature `vendored`), which needs perl and make and takes some minutes once.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+fn main() -> ExitCode {
+    let mut arguments = env::args().skip(1);
+    let command: &[&str] = match arguments.next().as_deref() {
+        Some("tour") => &[
+            "run",
+            "--release",
+            "--package",
+            "green-std",
+            "--example",
+            "tour",
+        ],
+        Some("suite") => &["test", "--workspace"],
+        _ => {
+            eprintln!("usage: cargo tour | cargo suite");
+            return ExitCode::from(2);
+        }
+    };
+    let is_tour = command[0] == "run";
+
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(repository()).args(command);
+    match openssl() {
+        OpenSsl::Found => {}
+        OpenSsl::At { include, lib } => {
+            cargo
+                .env("OPENSSL_INCLUDE_DIR", include)
+                .env("OPENSSL_LIB_DIR", lib);
+        }
+        OpenSsl::Vendored => {
+            eprintln!("OpenSSL's headers are not here: building OpenSSL from source, once.");
+            cargo.args(["--features", "green-std/vendored"]);
+        }
+        OpenSsl::Missing => {
+            eprintln!(
+                "TLS needs OpenSSL: install its headers and pkg-config (Debian: apt-get install \
+                 libssl-dev pkg-config), or perl and make to have it built from source."
+            );
+            return ExitCode::FAILURE;
+        }
+    }
+    let rest: Vec<String> = arguments.collect();
+    if is_tour && !rest.is_empty() {
+        cargo.arg("--");
+    }
+    match cargo.args(rest).status() {
+        Ok(status) => ExitCode::from(
+            status
+                .code()
+                .and_then(|code| code.try_into().ok())
+                .unwrap_or(1),
+        ),
+        Err(error) => {
+            eprintln!("cannot run cargo: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The folder above this package, as cargo says at run time: a build may have been moved since.
+fn repository() -> PathBuf {
+    let here = env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| ".".into(), PathBuf::from);
+    here.join("..")
+}
+
+/// Where OpenSSL comes from.
+enum OpenSsl {
+    /// The build finds it by itself.
+    Found,
+    /// Headers and library are there, but no pkg-config to say so.
+    At {
+        include: PathBuf,
+        lib: PathBuf,
+    },
+    /// To be built from source.
+    Vendored,
+    Missing,
+}
+
+fn openssl() -> OpenSsl {
+    let said = ["OPENSSL_DIR", "OPENSSL_LIB_DIR"];
+    if said.iter().any(|name| env::var_os(name).is_some()) || pkg_config_knows() {
+        return OpenSsl::Found;
+    }
+    if let Some(found) = compiler_knows() {
+        return found;
+    }
+    if install() && pkg_config_knows() {
+        return OpenSsl::Found;
+    }
+    if succeeds(&["perl", "-MFindBin", "-MIPC::Cmd", "-e", "1"]) && succeeds(&["make", "--version"])
+    {
+        return OpenSsl::Vendored;
+    }
+    OpenSsl::Missing
+}
+
+fn pkg_config_knows() -> bool {
+    succeeds(&["pkg-config", "--exists", "openssl >= 1.1.1"])
+}
+
+/// Asks the C compiler for the library; Debian keeps the headers in /usr/include.
+fn compiler_knows() -> Option<OpenSsl> {
+    let include = Path::new("/usr/include");
+    if !include.join("openssl/ssl.h").exists() {
+        return None;
+    }
+    let output = Command::new("cc")
+        .arg("-print-file-name=libssl.so")
+        .output()
+        .ok()?;
+    let library = PathBuf::from(String::from_utf8(output.stdout).ok()?.trim());
+    // An answer without a folder means that it was not found.
+    let lib = library.canonicalize().ok()?.parent()?.to_owned();
+    Some(OpenSsl::At {
+        include: include.to_owned(),
+        lib,
+    })
+}
+
+/// Installs Debian's packages, where that needs nobody's password.
+fn install() -> bool {
+    let is_root = Command::new("id")
+        .arg("-u")
+        .output()
+        .is_ok_and(|output| output.stdout == b"0\n");
+    if !is_root || !succeeds(&["apt-get", "--version"]) {
+        return false;
+    }
+    eprintln!("OpenSSL's headers are not here: installing libssl-dev and pkg-config.");
+    succeeds(&["apt-get", "update", "-qq"])
+        && succeeds(&[
+            "apt-get",
+            "install",
+            "-qq",
+            "-y",
+            "--no-install-recommends",
+            "libssl-dev",
+            "pkg-config",
+        ])
+}
+
+fn succeeds(command: &[&str]) -> bool {
+    Command::new(command[0])
+        .args(&command[1..])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
