@@ -466,16 +466,23 @@ fn joining_itself_panics_as_in_std() {
 /// runs, until `go` is set.
 fn parked_in_drop(go: &Rc<Cell<bool>>) -> JoinHandle<()> {
     let go = go.clone();
-    let thread = spawn_local(move || {
-        let _parked = OnDrop(|| {
-            while !go.get() {
-                sleep(MILLISECOND / 4);
-            }
-            assert!(panicking());
-        });
-        planned_panic();
+    // A flag and not the report: two sleepers in step would show each other
+    // ready for ever.
+    let unwinds = Rc::new(Cell::new(false));
+    let thread = spawn_local({
+        let unwinds = unwinds.clone();
+        move || {
+            let _parked = OnDrop(|| {
+                unwinds.set(true);
+                while !go.get() {
+                    sleep(MILLISECOND / 4);
+                }
+                assert!(panicking());
+            });
+            planned_panic();
+        }
     });
-    until(|| site(&thread) == Some(Site::Sleep));
+    until(|| unwinds.get());
     thread
 }
 
