@@ -113,7 +113,7 @@ fn t4_bytes_of_one_pipe() {
 
 #[test]
 fn t4_connections_of_one_listener() {
-    Trial::new("t4_listener", 300, 20_000).run(|rounds, mut random| {
+    Trial::new("t4_listener", 300, 100_000).run(|rounds, mut random| {
         let (mut crowds, mut done) = (0, 0);
         while done < rounds {
             let acceptors = 2 + random.below(63);
