@@ -20,7 +20,8 @@ use parking_lot::Mutex;
 
 use crate::clock::Nanos;
 use crate::error::ClosedLocally;
-use crate::source::{Direction, Lines, give_way, poll_now};
+use crate::hub::wait::give_way;
+use crate::source::{Direction, Lines, poll_now};
 use crate::sys::fd::duplicate;
 use crate::wait_queue::{Place, Wake};
 

@@ -200,6 +200,24 @@ pub(crate) fn yield_now() {
     });
 }
 
+/// Lets others run if the green thread has made many calls without waiting.
+#[inline]
+pub(crate) fn give_way() {
+    if current::is_green()
+        && let Some(local) = current::local()
+        && local.spend()
+        && !interrupt::in_panic_hook()
+    {
+        // No unwind here: the call's result would be lost.
+        current::with(|task| {
+            if let Some(green) = task.green() {
+                local.push(task.clone());
+                local.suspend(green, task.is_panicking());
+            }
+        });
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::panic::catch_unwind;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::green_thread::{sleep, spawn, spawn_local};
+use crate::hub::current;
 
 fn pair() -> (Source, UnixStream) {
     let (ours, theirs) = UnixStream::pair().unwrap();

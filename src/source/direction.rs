@@ -1,0 +1,32 @@
+//! The two ways to use a descriptor, and a look at whether one of them is ready now.
+
+use std::io;
+use std::os::fd::RawFd;
+use std::time::Duration;
+
+use crate::sys::poll;
+
+/// One of the two ways to use a descriptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// Receiving, accepting.
+    Read,
+    /// Sending, connecting.
+    Write,
+}
+
+/// Whether a call in this direction is worth a try at this moment.
+pub(crate) fn poll_now(fd: RawFd, direction: Direction) -> io::Result<bool> {
+    let [revents] = poll::poll([(fd, poll_events(direction))], Some(Duration::ZERO))?;
+    if revents & poll::INVALID != 0 {
+        return Err(io::Error::from_raw_os_error(libc::EBADF));
+    }
+    Ok(revents != 0)
+}
+
+pub(super) fn poll_events(direction: Direction) -> i16 {
+    match direction {
+        Direction::Read => poll::IN,
+        Direction::Write => poll::OUT,
+    }
+}

@@ -1,0 +1,239 @@
+//! Both directions of a descriptor, as the hub that it is registered with knows it.
+
+use std::io;
+use std::os::fd::RawFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+
+use super::Direction;
+use super::direction::poll_events;
+use super::line::Line;
+use crate::clock::Nanos;
+use crate::hub::os_parker::PollFor;
+use crate::hub::registry::Ready;
+use crate::hub::site::Site;
+use crate::hub::task::Task;
+use crate::hub::wait::{self, Request, Waiter, Woke};
+use crate::hub::{Hub, current};
+use crate::sys::{epoll, poll};
+use crate::trampoline;
+use crate::wait_queue::{Place, Wake};
+
+/// Both directions of one descriptor, shared with the hub it is registered with.
+pub(crate) struct Lines {
+    fd: RawFd,
+    pub(super) read: Line,
+    pub(super) write: Line,
+    closed: AtomicBool,
+    registration: Mutex<Option<Registration>>,
+    /// Whether there has been a registration: a look without the lock.
+    registered: AtomicBool,
+}
+
+#[derive(Clone, Copy)]
+struct Registration {
+    hub: &'static Hub,
+    token: u64,
+}
+
+impl Lines {
+    /// Ready, for all that is known: the first call is to try.
+    pub(super) fn ready(fd: RawFd) -> Arc<Lines> {
+        Lines::new(fd, true)
+    }
+
+    /// For one who has just seen that it is not ready.
+    pub(crate) fn not_ready(fd: RawFd) -> Arc<Lines> {
+        Lines::new(fd, false)
+    }
+
+    fn new(fd: RawFd, ready: bool) -> Arc<Lines> {
+        Arc::new(Lines {
+            fd,
+            read: Line::new(ready),
+            write: Line::new(ready),
+            closed: AtomicBool::new(false),
+            registration: Mutex::new(None),
+            registered: AtomicBool::new(false),
+        })
+    }
+
+    #[inline]
+    pub(super) fn line(&self, direction: Direction) -> &Line {
+        match direction {
+            Direction::Read => &self.read,
+            Direction::Write => &self.write,
+        }
+    }
+
+    /// Registers with the running green thread's hub, unless done. False if
+    /// epoll does not take such a descriptor (EPERM): then it is always ready.
+    pub(crate) fn register(self: &Arc<Lines>) -> io::Result<bool> {
+        let Some(local) = current::local() else {
+            return Ok(true);
+        };
+        if self.registered.load(Ordering::Acquire) {
+            return Ok(true);
+        }
+        let mut registration = self.registration.lock();
+        if registration.is_some() || self.closed.load(Ordering::Acquire) {
+            return Ok(true);
+        }
+        match local.hub.register(self.fd, self.clone()) {
+            Ok(token) => {
+                *registration = Some(Registration {
+                    hub: local.hub,
+                    token,
+                });
+                self.registered.store(true, Ordering::Release);
+                drop(registration);
+                trampoline::reissued(self);
+                Ok(true)
+            }
+            Err(error) if error.raw_os_error() == Some(libc::EPERM) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(crate) fn deregister(&self) {
+        if let Some(Registration { hub, token }) = self.registration.lock().take() {
+            hub.deregister(self.fd, token);
+        }
+    }
+
+    /// `new` has registered our number: if our open file has been closed behind
+    /// our back, ends every wait.
+    pub(crate) fn end_if_reissued(&self, new: &Lines) {
+        let new_hub = new.registration.lock().map(|registration| registration.hub);
+        let stale = self.registration.lock().take_if(|old| {
+            // One epoll instance does not take one open file twice, so on one
+            // hub the new file is another; on two, ask the old one's.
+            new_hub.is_some_and(|new_hub| std::ptr::eq(new_hub, old.hub))
+                || !old.hub.still_registered(self.fd, old.token)
+        });
+        if let Some(Registration { hub, token }) = stale {
+            // In the poller the number belongs to the new one by now.
+            hub.registry.remove(token);
+            self.mark_closed();
+        }
+    }
+
+    pub(crate) fn fd(&self) -> RawFd {
+        self.fd
+    }
+
+    #[inline]
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Marks as closed and wakes everybody; false if it was already.
+    pub(crate) fn mark_closed(&self) -> bool {
+        if self.closed.swap(true, Ordering::SeqCst) {
+            return false;
+        }
+        self.read.waiters.wake_all();
+        self.write.waiters.wake_all();
+        true
+    }
+
+    /// Parks until the direction is ready, the source closed, or `deadline`.
+    pub(crate) fn wait(
+        self: &Arc<Lines>,
+        direction: Direction,
+        deadline: Nanos,
+        place: Place,
+    ) -> io::Result<Wake> {
+        if current::is_green() && !self.register()? {
+            return Ok(Wake::NotNeeded);
+        }
+        let line = self.line(direction);
+        let request = Request {
+            site: match direction {
+                Direction::Read => Site::Readable(self.fd),
+                Direction::Write => Site::Writable(self.fd),
+            },
+            deadline,
+            poll_for: Some(PollFor {
+                fd: self.fd,
+                events: poll_events(direction),
+            }),
+        };
+        line.waiters.wait_for(request, place, |ahead| {
+            // An OS thread looks for itself, with poll(2); a green thread
+            // believes its hub, unless others wait whose turn it is.
+            let ready = current::is_green()
+                && line.look().is_ready()
+                && (place == Place::Front || ahead == 0);
+            !ready && !self.closed.load(Ordering::SeqCst)
+        })
+    }
+
+    /// Parks until one direction is ready, the source closed, or `deadline`: one
+    /// ticket in two queues.
+    pub(super) fn wait_either(self: &Arc<Lines>, deadline: Nanos) -> io::Result<Woke> {
+        if current::is_green() && !self.register()? {
+            return Ok(Woke::NotNeeded);
+        }
+        let request = Request {
+            site: Site::Readable(self.fd),
+            deadline,
+            poll_for: Some(PollFor {
+                fd: self.fd,
+                events: poll::IN | poll::OUT,
+            }),
+        };
+        let needed = |line: &Line| {
+            let ready = current::is_green() && line.look().is_ready();
+            !ready && !self.closed.load(Ordering::SeqCst)
+        };
+        let leave = |task: &Arc<Task>, ticket| {
+            self.read.waiters.remove(task, ticket);
+            self.write.waiters.remove(task, ticket);
+        };
+        let mut queued = None;
+        let woke = wait::wait(
+            request,
+            |waiter| {
+                let (task, ticket) = (waiter.task.clone(), waiter.ticket);
+                let second = Waiter {
+                    task: task.clone(),
+                    ticket,
+                };
+                queued = Some((task, ticket));
+                self.read
+                    .waiters
+                    .enqueue(waiter, Place::Back, |_| needed(&self.read))
+                    && self
+                        .write
+                        .waiters
+                        .enqueue(second, Place::Back, |_| needed(&self.write))
+            },
+            leave,
+        );
+        if let Some((task, ticket)) = queued {
+            leave(&task, ticket);
+        }
+        // We may have been chosen in a direction whose turn is another's.
+        self.read.pass_on();
+        self.write.pass_on();
+        woke
+    }
+}
+
+impl Ready for Lines {
+    fn deliver(&self, events: u32) {
+        // ERR and HUP come unasked and concern both directions: what ends one
+        // may be all that ever happens on the other.
+        const BOTH: u32 = epoll::ERR | epoll::HUP;
+        if events & (epoll::IN | epoll::RDHUP | epoll::PRI | BOTH) != 0 {
+            let ending = events & (epoll::RDHUP | epoll::PRI | BOTH) != 0;
+            self.read.edge(ending);
+        }
+        if events & (epoll::OUT | BOTH) != 0 {
+            self.write.edge(false);
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! A descriptor that threads wait for: its readiness in each direction, its waiters, its end.
+//!
+//! # Readiness
+//!
+//! A descriptor is registered once, edge-triggered, with the hub of the first
+//! green thread that has to wait for it. What an edge said is remembered in a
+//! `line` per direction until a call finds nothing left, so a call is tried
+//! first and most calls never see the hub.
+//!
+//! # Who is served
+//!
+//! An edge wakes the first waiter of its direction. Whoever has been woken
+//! passes the turn on when its call has returned, if the direction is still
+//! ready; if the call found nothing, it stands at the front again. A newcomer
+//! stands behind those who wait. So any number of threads may read one
+//! descriptor, each is served in its turn, and none is woken in vain.
+//!
+//! *Invariant*: if a line is ready and its queue is not empty, somebody who has
+//! been woken, or an edge's delivery, is on the way to pass the turn on.
+//!
+//! # Closing
+//!
+//! [`close`](Source::close) marks, wakes every waiter, deregisters, and then
+//! releases the open file while the number stays taken until the last owner is
+//! gone. So a call under way on another thread can never meet another
+//! descriptor under the number that it knows.
+
+use std::fmt;
+use std::io;
+use std::ops::Deref;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::clock::Nanos;
+use crate::error::ClosedLocally;
+use crate::hub::wait::{Woke, give_way};
+use crate::sys::fd;
+use crate::wait_queue::{Place, Wake};
+
+mod direction;
+mod line;
+mod lines;
+mod retry;
+
+pub use self::direction::Direction;
+pub(crate) use self::direction::poll_now;
+pub(crate) use self::lines::Lines;
+
+/// How one call waits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Patience {
+    /// Do not wait at all: EAGAIN goes to the caller.
+    pub nonblocking: bool,
+    /// The most that the whole call may take; `None` is for ever.
+    pub limit: Option<Duration>,
+}
+
+impl Patience {
+    /// Waits as long as it takes.
+    pub const FOREVER: Patience = Patience {
+        nonblocking: false,
+        limit: None,
+    };
+}
+
+/// A non-blocking descriptor that green threads and OS threads can wait for.
+///
+/// Dropping it deregisters and closes the descriptor.
+pub struct Source {
+    // Before `fd`: it is deregistered first, and closed then.
+    lines: Registered,
+    fd: OwnedFd,
+    /// Whether a short read means that the buffer is empty.
+    tcp_stream: bool,
+}
+
+// A panic leaves no source half-changed: its state is the kernel's and a few
+// atomics. So what is made of one keeps its unwind safety, as std's have it.
+impl UnwindSafe for Source {}
+impl RefUnwindSafe for Source {}
+
+impl Source {
+    /// Takes `fd`, which must be in non-blocking mode (O_NONBLOCK): else a call
+    /// would block the hub.
+    pub fn new(fd: OwnedFd) -> Source {
+        Source {
+            lines: Registered(Lines::ready(fd.as_raw_fd())),
+            fd,
+            tcp_stream: false,
+        }
+    }
+
+    /// As [`new`](Source::new), for a TCP connection: there a read that does
+    /// not fill its buffer has emptied the kernel's (epoll(7), question 9), so
+    /// the next one waits without asking the kernel first.
+    ///
+    /// Not for other streams: a Unix socket ends a read early where the
+    /// sender's credentials change.
+    pub fn new_tcp_stream(fd: OwnedFd) -> Source {
+        Source {
+            tcp_stream: true,
+            ..Source::new(fd)
+        }
+    }
+
+    /// Gives the descriptor back, deregistered, still in non-blocking mode.
+    pub fn into_fd(self) -> OwnedFd {
+        let Source { lines, fd, .. } = self;
+        drop(lines);
+        fd
+    }
+
+    /// Parks the running thread until the direction is ready or `deadline`
+    /// passes; `Ok(false)` is the latter. Ready means that a call is worth a
+    /// try, also because the peer is gone.
+    ///
+    /// # Errors
+    ///
+    /// `NotConnected` with [`ClosedLocally`] inside if the source is or gets
+    /// closed; what epoll_ctl(2) or eventfd(2) say at the first wait.
+    pub fn wait(&self, direction: Direction, deadline: Option<Instant>) -> io::Result<bool> {
+        let line = self.lines.line(direction);
+        if self.is_closed() {
+            return Err(ClosedLocally.into());
+        }
+        // What is remembered may be out of date: ask whether it is ready now.
+        let seen = line.look();
+        if poll_now(self.as_raw_fd(), direction)? {
+            give_way();
+            return Ok(true);
+        }
+        line.exhausted(seen);
+        let woke = self
+            .lines
+            .wait(direction, Nanos::deadline(deadline), Place::Back)?;
+        if self.is_closed() {
+            return Err(ClosedLocally.into());
+        }
+        line.pass_on();
+        Ok(woke != Wake::TimedOut)
+    }
+
+    /// Has those who wait in `direction` try again, because of something that the
+    /// kernel reports to calls and not as an event.
+    pub(crate) fn nudge(&self, direction: Direction) {
+        self.lines.line(direction).edge(false);
+    }
+
+    /// As [`wait`](Source::wait), for either direction: for a layer that has
+    /// something to send and something to receive and must not let one wait for
+    /// the other. The caller tries both then.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Source::wait).
+    pub fn wait_either(&self, deadline: Option<Instant>) -> io::Result<bool> {
+        let woke = self.lines.wait_either(Nanos::deadline(deadline))?;
+        if self.is_closed() {
+            return Err(ClosedLocally.into());
+        }
+        Ok(woke != Woke::TimedOut)
+    }
+
+    /// Ends every wait on it with [`ClosedLocally`], now and from now on, shuts
+    /// a socket down in both directions, so that the peer hears of it whoever
+    /// else holds a duplicate, and closes the open file. Does not wait.
+    ///
+    /// The number of the descriptor stays taken until the source is dropped.
+    pub fn close(&self) {
+        if self.lines.mark_closed() {
+            self.lines.deregister();
+            fd::shutdown_both(self.as_fd());
+            // With no descriptor to spare for the replacement the open file
+            // lives on until the drop: shut down and marked it is no use.
+            let _ = fd::replace_by_dead(self.as_fd());
+        }
+    }
+
+    /// Whether [`close`](Source::close) was called.
+    #[inline]
+    pub fn is_closed(&self) -> bool {
+        self.lines.is_closed()
+    }
+}
+
+/// Deregisters when it is dropped.
+struct Registered(Arc<Lines>);
+
+impl Deref for Registered {
+    type Target = Arc<Lines>;
+
+    fn deref(&self) -> &Arc<Lines> {
+        &self.0
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.0.deregister();
+    }
+}
+
+impl AsFd for Source {
+    #[inline]
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl AsRawFd for Source {
+    fn as_raw_fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source")
+            .field("fd", &self.as_raw_fd())
+            .field("closed", &self.is_closed())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Sets or clears O_NONBLOCK on the open file behind `fd`, which its duplicates
+/// share.
+///
+/// # Errors
+///
+/// What fcntl(2) says.
+pub fn set_nonblocking(fd: BorrowedFd<'_>, nonblocking: bool) -> io::Result<()> {
+    fd::set_nonblocking(fd, nonblocking)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+//! The loop around EAGAIN, the only one: try, wait, try again.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use super::{Direction, Patience, Source};
+use crate::clock::Nanos;
+use crate::error::ClosedLocally;
+use crate::hub::wait::give_way;
+use crate::wait_queue::{Place, Wake};
+
+impl Source {
+    /// Calls `operation` until it does not say EAGAIN, and waits for readiness
+    /// between the tries.
+    ///
+    /// EINTR goes to the caller, as std has it for reads and writes.
+    ///
+    /// # Errors
+    ///
+    /// What `operation` returns. `WouldBlock` (EAGAIN) if the call may not wait
+    /// or its time limit passed, as std reports an expired SO_RCVTIMEO;
+    /// `NotConnected` with [`ClosedLocally`] inside if the source was closed.
+    #[inline]
+    pub fn retry<T>(
+        &self,
+        direction: Direction,
+        patience: Patience,
+        operation: impl FnMut(BorrowedFd<'_>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        self.retry_until(direction, patience, operation, |_| false)
+    }
+
+    /// As [`retry`](Source::retry) in direction `Read`, for an operation that
+    /// reads into `capacity` bytes and returns how many it read.
+    #[inline]
+    pub fn retry_read(
+        &self,
+        patience: Patience,
+        capacity: usize,
+        operation: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let n = self.retry_until(Direction::Read, patience, operation, |&n| {
+            self.tcp_stream && n > 0 && n < capacity
+        })?;
+        if n == 0 && capacity > 0 && self.is_closed() {
+            // Our own shutdown in `close`, seen by a call under way: no end that
+            // the peer has sent.
+            return Err(ClosedLocally.into());
+        }
+        Ok(n)
+    }
+
+    /// The loop around EAGAIN, the only one. `exhausts` tells whether a result
+    /// shows that nothing is left in the direction.
+    #[inline]
+    fn retry_until<T>(
+        &self,
+        direction: Direction,
+        patience: Patience,
+        mut operation: impl FnMut(BorrowedFd<'_>) -> io::Result<T>,
+        exhausts: impl Fn(&T) -> bool,
+    ) -> io::Result<T> {
+        let line = self.lines.line(direction);
+        let mut deadline = None;
+        let mut waited = false;
+        loop {
+            if self.is_closed() {
+                return Err(ClosedLocally.into());
+            }
+            let seen = line.look();
+            if waited || patience.nonblocking || (seen.is_ready() && line.waiters.is_empty()) {
+                match operation(self.as_fd()) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        line.exhausted(seen);
+                        if patience.nonblocking {
+                            return Err(error);
+                        }
+                    }
+                    // The descriptor may have been taken away under the call.
+                    Err(_) if self.is_closed() => return Err(ClosedLocally.into()),
+                    result => {
+                        if let Ok(value) = &result
+                            && exhausts(value)
+                            && !seen.is_ending()
+                        {
+                            line.exhausted(seen);
+                        }
+                        line.pass_on();
+                        if !waited {
+                            give_way();
+                        }
+                        return result;
+                    }
+                }
+            }
+            let deadline = *deadline.get_or_insert_with(|| match patience.limit {
+                Some(limit) => Nanos::after(limit),
+                None => Nanos::NEVER,
+            });
+            let place = if waited { Place::Front } else { Place::Back };
+            match self.lines.wait(direction, deadline, place)? {
+                Wake::TimedOut => return Err(io::Error::from_raw_os_error(libc::EAGAIN)),
+                Wake::Woken | Wake::NotNeeded => waited = true,
+            }
+        }
+    }
+}
