@@ -3,9 +3,9 @@
 //!
 //! | talk | command | what it does | answers |
 //! |---|---|---|---|
-//! | `tcp`, `tls` | `closed SECONDS` | a message on every connection, the next one when the answer is whole | `requests`, `seconds` |
+//! | `tcp`, `tls`, `http` | `closed SECONDS` | a request on every connection, the next one when the answer is whole | `requests`, `seconds` |
 //! | | `count REQUESTS` | the same, until so many are answered | `requests`, `seconds` |
-//! | | `open RATE SECONDS` | messages at fixed instants, whatever the server does | percentiles, in µs |
+//! | | `open RATE SECONDS` | requests at fixed instants, whatever the server does | percentiles, in µs |
 //! | `bulk` | `bulk UP DOWN SECONDS` | so many bytes each way on every TLS connection, again and again | `requests`, `seconds` |
 //! | `visits` | `closed SECONDS`, `count REQUESTS` | N TLS clients that connect, have one message echoed, and leave | `requests`, `seconds` |
 //!
@@ -15,6 +15,7 @@
 
 mod closed;
 mod connections;
+mod exchange;
 mod open;
 mod tls;
 
@@ -24,6 +25,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use connections::Connections;
+use exchange::Exchange;
 use program::bulk::Request;
 use tls::{Bulk, Visitors};
 
@@ -74,8 +76,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> io::Result<()> {
     program::prepare(cpu, nice)?;
 
     let mut talking = match talk.as_str() {
-        "tcp" => Talking::Messages(Connections::open(address, count, false)?),
-        "tls" => Talking::Messages(Connections::open(address, count, true)?),
+        "tcp" => Talking::Messages(Connections::open(address, count, false, Exchange::echo)?),
+        "tls" => Talking::Messages(Connections::open(address, count, true, Exchange::echo)?),
+        "http" => Talking::Messages(Connections::open(address, count, false, Exchange::http)?),
         "bulk" => Talking::Bulk(Bulk::open(address, count)?),
         "visits" => Talking::Visits(Visitors::open(address, count)?),
         _ => return Err(io::Error::other(format!("no talk {talk:?}"))),

@@ -37,6 +37,8 @@ pub enum Talk {
     Tcp,
     /// The same over TLS.
     Tls,
+    /// A small page, over HTTP/1.1.
+    Http,
     /// Bulk over TLS.
     Bulk,
     /// A TLS connection for each message.
@@ -48,6 +50,7 @@ impl Talk {
         match self {
             Talk::Tcp => "tcp",
             Talk::Tls => "tls",
+            Talk::Http => "http",
             Talk::Bulk => "bulk",
             Talk::Visits => "visits",
         }

@@ -6,6 +6,7 @@ mod echo_idle;
 mod echo_instructions;
 mod echo_latency;
 mod echo_unpinned;
+mod http;
 mod switches;
 mod tls_bulk;
 mod tls_calls;
@@ -25,6 +26,8 @@ pub const ALL: &[&Scenario] = &[
     &echo_calls::SCENARIO,
     &echo_instructions::SCENARIO,
     &echo_idle::SCENARIO,
+    &http::COST,
+    &http::INSTRUCTIONS,
     &tls_echo::SCENARIO,
     &tls_bulk::UP,
     &tls_bulk::DOWN,

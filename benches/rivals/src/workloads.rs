@@ -2,6 +2,7 @@
 //! blocking-style ones stand in `blocking/`, once for OS threads and green.
 
 mod echo;
+mod http;
 mod switches;
 mod tls;
 
@@ -15,6 +16,8 @@ pub const ALL: &[Workload] = &[
     Workload::new("echo-tokio", echo::tokio::serve),
     Workload::new("echo-may", echo::may::serve),
     Workload::new("echo-threads", echo::threads::serve),
+    Workload::new("http-hyper", http::hyper::serve),
+    Workload::new("http-threads", http::threads::serve),
     Workload::new("tls-echo-tokio", tls::tokio::echo),
     Workload::new("tls-bulk-tokio", tls::tokio::bulk),
     Workload::new("tls-echo-threads", tls::threads::echo),

@@ -10,12 +10,15 @@ use program::Workload;
 mod echo;
 #[path = "../../blocking/hand_over.rs"]
 mod hand_over;
+#[path = "../../blocking/http.rs"]
+mod http;
 #[path = "../../blocking/switches.rs"]
 mod switches;
 mod tls;
 
 const WORKLOADS: &[Workload] = &[
     Workload::new("echo", echo::serve),
+    Workload::new("http", http::serve),
     Workload::new("tls-echo", tls::echo),
     Workload::new("tls-bulk", tls::bulk),
     Workload::new("yield", switches::yield_now),

@@ -22,6 +22,9 @@ pub const MESSAGE: usize = 64;
 /// Bytes of the read buffer in every echo server, whatever it runs on.
 pub const BUFFER: usize = 1024;
 
+/// The page that every HTTP server has.
+pub const PAGE: &str = "Hello, world!";
+
 /// A thing that a program can run and that the orchestrator measures.
 #[derive(Clone, Copy, Debug)]
 pub struct Workload {

@@ -3,11 +3,12 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::rc::Rc;
 
 use openssl::ssl::SslStream;
-use program::MESSAGE;
 use program::epoll::Epoll;
 
+use super::exchange::Exchange;
 use super::tls::Client;
 
 /// A server that answers nothing for so long has lost a message.
@@ -28,9 +29,10 @@ enum Stream {
 /// One connection to the server.
 pub struct Connection {
     stream: Stream,
-    /// Bytes sent, or to be sent, whose echo has not come back.
+    exchange: Rc<Exchange>,
+    /// Bytes of the answers that have not come.
     awaited: usize,
-    /// Bytes of those that the socket did not take yet.
+    /// Bytes of the requests that the socket did not take yet.
     unsent: usize,
 }
 
@@ -38,23 +40,36 @@ impl Connections {
     /// Connects `count` times. Every connection does one exchange before the
     /// next one is opened, so that the listener's backlog never fills and the
     /// server is known to hold each.
-    pub fn open(address: SocketAddr, count: usize, tls: bool) -> io::Result<Connections> {
+    ///
+    /// `first` does the first exchange of all, and says what every later one
+    /// is like.
+    pub fn open(
+        address: SocketAddr,
+        count: usize,
+        tls: bool,
+        first: impl Fn(&mut dyn ReadWrite) -> io::Result<Exchange>,
+    ) -> io::Result<Connections> {
         let client = tls.then(Client::new).transpose()?;
         let epoll = Epoll::new(1024)?;
-        let mut all = Vec::with_capacity(count);
+        let mut all: Vec<Connection> = Vec::with_capacity(count);
         for token in 0..count {
             let mut stream = match &client {
                 None => Stream::Tcp(TcpStream::connect(address)?),
                 Some(client) => Stream::Tls(client.connect(address)?),
             };
             stream.tcp().set_nodelay(true)?;
-            let mut message = [b'.'; MESSAGE];
-            stream.write_all(&message)?;
-            stream.read_exact(&mut message)?;
+            let exchange = match all.first() {
+                None => Rc::new(first(&mut stream)?),
+                Some(connection) => {
+                    connection.exchange.once(&mut stream)?;
+                    connection.exchange.clone()
+                }
+            };
             stream.tcp().set_nonblocking(true)?;
             epoll.add(&stream, token as u64)?;
             all.push(Connection {
                 stream,
+                exchange,
                 awaited: 0,
                 unsent: 0,
             });
@@ -117,6 +132,11 @@ impl Stream {
     }
 }
 
+/// A stream of either kind, before it is set non-blocking.
+pub trait ReadWrite: Read + Write {}
+
+impl<T: Read + Write> ReadWrite for T {}
+
 impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
@@ -146,21 +166,17 @@ impl AsFd for Stream {
 }
 
 impl Connection {
-    /// Sends one message, or as much of it as the socket takes.
+    /// Sends one request, or as much of it as the socket takes.
     pub fn send(&mut self) -> io::Result<()> {
-        self.awaited += MESSAGE;
-        self.unsent += MESSAGE;
+        self.awaited += self.exchange.answer();
+        self.unsent += self.exchange.request();
         self.flush()
     }
 
     /// Sends what the socket did not take before.
     fn flush(&mut self) -> io::Result<()> {
-        const MESSAGES: [u8; 16 * MESSAGE] = [b'.'; 16 * MESSAGE];
         while self.unsent > 0 {
-            match self
-                .stream
-                .write(&MESSAGES[..self.unsent.min(MESSAGES.len())])
-            {
+            match self.stream.write(self.exchange.tail(self.unsent)) {
                 Ok(length) => self.unsent -= length,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error),
@@ -171,8 +187,9 @@ impl Connection {
 
     /// Takes what has arrived and says how many answers it completed.
     fn receive(&mut self) -> io::Result<usize> {
-        let mut buffer = [0; 16 * MESSAGE];
-        let before = self.awaited.div_ceil(MESSAGE);
+        let mut buffer = [0; 1024];
+        let answer = self.exchange.answer();
+        let before = self.awaited.div_ceil(answer);
         loop {
             match self.stream.read(&mut buffer) {
                 Ok(0) => {
@@ -196,6 +213,6 @@ impl Connection {
             }
         }
         self.flush()?;
-        Ok(before - self.awaited.div_ceil(MESSAGE))
+        Ok(before - self.awaited.div_ceil(answer))
     }
 }

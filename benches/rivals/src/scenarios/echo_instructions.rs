@@ -4,6 +4,7 @@ use std::io;
 
 use super::echo;
 use crate::callgrind::Counted;
+use crate::process::Talk;
 use crate::scenario::{Cores, Measurement, Metric, Run, Scenario, nothing_to_prepare};
 
 pub const SCENARIO: Scenario = Scenario {
@@ -27,13 +28,14 @@ pub const SCENARIO: Scenario = Scenario {
     }],
     targets: &[],
     prepare: nothing_to_prepare,
-    start,
+    start: |run| start(run, Talk::Tcp),
 };
 
-fn start<'a>(run: &Run<'a>) -> io::Result<Measurement<'a>> {
+/// Counts what a request of `talk` takes.
+pub fn start<'a>(run: &Run<'a>, talk: Talk) -> io::Result<Measurement<'a>> {
     let Run { bench, case, .. } = *run;
     let mut server = Counted::start(run)?;
-    let mut load = bench.load(server.program.listening()?, case, Cores::Shared)?;
+    let mut load = bench.load_talking(talk, server.program.listening()?, case, Cores::Shared)?;
     let requests = 100 * case.max(10) as u64;
     Ok(Box::new(move || {
         load.count(requests)?;

@@ -2,6 +2,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::thread;
 
+use super::super::exchange::Exchange;
 use super::*;
 
 /// A closed loop would send nothing during the stall and see one slow answer.
@@ -23,7 +24,7 @@ fn a_stall_is_charged_to_every_request_that_was_due_meanwhile() {
             stream.write_all(&buffer[..length]).unwrap();
         }
     });
-    let mut connections = Connections::open(address, 1, false).unwrap();
+    let mut connections = Connections::open(address, 1, false, Exchange::echo).unwrap();
     let outcome = at_rate(&mut connections, 1000.0, Duration::from_millis(500)).unwrap();
     drop(connections);
     server.join().unwrap();
