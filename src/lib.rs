@@ -46,8 +46,9 @@ pub mod wait_queue;
 pub mod greenio;
 
 mod blocking;
-pub mod debug;
 mod report;
+
+pub mod debug;
 
 pub use blocking::blocking;
 pub use config::Config;

@@ -20,6 +20,7 @@ mod thread;
 pub use local::{AccessError, LocalKey};
 pub use park::{park, park_timeout};
 pub use scope::{Scope, ScopedJoinHandle, scope};
+pub(crate) use spawn::kill;
 pub use spawn::{Builder, JoinHandle, Result, spawn, spawn_local};
 pub use std::thread::available_parallelism;
 pub use thread::{Thread, ThreadId, current, panicking};

@@ -279,7 +279,11 @@ struct Placed {
 impl Placed {
     fn start<T>(self, body: PinnedBody, packet: Arc<Packet<T>>) -> JoinInner<T> {
         let green = Green::new(self.hub, self.stack_size, body);
-        let task = Arc::new(Task::new(self.name, Kind::Green(green)));
+        let parent = match current::is_green() {
+            true => current::with(|task| task.id),
+            false => 0,
+        };
+        let task = Arc::new(Task::new(self.name, parent, Kind::Green(green)));
         self.hub.adopt(task.clone());
         JoinInner {
             thread: Thread { task },
@@ -438,30 +442,34 @@ impl<T> JoinInner<T> {
     }
 
     pub(super) fn kill(&self) -> io::Result<()> {
-        if !CAN_UNWIND {
-            return Err(io::Error::new(
-                io::ErrorKind::Unsupported,
-                "killing needs unwinding, and this program is built with panic = \"abort\"",
-            ));
-        }
-        let victim = &self.thread.task;
-        victim.kill();
-        if let (Some(green), Some(local)) = (victim.green(), current::local())
-            && current::is_green()
-            && !in_panic_hook()
-            && std::ptr::eq(green.home, local.hub)
-        {
-            current::with(|task| {
-                if let Some(own) = task.green().filter(|_| !Arc::ptr_eq(task, victim)) {
-                    // It sees the kill before we go on.
-                    local.hurry(victim);
-                    local.push(task.clone());
-                    local.suspend(own, task.is_panicking());
-                }
-            });
-        }
-        Ok(())
+        kill(&self.thread.task)
     }
+}
+
+/// As [`JoinHandle::kill`].
+pub(crate) fn kill(victim: &Arc<Task>) -> io::Result<()> {
+    if !CAN_UNWIND {
+        return Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "killing needs unwinding, and this program is built with panic = \"abort\"",
+        ));
+    }
+    victim.kill();
+    if let (Some(green), Some(local)) = (victim.green(), current::local())
+        && current::is_green()
+        && !in_panic_hook()
+        && std::ptr::eq(green.home, local.hub)
+    {
+        current::with(|task| {
+            if let Some(own) = task.green().filter(|_| !Arc::ptr_eq(task, victim)) {
+                // It sees the kill before we go on.
+                local.hurry(victim);
+                local.push(task.clone());
+                local.suspend(own, task.is_panicking());
+            }
+        });
+    }
+    Ok(())
 }
 
 /// A handle to a green thread: to join it, or to end it.

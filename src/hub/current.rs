@@ -93,7 +93,7 @@ pub(crate) fn with_os_task<R>(f: impl FnOnce(&Arc<Task>) -> R) -> R {
         return f(&task);
     }
     let name = std::thread::current().name().map(str::to_owned);
-    let task = Arc::new(Task::new(name, Kind::Os(OsParker::default())));
+    let task = Arc::new(Task::new(name, 0, Kind::Os(OsParker::default())));
     // An error says that the thread is ending and has let go of its task: then
     // a fresh one serves for this call.
     let _ = OS_TASK.try_with(|kept| {

@@ -4,6 +4,7 @@
 //! - [`task`], [`current`]: a thread of either kind, and which one runs here.
 //! - [`wait_word`], [`mod@wait`], [`interrupt`]: how a wait begins, how it ends, and
 //!   how kills and time limits reach it.
+//! - [`meter`]: CPU time by green thread, while somebody asks for it.
 //! - [`registry`]: which descriptor an event belongs to.
 //! - [`placement`]: starting the hubs and choosing one for a new green thread.
 //!
@@ -24,6 +25,7 @@ use crate::sys::eventfd::EventFd;
 
 pub(crate) mod current;
 pub(crate) mod interrupt;
+pub(crate) mod meter;
 pub(crate) mod os_parker;
 pub(crate) mod placement;
 pub(crate) mod registry;
@@ -61,8 +63,16 @@ pub(crate) struct Hub {
 pub(crate) struct Counters {
     pub(crate) turns: AtomicU64,
     pub(crate) resumes: AtomicU64,
+    pub(crate) polls: AtomicU64,
     pub(crate) events: AtomicU64,
+    /// Green threads that have run for the first time, and that have ended.
+    pub(crate) begun: AtomicU64,
+    pub(crate) ended: AtomicU64,
+    /// Entries of the timer queue when the hub last polled.
     pub(crate) timers: AtomicUsize,
+    /// Nanoseconds, while somebody asks for them: see [`meter`].
+    pub(crate) cpu: AtomicU64,
+    pub(crate) longest_turn: AtomicU64,
 }
 
 impl Hub {
@@ -141,6 +151,12 @@ impl Hub {
 
     pub(crate) fn load(&self) -> usize {
         self.load.load(Ordering::Relaxed)
+    }
+
+    /// Green threads that others have woken or started, and that the loop has
+    /// not met yet.
+    pub(crate) fn inbox_len(&self) -> usize {
+        self.inbox.lock().len()
     }
 
     /// How many times it has resumed a green thread. As long as the number

@@ -4,6 +4,7 @@
 //! for a descriptor that has left, fetched in the same batch or kept alive by a
 //! duplicate of the open file, finds nobody.
 
+use std::os::fd::RawFd;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -13,6 +14,17 @@ use slab::Slab;
 pub(crate) trait Ready: Send + Sync {
     /// `events` as epoll(7) reports them.
     fn deliver(&self, events: u32);
+
+    /// What is known of the descriptor, for a listing.
+    fn known(&self) -> Known;
+}
+
+/// A descriptor, and in which directions it is remembered to be ready.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Known {
+    pub(crate) fd: RawFd,
+    pub(crate) readable: bool,
+    pub(crate) writable: bool,
 }
 
 /// The token of the hub's own eventfd; no slot has this number.
@@ -58,6 +70,12 @@ impl Registry {
         }
     }
 
+    /// Every descriptor that is registered.
+    pub(crate) fn known(&self) -> Vec<Known> {
+        let inner = self.inner.lock();
+        inner.slots.iter().map(|(_, slot)| slot.1.known()).collect()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.inner.lock().slots.len()
     }
@@ -79,6 +97,14 @@ mod tests {
     impl Ready for Seen {
         fn deliver(&self, events: u32) {
             self.0.fetch_or(events, Ordering::Relaxed);
+        }
+
+        fn known(&self) -> Known {
+            Known {
+                fd: -1,
+                readable: false,
+                writable: false,
+            }
         }
     }
 

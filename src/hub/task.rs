@@ -36,6 +36,8 @@ pub(crate) enum Start {
 pub(crate) struct Task {
     /// Never used twice in a process.
     pub(crate) id: u64,
+    /// The green thread that started it; 0 if an OS thread did.
+    pub(crate) parent: u64,
     pub(crate) name: Option<Box<str>>,
     pub(crate) word: WaitWord,
     pub(crate) site: SiteCell,
@@ -72,6 +74,8 @@ pub(crate) struct Green {
     timer: AtomicUsize,
     /// Home: key in the hub's list of green threads.
     pub(crate) listed: AtomicUsize,
+    /// Written at home: CPU time in nanoseconds, see [`meter`](super::meter).
+    pub(crate) cpu: AtomicU64,
 }
 
 /// A body that runs where it was placed: made on one OS thread, run on the
@@ -108,10 +112,11 @@ mod pinned {
 const NO_PLACE: usize = usize::MAX;
 
 impl Task {
-    pub(crate) fn new(name: Option<String>, kind: Kind) -> Task {
+    pub(crate) fn new(name: Option<String>, parent: u64, kind: Kind) -> Task {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Task {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
+            parent,
             name: name.map(String::into_boxed_str),
             word: WaitWord::default(),
             site: SiteCell::default(),
@@ -174,6 +179,7 @@ impl Green {
             deadline: AtomicU64::new(Nanos::NEVER.0),
             timer: AtomicUsize::new(NO_PLACE),
             listed: AtomicUsize::new(0),
+            cpu: AtomicU64::new(0),
         }
     }
 

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::meter::Meter;
 use super::task::{Green, Task};
 use super::wait_word::Phase;
 use super::{Hub, current};
@@ -183,24 +184,23 @@ impl Local {
                 timers.at_latest(green, deadline, || task.clone());
             }
         }
-        self.hub
-            .counters
-            .timers
-            .store(timers.len(), Ordering::Relaxed);
     }
 
     fn run_ready(&self) {
         self.gave_way.set(false);
+        let mut meter = Meter::start();
         for _ in 0..RESUMES {
             let Some(task) = self.ready.borrow_mut().pop_front() else {
-                return;
+                break;
             };
             self.fetch_ahead();
             self.resume(&task);
+            meter.charge(&task);
             if self.gave_way.get() {
-                return;
+                break;
             }
         }
+        meter.finish(&self.hub.counters);
     }
 
     /// Has the memory that the next resume touches first brought into the
@@ -238,6 +238,7 @@ impl Local {
             false
         } else {
             green.started.store(true, Ordering::Relaxed);
+            count(&self.hub.counters.begun, 1);
             let task = task.clone();
             let failed = engine::start(green.stack_size, move || root::run(&task)).is_err();
             stacks::started(green.stack_size);
@@ -257,6 +258,7 @@ impl Local {
         let key = green.listed.load(Ordering::Relaxed);
         let listed = self.hub.threads.lock().try_remove(key);
         self.hub.load.fetch_sub(1, Ordering::Relaxed);
+        count(&self.hub.counters.ended, 1);
         stacks::release(green.stack_size);
         drop(listed);
     }
@@ -274,6 +276,9 @@ impl Local {
         } else {
             Some(Duration::ZERO)
         };
+        count(&self.hub.counters.polls, 1);
+        let timers = self.timers.borrow().len();
+        self.hub.counters.timers.store(timers, Ordering::Relaxed);
         let polled = epoll::wait(self.hub.epoll(), events, timeout);
         self.hub.sleeping.store(false, Ordering::Relaxed);
         match polled {

@@ -12,7 +12,7 @@ use super::direction::poll_events;
 use super::line::Line;
 use crate::clock::Nanos;
 use crate::hub::os_parker::PollFor;
-use crate::hub::registry::Ready;
+use crate::hub::registry::{Known, Ready};
 use crate::hub::site::Site;
 use crate::hub::task::Task;
 use crate::hub::wait::{self, Request, Waiter, Woke};
@@ -224,6 +224,14 @@ impl Lines {
 }
 
 impl Ready for Lines {
+    fn known(&self) -> Known {
+        Known {
+            fd: self.fd,
+            readable: self.read.look().is_ready(),
+            writable: self.write.look().is_ready(),
+        }
+    }
+
     fn deliver(&self, events: u32) {
         // ERR and HUP come unasked and concern both directions: what ends one
         // may be all that ever happens on the other.

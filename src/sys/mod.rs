@@ -52,7 +52,6 @@ pub(crate) fn coarse_clock() -> u64 {
 }
 
 /// CPU time that the calling OS thread has used.
-#[cfg(test)]
 pub(crate) fn thread_cpu_time() -> std::time::Duration {
     let mut spec = libc::timespec {
         tv_sec: 0,

@@ -1,13 +1,18 @@
 //! Who is parked where, since when: every green thread of the process, for people who look for a stuck one.
 
-use std::fmt;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use crate::clock::Nanos;
 use crate::green_thread::ThreadId;
-use crate::hub::placement;
 pub use crate::hub::site::Site;
 use crate::hub::task::Task;
+use crate::hub::{Hub, placement};
+
+mod text;
+
+pub(crate) use text::Called;
 
 /// Every green thread at about one moment: see [`report`].
 #[derive(Clone, Debug)]
@@ -27,6 +32,9 @@ pub struct ThreadReport {
     pub id: ThreadId,
     /// Its name, if it has one.
     pub name: Option<String>,
+    /// The green thread that started it; `None` if an OS thread did. It may have
+    /// ended since.
+    pub parent: Option<ThreadId>,
     /// The number of its hub.
     pub hub: usize,
     /// What it does.
@@ -36,6 +44,9 @@ pub struct ThreadReport {
     pub waiting_for: Option<Duration>,
     /// How long until its wait times out; `None` without a deadline.
     pub time_left: Option<Duration>,
+    /// CPU time that it used up to its last wait, counted only while there is a
+    /// [`CpuAccounting`](crate::debug::CpuAccounting).
+    pub cpu: Duration,
 }
 
 /// What a green thread does.
@@ -58,16 +69,41 @@ pub struct HubReport {
     pub hub: usize,
     /// Green threads placed on it.
     pub threads: usize,
+    /// How many of them do not wait: it runs, is about to, or is new.
+    pub ready: usize,
+    /// Green threads that others have woken or started and that its loop has not
+    /// met yet.
+    pub inbox: usize,
+    /// Whether its OS thread sleeps in its poller for lack of anything to do. A
+    /// hub that is awake while its turns stand still is held by the green thread
+    /// that it runs.
+    pub idle: bool,
     /// Descriptors registered with its poller.
     pub descriptors: usize,
     /// Green threads that wait with a deadline.
     pub deadlines: usize,
+    /// Entries of its timer queue when it last polled. A wait that ended before
+    /// its deadline leaves its entry there for the next one, so this may be more
+    /// than `deadlines`.
+    pub timers: usize,
     /// Turns of its loop.
     pub turns: u64,
     /// Resumes of green threads.
     pub resumes: u64,
+    /// Calls of its poller.
+    pub polls: u64,
     /// Events that its poller reported.
     pub events: u64,
+    /// Green threads that have begun to run on it.
+    pub begun: u64,
+    /// Green threads that have ended on it.
+    pub ended: u64,
+    /// CPU time that its green threads used, counted only while there is a
+    /// [`CpuAccounting`](crate::debug::CpuAccounting).
+    pub cpu: Duration,
+    /// The longest time that its green threads ran between two polls, measured
+    /// only while there is a [`CpuAccounting`](crate::debug::CpuAccounting).
+    pub longest_turn: Duration,
 }
 
 /// Lists every green thread: where it waits and since when.
@@ -98,21 +134,35 @@ pub fn report() -> Report {
         );
         let here: &mut [ThreadReport] = &mut threads[first..];
         here.sort_by_key(|thread| thread.id.as_u64());
-        hubs.push(HubReport {
-            hub: hub.index,
-            threads: here.len(),
-            descriptors: hub.registry.len(),
-            deadlines: here.iter().filter(|t| t.time_left.is_some()).count(),
-            turns: load(&hub.counters.turns),
-            resumes: load(&hub.counters.resumes),
-            events: load(&hub.counters.events),
-        });
+        hubs.push(HubReport::of(hub, here));
     }
     Report { threads, hubs }
 }
 
-fn load(counter: &std::sync::atomic::AtomicU64) -> u64 {
-    counter.load(std::sync::atomic::Ordering::Relaxed)
+impl HubReport {
+    fn of(hub: &Hub, threads: &[ThreadReport]) -> HubReport {
+        let load = |counter: &AtomicU64| counter.load(Relaxed);
+        let counters = &hub.counters;
+        let waits = |thread: &&ThreadReport| matches!(thread.state, State::Waiting(_));
+        HubReport {
+            hub: hub.index,
+            threads: threads.len(),
+            ready: threads.len() - threads.iter().filter(waits).count(),
+            inbox: hub.inbox_len(),
+            idle: hub.is_polling(),
+            descriptors: hub.registry.len(),
+            deadlines: threads.iter().filter(|t| t.time_left.is_some()).count(),
+            timers: counters.timers.load(Relaxed),
+            turns: load(&counters.turns),
+            resumes: load(&counters.resumes),
+            polls: load(&counters.polls),
+            events: load(&counters.events),
+            begun: load(&counters.begun),
+            ended: load(&counters.ended),
+            cpu: Duration::from_nanos(load(&counters.cpu)),
+            longest_turn: Duration::from_nanos(load(&counters.longest_turn)),
+        }
+    }
 }
 
 impl ThreadReport {
@@ -122,6 +172,7 @@ impl ThreadReport {
         ThreadReport {
             id: ThreadId::new(task.id),
             name: task.name.as_deref().map(str::to_owned),
+            parent: (task.parent != 0).then(|| ThreadId::new(task.parent)),
             hub,
             state: match waits {
                 Some((site, _)) => State::Waiting(site),
@@ -133,47 +184,7 @@ impl ThreadReport {
                 .map(|green| green.deadline())
                 .filter(|deadline| waits.is_some() && !deadline.is_never())
                 .map(|deadline| now.until(deadline)),
-        }
-    }
-}
-
-impl fmt::Display for Report {
-    /// A line a hub and a line a green thread.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for hub in &self.hubs {
-            writeln!(
-                f,
-                "hub {}: {} green threads, {} descriptors, {} deadlines, {} turns, {} resumes, {} events",
-                hub.hub,
-                hub.threads,
-                hub.descriptors,
-                hub.deadlines,
-                hub.turns,
-                hub.resumes,
-                hub.events
-            )?;
-        }
-        self.threads
-            .iter()
-            .try_for_each(|thread| writeln!(f, "{thread}"))
-    }
-}
-
-impl fmt::Display for ThreadReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.name.as_deref().unwrap_or("<unnamed>");
-        write!(f, "{:>6} {name} on hub {}: ", self.id.as_u64(), self.hub)?;
-        match self.state {
-            State::New => f.write_str("new"),
-            State::Ready => f.write_str("ready"),
-            State::Waiting(site) => {
-                let since = self.waiting_for.unwrap_or_default();
-                write!(f, "waits for {site} since {since:.1?}")?;
-                match self.time_left {
-                    Some(left) => write!(f, ", at most {left:.1?} more"),
-                    None => Ok(()),
-                }
-            }
+            cpu: Duration::from_nanos(green.map_or(0, |green| green.cpu.load(Relaxed))),
         }
     }
 }

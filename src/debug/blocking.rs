@@ -1,0 +1,199 @@
+//! Finding green threads that keep a hub to themselves: a monitor samples counters that hubs keep anyway.
+//!
+//! A green thread that computes for long, or calls what blocks the OS thread,
+//! holds up every neighbour on its hub. [`blocking_detection`] says which one it
+//! is and where.
+
+use std::fmt::Write;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::hub::{Hub, current, placement};
+use crate::sys;
+use crate::sys::snapshot::Snapshot;
+
+use super::unwind;
+
+/// Looks at each hub this many times within the limit.
+const LOOKS: u32 = 4;
+const SHORTEST_LOOK: Duration = Duration::from_millis(1);
+const LONGEST_LOOK: Duration = Duration::from_secs(1);
+/// How long a hub's OS thread may take to answer, on a busy machine.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// What has been asked for, and what the monitor waits on.
+struct Monitor {
+    wanted: Mutex<Wanted>,
+    changed: Condvar,
+}
+
+struct Wanted {
+    limit: Option<Duration>,
+    running: bool,
+}
+
+static MONITOR: Monitor = Monitor {
+    wanted: Mutex::new(Wanted {
+        limit: None,
+        running: false,
+    }),
+    changed: Condvar::new(),
+};
+
+/// Reports, from now on, each green thread that holds its hub for longer than
+/// `limit` without waiting; `None` ends it.
+///
+/// An OS thread of its own watches the hubs. When one has been running the same
+/// green thread for `limit` and up to a quarter more, it logs a warning through
+/// [`log`] that names the green thread and the hub, says for how long, and shows
+/// the stack of the green thread at that moment. Each offence is reported once,
+/// however long it goes on. Time that the machine gave to other processes
+/// counts, so choose a limit well above what a busy machine does to a thread:
+/// 100 ms is a good one.
+///
+/// The hubs themselves do nothing for it, on or off. A stack is copied by a
+/// signal handler, and worked out elsewhere; it ends early at code that has no
+/// unwinding tables, and names functions as far as the program has symbols. A
+/// system call that the offender blocks in may end with `EINTR`, which std's
+/// own functions see to.
+///
+/// # Errors
+///
+/// If the watching OS thread could not be started; `AlreadyExists` if the
+/// program has a handler of its own for the signal that is used, the
+/// fourth-last real-time signal (`SIGRTMAX` − 3).
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// greenhub::debug::blocking_detection(Some(Duration::from_millis(100)))?;
+/// greenhub::run(|| {
+///     // Blocks the hub, not just this green thread: reported.
+///     std::thread::sleep(Duration::from_millis(300));
+/// });
+/// greenhub::debug::blocking_detection(None)?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn blocking_detection(limit: Option<Duration>) -> io::Result<()> {
+    let mut wanted = MONITOR.wanted.lock();
+    if limit.is_some() && !wanted.running {
+        sys::snapshot::install(current::occupant)?;
+        std::thread::Builder::new()
+            .name("green-monitor".to_owned())
+            .spawn(|| {
+                sys::signal::restore_mask();
+                watch();
+            })?;
+        wanted.running = true;
+    }
+    wanted.limit = limit;
+    MONITOR.changed.notify_all();
+    Ok(())
+}
+
+/// The monitor's loop. It ends when there is nothing to watch for.
+fn watch() {
+    let mut looks: Vec<Look> = Vec::new();
+    let mut wanted = MONITOR.wanted.lock();
+    while let Some(limit) = wanted.limit {
+        let pause = (limit / LOOKS).clamp(SHORTEST_LOOK, LONGEST_LOOK);
+        MONITOR.changed.wait_for(&mut wanted, pause);
+        parking_lot::MutexGuard::unlocked(&mut wanted, || {
+            let hubs = placement::started();
+            looks.resize_with(hubs.len(), Look::new);
+            for (hub, look) in hubs.iter().zip(&mut looks) {
+                look.again(hub, limit);
+            }
+        });
+    }
+    wanted.running = false;
+}
+
+/// What was seen of a hub.
+struct Look {
+    /// Which of its resumes was under way, and since when it was seen to be.
+    resume: u64,
+    since: Instant,
+    reported: bool,
+}
+
+impl Look {
+    fn new() -> Look {
+        Look {
+            resume: 0,
+            since: Instant::now(),
+            reported: false,
+        }
+    }
+
+    fn again(&mut self, hub: &Hub, limit: Duration) {
+        let resume = hub.resumes();
+        if resume != self.resume || hub.is_polling() {
+            *self = Look {
+                resume,
+                ..Look::new()
+            };
+        } else if !self.reported && self.since.elapsed() >= limit {
+            let held = self.since.elapsed();
+            let snapshot = sys::snapshot::take(hub.os_thread(), PATIENCE);
+            // Whoever ran then is the offender only if no other was resumed.
+            if let Some(snapshot) = snapshot
+                && hub.resumes() == resume
+            {
+                self.reported = true;
+                report(hub, held, &snapshot);
+            }
+        }
+    }
+}
+
+fn report(hub: &Hub, held: Duration, snapshot: &Snapshot) {
+    let name = snapshot.name();
+    let name = name.as_deref().unwrap_or("<unnamed>");
+    let stack = stack(snapshot);
+    // A logger is the program's, and may panic.
+    let _ = catch_unwind(AssertUnwindSafe(|| {
+        log::warn!(
+            "green thread {} '{name}' has held hub {} for {held:.1?} without waiting, at:\n{stack}",
+            snapshot.id,
+            hub.index,
+        );
+    }));
+}
+
+/// The calls of a stack, one a line and its place on the next, in the manner of
+/// std's backtraces.
+fn stack(snapshot: &Snapshot) -> String {
+    let mut text = String::new();
+    let mut at_the_root = false;
+    for (number, address) in unwind::addresses(snapshot).into_iter().enumerate() {
+        // Looked up as a return address, one less; the innermost is not one.
+        let address = address + usize::from(number == 0);
+        let mut known = false;
+        backtrace::resolve(address as *mut _, |symbol| {
+            let Some(name) = symbol.name() else { return };
+            let name = format!("{name:#}");
+            known = true;
+            at_the_root |= name.contains("__rust_begin_short_backtrace");
+            if at_the_root {
+                return;
+            }
+            let _ = writeln!(text, "{number:>4}: {name}");
+            if let (Some(file), Some(line)) = (symbol.filename(), symbol.lineno()) {
+                let _ = writeln!(text, "             at {}:{line}", file.display());
+            }
+        });
+        if at_the_root {
+            break;
+        }
+        if !known {
+            let _ = writeln!(text, "{number:>4}: {address:#x}");
+        }
+    }
+    text
+}

@@ -1,0 +1,118 @@
+//! Which descriptors each hub watches, and who waits for them.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::os::fd::RawFd;
+
+use crate::green_thread::ThreadId;
+use crate::hub::placement;
+use crate::report::{Site, State, report};
+
+/// Every descriptor that a hub watches: see [`listeners`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Listeners {
+    /// In order of hub and descriptor.
+    pub listeners: Vec<Listener>,
+}
+
+/// One descriptor that is registered with a hub's poller.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Listener {
+    /// The number of the hub.
+    pub hub: usize,
+    /// The number of the descriptor.
+    pub fd: RawFd,
+    /// Whether it is thought to be readable: the next call tries before it waits.
+    pub readable: bool,
+    /// Whether it is thought to be writable.
+    pub writable: bool,
+    /// The green threads that wait to read, of any hub.
+    pub readers: Vec<ThreadId>,
+    /// The green threads that wait to write, of any hub.
+    pub writers: Vec<ThreadId>,
+}
+
+/// Lists every descriptor that a hub watches, as eventlet's
+/// `format_hub_listeners` does.
+///
+/// A descriptor is watched from the first time that a green thread had to wait
+/// for it until it is closed, by one hub, in both directions.
+///
+/// ```
+/// use std::os::fd::AsRawFd;
+/// use std::sync::Arc;
+///
+/// use greenhub::debug::listeners;
+/// use greenhub::green_thread::spawn;
+/// use greenhub::source::{Direction, Source};
+///
+/// let (end, _other) = std::os::unix::net::UnixStream::pair()?;
+/// end.set_nonblocking(true)?;
+/// let source = Arc::new(Source::new(end.into()));
+/// let fd = source.as_raw_fd();
+/// let reader = spawn(move || source.wait(Direction::Read, None));
+/// let found = loop {
+///     let all = listeners().listeners;
+///     if let Some(one) = all.into_iter().find(|l| l.fd == fd && !l.readers.is_empty()) {
+///         break one;
+///     }
+/// };
+/// assert_eq!(found.readers, [reader.thread().id()]);
+/// println!("{}", listeners());
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn listeners() -> Listeners {
+    let mut waiting: HashMap<RawFd, (Vec<ThreadId>, Vec<ThreadId>)> = HashMap::new();
+    for thread in report().threads {
+        match thread.state {
+            State::Waiting(Site::Readable(fd)) => waiting.entry(fd).or_default().0.push(thread.id),
+            State::Waiting(Site::Writable(fd)) => waiting.entry(fd).or_default().1.push(thread.id),
+            _ => {}
+        }
+    }
+    let mut listeners = Vec::new();
+    for hub in placement::started() {
+        let first = listeners.len();
+        listeners.extend(hub.registry.known().into_iter().map(|known| {
+            let (readers, writers) = waiting.get(&known.fd).cloned().unwrap_or_default();
+            Listener {
+                hub: hub.index,
+                fd: known.fd,
+                readable: known.readable,
+                writable: known.writable,
+                readers,
+                writers,
+            }
+        }));
+        listeners[first..].sort_by_key(|listener| listener.fd);
+    }
+    Listeners { listeners }
+}
+
+impl fmt::Display for Listeners {
+    /// A line a descriptor.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut listeners = self.listeners.iter();
+        listeners.try_for_each(|listener| writeln!(f, "{listener}"))
+    }
+}
+
+impl fmt::Display for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "hub {}, fd {}: read ", self.hub, self.fd)?;
+        direction(f, self.readable, &self.readers)?;
+        f.write_str(", write ")?;
+        direction(f, self.writable, &self.writers)
+    }
+}
+
+fn direction(f: &mut fmt::Formatter<'_>, ready: bool, waiting: &[ThreadId]) -> fmt::Result {
+    f.write_str(if ready { "ready" } else { "not ready" })?;
+    for (n, id) in waiting.iter().enumerate() {
+        let before = if n == 0 { ", awaited by " } else { " and " };
+        write!(f, "{before}{}", id.as_u64())?;
+    }
+    Ok(())
+}
