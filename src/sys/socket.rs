@@ -23,6 +23,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
 
 use libc::{c_int, c_void, msghdr, socklen_t};
+use rustix::net::{RecvFlags, SendFlags};
 use socket2::{SockAddr, SockAddrStorage, SockRef};
 
 /// What one `recvmsg` brought.
@@ -34,9 +35,15 @@ pub(crate) struct Received {
     pub(crate) address: SockAddr,
 }
 
-/// `recv(2)`.
+/// `recv(2)`. Made without libc, as `send` is: in a process with several threads
+/// glibc prepares each of these calls for `pthread_cancel`, which no Rust thread
+/// may meet, and that costs four locked instructions for a request.
+#[inline]
 pub(crate) fn recv(fd: BorrowedFd<'_>, buf: &mut [u8], flags: c_int) -> io::Result<usize> {
-    SockRef::from(&fd).recv_with_flags(as_uninit(buf), flags | libc::MSG_DONTWAIT)
+    let flags = RecvFlags::from_bits_retain((flags | libc::MSG_DONTWAIT) as u32);
+    // The second is what recv(2) returns: with MSG_TRUNC it may be more than fits.
+    let (_, length) = rustix::net::recv(fd, buf, flags)?;
+    Ok(length)
 }
 
 /// `recvfrom(2)`.
@@ -83,8 +90,10 @@ pub(crate) fn recvmsg(
 }
 
 /// `send(2)`.
+#[inline]
 pub(crate) fn send(fd: BorrowedFd<'_>, buf: &[u8], flags: c_int) -> io::Result<usize> {
-    SockRef::from(&fd).send_with_flags(buf, for_sending(flags))
+    let flags = SendFlags::from_bits_retain(for_sending(flags) as u32);
+    Ok(rustix::net::send(fd, buf, flags)?)
 }
 
 /// `sendto(2)`.
