@@ -46,22 +46,19 @@ pub fn timeout<T>(limit: Duration, block: impl FnOnce() -> T) -> Result<T, Elaps
     let deadline = Nanos::after(limit);
     let task = current::with(Clone::clone);
     let outer = task.interrupts.limit();
-    let unwinds = task.is_unwinding();
-    if unwinds {
-        // Outer limits and kills must not interrupt the destructor that we are
-        // in; this limit does not leave it.
-        task.interrupts.enter_nested((deadline, scope));
-    } else if deadline < outer.0 {
+    // Outer limits and kills must not interrupt the destructor that we are in,
+    // if we are in one that an unwind runs; this limit does not leave it.
+    let unwind = task
+        .is_unwinding()
+        .then(|| task.interrupts.enter_nested((deadline, scope)));
+    // Should the outer limit pass first, it stays in force: it ends this block too.
+    if unwind.is_none() && deadline < outer.0 {
         task.interrupts.set_limit((deadline, scope));
-    } else {
-        // The outer limit passes first and stays in force: it ends this block
-        // too.
     }
     let result = catch_unwind(AssertUnwindSafe(block));
-    if unwinds {
-        task.interrupts.leave_nested(outer);
-    } else {
-        task.interrupts.set_limit(outer);
+    match unwind {
+        Some(unwind) => task.interrupts.leave_nested(outer, unwind),
+        None => task.interrupts.set_limit(outer),
     }
     result.or_else(|payload| match payload.downcast_ref::<Raised>() {
         Some(raised) if raised.interrupt.is_of(scope) => Err(Elapsed { refused: false }),

@@ -22,9 +22,11 @@ fn accept_backs_off_when_descriptors_run_out_and_goes_on_when_they_are_back() {
         assert_timed_out(client.recv(&mut [0; 1]));
         drop(server);
     });
+    // Room for what the test itself opens, however many hubs there are.
+    let taken = std::fs::read_dir("/proc/self/fd").unwrap().count() as u64;
     let limit = libc::rlimit {
-        rlim_cur: 64,
-        rlim_max: 64,
+        rlim_cur: taken + 32,
+        rlim_max: taken + 32,
     };
     // SAFETY: the structure is valid for the call.
     let set = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
@@ -48,15 +50,15 @@ fn accept_backs_off_when_descriptors_run_out_and_goes_on_when_they_are_back() {
             start.elapsed()
         );
 
-        // In non-blocking mode there is no pause.
+        // In non-blocking mode there is no pause: the next would last 160 ms, and more and more each time, so one
+        // call of many that is back sooner tells.
         listener.set_nonblocking(true).unwrap();
-        let start = Instant::now();
-        assert_raw(listener.accept(), libc::EMFILE);
-        assert!(
-            start.elapsed() < Duration::from_millis(155),
-            "{:?}",
-            start.elapsed()
-        );
+        let no_pause = (0..20).any(|_| {
+            let start = Instant::now();
+            assert_raw(listener.accept(), libc::EMFILE);
+            start.elapsed() < Duration::from_millis(160)
+        });
+        assert!(no_pause);
         listener.set_nonblocking(false).unwrap();
 
         drop(hoard);

@@ -1,7 +1,7 @@
 //! One test in a process of its own: it takes descriptor numbers away.
 
 use std::io::Write;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -26,9 +26,8 @@ fn e13_a_number_issued_anew_ends_the_old_wait_and_serves_the_new_one() {
         }
         let (new, mut new_peer) = UnixStream::pair().unwrap();
         new.set_nonblocking(true).unwrap();
-        // Closed behind the waiter's back, and the number used for another.
-        drop(old);
-        let new = Source::new(reissue(new.into(), number));
+        // Closed behind the waiter's back, and the number used for another, in one breath: nobody else gets it.
+        let new = Source::new(reissue(new.into(), old.into_raw_fd()));
         let reader = spawn_local(move || new.wait(Direction::Read, None));
         let error = waiter.join().unwrap().unwrap_err();
         assert!(ClosedLocally::caused(&error));
@@ -42,8 +41,8 @@ fn reissue(file: OwnedFd, number: i32) -> OwnedFd {
     unsafe extern "C" {
         fn dup2(old: i32, new: i32) -> i32;
     }
-    // SAFETY: the number was closed just now, nobody else runs in this process,
-    // and what dup2 gives belongs to us.
+    // SAFETY: the caller owned the number and gave it up, so what dup2 closes and
+    // what it gives belong to us.
     unsafe {
         assert_eq!(dup2(file.as_raw_fd(), number), number);
         OwnedFd::from_raw_fd(number)

@@ -7,6 +7,7 @@ use std::io::{ErrorKind, IoSlice, IoSliceMut};
 use std::net::Shutdown;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use greenhub::greenio::{Domain, GreenSocket, SockAddr, Type};
@@ -148,8 +149,9 @@ fn a_limit_covers_the_call_however_often_it_is_woken() {
         let start = Instant::now();
         let failure = client.send_all(&vec![0; 16 << 20]).unwrap_err();
         assert!(start.elapsed() >= Duration::from_millis(300));
+        // All of it would take minutes.
         assert!(
-            start.elapsed() < Duration::from_secs(5),
+            start.elapsed() < Duration::from_secs(30),
             "{:?}",
             start.elapsed()
         );
@@ -287,13 +289,11 @@ fn e9_a_reader_that_gives_up_leaves_the_data_to_the_other() {
     both_ways(|on| {
         let (client, server) = tcp_pair();
         let client = Arc::new(client);
-        client.set_read_timeout(Some(SHORT)).unwrap();
         let impatient = {
             let client = Arc::clone(&client);
-            on.spawn(move || client.recv(&mut [0; 8]))
+            on.spawn(move || greenhub::timeout(SHORT, || client.recv(&mut [0; 8])).is_err())
         };
         settle();
-        client.set_read_timeout(None).unwrap();
         let patient = {
             let client = Arc::clone(&client);
             on.spawn(move || {
@@ -302,7 +302,7 @@ fn e9_a_reader_that_gives_up_leaves_the_data_to_the_other() {
                 buf[..len].to_vec()
             })
         };
-        assert_timed_out(impatient.join());
+        assert!(impatient.join(), "it gave up");
         server.send_all(b"here").unwrap();
         assert_eq!(patient.join(), b"here");
     });
@@ -316,8 +316,11 @@ fn e17_data_after_an_abandoned_read_disturbs_no_other_wait() {
         abandoned
             .set_read_timeout(Some(Duration::from_millis(20)))
             .unwrap();
+        let gave_up = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&gave_up);
         let reader = on.spawn(move || {
             assert_timed_out(abandoned.recv(&mut [0; 8]));
+            told.store(true, SeqCst);
             let mut buf = [0; 8];
             let len = waited_for.recv(&mut buf).unwrap();
             assert_eq!(&buf[..len], b"right");
@@ -325,7 +328,8 @@ fn e17_data_after_an_abandoned_read_disturbs_no_other_wait() {
             let len = abandoned.recv(&mut buf).unwrap();
             assert_eq!(&buf[..len], b"late");
         });
-        greenhub::green_thread::sleep(Duration::from_millis(60));
+        wait_until("the first read is given up", || gave_up.load(SeqCst));
+        settle();
         abandoned_peer.send_all(b"late").unwrap();
         settle();
         assert!(!reader.is_finished());
@@ -340,11 +344,12 @@ fn e18_limit_then_nonblocking_then_limit() {
         let (client, _server) = tcp_pair();
         client.set_read_timeout(Some(SHORT)).unwrap();
         assert_timed_out(takes(SHORT, || client.recv(&mut [0; 8])));
+        // No limit now: what it waits for would hang.
+        client.set_read_timeout(None).unwrap();
         client.set_nonblocking(true);
-        let start = Instant::now();
         assert_timed_out(client.recv(&mut [0; 8]));
-        assert!(start.elapsed() < SHORT);
         client.set_nonblocking(false);
+        client.set_read_timeout(Some(SHORT)).unwrap();
         assert_timed_out(takes(SHORT, || client.recv(&mut [0; 8])));
     });
 }

@@ -175,7 +175,11 @@ fn e16_shutdown_wakes_connect() {
             on.spawn(move || socket.connect(&address))
         };
         settle();
-        socket.shutdown(Shutdown::Both).ok();
+        // A shutdown before the attempt has begun does nothing.
+        wait_until("the attempt ends", || {
+            socket.shutdown(Shutdown::Both).ok();
+            connector.is_finished()
+        });
         assert_kind(connector.join(), ErrorKind::ConnectionAborted);
     });
 }

@@ -632,9 +632,10 @@ fn a_request_that_drips_in_is_cut_at_its_limit() {
             }
         });
         client.answer().expect(408);
+        // Later than that, the dripping ends by itself.
         let took = begun.elapsed();
         assert!(
-            took >= Duration::from_millis(600) && took < Duration::from_secs(5),
+            (Duration::from_millis(600)..PATIENCE).contains(&took),
             "{took:?}"
         );
         drop(client);

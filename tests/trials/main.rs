@@ -39,15 +39,18 @@ struct Trial {
     seed: u64,
 }
 
+fn is_full() -> bool {
+    std::env::var("GREEN_TRIALS").is_ok_and(|trials| trials == "full")
+}
+
 impl Trial {
     fn new(name: &'static str, short: u64, full: u64) -> Trial {
-        let is_full = std::env::var("GREEN_TRIALS").is_ok_and(|trials| trials == "full");
         let seed = std::env::var("GREEN_SEED")
             .ok()
             .and_then(|seed| seed.parse().ok());
         Trial {
             name,
-            rounds: if is_full { full } else { short },
+            rounds: if is_full() { full } else { short },
             seed: seed.unwrap_or_else(|| u64::from(std::process::id()) * 2_654_435_761 + 1),
         }
     }
