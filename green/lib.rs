@@ -9,11 +9,12 @@
 //! | native-tls, Python's `ssl` | [`mod@native_tls`], [`ssl`] |
 //!
 //! Beyond std: [`timeout()`], [`reconnect`], [`blocking()`], [`report()`], [`debug`], [`block_on`],
-//! [`signal`], [`select`], and [`JoinHandle::kill`](thread::JoinHandle::kill). Beneath it, for what std
+//! [`signal`], [`select`], [`asyncio`], and [`JoinHandle::kill`](thread::JoinHandle::kill). Beneath it, for what std
 //! has no type for: [`greenio`], [`source`], [`wait_queue`] and [`semaphore`].
 //!
 //! The [`guide`] has the long pages: porting a program, std item by item, soundness, and what happens when the peer goes away.
 
+pub mod asyncio;
 pub mod channel;
 pub mod fs;
 pub mod guide;

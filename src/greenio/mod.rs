@@ -34,6 +34,7 @@ mod pipe;
 mod raw_options;
 mod receive;
 mod send;
+mod send_file;
 mod settings;
 mod socket;
 mod stream;

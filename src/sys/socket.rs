@@ -131,6 +131,22 @@ pub(crate) fn sendmsg(
     checked(unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const header, for_sending(flags)) })
 }
 
+/// `sendfile(2)`, which has no flags: the socket must be non-blocking, and Rust's runtime ignores SIGPIPE.
+pub(crate) fn send_file(
+    socket: BorrowedFd<'_>,
+    file: BorrowedFd<'_>,
+    offset: &mut u64,
+    count: usize,
+) -> io::Result<usize> {
+    let mut place = libc::off64_t::try_from(*offset).map_err(|_| io::ErrorKind::InvalidInput)?;
+    // SAFETY: both descriptors are open; `place` is valid for the call.
+    let sent = checked(unsafe {
+        libc::sendfile64(socket.as_raw_fd(), file.as_raw_fd(), &raw mut place, count)
+    })?;
+    *offset += sent as u64;
+    Ok(sent)
+}
+
 /// `getsockopt(2)`: fills `value` and returns the length that the kernel wrote.
 /// The buffer is zeroed first, because a few options take it for a request that
 /// holds addresses, to which the kernel would then write.

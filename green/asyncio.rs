@@ -1,0 +1,29 @@
+//! asyncio's names on green threads: the callbacks, futures and socket calls of a program that comes from there.
+//!
+//! | asyncio | here |
+//! |---|---|
+//! | `loop.call_soon`, `call_soon_threadsafe`, `call_later`, `call_at` | [`call_soon`], [`call_soon_threadsafe`], [`call_later`], [`call_at`] |
+//! | `Handle`, `TimerHandle` | [`Handle`], [`TimerHandle`] |
+//! | `Future`, `loop.create_future`, `wait_for(future, limit)` | [`Future`], [`Future::wait`] |
+//! | `CancelledError`, `InvalidStateError`, `TimeoutError` | [`FutureError`] |
+//! | `loop.run_in_executor`, `to_thread` | [`run_in_executor`], [`blocking`](crate::blocking()) |
+//! | `loop.add_signal_handler`, `remove_signal_handler` | [`add_signal_handler`], [`remove_signal_handler`] |
+//! | `loop.sock_recv` and its kin | [`sock_recv`] and its kin |
+//! | `loop.time` | [`Instant::now`](std::time::Instant::now) |
+//! | `sleep`, `timeout`, `create_task` | [`thread::sleep`](crate::thread::sleep), [`timeout`](crate::timeout()), [`thread::spawn`](crate::thread::spawn) |
+//!
+//! There is no loop to run and nothing to await: every call works from any green or OS thread, and one that has to wait
+//! parks the calling green thread.
+
+mod calls;
+mod futures;
+mod signals;
+mod sock;
+
+pub use calls::{Handle, TimerHandle, call_at, call_later, call_soon, call_soon_threadsafe};
+pub use futures::{CallbackId, Future, FutureError, run_in_executor};
+pub use signals::{add_signal_handler, remove_signal_handler};
+pub use sock::{
+    sock_accept, sock_connect, sock_recv, sock_recv_into, sock_recvfrom, sock_recvfrom_into,
+    sock_sendall, sock_sendfile, sock_sendto,
+};

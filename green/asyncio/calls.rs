@@ -1,0 +1,318 @@
+//! Callbacks that run later: soon, after a delay, at an instant.
+//!
+//! Each hub that is asked has one green thread for them, the *caller*. It keeps them sorted by when they are due and
+//! sleeps in between: the hub's timer queue holds the caller alone, however many callbacks wait. What is to run soon is
+//! due at the moment it was asked for. So callbacks run one at a time, in the order in which they are due, and of those
+//! due at one instant the one asked for first.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
+
+use greenhub::green_thread::{self, Builder};
+use greenhub::is_green;
+use greenhub::wait_queue::WaitQueue;
+use parking_lot::Mutex;
+
+type Callback = Box<dyn FnOnce() + Send>;
+
+/// Later than any program runs, for delays that no clock can name.
+const FAR_AWAY: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
+
+/// When a callback is due, and its number, which breaks ties.
+type Due = (Instant, u64);
+
+/// The callbacks of one hub.
+pub(super) struct Calls {
+    waiting: Mutex<Waiting>,
+    /// Holds the caller.
+    caller: WaitQueue,
+}
+
+#[derive(Default)]
+struct Waiting {
+    callbacks: BTreeMap<Due, Callback>,
+    number: u64,
+}
+
+impl Calls {
+    /// The callbacks of the running green thread's hub; on a plain OS thread those of the first hub.
+    pub(super) fn here() -> Arc<Calls> {
+        std::thread_local! {
+            static OF_THIS_HUB: Arc<Calls> = Calls::start();
+        }
+        static OF_THE_FIRST: LazyLock<Arc<Calls>> = LazyLock::new(|| {
+            let thread = Builder::new().hub(0).spawn(Calls::here);
+            let calls = thread.expect("failed to spawn thread").join();
+            calls.expect("to look up a hub's callbacks does not panic")
+        });
+        match is_green() {
+            true => OF_THIS_HUB.with(Arc::clone),
+            false => Arc::clone(&OF_THE_FIRST),
+        }
+    }
+
+    fn start() -> Arc<Calls> {
+        let calls = Arc::new(Calls {
+            waiting: Mutex::default(),
+            caller: WaitQueue::new(),
+        });
+        let caller = Caller(Arc::clone(&calls));
+        caller.start().expect("failed to spawn thread");
+        calls
+    }
+
+    /// Has `callback` run as soon as the caller gets to it.
+    pub(super) fn soon(self: &Arc<Calls>, callback: Callback) -> Handle {
+        self.at(Instant::now(), callback)
+    }
+
+    fn at(self: &Arc<Calls>, when: Instant, callback: Callback) -> Handle {
+        let mut waiting = self.waiting.lock();
+        waiting.number += 1;
+        let due = (when, waiting.number);
+        waiting.callbacks.insert(due, callback);
+        let first = waiting.callbacks.first_key_value();
+        let is_first = first.is_some_and(|(first, _)| *first == due);
+        drop(waiting);
+        // Of any other the caller learns when it has run the first.
+        if is_first {
+            self.caller.wake_one();
+        }
+        Handle {
+            calls: Arc::clone(self),
+            due,
+            cancelled: Arc::default(),
+        }
+    }
+
+    /// Waits for the next callback that is due.
+    fn next(&self, now: &mut Instant) -> Callback {
+        loop {
+            let first = match self.waiting.lock().take_due(*now) {
+                Ok(callback) => return callback,
+                Err(first) => first,
+            };
+            // Those that were due have run. The rest of the hub goes before those that have become due since, so that
+            // callbacks that ask for others do not keep it from its sockets.
+            *now = Instant::now();
+            if first.is_some_and(|first| first <= *now) {
+                green_thread::yield_now();
+                continue;
+            }
+            self.caller.wait("asyncio callbacks", first, || {
+                let earliest = self.waiting.lock().first();
+                earliest.is_none_or(|earliest| first.is_some_and(|first| earliest >= first))
+            });
+            *now = Instant::now();
+        }
+    }
+}
+
+impl Waiting {
+    fn first(&self) -> Option<Instant> {
+        let (&(when, _), _) = self.callbacks.first_key_value()?;
+        Some(when)
+    }
+
+    /// Takes the first callback, if it is due; else says when it will be.
+    fn take_due(&mut self, now: Instant) -> Result<Callback, Option<Instant>> {
+        match self.callbacks.first_entry() {
+            Some(first) if first.key().0 <= now => Ok(first.remove()),
+            first => Err(first.map(|first| first.key().0)),
+        }
+    }
+}
+
+/// The green thread that runs a hub's callbacks. It runs as long as the process; if it is killed, another goes on.
+struct Caller(Arc<Calls>);
+
+impl Caller {
+    fn start(self) -> io::Result<()> {
+        let builder = Builder::new().name("asyncio callbacks".to_owned());
+        builder.spawn_local(move || self.run()).map(drop)
+    }
+
+    fn run(&self) {
+        let mut now = Instant::now();
+        loop {
+            let callback = self.0.next(&mut now);
+            // The panic hook has told of it, as of a thread's. What it panicked with may panic when it is dropped.
+            let _ = catch_unwind(AssertUnwindSafe(callback)).map_err(std::mem::forget);
+        }
+    }
+}
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        // Killed. What waits must run all the same.
+        if green_thread::panicking()
+            && let Err(error) = Caller(Arc::clone(&self.0)).start()
+        {
+            log::error!("callbacks of asyncio run no more on one hub: {error}");
+        }
+    }
+}
+
+/// Has `callback` run soon, on a green thread of this hub, after those that were asked for before.
+///
+/// Callbacks of a hub run one at a time, in order. One that waits holds up those that come after it, but nothing else
+/// on the hub: what has to wait is better off on a green thread of its own. A callback that panics is reported as a
+/// thread is that panics, and the next one runs. On a plain OS thread this is the first hub's queue.
+///
+/// # Panics
+///
+/// If no green thread can be started, as [`thread::spawn`](crate::thread::spawn).
+///
+/// # Differences from asyncio
+///
+/// Arguments are what the closure captures. Each hub has a queue of its own, where asyncio has one a loop.
+///
+/// # Examples
+///
+/// ```
+/// use green::asyncio::{Future, call_soon};
+///
+/// let answer = Future::new();
+/// let theirs = answer.clone();
+/// call_soon(move || theirs.set_result(42).unwrap());
+/// assert_eq!(answer.wait(None)?, 42);
+/// # Ok::<(), green::asyncio::FutureError>(())
+/// ```
+pub fn call_soon(callback: impl FnOnce() + Send + 'static) -> Handle {
+    Calls::here().soon(Box::new(callback))
+}
+
+/// [`call_soon`] by the name that asyncio has for calls from other threads. Here both may be called from any thread.
+///
+/// # Panics
+///
+/// As [`call_soon`].
+///
+/// # Examples
+///
+/// ```
+/// use green::asyncio::{Future, call_soon_threadsafe};
+///
+/// let done = Future::new();
+/// let theirs = done.clone();
+/// std::thread::spawn(|| call_soon_threadsafe(move || theirs.set_result(()).unwrap()));
+/// done.wait(None)?;
+/// # Ok::<(), green::asyncio::FutureError>(())
+/// ```
+pub fn call_soon_threadsafe(callback: impl FnOnce() + Send + 'static) -> Handle {
+    call_soon(callback)
+}
+
+/// Has `callback` run after `delay`; otherwise as [`call_soon`]. A delay that no clock can name is one of thirty years.
+///
+/// # Panics
+///
+/// As [`call_soon`].
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use green::asyncio::{Future, call_later};
+///
+/// let rung = Future::new();
+/// let bell = rung.clone();
+/// call_later(Duration::from_millis(5), move || bell.set_result("ding").unwrap());
+/// let never = call_later(Duration::from_secs(3600), || unreachable!());
+/// assert_eq!(rung.wait(None)?, "ding");
+/// assert!(never.cancel());
+/// # Ok::<(), green::asyncio::FutureError>(())
+/// ```
+pub fn call_later(delay: Duration, callback: impl FnOnce() + Send + 'static) -> TimerHandle {
+    let now = Instant::now();
+    let when = now.checked_add(delay).unwrap_or_else(|| now + FAR_AWAY);
+    call_at(when, callback)
+}
+
+/// Has `callback` run at `when`, or soon if that has passed; otherwise as [`call_soon`].
+///
+/// # Panics
+///
+/// As [`call_soon`].
+///
+/// # Examples
+///
+/// ```
+/// use std::time::{Duration, Instant};
+///
+/// use green::asyncio::{Future, call_at};
+///
+/// let when = Instant::now() + Duration::from_millis(5);
+/// let rung = Future::new();
+/// let bell = rung.clone();
+/// let handle = call_at(when, move || bell.set_result(Instant::now()).unwrap());
+/// assert_eq!(handle.when(), when);
+/// assert!(rung.wait(None)? >= when);
+/// # Ok::<(), green::asyncio::FutureError>(())
+/// ```
+pub fn call_at(when: Instant, callback: impl FnOnce() + Send + 'static) -> TimerHandle {
+    TimerHandle(Calls::here().at(when, Box::new(callback)))
+}
+
+/// A callback that [`call_soon`] was asked for. Dropped, it lets the callback run.
+#[derive(Clone)]
+pub struct Handle {
+    calls: Arc<Calls>,
+    due: Due,
+    cancelled: Arc<AtomicBool>,
+}
+
+impl Handle {
+    /// Keeps the callback from running and drops it, here and now. Says whether that was in time; once the callback has
+    /// begun nothing happens.
+    pub fn cancel(&self) -> bool {
+        self.cancelled.store(true, Ordering::Relaxed);
+        let callback = self.calls.waiting.lock().callbacks.remove(&self.due);
+        // Dropped without the lock: what it captured may do anything.
+        callback.is_some()
+    }
+
+    /// Whether [`cancel`](Handle::cancel) was called, in time or not.
+    pub fn cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle")
+            .field("when", &self.due.0)
+            .field("cancelled", &self.cancelled())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A callback that [`call_later`] or [`call_at`] was asked for. Dropped, it lets the callback run.
+#[derive(Clone, Debug)]
+pub struct TimerHandle(Handle);
+
+impl TimerHandle {
+    /// When the callback is due.
+    pub fn when(&self) -> Instant {
+        self.0.due.0
+    }
+
+    /// As [`Handle::cancel`].
+    pub fn cancel(&self) -> bool {
+        self.0.cancel()
+    }
+
+    /// As [`Handle::cancelled`].
+    pub fn cancelled(&self) -> bool {
+        self.0.cancelled()
+    }
+}
+
+#[cfg(test)]
+mod tests;

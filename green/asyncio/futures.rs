@@ -1,0 +1,411 @@
+//! A value that is still to come.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use greenhub::blocking;
+use greenhub::green_thread;
+use greenhub::wait_queue::WaitQueue;
+use parking_lot::Mutex;
+
+use super::calls::Calls;
+
+/// A result that somebody sets once and any number of threads wait for.
+///
+/// A handle: its clones are the same future. Green threads and OS threads may wait for it, complete it and cancel it, in
+/// any mixture. Waiting takes nothing away, so a waiter that is killed or whose time is up leaves the result to the
+/// others.
+///
+/// Callbacks run by way of [`call_soon`](super::call_soon), on the hub on which the future was made, in the order in
+/// which they were added; never inside the call that completes it.
+///
+/// # Differences from asyncio
+///
+/// The result is cloned for each who asks for it; [`get`](Future::get) lends it instead. [`wait`](Future::wait) with a
+/// limit does not cancel the future when the limit passes. An error that nobody asked for is not reported.
+///
+/// # Examples
+///
+/// ```
+/// use green::asyncio::Future;
+///
+/// let future = Future::new();
+/// let theirs = future.clone();
+/// let waiter = green::thread::spawn(move || theirs.wait(None));
+/// future.set_result("ready")?;
+/// assert_eq!(waiter.join().unwrap()?, "ready");
+/// assert!(future.set_result("again").is_err());
+/// # Ok::<(), green::asyncio::FutureError>(())
+/// ```
+pub struct Future<T>(Arc<Shared<T>>);
+
+struct Shared<T> {
+    outcome: OnceLock<Result<T, FutureError>>,
+    /// Taken to complete the future, and empty from then on.
+    callbacks: Mutex<Vec<(CallbackId, Callback<T>)>>,
+    waiters: WaitQueue,
+    calls: Arc<Calls>,
+}
+
+type Callback<T> = Box<dyn FnOnce(&Future<T>) + Send>;
+
+/// What [`Future::add_done_callback`] returns and [`Future::remove_done_callback`] takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CallbackId(u64);
+
+/// Why a [`Future`] has no result.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum FutureError {
+    /// It was cancelled.
+    Cancelled,
+    /// It was completed by this error.
+    Exception(Arc<dyn Error + Send + Sync>),
+    /// It has been completed already, where it must not be, or is not complete yet, where it must be.
+    InvalidState,
+    /// The limit of the wait passed first; the future may still complete.
+    TimedOut,
+}
+
+impl fmt::Display for FutureError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FutureError::Cancelled => f.write_str("the future was cancelled"),
+            FutureError::Exception(error) => error.fmt(f),
+            FutureError::InvalidState => {
+                f.write_str("the future is not in the state that the call needs")
+            }
+            FutureError::TimedOut => f.write_str("the future was not complete in time"),
+        }
+    }
+}
+
+impl Error for FutureError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            FutureError::Exception(error) => error.source(),
+            _ => None,
+        }
+    }
+}
+
+/// `TimedOut` for the limit, the kind of an `io::Error` inside, else `Other`. The future's error is inside.
+impl From<FutureError> for io::Error {
+    fn from(error: FutureError) -> io::Error {
+        let kind = match &error {
+            FutureError::TimedOut => io::ErrorKind::TimedOut,
+            FutureError::Exception(cause) => cause
+                .downcast_ref::<io::Error>()
+                .map_or(io::ErrorKind::Other, io::Error::kind),
+            FutureError::Cancelled | FutureError::InvalidState => io::ErrorKind::Other,
+        };
+        io::Error::new(kind, error)
+    }
+}
+
+impl<T: Send + Sync + 'static> Future<T> {
+    /// A future that is not complete.
+    ///
+    /// # Panics
+    ///
+    /// As [`call_soon`](super::call_soon).
+    pub fn new() -> Future<T> {
+        Future(Arc::new(Shared {
+            outcome: OnceLock::new(),
+            callbacks: Mutex::default(),
+            waiters: WaitQueue::new(),
+            calls: Calls::here(),
+        }))
+    }
+
+    /// Completes the future with its result.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidState`](FutureError::InvalidState) if it is complete already; the value is dropped then.
+    pub fn set_result(&self, result: T) -> Result<(), FutureError> {
+        self.complete(Ok(result))
+    }
+
+    /// Completes the future with an error, which those who wait for it get.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidState`](FutureError::InvalidState) if it is complete already.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::asyncio::{Future, FutureError};
+    ///
+    /// let future = Future::<u32>::new();
+    /// future.set_exception("the cable was cut")?;
+    /// assert_eq!(future.wait(None).unwrap_err().to_string(), "the cable was cut");
+    /// assert!(future.exception()?.is_some());
+    /// # Ok::<(), FutureError>(())
+    /// ```
+    pub fn set_exception(
+        &self,
+        error: impl Into<Box<dyn Error + Send + Sync>>,
+    ) -> Result<(), FutureError> {
+        self.complete(Err(FutureError::Exception(Arc::from(error.into()))))
+    }
+
+    /// Cancels the future: those who wait for it get [`Cancelled`](FutureError::Cancelled). False, and nothing happens,
+    /// if it is complete already.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::asyncio::Future;
+    ///
+    /// let future = Future::<()>::new();
+    /// assert!(future.cancel());
+    /// assert!(future.cancelled() && future.done());
+    /// assert!(!future.cancel());
+    /// ```
+    pub fn cancel(&self) -> bool {
+        self.complete(Err(FutureError::Cancelled)).is_ok()
+    }
+
+    fn complete(&self, outcome: Result<T, FutureError>) -> Result<(), FutureError> {
+        let mut callbacks = self.0.callbacks.lock();
+        let set = self.0.outcome.set(outcome);
+        let callbacks = match &set {
+            Ok(()) => std::mem::take(&mut *callbacks),
+            Err(_) => {
+                drop(callbacks);
+                return Err(FutureError::InvalidState);
+            }
+        };
+        self.0.waiters.wake_all();
+        for (_, callback) in callbacks {
+            self.call_back(callback);
+        }
+        Ok(())
+    }
+
+    fn call_back(&self, callback: Callback<T>) {
+        let future = self.clone();
+        self.0.calls.soon(Box::new(move || callback(&future)));
+    }
+
+    /// Whether the future was cancelled.
+    pub fn cancelled(&self) -> bool {
+        matches!(self.0.outcome.get(), Some(Err(FutureError::Cancelled)))
+    }
+
+    /// Whether the future is complete: has a result or an error, or was cancelled.
+    pub fn done(&self) -> bool {
+        self.0.outcome.get().is_some()
+    }
+
+    /// Lends the result, without waiting: for values that cannot be cloned, or are not to be.
+    ///
+    /// # Errors
+    ///
+    /// As [`result`](Future::result).
+    pub fn get(&self) -> Result<&T, FutureError> {
+        match self.0.outcome.get() {
+            None => Err(FutureError::InvalidState),
+            Some(Ok(result)) => Ok(result),
+            Some(Err(error)) => Err(error.clone()),
+        }
+    }
+
+    /// The result, without waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidState`](FutureError::InvalidState) if there is none yet; else [`Exception`](FutureError::Exception) or
+    /// [`Cancelled`](FutureError::Cancelled).
+    pub fn result(&self) -> Result<T, FutureError>
+    where
+        T: Clone,
+    {
+        self.get().cloned()
+    }
+
+    /// The error that completed the future, if one did, without waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidState`](FutureError::InvalidState) if it is not complete, [`Cancelled`](FutureError::Cancelled) if it
+    /// was cancelled.
+    pub fn exception(&self) -> Result<Option<Arc<dyn Error + Send + Sync>>, FutureError> {
+        match self.get() {
+            Ok(_) => Ok(None),
+            Err(FutureError::Exception(error)) => Ok(Some(error)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Waits for the result, for no longer than `limit`. A kill or a passed [`timeout`](crate::timeout()) ends the wait.
+    ///
+    /// A callback of the same hub must not wait for a future that another callback completes: that one runs after it.
+    ///
+    /// # Errors
+    ///
+    /// [`TimedOut`](FutureError::TimedOut) when the limit passes first, [`Exception`](FutureError::Exception),
+    /// [`Cancelled`](FutureError::Cancelled).
+    pub fn wait(&self, limit: Option<Duration>) -> Result<T, FutureError>
+    where
+        T: Clone,
+    {
+        match self.wait_done(limit) {
+            true => self.result(),
+            false => Err(FutureError::TimedOut),
+        }
+    }
+
+    /// Waits until the future is complete, for no longer than `limit`; false when that passes first.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use green::asyncio::Future;
+    ///
+    /// let future = Future::<()>::new();
+    /// assert!(!future.wait_done(Some(Duration::from_millis(5))));
+    /// future.cancel();
+    /// assert!(future.wait_done(None));
+    /// ```
+    pub fn wait_done(&self, limit: Option<Duration>) -> bool {
+        let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+        while !self.done() {
+            let wake = self
+                .0
+                .waiters
+                .wait("asyncio future", deadline, || !self.done());
+            if wake == greenhub::wait_queue::Wake::TimedOut {
+                return self.done();
+            }
+        }
+        true
+    }
+
+    /// Has `callback` called, with this future, when it is complete: soon if it is already.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::asyncio::Future;
+    ///
+    /// let (question, answer) = (Future::new(), Future::new());
+    /// let theirs = answer.clone();
+    /// question.add_done_callback(move |question| {
+    ///     let length: usize = question.get().map_or(0, |text: &String| text.len());
+    ///     theirs.set_result(length).unwrap();
+    /// });
+    /// let unwanted = question.add_done_callback(|_| unreachable!());
+    /// assert!(question.remove_done_callback(unwanted));
+    /// question.set_result("how long?".to_owned())?;
+    /// assert_eq!(answer.wait(None)?, 9);
+    /// # Ok::<(), green::asyncio::FutureError>(())
+    /// ```
+    pub fn add_done_callback(
+        &self,
+        callback: impl FnOnce(&Future<T>) + Send + 'static,
+    ) -> CallbackId {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let id = CallbackId(NUMBER.fetch_add(1, Ordering::Relaxed));
+        let mut callbacks = self.0.callbacks.lock();
+        if self.done() {
+            drop(callbacks);
+            self.call_back(Box::new(callback));
+        } else {
+            callbacks.push((id, Box::new(callback)));
+        }
+        id
+    }
+
+    /// Takes a callback out and drops it. False if it has been called or is about to be.
+    pub fn remove_done_callback(&self, id: CallbackId) -> bool {
+        let mut callbacks = self.0.callbacks.lock();
+        let place = callbacks.iter().position(|(theirs, _)| *theirs == id);
+        let callback = place.map(|place| callbacks.remove(place));
+        drop(callbacks);
+        callback.is_some()
+    }
+}
+
+impl<T: Send + Sync + 'static> Default for Future<T> {
+    fn default() -> Future<T> {
+        Future::new()
+    }
+}
+
+impl<T> Clone for Future<T> {
+    fn clone(&self) -> Future<T> {
+        Future(Arc::clone(&self.0))
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Future<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Future")
+            .field(&self.0.outcome.get())
+            .finish()
+    }
+}
+
+/// Runs `f`, which may block, on an OS thread of the [blocking pool](crate::blocking()); the future completes with what
+/// it returns.
+///
+/// A future that is cancelled before `f` begins keeps it from running; later, `f` runs to its end and its result is
+/// dropped. A panic of `f` is an [`Exception`](FutureError::Exception) with the panic's message.
+///
+/// # Panics
+///
+/// If no green thread can be started, as [`thread::spawn`](crate::thread::spawn).
+///
+/// # Differences from asyncio
+///
+/// There is one pool; no other executor can be given.
+///
+/// # Examples
+///
+/// ```
+/// use green::asyncio::run_in_executor;
+///
+/// let size = run_in_executor(|| std::fs::metadata("/proc/self/exe").map(|file| file.len()));
+/// assert!(size.wait(None)? > 0);
+///
+/// let missing = run_in_executor(|| std::fs::read("/nowhere"));
+/// let error: std::io::Error = missing.wait(None).unwrap_err().into();
+/// assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+/// # Ok::<(), green::asyncio::FutureError>(())
+/// ```
+pub fn run_in_executor<T, E>(f: impl FnOnce() -> Result<T, E> + Send + 'static) -> Future<T>
+where
+    T: Send + Sync + 'static,
+    E: Into<Box<dyn Error + Send + Sync>> + Send + 'static,
+{
+    let future = Future::new();
+    let promise = future.clone();
+    green_thread::spawn(move || {
+        let theirs = promise.clone();
+        let work = move || (!theirs.done()).then(f);
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| blocking(work)));
+        // Completed by now only if it was cancelled, and then nobody wants the outcome.
+        let _ = match outcome {
+            Ok(None) => return,
+            Ok(Some(Ok(result))) => promise.set_result(result),
+            Ok(Some(Err(error))) => promise.set_exception(error),
+            Err(panic) => promise.set_exception(message_of(&*panic)),
+        };
+    });
+    future
+}
+
+fn message_of(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("the call panicked").to_owned()
+}

@@ -1,0 +1,79 @@
+//! Callbacks for signals.
+
+use std::collections::BTreeMap;
+use std::ffi::c_int;
+use std::io;
+use std::sync::Arc;
+
+use greenhub::green_thread::Builder;
+use parking_lot::Mutex;
+
+use super::calls::Calls;
+use crate::signal::Signals;
+
+/// The listener of each signal that has a handler.
+static HANDLERS: Mutex<BTreeMap<c_int, Arc<Signals>>> = Mutex::new(BTreeMap::new());
+
+/// Has `callback` called whenever `signal` comes, in place of the one that was set for it before, if any.
+///
+/// It runs as [`call_soon`](super::call_soon) has it, on the hub that this was called on: an ordinary green thread, which
+/// may do anything. Signals of one kind that come faster than they are heard count as one. Each signal has a
+/// green thread of its own that waits for it.
+///
+/// # Errors
+///
+/// As [`Signals::new`]; if no green thread can be started, as [`Builder::spawn`](crate::thread::Builder::spawn).
+///
+/// # Panics
+///
+/// As [`call_soon`](super::call_soon).
+///
+/// # Examples
+///
+/// ```
+/// use green::asyncio::{Future, add_signal_handler, remove_signal_handler};
+/// use green::signal::consts::SIGUSR1;
+///
+/// let stop = Future::new();
+/// let theirs = stop.clone();
+/// add_signal_handler(SIGUSR1, move || drop(theirs.set_result("told to stop")))?;
+/// signal_hook::low_level::raise(SIGUSR1)?;
+/// assert_eq!(stop.wait(None)?, "told to stop");
+/// assert!(remove_signal_handler(SIGUSR1));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn add_signal_handler(
+    signal: c_int,
+    callback: impl Fn() + Send + Sync + 'static,
+) -> io::Result<()> {
+    let signals = Arc::new(Signals::new([signal])?);
+    let (heard, calls, callback) = (Arc::clone(&signals), Calls::here(), Arc::new(callback));
+    let listener = move || {
+        for _ in &*heard {
+            let callback = Arc::clone(&callback);
+            calls.soon(Box::new(move || callback()));
+        }
+    };
+    let name = format!("asyncio signal {signal}");
+    Builder::new().name(name).spawn(listener)?;
+    let before = HANDLERS.lock().insert(signal, signals);
+    if let Some(before) = before {
+        before.close();
+    }
+    Ok(())
+}
+
+/// Takes away the callback of `signal`; false if there was none. One that is about to run still does.
+///
+/// # Differences from asyncio
+///
+/// The signal is ignored from then on, as [`green::signal`](crate::signal) has it, where asyncio puts back what the
+/// system does by default. `signal_hook::low_level::emulate_default_handler` does that on demand.
+pub fn remove_signal_handler(signal: c_int) -> bool {
+    let handler = HANDLERS.lock().remove(&signal);
+    let had_one = handler.is_some();
+    if let Some(signals) = handler {
+        signals.close();
+    }
+    had_one
+}

@@ -1,0 +1,29 @@
+//! Sending from a file, without a copy of it here.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use super::GreenSocket;
+use crate::source::Direction;
+use crate::sys::socket;
+
+/// # Sending a file
+impl GreenSocket {
+    /// Sends up to `count` bytes of `file` from `offset` on, which it moves behind them, by `sendfile(2)`; 0 at the end
+    /// of the file. The file's own position stays.
+    ///
+    /// Waits for the socket only: what the page cache does not hold keeps the hub while the disk is read.
+    ///
+    /// # Errors
+    ///
+    /// See [Sending](#sending). [`InvalidInput`](io::ErrorKind::InvalidInput) for a `file` that cannot be sent from, such
+    /// as a terminal.
+    pub fn send_file(&self, file: impl AsFd, offset: &mut u64, count: usize) -> io::Result<usize> {
+        let patience = self.settings().patience(Direction::Write);
+        self.source()
+            .retry(Direction::Write, patience, |fd| {
+                socket::send_file(fd, file.as_fd(), offset, count)
+            })
+            .inspect_err(|error| self.note(error))
+    }
+}
