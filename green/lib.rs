@@ -8,14 +8,17 @@
 //! | `std::io`, `std::fs`, `std::process`, `std::time` | [`io`], [`fs`], [`process`], [`time`] |
 //! | native-tls, Python's `ssl` | [`mod@native_tls`], [`ssl`] |
 //!
+//! eventlet's toolkit: [`event`], [`semaphore`].
+//!
 //! Beyond std: [`timeout()`], [`reconnect`], [`blocking()`], [`report()`], [`debug`], [`block_on`],
 //! [`signal`], [`select`], [`asyncio`], and [`JoinHandle::kill`](thread::JoinHandle::kill). Beneath it, for what std
-//! has no type for: [`greenio`], [`source`], [`wait_queue`] and [`semaphore`].
+//! has no type for: [`greenio`], [`source`] and [`wait_queue`].
 //!
 //! The [`guide`] has the long pages: porting a program, std item by item, soundness, and what happens when the peer goes away.
 
 pub mod asyncio;
 pub mod channel;
+pub mod event;
 pub mod fs;
 pub mod guide;
 pub mod io;
@@ -25,6 +28,7 @@ pub mod os;
 pub mod process;
 pub mod reconnect;
 pub mod select;
+pub mod semaphore;
 pub mod signal;
 pub mod ssl;
 pub mod sync;
@@ -40,7 +44,7 @@ pub use greenhub::{
     wait_readable, wait_writable,
 };
 // What typed sockets, locks and protocols of one's own are made of.
-pub use greenhub::{greenio, semaphore, source, wait_queue};
+pub use greenhub::{greenio, source, wait_queue};
 
 // The README's example compiles and runs with the tests.
 #[cfg(doctest)]

@@ -1,0 +1,21 @@
+//! Counting semaphores, between green threads and OS threads alike.
+//!
+//! | | releasing more than was acquired |
+//! |---|---|
+//! | [`Semaphore`] | adds permits |
+//! | [`BoundedSemaphore`] | is an error |
+//!
+//! Waiters are served in the order in which they came. One that runs out of time or is killed takes
+//! no permit with it. Every permit can be had as a count, given back by hand, or as a guard.
+//!
+//! # Differences from eventlet
+//!
+//! A number of permits cannot be negative; to try without waiting and to wait with a limit are two
+//! methods, so they cannot be mixed up. There is no `Lock` here: [`Mutex`](crate::sync::Mutex) is
+//! one.
+
+pub use greenhub::semaphore::{MAX_PERMITS, Permit, Semaphore};
+
+mod bounded;
+
+pub use bounded::{BoundedPermit, BoundedSemaphore, NotAcquired};

@@ -1,0 +1,142 @@
+//! A counting semaphore: permits are handed out first come, first served.
+
+use std::sync::atomic::{AtomicIsize, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::wait_queue::{WaitQueue, Wake};
+
+mod permit;
+
+pub use permit::Permit;
+
+/// The most permits that a semaphore can have.
+pub const MAX_PERMITS: usize = isize::MAX as usize >> 3;
+
+/// A number of permits that green threads and OS threads share.
+///
+/// A permit that is given back goes straight to the thread that has waited
+/// longest, so nobody is overtaken, and a waiter that timed out or was killed
+/// takes none with it. [`release`](Semaphore::release) never waits: it only
+/// makes the waiter ready.
+///
+/// A permit is either a count, taken and given back by hand, or a guard
+/// ([`permit`](Semaphore::permit)) that gives it back when dropped.
+///
+/// ```
+/// use greenhub::semaphore::Semaphore;
+///
+/// let semaphore = Semaphore::new(1);
+/// assert!(semaphore.try_acquire());
+/// assert!(!semaphore.try_acquire());
+/// semaphore.release();
+/// assert!(semaphore.acquire(None));
+/// ```
+#[derive(Debug)]
+pub struct Semaphore {
+    what: &'static str,
+    /// Below zero: so many are owed to [`remove_permits`](Semaphore::remove_permits).
+    permits: AtomicIsize,
+    queue: WaitQueue,
+}
+
+impl Semaphore {
+    /// A semaphore with this many permits.
+    ///
+    /// # Panics
+    ///
+    /// If there are more than [`MAX_PERMITS`].
+    pub const fn new(permits: usize) -> Semaphore {
+        Semaphore::named("semaphore", permits)
+    }
+
+    /// As [`new`](Semaphore::new), with the name that a report shows.
+    pub const fn named(what: &'static str, permits: usize) -> Semaphore {
+        assert!(permits <= MAX_PERMITS, "too many permits for a semaphore");
+        Semaphore {
+            what,
+            permits: AtomicIsize::new(permits as isize),
+            queue: WaitQueue::new(),
+        }
+    }
+
+    /// Takes a permit if one is free.
+    #[inline]
+    pub fn try_acquire(&self) -> bool {
+        self.permits
+            .try_update(Ordering::Acquire, Ordering::Relaxed, |free| {
+                (free > 0).then(|| free - 1)
+            })
+            .is_ok()
+    }
+
+    /// Takes a permit, and parks until there is one or `deadline` passes; false
+    /// is the latter.
+    #[inline]
+    pub fn acquire(&self, deadline: Option<Instant>) -> bool {
+        self.try_acquire() || self.acquire_slowly(deadline)
+    }
+
+    /// Takes a permit, and parks until there is one, for no longer than
+    /// `limit`; false if the limit passed.
+    pub fn acquire_timeout(&self, limit: Duration) -> bool {
+        self.try_acquire() || self.acquire_slowly(Instant::now().checked_add(limit))
+    }
+
+    #[cold]
+    fn acquire_slowly(&self, deadline: Option<Instant>) -> bool {
+        let woke = self.queue.wait(self.what, deadline, || !self.try_acquire());
+        // Woken: the permit was handed over. NotNeeded: taken just now.
+        woke != Wake::TimedOut
+    }
+
+    /// Gives a permit back. Never waits.
+    pub fn release(&self) {
+        let owed = |permits: isize| (permits < 0).then(|| permits + 1);
+        let paid = self
+            .permits
+            .try_update(Ordering::Release, Ordering::Relaxed, owed);
+        if paid.is_err() {
+            self.queue.wake_one_then(|woken, _| {
+                if !woken {
+                    self.permits.fetch_add(1, Ordering::Release);
+                }
+            });
+        }
+    }
+
+    /// Adds this many permits, which wakes as many waiters.
+    pub fn add_permits(&self, permits: usize) {
+        (0..permits).for_each(|_| self.release());
+    }
+
+    /// Takes this many permits away for good: those that are free at once, the
+    /// others as they are given back. Never waits.
+    ///
+    /// ```
+    /// use greenhub::semaphore::Semaphore;
+    ///
+    /// let semaphore = Semaphore::new(1);
+    /// let held = semaphore.try_permit().unwrap();
+    /// semaphore.remove_permits(1);
+    /// drop(held);
+    /// assert!(!semaphore.try_acquire());
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If there are more than [`MAX_PERMITS`].
+    pub fn remove_permits(&self, permits: usize) {
+        assert!(permits <= MAX_PERMITS, "too many permits for a semaphore");
+        self.permits.fetch_sub(permits as isize, Ordering::Relaxed);
+    }
+
+    /// How many permits are free.
+    pub fn available(&self) -> usize {
+        self.permits.load(Ordering::Relaxed).max(0) as usize
+    }
+
+    /// How many threads wait for one.
+    pub fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+}
