@@ -10,13 +10,14 @@
 //!
 //! eventlet's toolkit: [`event`], [`semaphore`].
 //!
-//! Beyond std: [`timeout()`], [`reconnect`], [`blocking()`], [`report()`], [`debug`], [`block_on`],
+//! Beyond std: [`timeout()`], [`reconnect`], [`blocking()`], [`report()`], [`debug`], [`backdoor`], [`block_on`],
 //! [`signal`], [`select`], [`asyncio`], and [`JoinHandle::kill`](thread::JoinHandle::kill). Beneath it, for what std
 //! has no type for: [`greenio`], [`source`] and [`wait_queue`].
 //!
 //! The [`guide`] has the long pages: porting a program, std item by item, soundness, and what happens when the peer goes away.
 
 pub mod asyncio;
+pub mod backdoor;
 pub mod channel;
 pub mod event;
 pub mod fs;

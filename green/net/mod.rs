@@ -16,7 +16,7 @@
 //!   Your own call of [`ToSocketAddrs::to_socket_addrs`] blocks the OS thread.
 
 mod face;
-mod resolve;
+pub(crate) mod resolve;
 pub(crate) mod stream_io;
 mod tcp;
 mod udp;

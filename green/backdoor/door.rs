@@ -1,0 +1,147 @@
+//! A listener and the sessions that came in by it, on OS threads, so that it opens also when every hub is held up.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::Shutdown;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use greenhub::greenio::GreenSocket;
+use parking_lot::Mutex;
+
+/// Sessions at once.
+const SESSIONS: usize = 16;
+/// A session makes text and little else.
+const STACK: usize = 512 << 10;
+/// Between two attempts to accept where one has failed.
+const PAUSE: Duration = Duration::from_millis(10);
+/// What a client may still send, and for how long, to hear our last words.
+const LAST_BYTES: usize = 64 << 10;
+const LAST_WAIT: Duration = Duration::from_secs(1);
+const FULL: &[u8] = b"too many sessions\n";
+
+/// Closes the listener and cuts its sessions when it is dropped.
+pub(super) struct Door {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    listener: GreenSocket,
+    sessions: Mutex<Sessions>,
+}
+
+#[derive(Default)]
+struct Sessions {
+    closed: bool,
+    next: u64,
+    open: HashMap<u64, Arc<GreenSocket>>,
+}
+
+impl Door {
+    /// Serves each client with `serve` on an OS thread of its own.
+    pub(super) fn open(
+        listener: GreenSocket,
+        name: &'static str,
+        serve: impl Fn(&GreenSocket) -> io::Result<()> + Clone + Send + 'static,
+    ) -> io::Result<Door> {
+        let inner = Arc::new(Inner {
+            listener,
+            sessions: Mutex::default(),
+        });
+        let accepting = inner.clone();
+        spawn(name, move || accept(&accepting, name, serve))?;
+        Ok(Door { inner })
+    }
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        let mut sessions = self.inner.sessions.lock();
+        sessions.closed = true;
+        self.inner.listener.close();
+        sessions.open.values().for_each(|socket| socket.close());
+    }
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let builder = thread::Builder::new().name(name.to_owned());
+    builder.stack_size(STACK).spawn(body).map(drop)
+}
+
+fn accept(
+    inner: &Arc<Inner>,
+    name: &'static str,
+    serve: impl Fn(&GreenSocket) -> io::Result<()> + Clone + Send + 'static,
+) {
+    while !inner.listener.is_closed() {
+        // What fails concerns one client; `accept` itself pauses when there is
+        // no room for another.
+        let Ok((socket, _)) = inner.listener.accept() else {
+            thread::sleep(PAUSE);
+            continue;
+        };
+        let socket = Arc::new(socket);
+        let Some(session) = Session::enter(inner, &socket) else {
+            // A fresh socket has room for it.
+            socket.set_nonblocking(true);
+            let _ = socket.send(FULL);
+            continue;
+        };
+        let serve = serve.clone();
+        // Without a thread the client finds itself cut.
+        let _ = spawn(name, move || {
+            // A client's departure, mostly: nobody to tell.
+            let _ = serve(&socket);
+            let _ = part(&socket);
+            drop(session);
+        });
+    }
+}
+
+/// Ends our direction and takes what the client has sent meanwhile: closing
+/// with something unread would reset the connection, and with it what we sent
+/// last.
+fn part(socket: &GreenSocket) -> io::Result<()> {
+    socket.shutdown(Shutdown::Write)?;
+    let (end, mut taken, mut chunk) = (Instant::now() + LAST_WAIT, 0, [0; 4096]);
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() || taken > LAST_BYTES {
+            return Ok(());
+        }
+        socket.set_read_timeout(Some(left))?;
+        match socket.recv(&mut chunk)? {
+            0 => return Ok(()),
+            n => taken += n,
+        }
+    }
+}
+
+/// A session's place, until it is dropped.
+struct Session {
+    inner: Arc<Inner>,
+    number: u64,
+}
+
+impl Session {
+    fn enter(inner: &Arc<Inner>, socket: &Arc<GreenSocket>) -> Option<Session> {
+        let mut sessions = inner.sessions.lock();
+        if sessions.closed || sessions.open.len() == SESSIONS {
+            return None;
+        }
+        let number = sessions.next;
+        sessions.next += 1;
+        sessions.open.insert(number, socket.clone());
+        Some(Session {
+            inner: inner.clone(),
+            number,
+        })
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.inner.sessions.lock().open.remove(&self.number);
+    }
+}

@@ -1,0 +1,244 @@
+//! A look inside a live program, from outside: a line console on a local socket, and figures for Prometheus.
+//!
+//! A program opens it where it starts, and keeps the [`Server`] as long as the
+//! backdoor is to be open:
+//!
+//! ```
+//! use green::backdoor::Server;
+//! # use std::io::{Read, Write};
+//! # let directory = tempfile::tempdir()?;
+//! # let path = directory.path().join("shop.sock");
+//!
+//! let _backdoor = Server::new().unix(&path)?;
+//! # green::run(|| ());
+//! # let mut client = std::os::unix::net::UnixStream::connect(&path)?;
+//! # client.write_all(b"hubs\nquit\n")?;
+//! # let mut answer = String::new();
+//! # client.read_to_string(&mut answer)?;
+//! # assert!(answer.contains("hub 0: "), "{answer}");
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! and somebody who wonders what it does looks in:
+//!
+//! ```sh
+//! $ socat - UNIX-CONNECT:/run/shop/backdoor.sock    # or: nc -U …
+//! green> threads
+//!      1 accept on hub 0: waits for fd 9 readable since 2.1s
+//! …
+//! green> top
+//! ```
+//!
+//! # Commands
+//!
+//! | command | answer |
+//! |---|---|
+//! | `threads [TEXT]` | every green thread, or those whose line contains `TEXT`: where it waits and since when |
+//! | `thread ID` | one green thread, who started it and whom it has started |
+//! | `tree` | every green thread under the one that started it |
+//! | `hubs` | a line a hub: what it has done and what it has to do |
+//! | `stats` | the sums over all hubs, and how many green threads wait for what |
+//! | `listeners` | the descriptors that each hub watches, and who waits for them |
+//! | `timers` | the deadlines, the nearest first |
+//! | `top [SECONDS]` | who used the CPU in that time, a second if none is given, sixty at most |
+//! | `metrics` | the figures as Prometheus reads them |
+//! | `kill ID` | ends a green thread: see [`JoinHandle::kill`](crate::thread::JoinHandle::kill) |
+//! | `help`, `quit` | |
+//!
+//! Each answer ends with the prompt `green> `, so that a program can tell where
+//! it ends. A last line without an end is a command too: `echo -n hubs | nc -U …`.
+//!
+//! # It answers when the hubs do not
+//!
+//! The backdoor runs on OS threads of its own: one that accepts, and one a
+//! session. So it takes no time from the hubs, its own work is not among what it
+//! shows, and it answers also when a green thread holds up every hub.
+//!
+//! # Who may come in
+//!
+//! Whoever reaches it reads the names of green threads and can end each of them.
+//!
+//! - A Unix socket has mode 0600: only the program's own user, and root, can
+//!   connect. This is the one to prefer.
+//! - A TCP address must be a loopback address, else it is refused, unless
+//!   [`allow_remote`](Server::allow_remote) was called. Every user of the machine
+//!   can connect to a loopback address.
+//! - [`read_only`](Server::read_only) takes `kill` away.
+//! - There is neither a password nor encryption. For another machine use what has
+//!   both: `ssh -L 7000:/run/shop/backdoor.sock host`.
+//! - A page in a browser cannot use the console: a line that is the beginning of
+//!   an HTTP request ends the session.
+//!
+//! # What a client can do to the program
+//!
+//! Up to 16 sessions are served at once by each listener; further clients are
+//! told so and cut. A line may have 1024 bytes; a longer one ends the session. A client that does not
+//! take an answer within 30 seconds is cut. Nothing that a client sends, or
+//! leaves out, concerns anybody but its own session.
+
+mod answers;
+mod door;
+mod kinds;
+mod line;
+mod listen;
+mod metrics;
+mod session;
+mod top;
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+
+use greenhub::greenio::GreenSocket;
+
+use self::door::Door;
+use self::listen::UnixFile;
+pub use self::metrics::metrics;
+use crate::net::resolve::each_address;
+
+/// The backdoor of a program: listeners, and the sessions that came in by them.
+///
+/// Dropping it closes both. A Unix socket's file is removed; one that a program
+/// left behind because it was killed is replaced by the next that uses the path.
+///
+/// See the [module](self) for what the console answers and who may come in.
+///
+/// ```
+/// use green::backdoor::Server;
+///
+/// let backdoor = Server::new().read_only().tcp("127.0.0.1:0")?;
+/// println!("telnet {}", backdoor.address().unwrap());
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[must_use = "the backdoor is closed when it is dropped"]
+pub struct Server {
+    settings: Settings,
+    doors: Vec<Door>,
+    files: Vec<UnixFile>,
+    address: Option<SocketAddr>,
+}
+
+/// What a listener does for its sessions.
+#[derive(Clone, Copy, Debug, Default)]
+struct Settings {
+    allow_remote: bool,
+    read_only: bool,
+}
+
+impl Server {
+    /// A backdoor without a listener yet.
+    pub fn new() -> Server {
+        Server {
+            settings: Settings::default(),
+            doors: Vec::new(),
+            files: Vec::new(),
+            address: None,
+        }
+    }
+
+    /// Allows the TCP addresses named after this call to be any, not just
+    /// loopback addresses.
+    ///
+    /// Whoever reaches them then can look into the program and end its green
+    /// threads; nothing is encrypted.
+    pub fn allow_remote(mut self) -> Server {
+        self.settings.allow_remote = true;
+        self
+    }
+
+    /// Refuses `kill` in the sessions of the listeners named after this call.
+    pub fn read_only(mut self) -> Server {
+        self.settings.read_only = true;
+        self
+    }
+
+    /// Opens the console on a TCP address; port 0 lets the system choose one, see
+    /// [`address`](Server::address).
+    ///
+    /// # Errors
+    ///
+    /// `PermissionDenied` if the address, or one that the name stands for, is not
+    /// a loopback address, unless [`allow_remote`](Server::allow_remote) was
+    /// called; those of bind(2) and of the look-up; if the OS thread could not be
+    /// started.
+    pub fn tcp(mut self, address: impl ToSocketAddrs) -> io::Result<Server> {
+        let remote = self.settings.allow_remote;
+        let listener = each_address(address, |address| listen::tcp(*address, remote))?;
+        self.address = listener.local_addr()?.as_socket();
+        self.open(listener)
+    }
+
+    /// Opens the console on a Unix socket that only the program's own user can
+    /// connect to (mode 0600).
+    ///
+    /// # Errors
+    ///
+    /// `AddrInUse` if somebody listens there, or if the path is a file of another
+    /// kind, which is left alone; those of bind(2) and chmod(2); if the OS thread
+    /// could not be started.
+    pub fn unix(mut self, path: impl AsRef<Path>) -> io::Result<Server> {
+        let (listener, file) = listen::unix(path.as_ref())?;
+        self.files.push(file);
+        self.open(listener)
+    }
+
+    /// Opens the console on a socket that listens already, such as one that the
+    /// system's supervisor passed on, as eventlet's `backdoor_server(listener)`
+    /// does.
+    ///
+    /// ```
+    /// use green::backdoor::Server;
+    /// use green::net::TcpListener;
+    ///
+    /// let listener = TcpListener::bind("[::1]:0").or_else(|_| TcpListener::bind("127.0.0.1:0"))?;
+    /// let _backdoor = Server::new().listener(listener)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `PermissionDenied` as with [`tcp`](Server::tcp); `InvalidInput` if it is not
+    /// a stream socket that listens; if the OS thread could not be started.
+    pub fn listener(mut self, listener: impl Into<GreenSocket>) -> io::Result<Server> {
+        let listener = listener.into();
+        listen::check(&listener, self.settings.allow_remote)?;
+        self.address = listener.local_addr()?.as_socket().or(self.address);
+        self.open(listener)
+    }
+
+    fn open(mut self, listener: GreenSocket) -> io::Result<Server> {
+        let settings = self.settings;
+        let door = Door::open(listener, "green-backdoor", move |socket| {
+            session::serve(socket, settings)
+        })?;
+        self.doors.push(door);
+        Ok(self)
+    }
+
+    /// The TCP address of the console opened last.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
+    /// The paths of the Unix sockets.
+    pub fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+        self.files.iter().map(UnixFile::path)
+    }
+}
+
+impl Default for Server {
+    fn default() -> Server {
+        Server::new()
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("settings", &self.settings)
+            .field("address", &self.address)
+            .field("paths", &self.paths().collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}

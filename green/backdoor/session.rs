@@ -1,0 +1,52 @@
+//! One client of the console: a prompt, a line, an answer.
+
+use std::io;
+use std::time::Duration;
+
+use greenhub::greenio::GreenSocket;
+
+use super::Settings;
+use super::answers::{Answer, answer};
+use super::line::{LONGEST, Line, Lines};
+
+const PROMPT: &str = "green> ";
+/// How long a client may take over an answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Answers a client until it leaves.
+pub(super) fn serve(socket: &GreenSocket, settings: Settings) -> io::Result<()> {
+    socket.set_write_timeout(Some(PATIENCE))?;
+    let say = |text: &str| socket.send_all(text.as_bytes());
+    say(&format!(
+        "green threads of {} (process {}); 'help' lists the commands\n{PROMPT}",
+        program(),
+        std::process::id()
+    ))?;
+    let mut lines = Lines::new(socket);
+    loop {
+        let line = match lines.next()? {
+            Line::Text(line) => line,
+            Line::TooLong => {
+                say(&format!("a line has {LONGEST} bytes at most\n"))?;
+                return Ok(());
+            }
+            Line::End => return Ok(()),
+        };
+        match answer(&line, settings) {
+            Answer::Text(mut text) => {
+                text.push_str(PROMPT);
+                say(&text)?;
+            }
+            Answer::End(text) => {
+                say(&text)?;
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn program() -> String {
+    let path = std::env::current_exe().unwrap_or_default();
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.escape_debug().to_string()
+}
