@@ -3,9 +3,9 @@
 //! # Safety
 //!
 //! [`CURRENT`] is set by the hub's loop alone, around each resume, to a task
-//! that the coroutine itself keeps alive until it has ended. A suspended
-//! coroutine always comes back on the same OS thread, so a reference taken
-//! here may be held across a wait.
+//! that stays in the hub's list of green threads until it has ended and the
+//! loop has cleared [`CURRENT`] again. A suspended coroutine always comes back
+//! on the same OS thread, so a reference taken here may be held across a wait.
 #![expect(unsafe_code, reason = "the current task is a pointer set by the hub")]
 
 use std::cell::{Cell, OnceCell};
@@ -71,7 +71,7 @@ pub(crate) fn with<R>(f: impl FnOnce(&Arc<Task>) -> R) -> R {
     if current.is_null() {
         return with_os_task(f);
     }
-    // SAFETY: the pointer came from `Arc::as_ptr` of a task that its coroutine
+    // SAFETY: the pointer came from `Arc::as_ptr` of a task that its hub's list
     // keeps alive while it runs (module, # Safety); not dropped here.
     let task = ManuallyDrop::new(unsafe { Arc::from_raw(current) });
     f(&task)

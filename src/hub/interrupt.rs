@@ -250,9 +250,8 @@ impl Task {
     pub(crate) fn raise(&self, interrupt: Interrupt) -> ! {
         if self.interrupts.raised.fetch_add(1, Ordering::Relaxed) > 0 {
             // Somebody catches and waits again in a loop: the others must run.
-            if let (Some(local), Some(green)) = (current::local(), self.green()) {
-                current::with(|task| local.push(task.clone()));
-                local.suspend(green, self.is_panicking());
+            if let Some(local) = current::local().filter(|_| self.green().is_some()) {
+                current::with(|task| local.requeue(task));
             }
         }
         panic::resume_unwind(Box::new(Raised {

@@ -51,6 +51,9 @@ const EVENTS: usize = 256;
 pub(crate) struct Local {
     pub(crate) hub: &'static Hub,
     ready: RefCell<VecDeque<Arc<Task>>>,
+    /// The handle by which the running green thread stood in the ready queue.
+    /// Its next wait takes it along.
+    running: Cell<Option<Arc<Task>>>,
     pub(crate) timers: RefCell<TimerQueue<Arc<Task>>>,
     /// About when this turn began.
     pub(crate) time: Cell<Nanos>,
@@ -71,6 +74,7 @@ impl Local {
         Box::leak(Box::new(Local {
             hub,
             ready: RefCell::new(VecDeque::new()),
+            running: Cell::new(None),
             timers: RefCell::new(TimerQueue::new()),
             time: Cell::new(Nanos::now()),
             parked_unwinding: Cell::new(0),
@@ -84,6 +88,22 @@ impl Local {
     #[inline]
     pub(crate) fn push(&self, task: Arc<Task>) {
         self.ready.borrow_mut().push_back(task);
+    }
+
+    /// A handle to `task`, which is the running green thread, for whoever is to
+    /// wake it.
+    #[inline]
+    pub(crate) fn handle(&self, task: &Arc<Task>) -> Arc<Task> {
+        self.running.take().unwrap_or_else(|| task.clone())
+    }
+
+    /// Puts `task`, which is the running green thread, at the end of the ready
+    /// queue and leaves it for the loop.
+    pub(crate) fn requeue(&self, task: &Arc<Task>) {
+        if let Some(green) = task.green() {
+            self.push(self.handle(task));
+            self.suspend(green, task.is_panicking());
+        }
     }
 
     /// Moves a task that was just scheduled here to the front of the queue.
@@ -201,8 +221,7 @@ impl Local {
                 self.fetch_group();
             }
             self.fetch_next();
-            self.resume(&task);
-            meter.charge(&task);
+            self.resume(task, &mut meter);
             if self.gave_way.get() {
                 break;
             }
@@ -244,34 +263,54 @@ impl Local {
         }
     }
 
-    fn resume(&self, task: &Arc<Task>) {
-        let Some(green) = task.green() else { return };
-        assert_home(green);
+    fn resume(&self, task: Arc<Task>, meter: &mut Meter) {
         count(&self.hub.counters.resumes, 1);
         self.budget.set(BUDGET);
         self.slice_began.set(Nanos::NEVER);
-        let before = current::replace(Arc::as_ptr(task));
-        let failed = if green.started.load(Ordering::Relaxed) {
-            green.coroutine.resume();
-            false
-        } else {
-            green.started.store(true, Ordering::Relaxed);
-            count(&self.hub.counters.begun, 1);
-            let task = task.clone();
-            let failed = engine::start(green.stack_size, move || root::run(&task)).is_err();
-            stacks::started(green.stack_size);
-            failed
-        };
+        let before = current::replace(Arc::as_ptr(&task));
+        self.running.set(Some(task));
+        let over = current::with(|task| {
+            let failed = self.run_leg(task).is_err();
+            meter.charge(task);
+            let over = failed
+                || task
+                    .green()
+                    .is_some_and(|green| green.ended.load(Ordering::Relaxed));
+            over.then(|| (self.handle(task), failed))
+        });
         current::replace(before);
-        if failed {
-            root::fail(task);
-        }
-        if green.ended.load(Ordering::Relaxed) {
-            self.retire(task, green);
+        match over {
+            None => drop(self.running.take()),
+            Some((task, failed)) => {
+                if failed {
+                    root::fail(&task);
+                }
+                self.retire(&task);
+            }
         }
     }
 
-    fn retire(&self, task: &Arc<Task>, green: &Green) {
+    /// Runs the current task until it waits or ends.
+    #[inline]
+    fn run_leg(&self, task: &Arc<Task>) -> io::Result<()> {
+        let Some(green) = task.green() else {
+            return Ok(());
+        };
+        assert_home(green);
+        if green.started.load(Ordering::Relaxed) {
+            green.coroutine.resume();
+            return Ok(());
+        }
+        green.started.store(true, Ordering::Relaxed);
+        count(&self.hub.counters.begun, 1);
+        let own = task.clone();
+        let started = engine::start(green.stack_size, move || root::run(&own));
+        stacks::started(green.stack_size);
+        started
+    }
+
+    fn retire(&self, task: &Arc<Task>) {
+        let Some(green) = task.green() else { return };
         self.timers.borrow_mut().remove(task);
         let key = green.listed.load(Ordering::Relaxed);
         let listed = self.hub.threads.lock().try_remove(key);

@@ -87,8 +87,9 @@ fn wait_as(
         task.interrupts.limit()
     };
     let deadline = request.deadline.min(limit);
+    let local = current::local().filter(|_| task.green().is_some());
     let since = match &task.kind {
-        Kind::Green(_) => current::local().map_or(Nanos(0), |local| local.time.get()),
+        Kind::Green(_) => local.map_or(Nanos(0), |local| local.time.get()),
         Kind::Os(parker) => {
             parker.prepare(request.poll_for)?;
             Nanos::now()
@@ -104,7 +105,7 @@ fn wait_as(
         task.raise(Interrupt::Kill);
     }
     let waiter = Waiter {
-        task: task.clone(),
+        task: local.map_or_else(|| task.clone(), |local| local.handle(task)),
         ticket,
     };
     let opened = Opened {
@@ -190,9 +191,8 @@ pub(crate) fn yield_now() {
         let masked = task.masked();
         task.raise_pending(masked);
         match (&task.kind, current::local()) {
-            (Kind::Green(green), Some(local)) if !interrupt::in_panic_hook() => {
-                local.push(task.clone());
-                local.suspend(green, task.is_panicking());
+            (Kind::Green(_), Some(local)) if !interrupt::in_panic_hook() => {
+                local.requeue(task);
                 task.raise_pending(masked);
             }
             _ => std::thread::yield_now(),
@@ -209,12 +209,7 @@ pub(crate) fn give_way() {
         && !interrupt::in_panic_hook()
     {
         // No unwind here: the call's result would be lost.
-        current::with(|task| {
-            if let Some(green) = task.green() {
-                local.push(task.clone());
-                local.suspend(green, task.is_panicking());
-            }
-        });
+        current::with(|task| local.requeue(task));
     }
 }
 
