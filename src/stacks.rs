@@ -18,7 +18,7 @@ const RESERVE: usize = 4096;
 /// Address space left to everything else, in bytes, where it is limited.
 const SPARE: usize = 64 << 20;
 
-/// Green threads with a stack of the default size, alive now.
+/// Green threads with a stack of the default size, alive now, and spares.
 static DEFAULT_ALIVE: AtomicUsize = AtomicUsize::new(0);
 /// Stacks of the default size that exist, in use or kept.
 static DEFAULT_MADE: AtomicUsize = AtomicUsize::new(0);
@@ -37,6 +37,11 @@ fn limit() -> usize {
     })
 }
 
+/// Whether stacks of this size are kept when their green thread ends.
+pub(crate) fn is_default(size: usize) -> bool {
+    size == settings().stack_size
+}
+
 /// Claims a stack of `size` bytes, to be given back by [`release`].
 ///
 /// # Errors
@@ -44,7 +49,7 @@ fn limit() -> usize {
 /// `OutOfMemory` that names the limit: the number of mappings, or the memory
 /// that the process may map.
 pub(crate) fn claim(size: usize) -> io::Result<()> {
-    let pooled = size == settings().stack_size;
+    let pooled = is_default(size);
     let counter = if pooled { &DEFAULT_ALIVE } else { &OTHER_ALIVE };
     let alive = counter.fetch_add(1, Ordering::Relaxed) + 1;
     let made = DEFAULT_MADE.load(Ordering::Relaxed);
@@ -85,10 +90,13 @@ pub(crate) fn started(size: usize) {
 
 /// Gives a stack back.
 pub(crate) fn release(size: usize) {
-    if size == settings().stack_size {
+    if is_default(size) {
         let alive = DEFAULT_ALIVE.fetch_sub(1, Ordering::Relaxed) - 1;
         // The engine unmaps what it does not keep.
-        DEFAULT_MADE.fetch_min(alive + engine::POOLED_STACKS, Ordering::Relaxed);
+        let most = alive + engine::POOLED_STACKS;
+        if DEFAULT_MADE.load(Ordering::Relaxed) > most {
+            DEFAULT_MADE.fetch_min(most, Ordering::Relaxed);
+        }
     } else {
         OTHER_ALIVE.fetch_sub(1, Ordering::Relaxed);
     }

@@ -113,6 +113,27 @@ fn starting_and_resuming_run_the_coroutine_at_once_on_the_caller() {
 }
 
 #[test]
+fn a_coroutine_may_suspend_on_one_blocker_after_another() {
+    prepare();
+    util::bounded("blockers", LIMIT, || {
+        let blockers: Rc<Vec<_>> = Rc::new((0..100).map(|_| blocker()).collect());
+        let (theirs, at) = (blockers.clone(), Rc::new(Cell::new(0)));
+        let progress = at.clone();
+        start(move || {
+            for own in theirs.iter() {
+                park(own);
+                progress.set(progress.get() + 1);
+            }
+        });
+        for (n, blocker) in blockers.iter().enumerate() {
+            assert_eq!(at.get(), n);
+            blocker.unpark();
+        }
+        assert_eq!(at.get(), 100);
+    });
+}
+
+#[test]
 fn over_100_000_resumes_a_coroutine_never_changes_its_os_thread() {
     prepare();
     util::bounded("pinned", LIMIT, || {

@@ -260,10 +260,14 @@ impl Builder {
             })?,
         };
         let stack_size = self.stack_size.map_or(settings().stack_size, round_stack);
-        stacks::claim(stack_size)?;
+        let on_spare = stacks::is_default(stack_size) && hub.promise_spare();
+        if !on_spare {
+            stacks::claim(stack_size)?;
+        }
         Ok(Placed {
             name: self.name,
             stack_size,
+            on_spare,
             hub,
         })
     }
@@ -273,12 +277,13 @@ impl Builder {
 struct Placed {
     name: Option<String>,
     stack_size: usize,
+    on_spare: bool,
     hub: &'static Hub,
 }
 
 impl Placed {
     fn start<T>(self, body: PinnedBody, packet: Arc<Packet<T>>) -> JoinInner<T> {
-        let green = Green::new(self.hub, self.stack_size, body);
+        let green = Green::new(self.hub, self.stack_size, self.on_spare, body);
         let parent = match current::is_green() {
             true => current::with(|task| task.id),
             false => 0,

@@ -5,6 +5,7 @@
 //! - [`wait_word`], [`mod@wait`], [`interrupt`]: how a wait begins, how it ends, and
 //!   how kills and time limits reach it.
 //! - [`meter`]: CPU time by green thread, while somebody asks for it.
+//! - [`spares`]: coroutines kept for the next green threads.
 //! - [`registry`]: which descriptor an event belongs to.
 //! - [`placement`]: starting the hubs and choosing one for a new green thread.
 //!
@@ -30,6 +31,7 @@ pub(crate) mod os_parker;
 pub(crate) mod placement;
 pub(crate) mod registry;
 pub(crate) mod site;
+mod spares;
 pub(crate) mod task;
 pub(crate) mod turn;
 pub(crate) mod wait;
@@ -55,6 +57,8 @@ pub(crate) struct Hub {
     pub(crate) threads: Mutex<Slab<Arc<Task>>>,
     /// How many those are.
     load: AtomicUsize,
+    /// Spare coroutines that no green thread has been promised.
+    spares: AtomicUsize,
     pub(crate) counters: Counters,
 }
 
@@ -96,6 +100,7 @@ impl Hub {
             registry: Registry::default(),
             threads: Mutex::new(Slab::new()),
             load: AtomicUsize::new(0),
+            spares: AtomicUsize::new(0),
             counters: Counters::default(),
         })
     }

@@ -60,6 +60,8 @@ pub(crate) struct Green {
     pub(crate) home: &'static Hub,
     pub(crate) coroutine: Coroutine,
     pub(crate) stack_size: usize,
+    /// Whether it was promised a spare coroutine of its hub.
+    pub(crate) on_spare: bool,
     /// Home: set by the first leg.
     pub(crate) stack_top: AtomicUsize,
     /// Taken by the first leg.
@@ -166,11 +168,17 @@ impl Task {
 }
 
 impl Green {
-    pub(crate) fn new(home: &'static Hub, stack_size: usize, body: PinnedBody) -> Green {
+    pub(crate) fn new(
+        home: &'static Hub,
+        stack_size: usize,
+        on_spare: bool,
+        body: PinnedBody,
+    ) -> Green {
         Green {
             home,
             coroutine: Coroutine::default(),
             stack_size,
+            on_spare,
             stack_top: AtomicUsize::new(0),
             body: Mutex::new(Some(body)),
             started: AtomicBool::new(false),

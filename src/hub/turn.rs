@@ -21,6 +21,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::meter::Meter;
+use super::spares::{self, Spares};
 use super::task::{Green, Task};
 use super::wait_word::Phase;
 use super::{Hub, current};
@@ -55,6 +56,7 @@ pub(crate) struct Local {
     /// Its next wait takes it along.
     running: Cell<Option<Arc<Task>>>,
     pub(crate) timers: RefCell<TimerQueue<Arc<Task>>>,
+    pub(super) spares: Spares,
     /// About when this turn began.
     pub(crate) time: Cell<Nanos>,
     /// How many green threads are suspended inside a destructor of an unwind.
@@ -76,6 +78,7 @@ impl Local {
             ready: RefCell::new(VecDeque::new()),
             running: Cell::new(None),
             timers: RefCell::new(TimerQueue::new()),
+            spares: Spares::default(),
             time: Cell::new(Nanos::now()),
             parked_unwinding: Cell::new(0),
             budget: Cell::new(BUDGET),
@@ -235,7 +238,10 @@ impl Local {
     /// coroutine's context, in the top page of its stack, and at its registers
     /// and frames, where it was suspended.
     fn fetch_next(&self) {
-        if let Some(green) = self.ready.borrow().front().and_then(|task| task.green()) {
+        let ready = self.ready.borrow();
+        if let Some(green) = ready.front().and_then(|task| task.green())
+            && !green.is_new()
+        {
             let top = green.stack_top.load(Ordering::Relaxed);
             let suspended_at = green.suspended_at.load(Ordering::Relaxed);
             (1..=12).for_each(|line| prefetch(top.wrapping_sub(line * LINE)));
@@ -303,8 +309,11 @@ impl Local {
         }
         green.started.store(true, Ordering::Relaxed);
         count(&self.hub.counters.begun, 1);
-        let own = task.clone();
-        let started = engine::start(green.stack_size, move || root::run(&own));
+        if green.on_spare {
+            self.spares.start();
+            return Ok(());
+        }
+        let started = engine::start(green.stack_size, spares::serve);
         stacks::started(green.stack_size);
         started
     }
@@ -316,7 +325,9 @@ impl Local {
         let listed = self.hub.threads.lock().try_remove(key);
         self.hub.load.fetch_sub(1, Ordering::Relaxed);
         count(&self.hub.counters.ended, 1);
-        stacks::release(green.stack_size);
+        if !self.spares.take_left() {
+            stacks::release(green.stack_size);
+        }
         drop(listed);
     }
 
@@ -355,7 +366,7 @@ impl Local {
 /// A started stack must never run on another OS thread (module
 /// [`engine`](crate::engine)): memory may be corrupt by now.
 #[inline]
-fn assert_home(green: &Green) {
+pub(super) fn assert_home(green: &Green) {
     let at_home = current::local().is_some_and(|local| std::ptr::eq(local.hub, green.home));
     if !at_home {
         eprintln!("green: a green thread was resumed on an OS thread that is not its home hub's");
