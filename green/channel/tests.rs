@@ -147,8 +147,8 @@ fn a_value_may_use_the_channel_when_it_is_dropped() {
 #[test]
 fn after_delivers_once_and_not_too_early() {
     let start = Instant::now();
+    assert_eq!(after(LONG).try_recv(), Err(TryRecvError::Empty));
     let timer = after(SOON);
-    assert_eq!(timer.try_recv(), Err(TryRecvError::Empty));
     let due = timer.recv().unwrap();
     assert!(due >= start + SOON && due <= Instant::now());
     assert_eq!(timer.recv_timeout(SOON), Err(RecvTimeoutError::Timeout));
@@ -162,14 +162,14 @@ fn after_delivers_once_and_not_too_early() {
 
 #[test]
 fn ticks_do_not_pile_up() {
-    let period = Duration::from_millis(10);
+    let period = Duration::from_millis(100);
     let ticks = tick(period);
     thread::sleep(period * 4);
+    let begun = Instant::now();
     let missed = ticks.recv().unwrap();
-    let taken = Instant::now();
     assert_eq!(ticks.try_recv(), Err(TryRecvError::Empty));
     let next = ticks.recv().unwrap();
-    assert!(next > missed && next + Duration::from_millis(1) >= taken + period);
+    assert!(next > missed && next >= begun + period);
 }
 
 #[test]

@@ -126,14 +126,14 @@ macro_rules! stream_face {
 
         impl ::std::io::Write for $face {
             fn write(&mut self, buf: &[u8]) -> ::std::io::Result<usize> {
-                $crate::net::stream_io::write(&self.socket, buf)
+                self.socket.send_whole(buf)
             }
 
             fn write_vectored(
                 &mut self,
                 bufs: &[::std::io::IoSlice<'_>],
             ) -> ::std::io::Result<usize> {
-                $crate::net::stream_io::write_vectored(&self.socket, bufs)
+                self.socket.send_whole_vectored(bufs)
             }
 
             fn flush(&mut self) -> ::std::io::Result<()> {

@@ -17,7 +17,6 @@
 
 mod face;
 pub(crate) mod resolve;
-pub(crate) mod stream_io;
 mod tcp;
 mod udp;
 

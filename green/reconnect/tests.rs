@@ -186,7 +186,7 @@ fn stops_after_the_last_attempt() {
 fn stops_when_the_total_time_is_over() {
     both(|| {
         let (address, _place) = deserted();
-        let total = Duration::from_millis(100);
+        let total = Duration::from_millis(300);
         let began = Instant::now();
         let gave_up = to(address)
             .attempts(None)
@@ -197,7 +197,7 @@ fn stops_when_the_total_time_is_over() {
         // It does not begin a pause that would outlast the limit, so it may end that much earlier.
         assert!(took + *SHORT.end() >= total, "{took:?}");
         assert!(took < Duration::from_secs(10), "{took:?}");
-        assert!(gave_up.attempts() > 3, "{gave_up}");
+        assert!(gave_up.attempts() > 1, "{gave_up}");
         assert!(!gave_up.is_permanent());
     });
 }
@@ -272,10 +272,15 @@ fn a_tls_server_that_vanishes_is_connected_to_again() {
         let server = thread::spawn(move || {
             // Silent before the handshake, then gone after it, then well.
             let silent = listener.accept().unwrap();
-            let cut = context.accept(listener.accept().unwrap().0).unwrap();
-            cut.do_handshake().unwrap();
-            cut.get_ref().close();
-            let mut tls = context.accept(listener.accept().unwrap().0).unwrap();
+            // On a busy machine an attempt may run into the limit.
+            let shaken = || loop {
+                let tls = context.accept(listener.accept().unwrap().0).unwrap();
+                if tls.do_handshake().is_ok() {
+                    return tls;
+                }
+            };
+            shaken().get_ref().close();
+            let mut tls = shaken();
             tls.write_all(b"!").unwrap();
             drop(silent);
             tls.read(&mut [0])
@@ -283,7 +288,8 @@ fn a_tls_server_that_vanishes_is_connected_to_again() {
         let context = client_context(EngineKind::default());
         let mut connection =
             Reconnect::new(|| context.connect(TcpStream::connect(address)?, "localhost"))
-                .open_limit(Duration::from_millis(500))
+                .open_limit(Duration::from_secs(1))
+                .attempts(None)
                 .pauses(SHORT);
         let mut byte = [0];
         connection.run(|tls| tls.read_exact(&mut byte)).unwrap();
@@ -357,7 +363,7 @@ fn pauses_of_any_length_can_be_had() {
 
 #[test]
 fn a_use_that_lasted_begins_a_new_series() {
-    let steady = Duration::from_millis(30);
+    let steady = Duration::from_millis(200);
     let mut uses = 0;
     let mut attempts = Vec::new();
     let gave_up = Reconnect::new(|| Ok(()))

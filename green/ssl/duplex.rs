@@ -377,8 +377,10 @@ impl Duplex {
                 return Pushed::Busy;
             };
             match self.drain(Call::ONCE) {
+                Ok(()) => drop(sending),
                 Err(error) if would_block(&error) => return Pushed::Full,
-                _ => drop(sending),
+                // Of a socket that was closed here, what waits is never asked for.
+                Err(_) => return Pushed::All,
             }
             // Somebody may have found the turn taken meanwhile.
             if self.pipe.lock().outgoing() == 0 {

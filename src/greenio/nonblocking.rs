@@ -30,11 +30,7 @@ impl Read for NonBlocking<'_> {
 impl Write for NonBlocking<'_> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-        let outcome = socket::send(self.0.as_fd(), buf, flags);
-        if let Err(error) = &outcome {
-            self.0.note(error);
-        }
-        outcome
+        socket::send(self.0.as_fd(), buf, flags).map_err(|error| self.0.failed_send(error))
     }
 
     fn flush(&mut self) -> io::Result<()> {

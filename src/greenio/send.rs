@@ -1,7 +1,8 @@
 //! Sending.
 //!
-//! Each call but [`send_all`](GreenSocket::send_all) is one system call, retried
-//! until it need not wait; a limit covers the call as a whole.
+//! Each call but [`send_all`](GreenSocket::send_all) and
+//! [`send_whole`](GreenSocket::send_whole) is one system call, retried until it
+//! need not wait; a limit covers the call as a whole.
 
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -19,8 +20,8 @@ use crate::sys::socket;
 /// # Sending
 ///
 /// All of these wait until there is room and then send what fits of a stream, or
-/// the whole of a message; only [`send_all`](Self::send_all) goes on until all
-/// is sent. They fail with the errors of `send(2)`: among them
+/// the whole of a message; only [`send_all`](Self::send_all) and
+/// [`send_whole`](Self::send_whole) go on until all is sent. They fail with the errors of `send(2)`: among them
 /// [`WouldBlock`](io::ErrorKind::WouldBlock) when the limit of
 /// [`set_write_timeout`](Self::set_write_timeout) passes or in non-blocking mode,
 /// [`BrokenPipe`](io::ErrorKind::BrokenPipe) (never a signal) and
@@ -133,6 +134,49 @@ impl GreenSocket {
         })
     }
 
+    /// Sends as `send(2)` does on a blocking descriptor: all of `buf`, unless an
+    /// error or the limit comes between, and then what was sent before counts
+    /// first.
+    ///
+    /// Code that was written for blocking sockets may not look at the count, and
+    /// would lose the rest. An error that was held back for the count is what the
+    /// next send reports.
+    ///
+    /// # Errors
+    ///
+    /// As [Sending](#sending), when nothing was sent before.
+    pub fn send_whole(&self, buf: &[u8]) -> io::Result<usize> {
+        match buf.len() {
+            0 => self.send(buf),
+            total => self.counted(self.send_all(buf), total),
+        }
+    }
+
+    /// As [`send_whole`](Self::send_whole), from several buffers, one after the
+    /// other; no more of them than `writev(2)` takes.
+    ///
+    /// # Errors
+    ///
+    /// As [`send_whole`](Self::send_whole).
+    pub fn send_whole_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        let bufs = &bufs[..bufs.len().min(libc::UIO_MAXIOV as usize)];
+        match bufs.iter().map(|buf| buf.len()).sum() {
+            0 => self.send_vectored(bufs),
+            total => self.counted(self.send_all_vectored(bufs), total),
+        }
+    }
+
+    fn counted(&self, outcome: Result<(), SendAllError>, total: usize) -> io::Result<usize> {
+        match outcome {
+            Ok(()) => Ok(total),
+            Err(failure) if failure.sent > 0 => {
+                self.shared().verdict.owe(&failure.error);
+                Ok(failure.sent)
+            }
+            Err(failure) => Err(failure.error),
+        }
+    }
+
     /// Calls `send`, which is told how much has gone, until `total` bytes have.
     fn send_until(
         &self,
@@ -163,7 +207,7 @@ impl GreenSocket {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
-                    self.note(&error);
+                    let error = self.failed_send(error);
                     return Err(SendAllError { sent, error });
                 }
             }
@@ -189,7 +233,7 @@ impl GreenSocket {
             true => retry_unannounced(self.source(), patience, op),
             false => self.source().retry(Direction::Write, patience, op),
         };
-        outcome.inspect_err(|error| self.note(error))
+        outcome.map_err(|error| self.failed_send(error))
     }
 
     fn writing(&self, flags: c_int) -> Patience {

@@ -214,7 +214,7 @@ impl GreenSocket {
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         let taken = self.sock().take_error()?;
         taken.iter().for_each(|error| self.note(error));
-        Ok(taken)
+        Ok(taken.or_else(|| self.shared.verdict.pay()))
     }
 }
 
@@ -326,6 +326,14 @@ impl GreenSocket {
     pub(super) fn note(&self, error: &io::Error) {
         if self.shared.kind != Kind::Other {
             self.shared.verdict.note(error);
+        }
+    }
+
+    /// What to report where sending failed with `error`.
+    pub(super) fn failed_send(&self, error: io::Error) -> io::Error {
+        match self.shared.kind {
+            Kind::Other => error,
+            _ => self.shared.verdict.of_send(error),
         }
     }
 

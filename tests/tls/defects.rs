@@ -238,6 +238,20 @@ fn d8_a_greedy_reader_leaves_time_for_a_sleeper_on_its_hub() {
 /// What the sleeper beside a greedy reader sleeps.
 const NAP: Duration = Duration::from_millis(5);
 
+/// What was to be sent has no way out any more, and nobody goes on trying.
+#[test]
+fn a_connection_whose_socket_was_closed_underneath_can_be_closed() {
+    green_test("underneath", || {
+        for role in tls_roles() {
+            let (tls, peer) = shaken(role);
+            tls.get_ref().close();
+            tls.close();
+            assert!(ClosedLocally::caused(&(&tls).write(b"x").unwrap_err()));
+            drop(peer);
+        }
+    });
+}
+
 /// Where a call can be cut off by an unwind: its turns are given back, and what follows is clear.
 #[test]
 fn an_unwind_in_the_midst_of_a_call_leaves_the_stream_usable_or_clearly_torn() {

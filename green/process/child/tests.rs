@@ -1,5 +1,5 @@
 use std::io::ErrorKind;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::look_for_end;
@@ -8,12 +8,13 @@ use super::look_for_end;
 #[test]
 fn the_end_is_found_by_looking() {
     crate::run(|| {
-        let mut child = Command::new("sleep").arg("0.2").spawn().unwrap();
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
         let start = Instant::now();
         let limit = Duration::from_millis(50);
         let error = look_for_end(&mut child, Some(limit)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::WouldBlock);
         assert!(start.elapsed() >= limit);
+        drop(child.stdin.take());
         assert!(look_for_end(&mut child, None).unwrap().success());
         assert!(
             look_for_end(&mut child, Some(Duration::ZERO))

@@ -34,6 +34,7 @@ parity! {
         data_before_the_end: ["impl Read for TcpStream"],
         reset_by_the_peer_read: ["impl Read for TcpStream", "TcpStream::peer_addr"],
         reset_by_the_peer_write: ["impl Write for TcpStream"],
+        reset_in_the_midst_of_a_write: ["impl Write for TcpStream", "TcpStream::take_error"],
         reset_wakes_a_reader: ["impl Read for TcpStream"],
         take_error_after_reset: ["TcpStream::take_error"],
         clones_keep_the_connection: ["TcpStream::try_clone"],
@@ -130,6 +131,50 @@ pub fn reset_by_the_peer_write(t: &mut Transcript) {
     let mut client = reset_pair();
     t.result("write", &client.write(b"x"));
     t.result("write again", &client.write(b"x"));
+}
+
+/// The write tells how much went; what it then was is told once, to whoever asks first.
+pub fn reset_in_the_midst_of_a_write(t: &mut Transcript) {
+    let half_taken = || {
+        let (mut client, server) = tcp_pair();
+        let writer = thread::spawn(move || {
+            let much = vec![0; 50_000_000];
+            let taken = match client.write_vectored(&[IoSlice::new(&much)]) {
+                Ok(taken) => 0 < taken && taken < much.len(),
+                Err(_) => false,
+            };
+            (client, taken)
+        });
+        // It has begun, and cannot end before we read. With data unread, the kernel sends a reset.
+        server.peek(&mut [0]).expect("the data has arrived");
+        drop(server);
+        writer.join().expect("the writer")
+    };
+    let (mut client, taken) = half_taken();
+    t.see("a part was taken", taken);
+    t.result("write", &client.write(b"x"));
+    t.result("write again", &client.write(b"x"));
+
+    let (mut client, taken) = half_taken();
+    t.see("a part was taken", taken);
+    let vectored = client.write_vectored(&[IoSlice::new(b"x"), IoSlice::new(b"y")]);
+    t.result("write vectored", &vectored);
+    t.result("write again", &client.write(b"x"));
+
+    let (mut client, taken) = half_taken();
+    t.see("a part was taken", taken);
+    t.result("read", &client.read(&mut [0; 8]));
+    t.result("write after the read", &client.write(b"x"));
+
+    let (mut client, taken) = half_taken();
+    t.see("a part was taken", taken);
+    t.result(
+        "take",
+        &client
+            .take_error()
+            .map(|error| error.map(|error| error.kind())),
+    );
+    t.result("write after the take", &client.write(b"x"));
 }
 
 pub fn reset_wakes_a_reader(t: &mut Transcript) {
