@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use green::channel::{self, Receiver, Sender};
+use green::queue::{PriorityQueue, Queue};
 use green::semaphore::Semaphore;
 use green::sync::{Condvar, Mutex, RwLock, mpsc};
 use green::{thread, timeout};
@@ -106,6 +107,26 @@ impl Pool for (mpsc::SyncSender<()>, Mutex<mpsc::Receiver<()>>) {
         receiver.try_recv().is_ok()
     }
 }
+
+macro_rules! queues_of_tokens {
+    ($($queue:ty),+) => {$(
+        impl Pool for $queue {
+            fn give(&self) {
+                self.put(());
+            }
+
+            fn take(&self) {
+                self.get();
+            }
+
+            fn try_take(&self) -> bool {
+                self.try_get().is_ok()
+            }
+        }
+    )+};
+}
+
+queues_of_tokens!(Queue<()>, PriorityQueue<()>);
 
 #[derive(Default)]
 struct Counts {
@@ -226,6 +247,10 @@ stressed! {
     d5_b12_channel_of_zero: channel::bounded(0);
     d5_b12_channel_of_one: channel::bounded(1);
     d5_b12_unbounded_channel: channel::unbounded();
+    d5_b12_queue: Queue::new();
+    d5_b12_queue_of_one: Queue::bounded(1);
+    d5_b12_priority_queue_of_three: PriorityQueue::bounded(3);
+    d5_b12_rendezvous: Queue::bounded(0);
     d5_b12_mpsc_of_zero: shared_receiver(mpsc::sync_channel(0));
     d5_b12_mpsc_of_two: shared_receiver(mpsc::sync_channel(2));
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`Semaphore`] | adds permits |
 //! | [`BoundedSemaphore`] | is an error |
+//! | [`CappedSemaphore`] | waits until somebody acquires |
 //!
 //! Waiters are served in the order in which they came. One that runs out of time or is killed takes
 //! no permit with it. Every permit can be had as a count, given back by hand, or as a guard.
@@ -17,5 +18,7 @@
 pub use greenhub::semaphore::{MAX_PERMITS, Permit, Semaphore};
 
 mod bounded;
+mod capped;
 
 pub use bounded::{BoundedPermit, BoundedSemaphore, NotAcquired};
+pub use capped::{CappedPermit, CappedSemaphore};

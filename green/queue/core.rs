@@ -1,0 +1,250 @@
+//! What every queue is: items in some order, and those who wait to put and to get.
+//!
+//! An item passes by the first of these ways that is open:
+//!
+//! 1. to the getter that has waited longest;
+//! 2. into the store, if there is room;
+//! 3. into its putter's *turn*, from where a getter takes it (no room at all), or moves it into the
+//!    store (as soon as it has made room).
+//!
+//! Who waits has a turn, and queues alone in the turn's wait queue. That queue decides who is alive:
+//! a waiter whose limit passed or that is being killed cannot be woken any more, so what was meant
+//! for it goes to the next, and one that was woken always takes what it was given.
+//!
+//! *Invariants*, whenever the state is unlocked: if somebody waits to get, the store is empty and
+//! nobody waits to put; if somebody waits to put, there is no room.
+//!
+//! *Locks*: the state, then a turn that is listed in it. A waiter that lists its own turn holds the
+//! turn first, which nobody else can know of until then.
+
+use std::{collections::VecDeque, sync::Arc, time::Instant};
+
+use greenhub::wait_queue::{WaitQueue, Wake};
+use parking_lot::Mutex;
+
+use super::order::Order;
+
+pub(crate) struct Core<O: Order> {
+    what: &'static str,
+    state: Mutex<State<O>>,
+}
+
+struct State<O: Order> {
+    store: O,
+    /// None: there is always room.
+    capacity: Option<usize>,
+    getting: VecDeque<Arc<Turn<O::Item>>>,
+    putting: VecDeque<Arc<Turn<O::Item>>>,
+}
+
+/// One wait of one thread, with the item that it puts or is given.
+struct Turn<T> {
+    item: Mutex<Option<T>>,
+    waiter: WaitQueue,
+}
+
+impl<T> Turn<T> {
+    fn new(item: Option<T>) -> Arc<Turn<T>> {
+        Arc::new(Turn {
+            item: Mutex::new(item),
+            waiter: WaitQueue::new(),
+        })
+    }
+
+    /// Gives a getter its item, unless it has given up.
+    fn fill(&self, item: T) -> Result<(), T> {
+        // Before it is woken. One that has given up never looks here.
+        *self.item.lock() = Some(item);
+        if self.waiter.wake_one() {
+            return Ok(());
+        }
+        Err(self.item.lock().take().expect("nobody else takes it"))
+    }
+
+    /// Takes a putter's item, unless it has given up: then the item is its own.
+    fn empty(&self) -> Option<T> {
+        if self.waiter.wake_one() {
+            self.item.lock().take()
+        } else {
+            None
+        }
+    }
+}
+
+impl<O: Order> State<O> {
+    fn has_room(&self) -> bool {
+        self.capacity
+            .is_none_or(|capacity| self.store.len() < capacity)
+    }
+
+    /// Moves the items of waiting putters into the store, as long as there is room. They must not
+    /// run, and put what comes next, before that.
+    fn refill(&mut self) {
+        while self.has_room()
+            && let Some(putter) = self.putting.pop_front()
+        {
+            if let Some(item) = putter.empty() {
+                self.store.push(item);
+            }
+        }
+    }
+}
+
+impl<O: Order> Core<O> {
+    /// `what` names it in a report.
+    pub(crate) fn new(what: &'static str, store: O, capacity: Option<usize>) -> Core<O> {
+        Core {
+            what,
+            state: Mutex::new(State {
+                store,
+                capacity,
+                getting: VecDeque::new(),
+                putting: VecDeque::new(),
+            }),
+        }
+    }
+
+    /// Puts an item if that can be done at once, else gives it back.
+    pub(crate) fn try_put(&self, mut item: O::Item) -> Result<(), O::Item> {
+        let mut state = self.state.lock();
+        while let Some(getter) = state.getting.pop_front() {
+            match getter.fill(item) {
+                Ok(()) => return Ok(()),
+                Err(refused) => item = refused,
+            }
+        }
+        if !state.has_room() {
+            return Err(item);
+        }
+        state.store.push(item);
+        Ok(())
+    }
+
+    /// As `try_put`, and waits for it until `deadline`.
+    pub(crate) fn put(&self, item: O::Item, deadline: Option<Instant>) -> Result<(), O::Item> {
+        let mut unsent = self.try_put(item);
+        while let Err(item) = unsent {
+            let turn = Turn::new(Some(item));
+            match self.wait(&turn, Side::Putting, deadline) {
+                Wake::Woken => return Ok(()),
+                wake => {
+                    let item = turn.item.lock().take().expect("nobody came for it");
+                    if wake == Wake::TimedOut {
+                        return Err(item);
+                    }
+                    unsent = self.try_put(item);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Gets an item if that can be done at once.
+    pub(crate) fn try_get(&self) -> Option<O::Item> {
+        let mut state = self.state.lock();
+        if let Some(item) = state.store.pop() {
+            state.refill();
+            return Some(item);
+        }
+        while let Some(putter) = state.putting.pop_front() {
+            if let Some(item) = putter.empty() {
+                return Some(item);
+            }
+        }
+        None
+    }
+
+    /// As `try_get`, and waits for it until `deadline`.
+    pub(crate) fn get(&self, deadline: Option<Instant>) -> Option<O::Item> {
+        loop {
+            if let Some(item) = self.try_get() {
+                return Some(item);
+            }
+            let turn = Turn::new(None);
+            match self.wait(&turn, Side::Getting, deadline) {
+                Wake::Woken => return turn.item.lock().take(),
+                Wake::TimedOut => return None,
+                Wake::NotNeeded => (),
+            }
+        }
+    }
+
+    fn wait(&self, turn: &Arc<Turn<O::Item>>, side: Side, deadline: Option<Instant>) -> Wake {
+        let listed = Listed {
+            core: self,
+            turn,
+            side,
+        };
+        let wake = turn.waiter.wait(self.what, deadline, || {
+            let mut state = self.state.lock();
+            let needed = match side {
+                Side::Putting => !state.has_room() && state.getting.is_empty(),
+                Side::Getting => state.store.len() == 0 && state.putting.is_empty(),
+            };
+            if needed {
+                side.list(&mut state).push_back(turn.clone());
+            }
+            needed
+        });
+        if wake == Wake::Woken {
+            // Who woke us has taken it off the list.
+            std::mem::forget(listed);
+        }
+        wake
+    }
+
+    /// Changes how much there is room for; what is there stays.
+    pub(crate) fn resize(&self, capacity: Option<usize>) {
+        let mut state = self.state.lock();
+        state.capacity = capacity;
+        state.refill();
+    }
+
+    pub(crate) fn capacity(&self) -> Option<usize> {
+        self.state.lock().capacity
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.state.lock().store.len()
+    }
+
+    pub(crate) fn getting(&self) -> usize {
+        self.state.lock().getting.len()
+    }
+
+    pub(crate) fn putting(&self) -> usize {
+        self.state.lock().putting.len()
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Side {
+    Putting,
+    Getting,
+}
+
+impl Side {
+    fn list<O: Order>(self, state: &mut State<O>) -> &mut VecDeque<Arc<Turn<O::Item>>> {
+        match self {
+            Side::Putting => &mut state.putting,
+            Side::Getting => &mut state.getting,
+        }
+    }
+}
+
+/// Takes a turn off its list when the wait ends otherwise than by its being served.
+struct Listed<'a, O: Order> {
+    core: &'a Core<O>,
+    turn: &'a Arc<Turn<O::Item>>,
+    side: Side,
+}
+
+impl<O: Order> Drop for Listed<'_, O> {
+    fn drop(&mut self) {
+        let mut state = self.core.state.lock();
+        let list = self.side.list(&mut state);
+        if let Some(place) = list.iter().position(|turn| Arc::ptr_eq(turn, self.turn)) {
+            list.remove(place);
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! Queues between green threads and OS threads: put at one end, get at the other, and wait for
+//! whichever is not possible yet.
+//!
+//! | | gives out |
+//! |---|---|
+//! | [`Queue`] | first what was put first |
+//! | [`LifoQueue`] | first what was put last |
+//! | [`PriorityQueue`] | first what is least |
+//! | [`LightQueue`] | as `Queue`, without `task_done` and `join` |
+//!
+//! A queue made by `new` is unbounded, and a put never waits. One made by `bounded` waits as soon
+//! as it holds as many items as that; a bound of zero makes it a *rendezvous*, where a put returns
+//! when a get has taken its item.
+//!
+//! Whoever waits is served in the order in which it came. A getter whose limit passes or that is
+//! killed is given no item, and a putter's item is its own again: nothing is lost, and nobody who
+//! has gone is served. [`green::timeout`](crate::timeout()) limits every wait here.
+//!
+//! To know that the other side has gone, use a [`channel`](crate::channel): a queue has no ends
+//! that could be dropped.
+//!
+//! # Differences from eventlet
+//!
+//! Waiters are served in order, which eventlet does not promise. To wait, to try and to wait with
+//! a limit are methods of their own. An item that could not be put comes back in the error.
+//!
+//! # Examples
+//!
+//! Workers that share a queue, and one who waits until all is done:
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use green::queue::Queue;
+//!
+//! let queue = Arc::new(Queue::bounded(4));
+//! for _ in 0..3 {
+//!     let queue = Arc::clone(&queue);
+//!     green::thread::spawn(move || {
+//!         loop {
+//!             let number: u32 = queue.get();
+//!             assert!(number < 100);
+//!             queue.task_done().unwrap();
+//!         }
+//!     });
+//! }
+//! (0..100).for_each(|number| queue.put(number));
+//! queue.join();
+//! ```
+
+pub(crate) mod core;
+mod error;
+pub(crate) mod order;
+mod tasks;
+
+use std::{
+    fmt,
+    panic::{RefUnwindSafe, UnwindSafe},
+    time::{Duration, Instant},
+};
+
+pub use error::{Empty, Full, NothingOutstanding};
+
+use self::{
+    core::Core,
+    order::{Fifo, LeastFirst, Lifo},
+    tasks::{Announced, Tasks},
+};
+
+/// What `LightQueue` has in place of [`Tasks`].
+#[derive(Default)]
+struct NoTasks;
+
+struct NotCounted;
+
+impl NoTasks {
+    fn announce(&self) -> NotCounted {
+        NotCounted
+    }
+}
+
+impl NotCounted {
+    fn put(self) {}
+}
+
+macro_rules! queue {
+    ($(#[$attribute:meta])* $name:ident [$($bound:path)?] $order:ident, $tasks:ident, $announced:ty, $what:literal) => {
+        $(#[$attribute])*
+        pub struct $name<T $(: $bound)?> {
+            core: Core<$order<T>>,
+            tasks: $tasks,
+        }
+
+        impl<T $(: $bound)?> $name<T> {
+            /// An empty queue that takes any number of items.
+            #[must_use]
+            pub fn new() -> $name<T> {
+                $name::with_capacity(None)
+            }
+
+            /// An empty queue that holds at most `capacity` items; with zero, a put waits until a
+            /// get has taken its item.
+            #[must_use]
+            pub fn bounded(capacity: usize) -> $name<T> {
+                $name::with_capacity(Some(capacity))
+            }
+
+            fn with_capacity(capacity: Option<usize>) -> $name<T> {
+                $name {
+                    core: Core::new($what, $order::default(), capacity),
+                    tasks: $tasks::default(),
+                }
+            }
+
+            /// Puts an item, and parks until there is room for it.
+            ///
+            /// A thread that is killed, or whose time limit passes, while it waits here has not put
+            /// the item, which is dropped.
+            pub fn put(&self, item: T) {
+                let _ = self.put_until(item, None);
+            }
+
+            /// As [`put`](Self::put), for no longer than `limit`.
+            ///
+            /// # Errors
+            ///
+            /// [`Full`], with the item, if the limit passed; nothing of it stays behind.
+            pub fn put_timeout(&self, item: T, limit: Duration) -> Result<(), Full<T>> {
+                self.put_until(item, Instant::now().checked_add(limit))
+            }
+
+            fn put_until(&self, item: T, deadline: Option<Instant>) -> Result<(), Full<T>> {
+                let announced: $announced = self.tasks.announce();
+                self.core.put(item, deadline).map_err(Full)?;
+                announced.put();
+                Ok(())
+            }
+
+            /// Puts an item without waiting. On a queue of capacity zero, only somebody who waits
+            /// for it can take it.
+            ///
+            /// # Errors
+            ///
+            /// [`Full`], with the item, if there is no room.
+            #[doc(alias = "put_nowait")]
+            pub fn try_put(&self, item: T) -> Result<(), Full<T>> {
+                let announced: $announced = self.tasks.announce();
+                self.core.try_put(item).map_err(Full)?;
+                announced.put();
+                Ok(())
+            }
+
+            /// Gets an item, and parks until there is one.
+            pub fn get(&self) -> T {
+                self.core.get(None).expect("there is no limit")
+            }
+
+            /// As [`get`](Self::get), for no longer than `limit`.
+            ///
+            /// # Errors
+            ///
+            /// [`Empty`] if the limit passed.
+            pub fn get_timeout(&self, limit: Duration) -> Result<T, Empty> {
+                let deadline = Instant::now().checked_add(limit);
+                self.core.get(deadline).ok_or(Empty)
+            }
+
+            /// Gets an item without waiting.
+            ///
+            /// # Errors
+            ///
+            /// [`Empty`] if there is none.
+            #[doc(alias = "get_nowait")]
+            pub fn try_get(&self) -> Result<T, Empty> {
+                self.core.try_get().ok_or(Empty)
+            }
+
+            /// How many items it holds. Those of threads that wait to put are not in it yet.
+            #[doc(alias = "qsize")]
+            pub fn len(&self) -> usize {
+                self.core.len()
+            }
+
+            /// Whether it holds nothing.
+            pub fn is_empty(&self) -> bool {
+                self.len() == 0
+            }
+
+            /// Whether it holds as much as it may. One of capacity zero always does.
+            pub fn is_full(&self) -> bool {
+                self.capacity().is_some_and(|capacity| self.len() >= capacity)
+            }
+
+            /// How many items it may hold; `None` is any number.
+            #[doc(alias = "maxsize")]
+            pub fn capacity(&self) -> Option<usize> {
+                self.core.capacity()
+            }
+
+            /// Changes how many items it may hold. More room serves those who wait to put; less
+            /// takes nothing away.
+            pub fn resize(&self, capacity: Option<usize>) {
+                self.core.resize(capacity);
+            }
+
+            /// How many threads wait to get.
+            pub fn getting(&self) -> usize {
+                self.core.getting()
+            }
+
+            /// How many threads wait to put.
+            pub fn putting(&self) -> usize {
+                self.core.putting()
+            }
+        }
+
+        impl<T $(: $bound)?> Default for $name<T> {
+            fn default() -> $name<T> {
+                $name::new()
+            }
+        }
+
+        /// A panic leaves a queue as it was.
+        impl<T $(: $bound)?> UnwindSafe for $name<T> {}
+        impl<T $(: $bound)?> RefUnwindSafe for $name<T> {}
+
+        impl<T $(: $bound)?> fmt::Debug for $name<T> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($name))
+                    .field("len", &self.len())
+                    .field("capacity", &self.capacity())
+                    .field("getting", &self.getting())
+                    .field("putting", &self.putting())
+                    .finish_non_exhaustive()
+            }
+        }
+    };
+}
+
+macro_rules! counts_tasks {
+    ($name:ident [$($bound:path)?]) => {
+        impl<T $(: $bound)?> $name<T> {
+            /// Says that the work on an item which was got is done. The last one lets those go on
+            /// who [`join`](Self::join).
+            ///
+            /// # Errors
+            ///
+            /// [`NothingOutstanding`] if that many items were not put.
+            pub fn task_done(&self) -> Result<(), NothingOutstanding> {
+                self.tasks.done()
+            }
+
+            /// How many items were put, or are being put, and not called done yet.
+            pub fn unfinished(&self) -> usize {
+                self.tasks.outstanding()
+            }
+
+            /// Parks until every item that was put has been called done; returns at once if none is
+            /// outstanding.
+            pub fn join(&self) {
+                self.tasks.join(None);
+            }
+
+            /// As [`join`](Self::join), for no longer than `limit`; false if it passed.
+            #[must_use]
+            pub fn join_timeout(&self, limit: Duration) -> bool {
+                self.tasks.join(Instant::now().checked_add(limit))
+            }
+        }
+    };
+}
+
+queue! {
+    /// A queue that gives out first what was put first, and knows what is still being worked on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use green::queue::{Empty, Full, Queue};
+    ///
+    /// let queue = Queue::bounded(1);
+    /// queue.put("first");
+    /// assert_eq!(queue.try_put("second"), Err(Full("second")));
+    /// assert_eq!(queue.get(), "first");
+    /// assert_eq!(queue.get_timeout(Duration::from_millis(1)), Err(Empty));
+    /// ```
+    Queue [] Fifo, Tasks, Announced<'_>, "queue"
+}
+
+queue! {
+    /// A [`Queue`] without `task_done` and `join`.
+    ///
+    /// # Examples
+    ///
+    /// A rendezvous: the putter goes on when its item was taken.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use green::queue::LightQueue;
+    ///
+    /// let queue = Arc::new(LightQueue::bounded(0));
+    /// let theirs = Arc::clone(&queue);
+    /// let putter = green::thread::spawn(move || theirs.put(7));
+    /// assert_eq!(queue.get(), 7);
+    /// putter.join().unwrap();
+    /// ```
+    LightQueue [] Fifo, NoTasks, NotCounted, "queue"
+}
+
+queue! {
+    /// A queue that gives out first what was put last.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::queue::LifoQueue;
+    ///
+    /// let queue = LifoQueue::new();
+    /// ["first", "last"].map(|item| queue.put(item));
+    /// assert_eq!(queue.get(), "last");
+    /// ```
+    LifoQueue [] Lifo, Tasks, Announced<'_>, "queue"
+}
+
+queue! {
+    /// A queue that gives out first what is least, and of equal items what was put first.
+    ///
+    /// Items are compared under the queue's lock: their `Ord` must not wait, nor use this queue.
+    /// [`Reverse`](std::cmp::Reverse) turns the order round.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::queue::PriorityQueue;
+    ///
+    /// let queue = PriorityQueue::new();
+    /// [(2, "later"), (1, "soon"), (3, "last")].map(|item| queue.put(item));
+    /// assert_eq!(queue.get(), (1, "soon"));
+    /// ```
+    PriorityQueue [Ord] LeastFirst, Tasks, Announced<'_>, "queue"
+}
+
+counts_tasks!(Queue []);
+counts_tasks!(LifoQueue []);
+counts_tasks!(PriorityQueue[Ord]);

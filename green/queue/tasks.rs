@@ -1,0 +1,70 @@
+//! How many items of a queue are still being worked on.
+
+use std::{
+    sync::atomic::{AtomicUsize, Ordering::SeqCst},
+    time::Instant,
+};
+
+use greenhub::wait_queue::{WaitQueue, Wake};
+
+use super::error::NothingOutstanding;
+
+#[derive(Default)]
+pub(super) struct Tasks {
+    outstanding: AtomicUsize,
+    joiners: WaitQueue,
+}
+
+impl Tasks {
+    /// Counts an item that is about to be put: a getter may be done with it before the putter has
+    /// returned.
+    pub(super) fn announce(&self) -> Announced<'_> {
+        self.outstanding.fetch_add(1, SeqCst);
+        Announced(self)
+    }
+
+    pub(super) fn done(&self) -> Result<(), NothingOutstanding> {
+        let before = self
+            .outstanding
+            .try_update(SeqCst, SeqCst, |outstanding| outstanding.checked_sub(1))
+            .map_err(|_| NothingOutstanding)?;
+        if before == 1 {
+            self.joiners.wake_all();
+        }
+        Ok(())
+    }
+
+    pub(super) fn outstanding(&self) -> usize {
+        self.outstanding.load(SeqCst)
+    }
+
+    /// Parks until nothing is outstanding; false if `deadline` passed first.
+    pub(super) fn join(&self, deadline: Option<Instant>) -> bool {
+        while self.outstanding() > 0 {
+            let wake = self
+                .joiners
+                .wait("queue: join", deadline, || self.outstanding() > 0);
+            if wake == Wake::TimedOut {
+                return self.outstanding() == 0;
+            }
+        }
+        true
+    }
+}
+
+/// An item that is counted, and counted no more if it is not put after all.
+pub(super) struct Announced<'a>(&'a Tasks);
+
+impl Announced<'_> {
+    pub(super) fn put(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Announced<'_> {
+    fn drop(&mut self) {
+        // It has been counted, so this cannot be one too many, unless somebody said that it was
+        // done with an item that it never had.
+        let _ = self.0.done();
+    }
+}
