@@ -9,6 +9,13 @@
 //! | `loop.run_in_executor`, `to_thread` | [`run_in_executor`], [`blocking`](crate::blocking()) |
 //! | `loop.add_signal_handler`, `remove_signal_handler` | [`add_signal_handler`], [`remove_signal_handler`] |
 //! | `loop.sock_recv` and its kin | [`sock_recv`] and its kin |
+//! | `Transport`, `Protocol`, `BufferedProtocol` | [`Transport`], [`Protocol`], [`BufferedProtocol`] |
+//! | `loop.create_connection`, `create_unix_connection` | [`create_connection`], [`create_unix_connection`] |
+//! | `loop.create_server`, `create_unix_server`, `Server` | [`create_server`], [`create_unix_server`], [`Server`] |
+//! | `loop.connect_accepted_socket` | [`connect_accepted_socket`] |
+//! | `loop.start_tls` | [`start_tls`] |
+//! | `sock=` of these | [`create_connection_over`], [`create_server_over`] |
+//! | `transport.get_extra_info` | [`ExtraInfo`] |
 //! | `loop.time` | [`Instant::now`](std::time::Instant::now) |
 //! | `sleep`, `timeout`, `create_task` | [`thread::sleep`](crate::thread::sleep), [`timeout`](crate::timeout()), [`thread::spawn`](crate::thread::spawn) |
 //!
@@ -16,14 +23,31 @@
 //! parks the calling green thread.
 
 mod calls;
+mod cell;
+mod connect;
+mod extra;
 mod futures;
+mod options;
+pub mod protocol;
+mod server;
 mod signals;
 mod sock;
+mod transport;
 
 pub use calls::{Handle, TimerHandle, call_at, call_later, call_soon, call_soon_threadsafe};
+pub use cell::ProtocolRef;
+pub use connect::{
+    Connected, connect_accepted_socket, create_connection, create_connection_over,
+    create_unix_connection,
+};
+pub use extra::ExtraInfo;
 pub use futures::{CallbackId, Future, FutureError, run_in_executor};
+pub use options::{ConnectionOptions, ServerOptions, TlsOptions};
+pub use protocol::{BufferedProtocol, Protocol, ProtocolPanicked, StreamProtocol};
+pub use server::{Server, create_server, create_server_over, create_unix_server};
 pub use signals::{add_signal_handler, remove_signal_handler};
 pub use sock::{
     sock_accept, sock_connect, sock_recv, sock_recv_into, sock_recvfrom, sock_recvfrom_into,
     sock_sendall, sock_sendfile, sock_sendto,
 };
+pub use transport::{Transport, start_tls};

@@ -21,6 +21,7 @@ mod tcp;
 mod udp;
 
 pub(crate) use face::{socket_face, stream_face};
+pub(crate) use resolve::{addresses, each_address};
 pub use std::net::{
     AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4, SocketAddrV6,
     ToSocketAddrs,
@@ -32,7 +33,7 @@ use greenhub::greenio::SockAddr;
 use std::io;
 
 /// The address of an IP socket; any other family is a socket of the wrong kind.
-fn ip_address(address: SockAddr) -> io::Result<SocketAddr> {
+pub(crate) fn ip_address(address: SockAddr) -> io::Result<SocketAddr> {
     address
         .as_socket()
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "invalid argument"))

@@ -186,12 +186,26 @@ impl Duplex {
 
     /// Decrypts into `buf`. `Ok(0)` is the peer's close_notify.
     pub(super) fn read(&self, buf: &mut [u8], call: Call) -> io::Result<usize> {
-        let _reading = self.reading(call)?;
-        self.read_in_turn(buf, call)
+        static NEVER: AtomicBool = AtomicBool::new(false);
+        self.read_unless(buf, call, &NEVER)
     }
 
-    fn read_in_turn(&self, buf: &mut [u8], call: Call) -> io::Result<usize> {
+    /// As [`read`](Self::read), but `Interrupted` once `stop` is set: whoever sets it nudges the source.
+    pub(super) fn read_unless(
+        &self,
+        buf: &mut [u8],
+        call: Call,
+        stop: &AtomicBool,
+    ) -> io::Result<usize> {
+        let _reading = self.reading(call)?;
+        self.read_in_turn(buf, call, stop)
+    }
+
+    fn read_in_turn(&self, buf: &mut [u8], call: Call, stop: &AtomicBool) -> io::Result<usize> {
         loop {
+            if stop.load(Ordering::SeqCst) {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
             let (progress, unsent) = {
                 let mut pipe = self.pipe.lock();
                 (pipe.read(buf), pipe.outgoing() > 0)
@@ -209,7 +223,7 @@ impl Duplex {
                         fed => fed?,
                     }
                 }
-                Progress::WantRead => self.feed(call)?,
+                Progress::WantRead => self.feed_unless(call, || stop.load(Ordering::SeqCst))?,
                 // So many answers wait to be sent that no more may be made.
                 Progress::WantWrite => {
                     let sending = self.sending(call)?;
@@ -222,10 +236,18 @@ impl Duplex {
 
     /// Receives once, in the turn to read. An error or end of the connection is the pipe's to answer.
     fn feed(&self, call: Call) -> io::Result<()> {
+        self.feed_unless(call, || false)
+    }
+
+    /// As [`feed`](Self::feed), but `Interrupted` when it is to `stop`.
+    fn feed_unless(&self, call: Call, stop: impl Fn() -> bool) -> io::Result<()> {
         call.check()?;
         let room = self.pipe.lock().room();
         let mut answered = false;
         let fed = self.socket.source().retry_read(call.patience(), room, |_| {
+            if stop() {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
             loop {
                 match self.pipe.lock().feed_from(&mut NonBlocking(&self.socket)) {
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

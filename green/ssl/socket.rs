@@ -387,6 +387,41 @@ impl GreenSslSocket {
         self.shared.closing.load(Ordering::SeqCst) || self.get_ref().is_closed()
     }
 
+    /// What a read returns.
+    fn answer(&self, read: io::Result<usize>) -> io::Result<usize> {
+        match read {
+            Ok(0) | Err(_) if self.is_closed() => Err(ClosedLocally.into()),
+            Err(error)
+                if error.kind() == io::ErrorKind::UnexpectedEof
+                    && self.shared.suppress_ragged_eofs.load(Ordering::Relaxed) =>
+            {
+                Ok(0)
+            }
+            result => result,
+        }
+    }
+
+    /// A read of a connection that has shaken hands, which ends with `Interrupted` once `stop` is set: whoever sets it
+    /// nudges the source.
+    pub(crate) fn read_unless(&self, buf: &mut [u8], stop: &AtomicBool) -> io::Result<usize> {
+        let call = Call::new(self.get_ref().nonblocking(), self.read_timeout());
+        self.answer(self.shared.duplex.read_unless(buf, call, stop))
+    }
+
+    /// A write of a connection that has shaken hands, which does not wait. It may leave ciphertext
+    /// [unsent](Self::unsent) of the bytes that it counts.
+    pub(crate) fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
+        match self.shared.duplex.write(buf, Call::ONCE) {
+            Err(_) if self.is_closed() => Err(ClosedLocally.into()),
+            result => result,
+        }
+    }
+
+    /// How many bytes of ciphertext have not left yet. A flush sends them.
+    pub(crate) fn unsent(&self) -> usize {
+        self.pipe(SslPipe::outgoing)
+    }
+
     fn write_call(&self) -> Call {
         Call::new(self.get_ref().nonblocking(), self.write_timeout())
     }
@@ -404,16 +439,7 @@ impl Read for &GreenSslSocket {
         if buf.is_empty() {
             return Ok(0);
         }
-        match self.shared.duplex.read(buf, call) {
-            Ok(0) | Err(_) if self.is_closed() => Err(ClosedLocally.into()),
-            Err(error)
-                if error.kind() == io::ErrorKind::UnexpectedEof
-                    && self.shared.suppress_ragged_eofs.load(Ordering::Relaxed) =>
-            {
-                Ok(0)
-            }
-            result => result,
-        }
+        self.answer(self.shared.duplex.read(buf, call))
     }
 }
 

@@ -132,6 +132,14 @@ impl Builder {
         self
     }
 
+    /// Places it on the hub of `thread`, if that is a green thread: the two then
+    /// never run at the same time, and wake each other without crossing to
+    /// another OS thread.
+    pub fn beside(mut self, thread: &Thread) -> Builder {
+        self.hub = thread.task.green().map(|green| green.home.index);
+        self
+    }
+
     /// Starts the green thread.
     ///
     /// # Errors

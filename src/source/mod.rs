@@ -142,9 +142,10 @@ impl Source {
         Ok(woke != Wake::TimedOut)
     }
 
-    /// Has those who wait in `direction` try again, because of something that the
-    /// kernel reports to calls and not as an event.
-    pub(crate) fn nudge(&self, direction: Direction) {
+    /// Has whoever waits in `direction` call its operation again, or, if nobody
+    /// does, the next one that would wait: because of something that no event
+    /// of the kernel tells, such as a flag that the operation looks at.
+    pub fn nudge(&self, direction: Direction) {
         self.lines.line(direction).edge(false);
     }
 

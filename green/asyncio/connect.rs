@@ -1,0 +1,209 @@
+//! Connections made from this end, and those that somebody else accepted.
+
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::Path;
+
+use greenhub::greenio::{Domain, GreenSocket, Protocol as Ip, SockAddr, Type};
+
+use super::cell::{Cell, ProtocolRef};
+use super::options::{ConnectionOptions, Security, ServerOptions};
+use super::protocol::StreamProtocol;
+use super::server::Attachment;
+use super::transport::{Shared, Transport, run};
+use crate::net::each_address;
+use crate::thread::Builder;
+
+/// What a function that makes a connection returns: its transport, and a handle to its protocol.
+pub type Connected<P> = io::Result<(Transport, ProtocolRef<P>)>;
+
+/// Connects to the first address of `address` that answers, and has a protocol made by `factory` serve the connection.
+///
+/// Waits until the connection stands, TLS included, and `connection_made` has returned. The protocol is then called on a
+/// green thread of its own; [`ProtocolRef`] looks at it from here. TCP sends small pieces at once (TCP_NODELAY), as in
+/// asyncio.
+///
+/// # Errors
+///
+/// Those of [`TcpStream::connect`](crate::net::TcpStream::connect) and of
+/// [`GreenSslSocket::do_handshake`](crate::ssl::GreenSslSocket::do_handshake); `OutOfMemory` if there is no room for
+/// another green thread. The protocol is not called then.
+///
+/// # Examples
+///
+/// ```
+/// use std::io;
+///
+/// use green::asyncio::{self, ConnectionOptions, Protocol, ServerOptions, Transport};
+///
+/// struct Shout(Option<Transport>);
+///
+/// impl Protocol for Shout {
+///     fn connection_made(&mut self, transport: Transport) -> io::Result<()> {
+///         self.0 = Some(transport);
+///         Ok(())
+///     }
+///
+///     fn data_received(&mut self, data: &[u8]) -> io::Result<()> {
+///         self.0.as_ref().unwrap().write(&data.to_ascii_uppercase())
+///     }
+/// }
+///
+/// struct Ask {
+///     heard: Vec<u8>,
+///     done: asyncio::Future<Vec<u8>>,
+/// }
+///
+/// impl Protocol for Ask {
+///     fn connection_made(&mut self, transport: Transport) -> io::Result<()> {
+///         transport.write(b"hello")?;
+///         transport.write_eof()
+///     }
+///
+///     fn data_received(&mut self, data: &[u8]) -> io::Result<()> {
+///         self.heard.extend(data);
+///         Ok(())
+///     }
+///
+///     fn connection_lost(&mut self, _: Option<io::Error>) {
+///         let _ = self.done.set_result(std::mem::take(&mut self.heard));
+///     }
+/// }
+///
+/// # fn main() -> io::Result<()> {
+/// let server = asyncio::create_server(|| Shout(None), "127.0.0.1:0", ServerOptions::new())?;
+/// let address = server.local_addr()?;
+///
+/// let done = asyncio::Future::new();
+/// let ask = Ask { heard: Vec::new(), done: done.clone() };
+/// let (_transport, _protocol) =
+///     asyncio::create_connection(|| ask, address, ConnectionOptions::new())?;
+/// assert_eq!(done.wait(None).unwrap(), b"HELLO");
+/// # Ok(())
+/// # }
+/// ```
+pub fn create_connection<P, Kind>(
+    factory: impl FnOnce() -> P,
+    address: impl ToSocketAddrs,
+    options: ConnectionOptions,
+) -> Connected<P>
+where
+    P: StreamProtocol<Kind>,
+{
+    let socket = each_address(address, |address| connect(address, options.local_address))?;
+    launch(factory, socket, &options.security)
+}
+
+/// As [`create_connection`], to a Unix socket.
+///
+/// # Errors
+///
+/// Those of [`UnixStream::connect`](crate::os::unix::net::UnixStream::connect) and of the TLS handshake.
+pub fn create_unix_connection<P, Kind>(
+    factory: impl FnOnce() -> P,
+    path: impl AsRef<Path>,
+    options: ConnectionOptions,
+) -> Connected<P>
+where
+    P: StreamProtocol<Kind>,
+{
+    let socket = GreenSocket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.connect(&SockAddr::unix(path)?)?;
+    launch(factory, socket, &options.security)
+}
+
+/// As [`create_connection`], over a socket that is connected already: its parameter `sock` in asyncio.
+///
+/// # Errors
+///
+/// Those of the TLS handshake.
+pub fn create_connection_over<P, Kind>(
+    factory: impl FnOnce() -> P,
+    socket: impl Into<GreenSocket>,
+    options: ConnectionOptions,
+) -> Connected<P>
+where
+    P: StreamProtocol<Kind>,
+{
+    launch(factory, socket.into(), &options.security)
+}
+
+/// Serves a connection that was accepted outside of asyncio's names, as a [server](super::create_server) serves its
+/// own. Of the options only those for TLS matter.
+///
+/// # Errors
+///
+/// Those of the TLS handshake, in the server's part.
+pub fn connect_accepted_socket<P, Kind>(
+    factory: impl FnOnce() -> P,
+    socket: impl Into<GreenSocket>,
+    options: ServerOptions,
+) -> Connected<P>
+where
+    P: StreamProtocol<Kind>,
+{
+    launch(factory, socket.into(), &options.security)
+}
+
+fn connect(address: &SocketAddr, local: Option<SocketAddr>) -> io::Result<GreenSocket> {
+    let socket = GreenSocket::new(Domain::for_address(*address), Type::STREAM, Some(Ip::TCP))?;
+    if let Some(local) = local {
+        socket.bind(&local.into())?;
+    }
+    socket.connect(&(*address).into())?;
+    Ok(socket)
+}
+
+/// Shakes hands, and starts the connection's own green thread.
+fn launch<P, Kind>(
+    factory: impl FnOnce() -> P,
+    socket: GreenSocket,
+    security: &Security,
+) -> Connected<P>
+where
+    P: StreamProtocol<Kind>,
+{
+    let (shared, cell) = prepare(factory, socket, security, None)?;
+    let transport = Transport::of(&shared);
+    let readers = shared.clone();
+    let builder = Builder::new().name("asyncio transport".to_owned());
+    builder.spawn(move || run(&readers, true))?;
+    // One who is killed here has nobody left to use the connection.
+    let abandoned = AbortWhenUnwound(&transport);
+    shared.wait_until_made();
+    std::mem::forget(abandoned);
+    Ok((transport, cell))
+}
+
+/// Shakes hands, and puts together what the connection's reader serves.
+pub(super) fn prepare<P, Kind>(
+    factory: impl FnOnce() -> P,
+    socket: GreenSocket,
+    security: &Security,
+    attachment: Option<Attachment>,
+) -> io::Result<(std::sync::Arc<Shared>, ProtocolRef<P>)>
+where
+    P: StreamProtocol<Kind>,
+{
+    // Other families have no such option.
+    let _ = socket.set_nodelay(true);
+    let (link, extra) = security.wrap(socket, &[])?;
+    let cell = Cell::new(factory());
+    let callbacks = P::callbacks(cell.clone());
+    let shared = Shared::new(
+        link,
+        callbacks,
+        extra,
+        security.shutdown_timeout,
+        attachment,
+    );
+    Ok((shared, ProtocolRef { cell }))
+}
+
+struct AbortWhenUnwound<'a>(&'a Transport);
+
+impl Drop for AbortWhenUnwound<'_> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

@@ -1,0 +1,113 @@
+//! What is known of a connection beside its bytes.
+
+use std::fmt;
+
+use greenhub::greenio::{GreenSocket, SockAddr};
+
+use crate::ssl::{Certificate, Cipher, GreenSslSocket, SslContext, TlsVersion};
+
+/// What is known of a connection beside its bytes: asyncio's `get_extra_info`, with a method for each of its names.
+///
+/// The addresses are those of the start, so they are known after the end too.
+pub struct ExtraInfo {
+    peername: Option<SockAddr>,
+    sockname: Option<SockAddr>,
+    socket: GreenSocket,
+    tls: Option<(GreenSslSocket, SslContext)>,
+}
+
+impl ExtraInfo {
+    pub(super) fn of_socket(socket: &GreenSocket) -> ExtraInfo {
+        ExtraInfo {
+            peername: socket.peer_addr().ok(),
+            sockname: socket.local_addr().ok(),
+            socket: handle(socket),
+            tls: None,
+        }
+    }
+
+    pub(super) fn of_tls(tls: &GreenSslSocket, context: &SslContext) -> ExtraInfo {
+        ExtraInfo {
+            tls: Some((tls_handle(tls), context.clone())),
+            ..ExtraInfo::of_socket(tls.get_ref())
+        }
+    }
+
+    /// The peer's address. None of a datagram endpoint without a remote address. `as_socket()` of it is the `SocketAddr`.
+    pub fn peername(&self) -> Option<&SockAddr> {
+        self.peername.as_ref()
+    }
+
+    /// Our own address.
+    pub fn sockname(&self) -> Option<&SockAddr> {
+        self.sockname.as_ref()
+    }
+
+    /// The socket, for its options. To read from it or to write to it would take the transport's bytes.
+    pub fn socket(&self) -> &GreenSocket {
+        &self.socket
+    }
+
+    /// The TLS connection, asyncio's `ssl_object`; as [`socket`](Self::socket), not for reading and writing.
+    pub fn ssl_object(&self) -> Option<&GreenSslSocket> {
+        self.tls.as_ref().map(|(tls, _)| tls)
+    }
+
+    /// The settings that the TLS connection was made with.
+    pub fn sslcontext(&self) -> Option<&SslContext> {
+        self.tls.as_ref().map(|(_, context)| context)
+    }
+
+    /// The cipher. None without TLS, and by the native-tls engine, which cannot tell.
+    pub fn cipher(&self) -> Option<Cipher> {
+        self.ssl_object()?.cipher().ok().flatten()
+    }
+
+    /// The version of TLS. None without it, and by the native-tls engine, which cannot tell.
+    pub fn version(&self) -> Option<TlsVersion> {
+        self.ssl_object()?.version().ok().flatten()
+    }
+
+    /// The peer's certificate, if it showed one.
+    pub fn peercert(&self) -> Option<Certificate> {
+        self.ssl_object()?.peer_certificate().ok().flatten()
+    }
+
+    /// The compression of the TLS connection: none, always, since compressed TLS gives secrets away (CRIME) and TLS 1.3
+    /// has done away with it.
+    pub fn compression(&self) -> Option<&'static str> {
+        None
+    }
+}
+
+fn handle(socket: &GreenSocket) -> GreenSocket {
+    socket.try_clone().expect("a handle to a socket is free")
+}
+
+fn tls_handle(tls: &GreenSslSocket) -> GreenSslSocket {
+    tls.try_clone().expect("a handle to a connection is free")
+}
+
+impl Clone for ExtraInfo {
+    fn clone(&self) -> ExtraInfo {
+        ExtraInfo {
+            peername: self.peername.clone(),
+            sockname: self.sockname.clone(),
+            socket: handle(&self.socket),
+            tls: self
+                .tls
+                .as_ref()
+                .map(|(tls, context)| (tls_handle(tls), context.clone())),
+        }
+    }
+}
+
+impl fmt::Debug for ExtraInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExtraInfo")
+            .field("peername", &self.peername)
+            .field("sockname", &self.sockname)
+            .field("version", &self.version())
+            .finish_non_exhaustive()
+    }
+}

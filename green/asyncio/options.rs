@@ -1,0 +1,210 @@
+//! Settings of connections to be made: what asyncio's functions take by keyword.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use greenhub::greenio::GreenSocket;
+
+use super::extra::ExtraInfo;
+use super::transport::Link;
+use crate::ssl::SslContext;
+
+/// asyncio's defaults.
+const HANDSHAKE: Duration = Duration::from_secs(60);
+const SHUTDOWN: Duration = Duration::from_secs(30);
+
+/// TLS, if any, and its limits.
+#[derive(Clone, Debug)]
+pub(super) struct Security {
+    pub(super) context: Option<SslContext>,
+    pub(super) server_side: bool,
+    pub(super) server_hostname: Option<String>,
+    pub(super) handshake_timeout: Duration,
+    pub(super) shutdown_timeout: Duration,
+}
+
+impl Default for Security {
+    fn default() -> Security {
+        Security {
+            context: None,
+            server_side: false,
+            server_hostname: None,
+            handshake_timeout: HANDSHAKE,
+            shutdown_timeout: SHUTDOWN,
+        }
+    }
+}
+
+impl Security {
+    /// Shakes hands, if there is TLS. The socket is closed on failure.
+    pub(super) fn wrap(&self, socket: GreenSocket, unread: &[u8]) -> io::Result<(Link, ExtraInfo)> {
+        let Some(context) = &self.context else {
+            let extra = ExtraInfo::of_socket(&socket);
+            return Ok((Link::Plain(socket), extra));
+        };
+        let name = self.server_hostname.as_deref();
+        let mut pipe = context.pipe(self.server_side, name.filter(|name| !name.is_empty()))?;
+        if pipe.feed(unread) < unread.len() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "more came before the handshake than one takes",
+            ));
+        }
+        let tls = crate::ssl::GreenSslSocket::from_pipe(socket, pipe);
+        tls.set_handshake_timeout(Some(self.handshake_timeout))?;
+        if let Err(error) = tls.do_handshake() {
+            tls.get_ref().close();
+            return Err(error);
+        }
+        let extra = ExtraInfo::of_tls(&tls, context);
+        Ok((Link::Tls(tls), extra))
+    }
+}
+
+macro_rules! tls_limits {
+    ($field:ident) => {
+        /// Limits the TLS handshake as a whole; 60 seconds by default, as in asyncio. Zero is refused, with
+        /// `InvalidInput`, when the connection is made.
+        pub fn ssl_handshake_timeout(mut self, limit: Duration) -> Self {
+            self.$field.handshake_timeout = limit;
+            self
+        }
+
+        /// Limits the orderly end of TLS after a `close`: sending the rest and waiting for the peer's close_notify. 30
+        /// seconds by default, as in asyncio.
+        pub fn ssl_shutdown_timeout(mut self, limit: Duration) -> Self {
+            self.$field.shutdown_timeout = limit;
+            self
+        }
+    };
+}
+
+/// Settings of a connection to be made.
+#[derive(Clone, Debug, Default)]
+#[must_use = "settings do nothing by themselves"]
+pub struct ConnectionOptions {
+    pub(super) security: Security,
+    pub(super) local_address: Option<SocketAddr>,
+}
+
+impl ConnectionOptions {
+    /// A plain connection from any local address.
+    pub fn new() -> ConnectionOptions {
+        ConnectionOptions::default()
+    }
+
+    /// Speaks TLS with the settings of `context` to a server that shows a certificate for `server_hostname`. An empty
+    /// name names none, and is refused when the connection is made unless the context checks no names.
+    pub fn ssl(mut self, context: &SslContext, server_hostname: &str) -> Self {
+        self.security.context = Some(context.clone());
+        self.security.server_hostname = Some(server_hostname.to_owned());
+        self
+    }
+
+    tls_limits!(security);
+
+    /// Connects from this address. Only for TCP.
+    pub fn local_addr(mut self, address: SocketAddr) -> Self {
+        self.local_address = Some(address);
+        self
+    }
+}
+
+/// Settings of a server to be made.
+#[derive(Clone, Debug)]
+#[must_use = "settings do nothing by themselves"]
+pub struct ServerOptions {
+    pub(super) security: Security,
+    pub(super) backlog: i32,
+    pub(super) reuse_address: bool,
+    pub(super) reuse_port: bool,
+    pub(super) start_serving: bool,
+    pub(super) cleanup_socket: bool,
+}
+
+impl Default for ServerOptions {
+    fn default() -> ServerOptions {
+        ServerOptions {
+            security: Security {
+                server_side: true,
+                ..Security::default()
+            },
+            backlog: 100,
+            reuse_address: true,
+            reuse_port: false,
+            start_serving: true,
+            cleanup_socket: true,
+        }
+    }
+}
+
+impl ServerOptions {
+    /// asyncio's defaults: plain, a backlog of 100, addresses reused, serving from the start.
+    pub fn new() -> ServerOptions {
+        ServerOptions::default()
+    }
+
+    /// Speaks TLS with the settings of `context`, which has the certificate.
+    pub fn ssl(mut self, context: &SslContext) -> Self {
+        self.security.context = Some(context.clone());
+        self
+    }
+
+    tls_limits!(security);
+
+    /// How many connections may wait to be accepted; 100 unless set.
+    pub fn backlog(mut self, connections: i32) -> Self {
+        self.backlog = connections;
+        self
+    }
+
+    /// Whether an address may be bound while connections of an earlier server linger (SO_REUSEADDR); true unless set.
+    pub fn reuse_address(mut self, reuse: bool) -> Self {
+        self.reuse_address = reuse;
+        self
+    }
+
+    /// Whether other servers may be bound to the same address, to share its connections (SO_REUSEPORT).
+    pub fn reuse_port(mut self, reuse: bool) -> Self {
+        self.reuse_port = reuse;
+        self
+    }
+
+    /// Whether to serve at once, or from [`start_serving`](super::Server::start_serving) on. Until then nobody can
+    /// connect.
+    pub fn start_serving(mut self, start: bool) -> Self {
+        self.start_serving = start;
+        self
+    }
+
+    /// Whether closing a server of a Unix socket removes its file; true unless set.
+    pub fn cleanup_socket(mut self, cleanup: bool) -> Self {
+        self.cleanup_socket = cleanup;
+        self
+    }
+}
+
+/// Settings of [`start_tls`](super::start_tls).
+#[derive(Clone, Debug)]
+#[must_use = "settings do nothing by themselves"]
+pub struct TlsOptions {
+    pub(super) security: Security,
+}
+
+impl TlsOptions {
+    /// For a client, whose server shows a certificate for `server_hostname`; as [`ConnectionOptions::ssl`].
+    pub fn client(context: &SslContext, server_hostname: &str) -> TlsOptions {
+        let ConnectionOptions { security, .. } =
+            ConnectionOptions::new().ssl(context, server_hostname);
+        TlsOptions { security }
+    }
+
+    /// For a server.
+    pub fn server(context: &SslContext) -> TlsOptions {
+        let ServerOptions { security, .. } = ServerOptions::new().ssl(context);
+        TlsOptions { security }
+    }
+
+    tls_limits!(security);
+}

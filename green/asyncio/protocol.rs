@@ -1,0 +1,213 @@
+//! Protocols: what a program does about the bytes of a connection.
+//!
+//! A transport calls its protocol in this order and no other:
+//!
+//! ```text
+//! connection_made  ( data_received | pause_writing, resume_writing )*  eof_received?  connection_lost
+//! ```
+//!
+//! `connection_lost` comes exactly once, whatever ended the connection, and nothing after it. A connection whose TLS
+//! handshake fails has not been made: then none of them is called.
+//!
+//! # On which thread
+//!
+//! Each connection has one green thread that receives and makes all its calls, so they never run at the same time. They
+//! may wait, as any code on a green thread may: what the peer sends meanwhile waits in the kernel, and other connections
+//! go on.
+//!
+//! # Errors and panics
+//!
+//! An error that a call returns ends the connection at once, as an exception does in asyncio: the next call is
+//! `connection_lost` with that error. A panic does the same, with an error that has its message. A
+//! [`ClosedLocally`](crate::ClosedLocally) error of one's own transport changes nothing: it is closing already.
+
+use std::fmt;
+use std::io;
+
+use super::Transport;
+
+/// What to do about the bytes of a connection: asyncio's `Protocol`.
+///
+/// The [order of the calls](self), and which thread makes them, are the module's.
+///
+/// ```
+/// use std::io;
+///
+/// use green::asyncio::{Protocol, Transport};
+///
+/// #[derive(Default)]
+/// struct Echo {
+///     transport: Option<Transport>,
+/// }
+///
+/// impl Protocol for Echo {
+///     fn connection_made(&mut self, transport: Transport) -> io::Result<()> {
+///         self.transport = Some(transport);
+///         Ok(())
+///     }
+///
+///     fn data_received(&mut self, data: &[u8]) -> io::Result<()> {
+///         self.transport.as_ref().unwrap().write(data)
+///     }
+/// }
+/// ```
+pub trait Protocol: Send + 'static {
+    /// The connection stands, and its TLS handshake is done. The transport is what to write to; keep it.
+    ///
+    /// # Errors
+    ///
+    /// Any; it ends the connection.
+    fn connection_made(&mut self, transport: Transport) -> io::Result<()> {
+        let _ = transport;
+        Ok(())
+    }
+
+    /// Bytes have come: never none, and cut where it happened to be.
+    ///
+    /// # Errors
+    ///
+    /// Any; it ends the connection.
+    fn data_received(&mut self, data: &[u8]) -> io::Result<()>;
+
+    /// The peer has ended its direction, and will send nothing more.
+    ///
+    /// `false`, as by default, has the transport close itself, after what is still to be sent. `true` keeps our
+    /// direction open; then it is for the program to close it. Over TLS the answer has no effect, as in asyncio.
+    ///
+    /// # Errors
+    ///
+    /// Any; it ends the connection.
+    fn eof_received(&mut self) -> io::Result<bool> {
+        Ok(false)
+    }
+
+    /// The connection is over. `None`: it was closed or aborted at this end, or the peer ended it in order. The last
+    /// call; the transport forgets the protocol after it.
+    fn connection_lost(&mut self, error: Option<io::Error>) {
+        let _ = error;
+    }
+
+    /// More than the high mark waits to be sent: stop writing, if you can. Comes in turn with
+    /// [`resume_writing`](Self::resume_writing).
+    ///
+    /// # Differences from asyncio
+    ///
+    /// It does not come out of [`write`](Transport::write) but after the call under way has returned, and not at all if
+    /// the peer has taken the bytes by then. Code that waits may call [`drain`](Transport::drain) instead.
+    fn pause_writing(&mut self) {}
+
+    /// What waits to be sent has sunk to the low mark.
+    fn resume_writing(&mut self) {}
+}
+
+/// As [`Protocol`], for one that has a buffer of its own to receive into: asyncio's `BufferedProtocol`.
+///
+/// A plain connection is received straight into the buffer; from TLS the bytes are copied once.
+pub trait BufferedProtocol: Send + 'static {
+    /// As [`Protocol::connection_made`].
+    ///
+    /// # Errors
+    ///
+    /// Any; it ends the connection.
+    fn connection_made(&mut self, transport: Transport) -> io::Result<()> {
+        let _ = transport;
+        Ok(())
+    }
+
+    /// Where to put what comes next. `size_hint` is how many bytes are known to wait, 0 if that is not known; the
+    /// buffer may be shorter or longer. It need not be followed by a [`buffer_updated`](Self::buffer_updated).
+    ///
+    /// An empty buffer is a mistake that ends the connection, with `InvalidInput`.
+    fn get_buffer(&mut self, size_hint: usize) -> &mut [u8];
+
+    /// The first `count` bytes of the buffer have been filled; never none.
+    ///
+    /// # Errors
+    ///
+    /// Any; it ends the connection.
+    fn buffer_updated(&mut self, count: usize) -> io::Result<()>;
+
+    /// As [`Protocol::eof_received`].
+    ///
+    /// # Errors
+    ///
+    /// Any; it ends the connection.
+    fn eof_received(&mut self) -> io::Result<bool> {
+        Ok(false)
+    }
+
+    /// As [`Protocol::connection_lost`].
+    fn connection_lost(&mut self, error: Option<io::Error>) {
+        let _ = error;
+    }
+
+    /// As [`Protocol::pause_writing`].
+    fn pause_writing(&mut self) {}
+
+    /// As [`Protocol::resume_writing`].
+    fn resume_writing(&mut self) {}
+}
+
+/// Tells [`StreamProtocol`] that a type is a [`Protocol`].
+#[derive(Debug)]
+pub enum Pieces {}
+
+/// Tells [`StreamProtocol`] that a type is a [`BufferedProtocol`].
+#[derive(Debug)]
+pub enum OwnBuffer {}
+
+/// A [`Protocol`] or a [`BufferedProtocol`]: what the transport of a stream takes. `Kind` is found by the compiler.
+///
+/// It has no methods for users and cannot be implemented for other types.
+pub trait StreamProtocol<Kind>: Send + Sized + 'static + sealed::StreamProtocol<Kind> {}
+
+impl<P: sealed::StreamProtocol<Kind>, Kind> StreamProtocol<Kind> for P {}
+
+pub(super) mod sealed {
+    use std::sync::Arc;
+
+    use super::super::cell::{Callbacks, Cell, InPieces, IntoOwnBuffer};
+    use super::{BufferedProtocol, OwnBuffer, Pieces, Protocol};
+
+    pub trait StreamProtocol<Kind>: Send + Sized + 'static {
+        #[doc(hidden)]
+        fn callbacks(cell: Arc<Cell<Self>>) -> Arc<dyn Callbacks>;
+    }
+
+    impl<P: Protocol> StreamProtocol<Pieces> for P {
+        fn callbacks(cell: Arc<Cell<P>>) -> Arc<dyn Callbacks> {
+            Arc::new(InPieces(cell))
+        }
+    }
+
+    impl<P: BufferedProtocol> StreamProtocol<OwnBuffer> for P {
+        fn callbacks(cell: Arc<Cell<P>>) -> Arc<dyn Callbacks> {
+            Arc::new(IntoOwnBuffer(cell))
+        }
+    }
+}
+
+/// A protocol's call panicked: what [`connection_lost`](Protocol::connection_lost) is told, inside an `io::Error` of
+/// kind `Other`.
+#[derive(Clone, Debug)]
+pub struct ProtocolPanicked {
+    pub(super) message: Option<String>,
+}
+
+impl ProtocolPanicked {
+    /// The panic's message, if it had one. A green thread that was killed has none.
+    pub fn message(&self) -> Option<&str> {
+        self.message.as_deref()
+    }
+}
+
+impl fmt::Display for ProtocolPanicked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.message {
+            Some(message) => write!(f, "the protocol panicked: {message}"),
+            None => f.write_str("the protocol's call was unwound"),
+        }
+    }
+}
+
+impl std::error::Error for ProtocolPanicked {}

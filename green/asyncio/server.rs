@@ -1,0 +1,427 @@
+//! Servers: listening sockets whose connections are served by protocols.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+use greenhub::ClosedLocally;
+use greenhub::greenio::{Domain, GreenSocket, Protocol as Ip, SockAddr, Type};
+use greenhub::wait_queue::WaitQueue;
+use parking_lot::Mutex;
+
+use super::connect::prepare;
+use super::options::{Security, ServerOptions};
+use super::protocol::StreamProtocol;
+use super::transport::{Shared, run};
+use crate::net::addresses;
+use crate::thread::Builder;
+
+/// Listens on every address of `address`, and has each connection served by a protocol of its own, made by `factory`.
+///
+/// Returns when the addresses are bound. Port 0 has the kernel choose one, see [`Server::local_addr`]. Each connection
+/// has a green thread, which does the TLS handshake first: a client that says nothing holds nobody else up. One whose
+/// handshake fails, or exceeds its limit, is closed, and its protocol is not made. IPv6 addresses are for IPv6 alone.
+///
+/// # Errors
+///
+/// Those of [`TcpListener::bind`](crate::net::TcpListener::bind), of any of the addresses; `InvalidInput` if there is
+/// none.
+///
+/// # Examples
+///
+/// See [`create_connection`](super::create_connection).
+pub fn create_server<P, Kind>(
+    factory: impl Fn() -> P + Send + Sync + 'static,
+    address: impl ToSocketAddrs,
+    options: ServerOptions,
+) -> io::Result<Server>
+where
+    P: StreamProtocol<Kind>,
+    Kind: 'static,
+{
+    let mut listeners = Vec::new();
+    for address in addresses(&address)? {
+        listeners.push(bind(&address, &options)?);
+    }
+    if listeners.is_empty() {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "could not resolve to any addresses",
+        ));
+    }
+    Server::new(factory, listeners, None, options)
+}
+
+/// As [`create_server`], on a Unix socket. A socket that an earlier server left at `path` is replaced, as in asyncio;
+/// closing removes the file, if it is still ours.
+///
+/// # Errors
+///
+/// Those of [`UnixListener::bind`](crate::os::unix::net::UnixListener::bind).
+pub fn create_unix_server<P, Kind>(
+    factory: impl Fn() -> P + Send + Sync + 'static,
+    path: impl AsRef<Path>,
+    options: ServerOptions,
+) -> io::Result<Server>
+where
+    P: StreamProtocol<Kind>,
+    Kind: 'static,
+{
+    let path = path.as_ref();
+    let address = SockAddr::unix(path)?;
+    if fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
+        fs::remove_file(path)?;
+    }
+    let socket = GreenSocket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.bind(&address)?;
+    let file = match options.cleanup_socket {
+        true => SocketFile::at(path),
+        false => None,
+    };
+    Server::new(factory, vec![socket], file, options)
+}
+
+/// As [`create_server`], over a socket that is bound already: its parameter `sock` in asyncio. It may listen already.
+///
+/// # Errors
+///
+/// Those of `listen(2)`.
+pub fn create_server_over<P, Kind>(
+    factory: impl Fn() -> P + Send + Sync + 'static,
+    socket: impl Into<GreenSocket>,
+    options: ServerOptions,
+) -> io::Result<Server>
+where
+    P: StreamProtocol<Kind>,
+    Kind: 'static,
+{
+    Server::new(factory, vec![socket.into()], None, options)
+}
+
+fn bind(address: &SocketAddr, options: &ServerOptions) -> io::Result<GreenSocket> {
+    let socket = GreenSocket::new(Domain::for_address(*address), Type::STREAM, Some(Ip::TCP))?;
+    socket.set_reuse_address(options.reuse_address)?;
+    if options.reuse_port {
+        socket.set_reuse_port(true)?;
+    }
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&(*address).into())?;
+    Ok(socket)
+}
+
+/// A server of [`create_server`] and its kin: asyncio's `Server`.
+///
+/// Dropping it is [`close`](Self::close), as the end of asyncio's `async with` is.
+#[must_use = "dropping a server closes it"]
+pub struct Server {
+    listeners: Vec<GreenSocket>,
+    backlog: i32,
+    state: Mutex<State>,
+    /// Accepts and serves the connections of a listener to its end.
+    accept: Arc<dyn Fn(GreenSocket) + Send + Sync>,
+    connections: Arc<Connections>,
+    file: Option<SocketFile>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Bound,
+    Serving,
+    Closed,
+}
+
+impl Server {
+    fn new<P, Kind>(
+        factory: impl Fn() -> P + Send + Sync + 'static,
+        listeners: Vec<GreenSocket>,
+        file: Option<SocketFile>,
+        options: ServerOptions,
+    ) -> io::Result<Server>
+    where
+        P: StreamProtocol<Kind>,
+        Kind: 'static,
+    {
+        let connections = Arc::new(Connections::default());
+        let factory = Arc::new(factory);
+        let security = Arc::new(options.security);
+        let theirs = connections.clone();
+        let server = Server {
+            listeners,
+            backlog: options.backlog,
+            state: Mutex::new(State::Bound),
+            accept: Arc::new(move |listener| {
+                accept_all(&listener, &factory, &security, &theirs);
+            }),
+            connections,
+            file,
+        };
+        if options.start_serving {
+            server.start_serving()?;
+        }
+        Ok(server)
+    }
+
+    /// Begins to accept connections, if the server was made without. A second call does nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of `listen(2)`, such as `AddrInUse`; `NotConnected` with [`ClosedLocally`] inside after
+    /// [`close`](Self::close); what keeps a green thread from being started.
+    pub fn start_serving(&self) -> io::Result<()> {
+        let mut state = self.state.lock();
+        match *state {
+            State::Serving => return Ok(()),
+            State::Closed => return Err(ClosedLocally.into()),
+            State::Bound => {}
+        }
+        for listener in &self.listeners {
+            listener.listen(self.backlog)?;
+        }
+        for listener in &self.listeners {
+            let (accept, listener) = (self.accept.clone(), listener.try_clone()?);
+            let builder = Builder::new().name("asyncio server".to_owned());
+            builder.spawn(move || accept(listener))?;
+        }
+        *state = State::Serving;
+        Ok(())
+    }
+
+    /// Serves until another thread calls [`close`](Self::close), or the caller is killed or runs out of time, which
+    /// closes the server too. Connections go on.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`start_serving`](Self::start_serving).
+    pub fn serve_forever(&self) -> io::Result<()> {
+        self.start_serving()?;
+        struct Closing<'a>(&'a Server);
+        impl Drop for Closing<'_> {
+            fn drop(&mut self) {
+                self.0.close();
+            }
+        }
+        let _closing = Closing(self);
+        let open = || *self.state.lock() != State::Closed;
+        while open() {
+            self.connections.changed.wait("asyncio server", None, open);
+        }
+        Ok(())
+    }
+
+    /// Accepts no more: the listening sockets are closed. Connections go on. A second call does nothing.
+    pub fn close(&self) {
+        if std::mem::replace(&mut *self.state.lock(), State::Closed) == State::Closed {
+            return;
+        }
+        if let Some(file) = &self.file {
+            file.remove();
+        }
+        for listener in &self.listeners {
+            listener.close();
+        }
+        self.connections.changed.wake_all();
+    }
+
+    /// Waits until the server is closed and its last connection has ended, `connection_lost` included. A
+    /// [`timeout`](crate::timeout()) may limit it.
+    pub fn wait_closed(&self) {
+        let open =
+            || *self.state.lock() != State::Closed || !self.connections.live.lock().is_empty();
+        while open() {
+            self.connections.changed.wait("asyncio server", None, open);
+        }
+    }
+
+    /// Closes every connection in order, as [`Transport::close`](super::Transport::close) does. One in the midst of its
+    /// TLS handshake is closed at once.
+    pub fn close_clients(&self) {
+        for transport in self.connections.transports() {
+            transport.close();
+        }
+    }
+
+    /// Closes every connection at once, as [`Transport::abort`](super::Transport::abort) does.
+    pub fn abort_clients(&self) {
+        for transport in self.connections.transports() {
+            transport.end(None);
+        }
+    }
+
+    /// Whether connections are accepted.
+    pub fn is_serving(&self) -> bool {
+        *self.state.lock() == State::Serving
+    }
+
+    /// The listening sockets, one for each address. None after [`close`](Self::close).
+    pub fn sockets(&self) -> Vec<GreenSocket> {
+        match *self.state.lock() {
+            State::Closed => Vec::new(),
+            _ => self.listeners.iter().map(handle).collect(),
+        }
+    }
+
+    /// The first address listened on.
+    ///
+    /// # Errors
+    ///
+    /// Those of `getsockname(2)`; `InvalidInput` for a Unix socket.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        crate::net::ip_address(self.listeners[0].local_addr()?)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("listeners", &self.listeners)
+            .field("serving", &self.is_serving())
+            .field("connections", &self.connections.live.lock().len())
+            .finish_non_exhaustive()
+    }
+}
+
+fn handle(socket: &GreenSocket) -> GreenSocket {
+    socket.try_clone().expect("a handle to a socket is free")
+}
+
+/// Accepts until the listener is closed.
+fn accept_all<P, Kind>(
+    listener: &GreenSocket,
+    factory: &Arc<impl Fn() -> P + Send + Sync + 'static>,
+    security: &Arc<Security>,
+    connections: &Arc<Connections>,
+) where
+    P: StreamProtocol<Kind>,
+    Kind: 'static,
+{
+    while !listener.is_closed() {
+        let socket = match listener.accept() {
+            Ok((socket, _)) => socket,
+            // It does not listen, or not any more.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EBADF)) => {
+                return;
+            }
+            // One connection's: it left before it was accepted, or there was no room for it, for which accept paused.
+            Err(_) => continue,
+        };
+        let attachment = connections.attach(&socket);
+        let (factory, security) = (factory.clone(), security.clone());
+        let serve = move || {
+            let id = attachment.id;
+            let connections = attachment.connections.clone();
+            // A factory's panic has been printed, and ends one connection.
+            let make = || prepare(|| factory(), socket, &security, Some(attachment));
+            if let Ok(Ok((shared, _))) = catch_unwind(AssertUnwindSafe(make)) {
+                connections.made(id, &shared);
+                run(&shared, true);
+            }
+        };
+        let builder = Builder::new().name("asyncio transport".to_owned());
+        // With no stack to spare the connection is closed.
+        let _ = builder.spawn(serve);
+    }
+}
+
+/// The connections of a server.
+#[derive(Default)]
+pub(super) struct Connections {
+    live: Mutex<HashMap<u64, Live>>,
+    next: AtomicU64,
+    /// Waits for the server's end.
+    changed: WaitQueue,
+}
+
+enum Live {
+    Handshaking(GreenSocket),
+    Made(Weak<Shared>),
+}
+
+impl Connections {
+    fn attach(self: &Arc<Connections>, socket: &GreenSocket) -> Attachment {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        self.live
+            .lock()
+            .insert(id, Live::Handshaking(handle(socket)));
+        Attachment {
+            connections: self.clone(),
+            id,
+        }
+    }
+
+    fn made(&self, id: u64, shared: &Arc<Shared>) {
+        if let Some(live) = self.live.lock().get_mut(&id) {
+            *live = Live::Made(Arc::downgrade(shared));
+        }
+    }
+
+    /// Those that have been made; the others are closed.
+    fn transports(&self) -> Vec<Arc<Shared>> {
+        let live = self.live.lock();
+        live.values()
+            .filter_map(|live| match live {
+                Live::Made(shared) => shared.upgrade(),
+                Live::Handshaking(socket) => {
+                    socket.close();
+                    None
+                }
+            })
+            .collect()
+    }
+}
+
+/// A connection's place among those of its server.
+pub(super) struct Attachment {
+    connections: Arc<Connections>,
+    id: u64,
+}
+
+impl Attachment {
+    /// Another transport has the connection from now on.
+    pub(super) fn moved_to(&self, shared: &Arc<Shared>) {
+        self.connections.made(self.id, shared);
+    }
+}
+
+impl Drop for Attachment {
+    fn drop(&mut self) {
+        self.connections.live.lock().remove(&self.id);
+        self.connections.changed.wake_all();
+    }
+}
+
+/// The file of a Unix socket, by which it is told whether another server has replaced it.
+struct SocketFile {
+    path: PathBuf,
+    inode: (u64, u64),
+}
+
+impl SocketFile {
+    fn at(path: &Path) -> Option<SocketFile> {
+        let found = fs::symlink_metadata(path).ok()?;
+        Some(SocketFile {
+            path: path.to_owned(),
+            inode: (found.dev(), found.ino()),
+        })
+    }
+
+    fn remove(&self) {
+        if SocketFile::at(&self.path).is_some_and(|found| found.inode == self.inode) {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}

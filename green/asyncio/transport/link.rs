@@ -1,0 +1,212 @@
+//! The connection under a transport: a socket, in the clear or with TLS around it.
+
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use greenhub::greenio::{GreenSocket, NonBlocking};
+use greenhub::source::{Direction, Patience};
+
+use super::super::cell::Callbacks;
+use crate::ssl::GreenSslSocket;
+
+#[derive(Debug)]
+pub(in super::super) enum Link {
+    Plain(GreenSocket),
+    Tls(GreenSslSocket),
+}
+
+/// What came of receiving.
+pub(super) enum Received {
+    /// This many bytes are in the buffer.
+    Data(usize),
+    /// The protocol has its bytes already, and this was its answer.
+    Delivered(io::Result<()>),
+    /// The peer has ended its direction.
+    End,
+}
+
+impl Link {
+    pub(in super::super) fn socket(&self) -> &GreenSocket {
+        match self {
+            Link::Plain(socket) => socket,
+            Link::Tls(tls) => tls.get_ref(),
+        }
+    }
+
+    pub(in super::super) fn is_tls(&self) -> bool {
+        matches!(self, Link::Tls(_))
+    }
+
+    /// Waits for bytes, and receives them into the protocol's own buffer or `buf`. `Interrupted` once `stop` is set:
+    /// nothing has been taken from the socket then.
+    pub(super) fn receive(
+        &self,
+        buf: &mut [u8],
+        protocol: &dyn Callbacks,
+        stop: &AtomicBool,
+    ) -> io::Result<Received> {
+        let count = match self {
+            Link::Tls(tls) => tls.read_unless(buf, stop)?,
+            Link::Plain(socket) if protocol.has_buffer() => {
+                return receive_into(socket, protocol, stop);
+            }
+            Link::Plain(socket) => {
+                let source = socket.source();
+                source.retry_read(Patience::FOREVER, buf.len(), |_| {
+                    unless(stop)?;
+                    NonBlocking(socket).read(buf)
+                })?
+            }
+        };
+        Ok(match count {
+            0 => Received::End,
+            count => Received::Data(count),
+        })
+    }
+
+    /// Has `receive`, under way on another thread, look at its flag.
+    pub(super) fn nudge(&self) {
+        self.socket().source().nudge(Direction::Read);
+    }
+
+    /// Sends what can be sent without waiting; how much of `data` that was.
+    pub(super) fn try_write_all(&self, data: &[u8]) -> io::Result<usize> {
+        let mut taken = 0;
+        while taken < data.len() {
+            let rest = &data[taken..];
+            let sent = match self {
+                Link::Plain(socket) => NonBlocking(socket).write(rest),
+                Link::Tls(tls) => tls.try_write(rest),
+            };
+            match sent {
+                Ok(count) => taken += count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(taken)
+    }
+
+    /// Sends some of `data`, and waits until the kernel has that.
+    pub(super) fn write(&self, data: &[u8]) -> io::Result<usize> {
+        let sent = match self {
+            Link::Plain(socket) => socket.send(data),
+            Link::Tls(tls) => (&*tls).write(data),
+        };
+        match sent {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(0),
+            sent => sent,
+        }
+    }
+
+    /// How many bytes that were counted as written have not left.
+    pub(super) fn unsent(&self) -> usize {
+        match self {
+            Link::Plain(_) => 0,
+            Link::Tls(tls) => tls.unsent(),
+        }
+    }
+
+    /// Waits until none are.
+    pub(super) fn flush(&self) -> io::Result<()> {
+        match self {
+            Link::Plain(_) => Ok(()),
+            Link::Tls(tls) => (&*tls).flush(),
+        }
+    }
+
+    /// Ends our direction. Over TLS, where close_notify would end both for many a peer, it is not to be called.
+    pub(super) fn end_writing(&self) -> io::Result<()> {
+        self.socket().shutdown(Shutdown::Write)
+    }
+
+    /// Ends the conversation in order, before the connection is closed: with TLS, waits until `deadline` for the peer's
+    /// close_notify. What it sends before that is dropped.
+    pub(super) fn part(&self, deadline: Instant) -> io::Result<()> {
+        let mut buf = [0; 4096];
+        match self {
+            // Unread bytes would make the kernel send a reset, which can overtake what was sent before. Bounded: a
+            // peer that sends without end gets its reset.
+            Link::Plain(socket) => {
+                if socket.shutdown(Shutdown::Write).is_ok() {
+                    let mut socket = NonBlocking(socket);
+                    for _ in 0..16 {
+                        if !matches!(socket.read(&mut buf), Ok(1..)) {
+                            break;
+                        }
+                    }
+                }
+                Ok(())
+            }
+            Link::Tls(tls) => {
+                tls.set_write_timeout(Some(left(deadline)))?;
+                let mut outcome = tls.shutdown_write();
+                while outcome.is_ok() {
+                    tls.set_read_timeout(Some(left(deadline)))?;
+                    match (&*tls).read(&mut buf) {
+                        Ok(0) => break,
+                        read => outcome = read.map(drop),
+                    }
+                }
+                match outcome {
+                    // All was sent; that the peer goes without a word of parting is its own affair.
+                    Err(error) if is_departure(&error) => Ok(()),
+                    Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(io::Error::new(
+                        io::ErrorKind::TimedOut,
+                        "TLS shutdown timed out",
+                    )),
+                    outcome => outcome,
+                }
+            }
+        }
+    }
+
+    /// Closes the connection as it is, for whoever waits on it too. The last handle to TLS says close_notify in
+    /// passing, if nothing was left unsaid; this does not.
+    pub(in super::super) fn close(&self) {
+        self.socket().close();
+    }
+}
+
+fn receive_into(
+    socket: &GreenSocket,
+    protocol: &dyn Callbacks,
+    stop: &AtomicBool,
+) -> io::Result<Received> {
+    let mut answer = Ok(());
+    // How long the protocol's buffer is shows only inside, so no short read is told apart: hence 0.
+    let count = socket.source().retry_read(Patience::FOREVER, 0, |_| {
+        unless(stop)?;
+        let received = protocol.receive_into(&mut |buf| NonBlocking(socket).read(buf));
+        let (count, answered) = received.unwrap_or(Ok((0, Ok(()))))?;
+        answer = answered;
+        Ok(count)
+    })?;
+    Ok(match (count, answer) {
+        (0, Ok(())) => Received::End,
+        (_, answer) => Received::Delivered(answer),
+    })
+}
+
+fn unless(stop: &AtomicBool) -> io::Result<()> {
+    match stop.load(Ordering::SeqCst) {
+        true => Err(io::ErrorKind::Interrupted.into()),
+        false => Ok(()),
+    }
+}
+
+/// The time left, which no timeout may say is none.
+fn left(deadline: Instant) -> Duration {
+    let left = deadline.saturating_duration_since(Instant::now());
+    left.max(Duration::from_millis(1))
+}
+
+fn is_departure(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+    )
+}

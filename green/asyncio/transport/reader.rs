@@ -1,0 +1,227 @@
+//! The green thread of a connection: it receives, and makes every call of the protocol, one after the other.
+
+use std::io;
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use greenhub::Killed;
+use greenhub::wait_queue::Wake;
+
+use super::super::cell::Callbacks;
+use super::Transport;
+use super::link::Received;
+use super::shared::{Handover, Shared};
+use crate::thread::current;
+
+/// How much is received at once, at most.
+const PIECE: usize = 64 * 1024;
+
+struct Reader<'a> {
+    shared: &'a Arc<Shared>,
+    buffer: Vec<u8>,
+    /// What has been received and not been delivered.
+    received: Undelivered,
+    /// The peer has ended its direction, and the protocol keeps ours open.
+    ended: bool,
+}
+
+enum Undelivered {
+    Nothing,
+    Data(usize),
+    End,
+}
+
+/// What to do next.
+enum Step {
+    Tell {
+        paused: bool,
+    },
+    Deliver,
+    Receive,
+    Wait(Option<Instant>),
+    HandOver,
+    /// Another transport has the connection.
+    Gone,
+    Over,
+}
+
+/// Serves a connection from its first call to its last. `made` is false for a protocol that was told already.
+pub(in super::super) fn run(shared: &Arc<Shared>, made: bool) {
+    let _ = shared.reader.set(current());
+    let ending = Ending(shared);
+    let mut reader = Reader {
+        shared,
+        buffer: Vec::new(),
+        received: Undelivered::Nothing,
+        ended: false,
+    };
+    if made {
+        let transport = Transport::of(shared);
+        shared.answered(reader.callbacks().made(transport));
+    }
+    shared.state.lock().made = true;
+    shared.changed.wake_all();
+    if reader.serve() {
+        ending.part();
+    } else {
+        mem::forget(ending);
+    }
+}
+
+impl Reader<'_> {
+    /// Until the connection is to end (true), or has gone to another transport.
+    fn serve(&mut self) -> bool {
+        loop {
+            match self.next() {
+                Step::Tell { paused } => self.shared.answered(self.callbacks().paused(paused)),
+                Step::Deliver => self.deliver(),
+                Step::Receive => self.receive(),
+                Step::Wait(deadline) => self.wait(deadline),
+                Step::HandOver => self.hand_over(),
+                Step::Gone => return false,
+                Step::Over => return true,
+            }
+        }
+    }
+
+    fn next(&self) -> Step {
+        // First: what changes from here on calls again.
+        self.shared.attention.store(false, Ordering::SeqCst);
+        let mut state = self.shared.state.lock();
+        if matches!(state.handover, Handover::Taken(_)) {
+            return Step::Gone;
+        }
+        if state.dead {
+            return Step::Over;
+        }
+        if let Some(paused) = state.flow.news() {
+            return Step::Tell { paused };
+        }
+        if state.closing {
+            return match state.sending {
+                true => Step::Wait(state.deadline),
+                false => Step::Over,
+            };
+        }
+        if matches!(state.handover, Handover::Asked) {
+            return Step::HandOver;
+        }
+        if state.reading_paused || self.ended {
+            return Step::Wait(None);
+        }
+        match self.received {
+            Undelivered::Nothing => Step::Receive,
+            _ => Step::Deliver,
+        }
+    }
+
+    fn callbacks(&self) -> Arc<dyn Callbacks> {
+        let callbacks = &self.shared.state.lock().callbacks;
+        Arc::clone(callbacks.as_ref().expect("the protocol stays to the end"))
+    }
+
+    fn receive(&mut self) {
+        if self.buffer.is_empty() {
+            self.buffer = vec![0; PIECE];
+        }
+        let shared = self.shared;
+        let callbacks = self.callbacks();
+        shared.receiving.store(true, Ordering::SeqCst);
+        let received = shared
+            .link
+            .receive(&mut self.buffer, &*callbacks, &shared.attention);
+        shared.receiving.store(false, Ordering::SeqCst);
+        match received {
+            Ok(Received::Data(count)) => self.received = Undelivered::Data(count),
+            Ok(Received::Delivered(answer)) => shared.answered(answer),
+            Ok(Received::End) => self.received = Undelivered::End,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => shared.end(Some(error)),
+        }
+    }
+
+    fn deliver(&mut self) {
+        match mem::replace(&mut self.received, Undelivered::Nothing) {
+            Undelivered::Nothing => {}
+            Undelivered::Data(count) => {
+                let answer = self.callbacks().received(&self.buffer[..count]);
+                self.shared.answered(answer);
+            }
+            Undelivered::End => {
+                self.ended = true;
+                match self.callbacks().ended() {
+                    // Both directions of TLS end together.
+                    Ok(true) if !self.shared.link.is_tls() => {}
+                    Ok(_) => self.shared.close(),
+                    Err(error) => self.shared.answered(Err(error)),
+                }
+            }
+        }
+    }
+
+    fn wait(&self, deadline: Option<Instant>) {
+        let shared = self.shared;
+        let uncalled = || !shared.attention.load(Ordering::SeqCst);
+        if shared.idle.wait("asyncio transport", deadline, uncalled) == Wake::TimedOut {
+            shared.end(Some(io::Error::new(
+                io::ErrorKind::TimedOut,
+                "TLS shutdown timed out",
+            )));
+        }
+    }
+
+    /// Lets go of the connection, and waits until another transport has taken it or it has ended.
+    fn hand_over(&mut self) {
+        let shared = self.shared;
+        let unread = match self.received {
+            Undelivered::Data(count) => self.buffer[..count].to_vec(),
+            _ => Vec::new(),
+        };
+        shared.state.lock().handover = Handover::Given(unread);
+        shared.changed.wake_all();
+        let undecided = || !shared.state.lock().dead;
+        while undecided() {
+            shared.idle.wait("start_tls", None, undecided);
+        }
+    }
+}
+
+/// Ends the connection and tells the protocol, also if the reader is killed.
+struct Ending<'a>(&'a Arc<Shared>);
+
+impl Ending<'_> {
+    /// The orderly end, if nothing has gone wrong: what was written has been sent.
+    fn part(self) {
+        let shared = self.0;
+        let (dead, deadline) = {
+            let state = shared.state.lock();
+            (state.dead, state.deadline)
+        };
+        if !dead {
+            let parted = shared.link.part(deadline.unwrap_or_else(Instant::now));
+            // One who aborts meanwhile has ended it before.
+            shared.end(parted.err());
+        }
+    }
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        let shared = self.0;
+        // Without effect, unless we are unwound.
+        shared.end(Some(io::Error::other(Killed)));
+        let (callbacks, cause) = {
+            let mut state = shared.state.lock();
+            (state.callbacks.take(), state.cause.take())
+        };
+        if let Some(callbacks) = callbacks {
+            // Nobody is left who could be told of a panic in here; its message has been printed.
+            let _ = callbacks.lost(cause);
+        }
+        let attachment = shared.state.lock().attachment.take();
+        drop(attachment);
+        shared.changed.wake_all();
+    }
+}

@@ -1,0 +1,163 @@
+//! Sending: what can go at once goes from the caller, the rest by a green thread that lives until all is sent.
+
+use std::io;
+use std::mem;
+use std::sync::Arc;
+
+use greenhub::Killed;
+
+use super::shared::{Eof, Shared, State};
+use crate::thread::Builder;
+
+impl Shared {
+    pub(super) fn write(self: &Arc<Shared>, data: &[u8]) -> io::Result<()> {
+        {
+            let mut state = self.state.lock();
+            state.may_write()?;
+            if data.is_empty() {
+                return Ok(());
+            }
+            if state.sending {
+                state.outgoing.extend_from_slice(data);
+                return self.written(state);
+            }
+            state.sending = true;
+        }
+        // The turn is ours, so that nobody overtakes; the lock is not.
+        match self.link.try_write_all(data) {
+            Ok(count) => {
+                let mut state = self.state.lock();
+                if !state.dead {
+                    // Others may have written behind us.
+                    state.outgoing.splice(..0, data[count..].iter().copied());
+                }
+                self.send_rest(state)
+            }
+            Err(error) => {
+                self.state.lock().sending = false;
+                self.end(Some(error));
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn write_eof(self: &Arc<Shared>) -> io::Result<()> {
+        if self.link.is_tls() {
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "TLS cannot end one direction alone",
+            ));
+        }
+        let mut state = self.state.lock();
+        if state.closing || state.eof != Eof::Open {
+            return Ok(());
+        }
+        state.eof = Eof::Asked;
+        if state.sending {
+            return Ok(());
+        }
+        state.sending = true;
+        self.send_rest(state)
+    }
+
+    /// Gives the turn to send back, or to the sender if something is left.
+    fn send_rest(
+        self: &Arc<Shared>,
+        mut state: parking_lot::MutexGuard<'_, State>,
+    ) -> io::Result<()> {
+        let left = !state.outgoing.is_empty() || self.link.unsent() > 0;
+        if !left && state.eof == Eof::Asked {
+            state.eof = Eof::Sent;
+            // The peer may have gone: then the reader hears of it.
+            let _ = self.link.end_writing();
+        }
+        if !left || state.dead {
+            state.sending = false;
+            let closing = state.closing;
+            drop(state);
+            if closing {
+                self.call_reader();
+            }
+            self.changed.wake_all();
+            return Ok(());
+        }
+        let written = self.written(state);
+        let shared = Arc::clone(self);
+        let builder = Builder::new().name("asyncio sender".to_owned());
+        let builder = match self.reader.get() {
+            Some(reader) => builder.beside(reader),
+            None => builder,
+        };
+        if let Err(error) = builder.spawn(move || shared.send_all()) {
+            self.state.lock().sending = false;
+            self.end(Some(error));
+        }
+        written
+    }
+
+    fn written(&self, mut state: parking_lot::MutexGuard<'_, State>) -> io::Result<()> {
+        let passed = self.note_size(&mut state);
+        drop(state);
+        if passed {
+            self.mark_passed();
+        }
+        Ok(())
+    }
+
+    /// The sender's life.
+    fn send_all(&self) {
+        let turn = Turn(self);
+        let sent = self.send_until_empty();
+        mem::forget(turn);
+        if let Err(error) = sent {
+            self.state.lock().sending = false;
+            self.end(Some(error));
+        }
+        // For whoever waits until all is sent.
+        self.call_reader();
+        self.changed.wake_all();
+    }
+
+    /// Sends what is written and what is written meanwhile, and gives the turn back.
+    fn send_until_empty(&self) -> io::Result<()> {
+        loop {
+            let taken = {
+                let mut state = self.state.lock();
+                state.in_flight = 0;
+                let done = state.outgoing.is_empty() && self.link.unsent() == 0;
+                if state.dead || (done && state.eof != Eof::Asked) {
+                    state.sending = false;
+                    return self.written(state);
+                }
+                if done {
+                    state.eof = Eof::Sent;
+                    let _ = self.link.end_writing();
+                    continue;
+                }
+                let taken = mem::take(&mut state.outgoing);
+                state.in_flight = taken.len();
+                taken
+            };
+            if taken.is_empty() {
+                self.link.flush()?;
+            }
+            let mut rest = &taken[..];
+            while !rest.is_empty() {
+                rest = &rest[self.link.write(rest)?..];
+                let mut state = self.state.lock();
+                state.in_flight = rest.len();
+                self.written(state)?;
+            }
+        }
+    }
+}
+
+/// The sender's turn. Dropped if it is killed: what it held is lost, and with it the connection.
+struct Turn<'a>(&'a Shared);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.state.lock().sending = false;
+        self.0.end(Some(io::Error::other(Killed)));
+    }
+}

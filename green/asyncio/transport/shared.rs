@@ -1,0 +1,249 @@
+//! What the handles of a transport, its reader and its sender share.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use greenhub::ClosedLocally;
+use greenhub::wait_queue::WaitQueue;
+use parking_lot::Mutex;
+
+use super::super::cell::Callbacks;
+use super::super::extra::ExtraInfo;
+use super::super::server::Attachment;
+use super::flow::Flow;
+use super::link::Link;
+use crate::thread::Thread;
+
+#[derive(Debug)]
+pub(in super::super) struct Shared {
+    pub(in super::super) link: Link,
+    pub(super) extra: ExtraInfo,
+    /// How long the end of TLS may take, with the flush before it.
+    pub(super) shutdown_timeout: Duration,
+    pub(in super::super) state: Mutex<State>,
+    /// The reader: makes every call of the protocol.
+    pub(super) reader: OnceLock<Thread>,
+    /// Set to have the reader look at the state.
+    pub(super) attention: AtomicBool,
+    /// Whether the reader is at the socket, where only a nudge reaches it.
+    pub(super) receiving: AtomicBool,
+    /// Holds the reader while it may not receive.
+    pub(super) idle: WaitQueue,
+    /// Whoever waits for something that is not the reader's: that the connection is made, that writing may go on.
+    pub(super) changed: WaitQueue,
+}
+
+pub(in super::super) struct State {
+    /// None once `connection_lost` has been called.
+    pub(in super::super) callbacks: Option<Arc<dyn Callbacks>>,
+    /// Written, and not taken by the sender.
+    pub(super) outgoing: Vec<u8>,
+    /// Taken by the sender, and not sent.
+    pub(super) in_flight: usize,
+    /// Whether somebody has the turn to send.
+    pub(super) sending: bool,
+    pub(super) flow: Flow,
+    pub(super) eof: Eof,
+    pub(super) reading_paused: bool,
+    pub(super) made: bool,
+    /// No more is to be received: `close`, `abort` or a failure.
+    pub(super) closing: bool,
+    /// What is written will not be sent any more.
+    pub(super) dead: bool,
+    /// Why, if not for `abort`; for `connection_lost`.
+    pub(super) cause: Option<io::Error>,
+    /// When TLS must have ended.
+    pub(super) deadline: Option<Instant>,
+    pub(super) handover: Handover,
+    pub(super) attachment: Option<Attachment>,
+}
+
+/// The end of our direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Eof {
+    Open,
+    /// `write_eof` was called: it comes after what is still to be sent.
+    Asked,
+    Sent,
+}
+
+/// How `start_tls` takes the connection over.
+#[derive(Debug)]
+pub(super) enum Handover {
+    No,
+    Asked,
+    /// The reader has let go. These bytes it had received already.
+    Given(Vec<u8>),
+    /// This transport has the connection and the protocol now.
+    Taken(Arc<Shared>),
+}
+
+impl State {
+    pub(super) fn may_write(&self) -> io::Result<()> {
+        if self.closing {
+            Err(ClosedLocally.into())
+        } else if self.eof != Eof::Open {
+            Err(io::Error::new(
+                io::ErrorKind::BrokenPipe,
+                "write_eof() has been called",
+            ))
+        } else {
+            Ok(())
+        }
+    }
+
+    pub(super) fn is_paused(&self) -> bool {
+        self.flow.is_paused()
+    }
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State")
+            .field("outgoing", &(self.outgoing.len() + self.in_flight))
+            .field("closing", &self.closing)
+            .field("lost", &self.callbacks.is_none())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    pub(in super::super) fn new(
+        link: Link,
+        callbacks: Arc<dyn Callbacks>,
+        extra: ExtraInfo,
+        shutdown_timeout: Duration,
+        attachment: Option<Attachment>,
+    ) -> Arc<Shared> {
+        Arc::new(Shared {
+            link,
+            extra,
+            shutdown_timeout,
+            state: Mutex::new(State {
+                callbacks: Some(callbacks),
+                outgoing: Vec::new(),
+                in_flight: 0,
+                sending: false,
+                flow: Flow::default(),
+                eof: Eof::Open,
+                reading_paused: false,
+                made: false,
+                closing: false,
+                dead: false,
+                cause: None,
+                deadline: None,
+                handover: Handover::No,
+                attachment,
+            }),
+            reader: OnceLock::new(),
+            attention: AtomicBool::new(false),
+            receiving: AtomicBool::new(false),
+            idle: WaitQueue::new(),
+            changed: WaitQueue::new(),
+        })
+    }
+
+    /// Has the reader look at the state, wherever it waits.
+    pub(super) fn call_reader(&self) {
+        self.attention.store(true, Ordering::SeqCst);
+        self.idle.wake_all();
+        if self.receiving.load(Ordering::SeqCst) {
+            self.link.nudge();
+        }
+    }
+
+    /// Begins the end: nothing more is received, what is written is sent first.
+    pub(in super::super) fn close(&self) {
+        {
+            let mut state = self.state.lock();
+            if state.closing {
+                return;
+            }
+            state.closing = true;
+            if self.link.is_tls() {
+                state.deadline = Instant::now().checked_add(self.shutdown_timeout);
+            }
+        }
+        self.call_reader();
+    }
+
+    /// Ends the connection now. The first cause is the one that `connection_lost` is told.
+    pub(in super::super) fn end(&self, cause: Option<io::Error>) {
+        {
+            let mut state = self.state.lock();
+            if state.dead {
+                return;
+            }
+            state.closing = true;
+            state.dead = true;
+            state.cause = cause;
+            state.outgoing = Vec::new();
+        }
+        self.link.close();
+        self.call_reader();
+        self.changed.wake_all();
+    }
+
+    /// What a call of the protocol returned.
+    pub(super) fn answered(&self, answer: io::Result<()>) {
+        let successor = match &self.state.lock().handover {
+            Handover::Taken(successor) => Some(Arc::clone(successor)),
+            _ => None,
+        };
+        if let Some(successor) = successor {
+            return successor.answered(answer);
+        }
+        match answer {
+            Err(error) if ClosedLocally::caused(&error) && self.state.lock().closing => {}
+            Err(error) => self.end(Some(error)),
+            Ok(()) => {}
+        }
+    }
+
+    /// To be called under the lock, after every change of what waits to be sent; whether a mark was passed, which
+    /// [`mark_passed`](Self::mark_passed) is to be told without it.
+    pub(super) fn note_size(&self, state: &mut State) -> bool {
+        let size = self.size(state);
+        state.flow.update(size)
+    }
+
+    pub(super) fn size(&self, state: &State) -> usize {
+        state.outgoing.len() + state.in_flight + self.link.unsent()
+    }
+
+    pub(super) fn mark_passed(&self) {
+        self.call_reader();
+        self.changed.wake_all();
+    }
+
+    /// Waits until `connection_made` has returned.
+    pub(in super::super) fn wait_until_made(&self) {
+        let coming = || {
+            let state = self.state.lock();
+            !state.made && state.callbacks.is_some()
+        };
+        while coming() {
+            self.changed.wait("asyncio connection", None, coming);
+        }
+    }
+
+    /// Waits until writing need not pause.
+    pub(super) fn drain(&self) -> io::Result<()> {
+        let above = || {
+            let state = self.state.lock();
+            !state.dead && state.is_paused()
+        };
+        while above() {
+            self.changed.wait("asyncio drain", None, above);
+        }
+        match self.state.lock().dead {
+            true => Err(io::Error::new(
+                io::ErrorKind::ConnectionReset,
+                "the connection is lost",
+            )),
+            false => Ok(()),
+        }
+    }
+}

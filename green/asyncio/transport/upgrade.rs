@@ -1,0 +1,128 @@
+//! TLS on a connection that has begun in the clear.
+
+use std::io;
+use std::mem;
+use std::sync::Arc;
+
+use super::super::options::TlsOptions;
+use super::shared::{Eof, Handover, Shared};
+use super::{Link, Transport, run};
+use crate::ssl::SslError;
+use crate::thread::{Builder, current};
+use greenhub::{ClosedLocally, Killed};
+
+/// Speaks TLS on the connection of `transport` from here on, and returns the transport that takes its place, with the
+/// same protocol: asyncio's `start_tls`.
+///
+/// Sends what was written before, in the clear, shakes hands, and returns. It may be called inside the protocol's own
+/// call, or by any other thread. The protocol hears nothing of it, no second `connection_made` either: give it the new
+/// transport. The old one is of no use any more; its methods find it closing.
+///
+/// What the peer sent behind the word that begins TLS must not have been received already: hence a protocol should
+/// have the peer wait for an answer, as SMTP's and IMAP's STARTTLS do.
+///
+/// # Errors
+///
+/// `Unsupported` if the connection speaks TLS already; `NotConnected` with [`ClosedLocally`] inside if the transport is
+/// closing; `BrokenPipe` after `write_eof`; `AlreadyExists` while another call is under way; those of
+/// [`do_handshake`](crate::ssl::GreenSslSocket::do_handshake), after which the connection is over, and `connection_lost`
+/// is told the same.
+pub fn start_tls(transport: &Transport, options: &TlsOptions) -> io::Result<Transport> {
+    let old = transport.shared();
+    ask(old)?;
+    let abandoned = EndWhenUnwound(old);
+    let upgraded = take(old).and_then(|unread| {
+        let socket = old.link.socket().try_clone()?;
+        options.security.wrap(socket, &unread)
+    });
+    mem::forget(abandoned);
+    let (link, extra) = upgraded.inspect_err(|error| old.end(Some(again(error))))?;
+    let new = {
+        let mut state = old.state.lock();
+        if state.dead {
+            return Err(ClosedLocally.into());
+        }
+        let callbacks = state.callbacks.take().expect("there until it is dead");
+        let limit = options.security.shutdown_timeout;
+        let new = Shared::new(link, callbacks, extra, limit, state.attachment.take());
+        {
+            let mut new_state = new.state.lock();
+            new_state.made = true;
+            // With what the protocol has been told.
+            new_state.flow = mem::take(&mut state.flow);
+            if let Some(attachment) = &new_state.attachment {
+                attachment.moved_to(&new);
+            }
+        }
+        state.handover = Handover::Taken(Arc::clone(&new));
+        (state.closing, state.dead) = (true, true);
+        new
+    };
+    old.call_reader();
+    old.changed.wake_all();
+    let mut builder = Builder::new().name("asyncio transport".to_owned());
+    if let Some(reader) = old.reader.get() {
+        builder = builder.beside(reader);
+    }
+    let readers = Arc::clone(&new);
+    let started = builder.spawn(move || run(&readers, false));
+    started.inspect_err(|error| new.end(Some(again(error))))?;
+    Ok(Transport::of(&new))
+}
+
+fn ask(old: &Shared) -> io::Result<()> {
+    let mut state = old.state.lock();
+    if matches!(old.link, Link::Tls(_)) {
+        return Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "the connection speaks TLS already",
+        ));
+    }
+    state.may_write()?;
+    debug_assert_eq!(state.eof, Eof::Open);
+    match state.handover {
+        Handover::No => state.handover = Handover::Asked,
+        _ => return Err(io::ErrorKind::AlreadyExists.into()),
+    }
+    Ok(())
+}
+
+/// Has the reader let go, and waits until all is sent; gives what was received and not delivered.
+fn take(old: &Arc<Shared>) -> io::Result<Vec<u8>> {
+    let own_call = old.reader.get().map(|reader| reader.id()) == Some(current().id());
+    if own_call {
+        // The reader is inside the call that we are in, away from the socket.
+        old.state.lock().handover = Handover::Given(Vec::new());
+    } else {
+        old.call_reader();
+    }
+    let busy = || {
+        let state = old.state.lock();
+        !state.dead && (state.sending || !matches!(state.handover, Handover::Given(_)))
+    };
+    while busy() {
+        old.changed.wait("start_tls", None, busy);
+    }
+    match &mut old.state.lock().handover {
+        Handover::Given(unread) => Ok(mem::take(unread)),
+        _ => Err(ClosedLocally.into()),
+    }
+}
+
+/// An error told twice: to the caller and to the protocol.
+fn again(error: &io::Error) -> io::Error {
+    match (error.raw_os_error(), SslError::of(error)) {
+        (Some(code), _) => io::Error::from_raw_os_error(code),
+        (None, Some(error)) => error.clone().into(),
+        (None, None) => io::Error::new(error.kind(), error.to_string()),
+    }
+}
+
+/// For a caller who is killed: the connection is then neither plain nor TLS.
+struct EndWhenUnwound<'a>(&'a Shared);
+
+impl Drop for EndWhenUnwound<'_> {
+    fn drop(&mut self) {
+        self.0.end(Some(io::Error::other(Killed)));
+    }
+}

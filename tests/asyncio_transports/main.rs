@@ -1,0 +1,7 @@
+//! `green::asyncio`'s transports and protocols.
+
+#[path = "../util/mod.rs"]
+mod util;
+
+mod plain;
+mod recorder;

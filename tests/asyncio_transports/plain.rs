@@ -1,0 +1,279 @@
+//! Plain TCP: every way in which a connection ends, seen by a protocol, with std's sockets as the peer.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+
+use green::asyncio::{
+    ConnectionOptions, ProtocolRef, Server, ServerOptions, Transport, create_connection,
+    create_server,
+};
+use socket2::SockRef;
+
+use crate::recorder::{Call, PATIENCE, Record, Recorder, recorder, recorder_that};
+use crate::util::bounded;
+
+/// More than the kernel takes for a peer that does not read.
+const MUCH: usize = 32 * 1024 * 1024;
+
+/// A connection of a protocol's with a peer that is a plain OS socket.
+struct Pair {
+    transport: Transport,
+    protocol: ProtocolRef<Recorder>,
+    record: Record,
+    peer: TcpStream,
+}
+
+fn pair() -> Pair {
+    pair_of(recorder())
+}
+
+fn pair_of((protocol, record): (Recorder, Record)) -> Pair {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (transport, protocol) =
+        create_connection(|| protocol, address, ConnectionOptions::new()).unwrap();
+    let (peer, _) = listener.accept().unwrap();
+    peer.set_read_timeout(Some(PATIENCE)).unwrap();
+    peer.set_write_timeout(Some(PATIENCE)).unwrap();
+    Pair {
+        transport,
+        protocol,
+        record,
+        peer,
+    }
+}
+
+/// A server whose only connection's protocol is given.
+fn server_of((protocol, record): (Recorder, Record)) -> (Server, TcpStream, Record) {
+    let protocol = parking_lot::Mutex::new(Some(protocol));
+    let server = create_server(
+        move || protocol.lock().take().expect("one connection"),
+        "127.0.0.1:0",
+        ServerOptions::new(),
+    )
+    .unwrap();
+    let peer = TcpStream::connect(server.local_addr().unwrap()).unwrap();
+    peer.set_read_timeout(Some(PATIENCE)).unwrap();
+    (server, peer, record)
+}
+
+fn reset(peer: TcpStream) {
+    SockRef::from(&peer)
+        .set_linger(Some(std::time::Duration::ZERO))
+        .unwrap();
+}
+
+#[test]
+fn the_peer_s_end_is_told_and_the_transport_closes_itself() {
+    bounded("peer's FIN", PATIENCE, || {
+        let mut pair = pair();
+        pair.peer.write_all(b"last words").unwrap();
+        pair.peer.shutdown(Shutdown::Write).unwrap();
+        let data = Call::Data(b"last words".to_vec());
+        assert_eq!(
+            pair.record.all(),
+            [Call::Made, data, Call::Eof, Call::Lost(None)]
+        );
+        assert_eq!(pair.peer.read(&mut [0; 1]).unwrap(), 0);
+        assert!(pair.transport.is_closing());
+    });
+}
+
+#[test]
+fn a_protocol_may_keep_its_direction_open_after_the_peer_s_end() {
+    bounded("keep open", PATIENCE, || {
+        let mut pair = pair_of(recorder_that(|call, _| Ok(*call == Call::Eof)));
+        pair.peer.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(
+            (pair.record.next(), pair.record.next()),
+            (Call::Made, Call::Eof)
+        );
+        assert!(!pair.transport.is_closing());
+        pair.transport.write(b"still here").unwrap();
+        let mut heard = [0; 10];
+        pair.peer.read_exact(&mut heard).unwrap();
+        assert_eq!(&heard, b"still here");
+        pair.transport.close();
+        assert_eq!(pair.record.all(), [Call::Made, Call::Eof, Call::Lost(None)]);
+    });
+}
+
+#[test]
+fn a_reset_is_told_with_its_error() {
+    bounded("peer's RST", PATIENCE, || {
+        let pair = pair();
+        reset(pair.peer);
+        let calls = pair.record.all();
+        assert_eq!(calls.len(), 2, "{calls:?}");
+        assert_eq!(pair.record.verdict(), Some(io::ErrorKind::ConnectionReset));
+    });
+}
+
+#[test]
+fn close_sends_what_was_written_first_and_delivers_nothing_more() {
+    bounded("close", PATIENCE, || {
+        let mut pair = pair();
+        let much = vec![7; MUCH];
+        pair.transport.write(&much).unwrap();
+        assert!(pair.transport.get_write_buffer_size() > 0);
+        pair.transport.close();
+        assert!(pair.transport.is_closing() && !pair.transport.is_reading());
+        let refused = pair.transport.write(b"too late").unwrap_err();
+        assert!(green::ClosedLocally::caused(&refused), "{refused}");
+        let _ = pair.peer.write_all(b"nobody listens");
+        let mut heard = Vec::new();
+        pair.peer.read_to_end(&mut heard).unwrap();
+        assert!(heard == much);
+        let calls = pair.record.all();
+        assert!(
+            !calls
+                .iter()
+                .any(|call| matches!(call, Call::Data(_) | Call::Eof)),
+            "{calls:?}"
+        );
+        assert_eq!(pair.record.verdict(), None);
+        assert_eq!(pair.transport.get_write_buffer_size(), 0);
+    });
+}
+
+#[test]
+fn abort_drops_what_was_written() {
+    bounded("abort", PATIENCE, || {
+        let mut pair = pair();
+        let much = vec![7; MUCH];
+        pair.transport.write(&much).unwrap();
+        pair.transport.abort();
+        assert_eq!(pair.record.verdict(), None);
+        assert_eq!(pair.transport.get_write_buffer_size(), 0);
+        let mut heard = Vec::new();
+        // An end or a reset, as the kernel has it.
+        let _ = pair.peer.read_to_end(&mut heard);
+        assert!(heard.len() < much.len());
+    });
+}
+
+#[test]
+fn abort_ends_a_close_that_the_peer_holds_up() {
+    bounded("abort after close", PATIENCE, || {
+        let pair = pair();
+        pair.transport.write(&vec![7; MUCH]).unwrap();
+        pair.transport.close();
+        pair.transport.abort();
+        assert_eq!(pair.record.verdict(), None);
+    });
+}
+
+#[test]
+fn an_error_of_the_protocol_ends_the_connection() {
+    bounded("protocol's error", PATIENCE, || {
+        for end in [0, 1, 2] {
+            let act = move |call: &Call, _: &Transport| match (end, call) {
+                (0, Call::Made) | (1, Call::Data(_)) | (2, Call::Eof) => {
+                    Err(io::Error::new(io::ErrorKind::InvalidData, "nonsense"))
+                }
+                _ => Ok(false),
+            };
+            let mut pair = pair_of(recorder_that(act));
+            let _ = pair.peer.write_all(b"x");
+            let _ = pair.peer.shutdown(Shutdown::Write);
+            let lost = Call::Lost(Some((io::ErrorKind::InvalidData, "nonsense".to_owned())));
+            assert_eq!(pair.record.all().pop(), Some(lost));
+        }
+    });
+}
+
+#[test]
+fn a_panic_of_the_protocol_ends_the_connection_and_nothing_else() {
+    bounded("protocol's panic", PATIENCE, || {
+        for end in [0, 1, 2] {
+            let act = move |call: &Call, _: &Transport| match (end, call) {
+                (0, Call::Made) | (1, Call::Data(_)) | (2, Call::Eof) => panic!("on purpose"),
+                _ => Ok(false),
+            };
+            let mut pair = pair_of(recorder_that(act));
+            let _ = pair.peer.write_all(b"x");
+            let _ = pair.peer.shutdown(Shutdown::Write);
+            let Some(Call::Lost(Some((kind, text)))) = pair.record.all().pop() else {
+                panic!("no error");
+            };
+            assert_eq!(kind, io::ErrorKind::Other);
+            assert_eq!(text, "the protocol panicked: on purpose");
+            pair.protocol
+                .with(|protocol| assert!(protocol.transport.is_some()));
+        }
+    });
+}
+
+#[test]
+fn a_panic_in_connection_lost_harms_nobody() {
+    bounded("panic at the end", PATIENCE, || {
+        let (server, peer, record) = server_of(recorder_that(|call, _| match call {
+            Call::Lost(_) => panic!("on purpose"),
+            _ => Ok(false),
+        }));
+        assert_eq!(record.next(), Call::Made);
+        drop(peer);
+        assert_eq!(record.next(), Call::Eof);
+        assert_eq!(record.next(), Call::Lost(None));
+        server.close();
+        server.wait_closed();
+    });
+}
+
+#[test]
+fn a_failure_to_send_is_told_with_its_error() {
+    bounded("send fails", PATIENCE, || {
+        let pair = pair();
+        pair.transport.pause_reading();
+        pair.transport.write(&vec![7; MUCH]).unwrap();
+        reset(pair.peer);
+        let kind = pair.record.verdict().expect("an error");
+        assert!(
+            matches!(
+                kind,
+                io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+            ),
+            "{kind:?}"
+        );
+    });
+}
+
+#[test]
+fn a_server_serves_many_and_outlives_its_close() {
+    bounded("server", PATIENCE, || {
+        let server = create_server(
+            || {
+                recorder_that(|call, transport| match call {
+                    Call::Data(data) => transport.write(data).map(|()| false),
+                    _ => Ok(false),
+                })
+                .0
+            },
+            "127.0.0.1:0",
+            ServerOptions::new(),
+        )
+        .unwrap();
+        assert!(server.is_serving());
+        assert_eq!(server.sockets().len(), 1);
+        let address = server.local_addr().unwrap();
+        let mut peers: Vec<TcpStream> = (0..50)
+            .map(|_| TcpStream::connect(address).unwrap())
+            .collect();
+        for (number, peer) in peers.iter_mut().enumerate() {
+            peer.set_read_timeout(Some(PATIENCE)).unwrap();
+            peer.write_all(&[number as u8; 100]).unwrap();
+            let mut echo = [0; 100];
+            peer.read_exact(&mut echo).unwrap();
+            assert_eq!(echo, [number as u8; 100]);
+        }
+        server.close();
+        assert!(!server.is_serving() && server.sockets().is_empty());
+        assert!(TcpStream::connect(address).is_err());
+        for peer in &mut peers {
+            peer.write_all(b"more").unwrap();
+            peer.read_exact(&mut [0; 4]).unwrap();
+        }
+        drop(peers);
+        server.wait_closed();
+    });
+}
