@@ -107,6 +107,40 @@ fn d1_two_receivers_share_a_channel_fairly() {
 }
 
 #[test]
+fn d1_threads_in_recv_and_in_select_take_turns() {
+    for capacity in [None, Some(1)] {
+        green("turns", move || {
+            let (sender, receiver) = capacity.map_or_else(unbounded, bounded_channel);
+            let plain = receiver.clone();
+            let by_recv = on_hub(move || plain.iter().count());
+            let by_select = on_hub(move || {
+                let never = channel::never::<()>();
+                let mut count = 0;
+                loop {
+                    select! {
+                        recv(receiver) -> value => match value {
+                            Ok(()) => count += 1,
+                            Err(_) => return count,
+                        },
+                        recv(never) -> _ => unreachable!("nothing comes there"),
+                    }
+                }
+            });
+            for _ in 0..1000 {
+                // Both wait again, after the first round.
+                green_thread::yield_now();
+                green_thread::yield_now();
+                sender.send(()).unwrap();
+            }
+            drop(sender);
+            let [one, two] = [by_recv, by_select].map(|taker| taker.join().unwrap());
+            assert_eq!(one + two, 1000);
+            assert!(one.abs_diff(two) * 10 < one.min(two), "{one} and {two}");
+        });
+    }
+}
+
+#[test]
 fn d3_d6_a_sender_stops_at_the_bound() {
     green("d6", || {
         let (sender, receiver) = bounded_channel(2);

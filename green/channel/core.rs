@@ -8,22 +8,27 @@
 
 use std::{sync::Arc, time::Instant};
 
+use greenhub::wait_queue::Wake;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::{
     context::Context,
     handoff::Handoff,
+    readers::Readers,
     state::{Claim, Grant, Refusal, Side, State},
 };
 
 pub(super) struct Core<T> {
     state: Mutex<State<T>>,
+    readers: Arc<Readers>,
 }
 
 impl<T> Core<T> {
     pub(super) fn new(capacity: Option<usize>) -> Core<T> {
+        let state = State::new(capacity);
         Core {
-            state: Mutex::new(State::new(capacity)),
+            readers: state.readers(),
+            state: Mutex::new(state),
         }
     }
 
@@ -57,6 +62,15 @@ impl<T> Core<T> {
         loop {
             let mut state = self.state.lock();
             let grant = match state.receive() {
+                Err(Refusal::WouldWait) if state.is_buffered() => {
+                    state.begin_reading();
+                    drop(state);
+                    match self.read(deadline) {
+                        (_, Some(value)) => return Ok(value),
+                        (Wake::TimedOut, None) => return Err(Refusal::WouldWait),
+                        (Wake::Woken | Wake::NotNeeded, None) => continue,
+                    }
+                }
                 Err(Refusal::WouldWait) => {
                     let entry = Entry::new(self, Side::Receiving, state, None);
                     let selected = entry.wait("channel: recv", deadline);
@@ -75,6 +89,15 @@ impl<T> Core<T> {
                 return Ok(value);
             }
         }
+    }
+
+    /// Waits for a value in the queue of readers.
+    fn read(&self, deadline: Option<Instant>) -> (Wake, Option<T>) {
+        let reading = Reading(self);
+        let wake = self.readers.wait(deadline);
+        std::mem::forget(reading);
+        let value = self.state.lock().end_reading(wake == Wake::Woken);
+        (wake, value)
     }
 
     /// Receives what a `select` was granted.
@@ -194,6 +217,15 @@ impl<T> Core<T> {
             }
             Grant::Place => unreachable!("places are granted to senders"),
         }
+    }
+}
+
+/// A receiver in the queue of readers. If it is killed there, it has not been woken.
+struct Reading<'a, T>(&'a Core<T>);
+
+impl<T> Drop for Reading<'_, T> {
+    fn drop(&mut self) {
+        self.0.state.lock().end_reading(false);
     }
 }
 

@@ -7,7 +7,8 @@
 //!
 //! Values come out in the order in which they went in. Those who wait are served in the order in
 //! which they came, senders and receivers alike: a value goes to the receiver that has waited
-//! longest even if another comes first to fetch it. A thread whose limit passes, or which is killed
+//! longest even if another comes first to fetch it; threads in `recv` and threads in a [`select!`]
+//! of one channel take turns. A thread whose limit passes, or which is killed
 //! while it waits, takes nothing with it, and nothing is given to it.
 //!
 //! # Examples
@@ -58,6 +59,7 @@ mod timer;
 mod sender;
 pub use sender::Sender;
 
+mod readers;
 mod receiver;
 pub use receiver::Receiver;
 

@@ -2,7 +2,7 @@
 //!
 //! A value passes by the first of these ways that is open:
 //!
-//! 1. to the receiver that has waited longest;
+//! 1. to the receiver that has waited longest, threads in `recv` and threads in a `select` in turn;
 //! 2. into the buffer, if it has room;
 //! 3. into its sender's entry in the queue of senders, from where a receiver takes it (no buffer)
 //!    or moves it into the buffer (as soon as it has made room).
@@ -12,7 +12,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use super::{context::Context, handoff::Handoff};
+use super::{context::Context, handoff::Handoff, readers::Readers};
 
 pub(super) struct State<T> {
     buffer: VecDeque<T>,
@@ -25,6 +25,13 @@ pub(super) struct State<T> {
     receivers: usize,
     sending: VecDeque<Waiter<T>>,
     receiving: VecDeque<Waiter<T>>,
+    readers: Arc<Readers>,
+    /// How many threads are in `readers`, or on their way there or back.
+    reading: usize,
+    /// A value for each of those that has been woken, unless the last sender's end woke it.
+    handed: VecDeque<T>,
+    /// Whether the next value goes to one in `receiving` although one in `readers` waits as well.
+    select_is_next: bool,
     /// Who wants to know when a side becomes ready, without taking part.
     watching: Vec<(Side, Waiter<T>)>,
     granted: Vec<(Claim, Grant<T>)>,
@@ -78,6 +85,10 @@ impl<T> State<T> {
             receivers: 1,
             sending: VecDeque::new(),
             receiving: VecDeque::new(),
+            readers: Arc::default(),
+            reading: 0,
+            handed: VecDeque::new(),
+            select_is_next: false,
             watching: Vec::new(),
             granted: Vec::new(),
             last_claim: 0,
@@ -89,14 +100,14 @@ impl<T> State<T> {
         if self.receivers == 0 {
             return Err((value, Refusal::Disconnected));
         }
-        if let Some(receiver) = next_waiter(&mut self.receiving) {
-            self.grant(receiver.claim, Grant::Value(value));
-        } else if self.has_room() {
-            self.buffer.push_back(value);
-            self.notify(Side::Receiving);
-        } else {
+        let Err(value) = self.hand_over(value) else {
+            return Ok(());
+        };
+        if !self.has_room() {
             return Err((value, Refusal::WouldWait));
         }
+        self.buffer.push_back(value);
+        self.notify(Side::Receiving);
         Ok(())
     }
 
@@ -138,12 +149,12 @@ impl<T> State<T> {
         if self.receivers == 0 {
             return Err(value);
         }
-        if let Some(receiver) = next_waiter(&mut self.receiving) {
-            self.grant(receiver.claim, Grant::Value(value));
-            self.fill_room();
-        } else {
-            self.buffer.push_back(value);
-            self.notify(Side::Receiving);
+        match self.hand_over(value) {
+            Ok(()) => self.fill_room(),
+            Err(value) => {
+                self.buffer.push_back(value);
+                self.notify(Side::Receiving);
+            }
         }
         Ok(())
     }
@@ -204,15 +215,70 @@ impl<T> State<T> {
     /// Returns a value that was taken out for a receiver which did not live to take it: it is the
     /// next to go out. Gives it back if there is no receiver left.
     pub(super) fn put_back(&mut self, value: T) -> Option<T> {
-        if let Some(receiver) = next_waiter(&mut self.receiving) {
-            self.grant(receiver.claim, Grant::Value(value));
-        } else if self.receivers > 0 {
-            self.buffer.push_front(value);
-            self.notify(Side::Receiving);
-        } else {
+        let value = self.hand_over(value).err()?;
+        if self.receivers == 0 {
             return Some(value);
         }
+        self.buffer.push_front(value);
+        self.notify(Side::Receiving);
         None
+    }
+
+    /// Gives the value to the receiver that has waited longest, or back.
+    fn hand_over(&mut self, value: T) -> Result<(), T> {
+        let to_select = self.reading == 0 || self.select_is_next;
+        if self.reading > 0 && !self.receiving.is_empty() {
+            self.select_is_next = !to_select;
+        }
+        if to_select {
+            self.hand_to_select(value)
+                .or_else(|value| self.hand_to_reader(value))
+        } else {
+            self.hand_to_reader(value)
+                .or_else(|value| self.hand_to_select(value))
+        }
+    }
+
+    fn hand_to_select(&mut self, value: T) -> Result<(), T> {
+        match next_waiter(&mut self.receiving) {
+            Some(receiver) => {
+                self.grant(receiver.claim, Grant::Value(value));
+                Ok(())
+            }
+            None => Err(value),
+        }
+    }
+
+    fn hand_to_reader(&mut self, value: T) -> Result<(), T> {
+        if self.reading > 0 && self.readers.wake_one() {
+            self.handed.push_back(value);
+            Ok(())
+        } else {
+            Err(value)
+        }
+    }
+
+    /// Whether receivers wait in [`readers`](State::readers). With no buffer, a `select` that would
+    /// send must know exactly who waits.
+    pub(super) fn is_buffered(&self) -> bool {
+        self.capacity != Some(0)
+    }
+
+    /// A receiver that was refused is about to wait in [`readers`](State::readers).
+    pub(super) fn begin_reading(&mut self) {
+        self.reading += 1;
+        self.readers.prepare();
+    }
+
+    /// It is back. `woken` tells whether it was chosen there: then a value has been put aside for
+    /// it, or it is to try again.
+    pub(super) fn end_reading(&mut self, woken: bool) -> Option<T> {
+        self.reading -= 1;
+        if woken { self.handed.pop_front() } else { None }
+    }
+
+    pub(super) fn readers(&self) -> Arc<Readers> {
+        Arc::clone(&self.readers)
     }
 
     pub(super) fn grant(&mut self, claim: Claim, grant: Grant<T>) {
@@ -265,6 +331,9 @@ impl<T> State<T> {
             return VecDeque::new();
         }
         // The other side waits in vain now.
+        if side == Side::Sending && self.reading > 0 {
+            self.readers.wake_all();
+        }
         for waiter in std::mem::take(self.queue_of(side.other())) {
             waiter.context.select(waiter.operation);
             if let Some(value) = waiter.value {
