@@ -4,15 +4,16 @@
 //!
 //! # Differences from std
 //!
-//! - Beyond std: [`JoinHandle::kill`], [`JoinHandle::cancel`], [`spawn_local`],
-//!   [`sleep_until`], and [`Builder::hub`].
+//! - Beyond std: [`JoinHandle::kill`], [`JoinHandle::cancel`], [`JoinHandle::wait`],
+//!   [`JoinHandle::link`], [`spawn_after`], [`spawn_local`], [`sleep_until`], and
+//!   [`Builder::hub`].
 //! - Green threads of one hub share its OS thread, and with it
 //!   `std::thread_local!` values and `std::thread::current()`. Use
 //!   [`green::thread_local!`](crate::thread_local!) and [`current`].
 //! - `JoinHandleExt` (a pthread handle) has no meaning here.
 
 pub use greenhub::green_thread::{
-    AccessError, Builder, JoinHandle, LocalKey, Result, Scope, ScopedJoinHandle, Thread, ThreadId,
-    available_parallelism, current, panicking, park, park_timeout, scope, sleep, sleep_until,
-    spawn, spawn_local, yield_now,
+    AccessError, Builder, Ending, JoinHandle, Link, LocalKey, Result, Scope, ScopedJoinHandle,
+    Thread, ThreadId, available_parallelism, current, panicking, park, park_timeout, scope, sleep,
+    sleep_until, spawn, spawn_after, spawn_local, yield_now,
 };

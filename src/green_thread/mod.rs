@@ -1,7 +1,8 @@
 //! Green threads: spawn, join, scope, sleep, park, kill, and values per green thread.
 //!
-//! The interface is that of `std::thread`; [`JoinHandle::kill`],
-//! [`JoinHandle::cancel`], [`Builder::hub`] and [`spawn_local`] are ours. Every function
+//! The interface is that of `std::thread`; [`JoinHandle`]'s
+//! `kill`, `cancel`, `wait` and `link`, [`Builder::hub`], [`spawn_local`] and
+//! [`spawn_after`] are ours. Every function
 //! also works on a plain OS thread.
 
 use std::time::{Duration, Instant};
@@ -10,18 +11,23 @@ use crate::clock::Nanos;
 use crate::hub::site::Site;
 use crate::hub::wait::{self, Request};
 
+mod join_handle;
+mod link;
 pub(crate) mod local;
+mod packet;
 mod park;
 pub(crate) mod root;
 mod scope;
 mod spawn;
 mod thread;
 
+pub use join_handle::JoinHandle;
+pub(crate) use join_handle::kill;
+pub use link::{Ending, Link};
 pub use local::{AccessError, LocalKey};
 pub use park::{park, park_timeout};
 pub use scope::{Scope, ScopedJoinHandle, scope};
-pub(crate) use spawn::kill;
-pub use spawn::{Builder, JoinHandle, Result, spawn, spawn_local};
+pub use spawn::{Builder, Result, spawn, spawn_after, spawn_local};
 pub use std::thread::available_parallelism;
 pub use thread::{Thread, ThreadId, current, panicking};
 

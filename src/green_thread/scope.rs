@@ -8,7 +8,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::spawn::{Builder, JoinInner, Result};
+use super::Result;
+use super::join_handle::JoinInner;
+use super::spawn::Builder;
 use super::thread::Thread;
 use crate::hub::interrupt::{Mask, resume_unwind};
 use crate::wait_queue::WaitQueue;

@@ -21,6 +21,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::meter::Meter;
+use super::site::Site;
 use super::spares::{self, Spares};
 use super::task::{Green, Task};
 use super::wait_word::Phase;
@@ -307,6 +308,9 @@ impl Local {
             green.coroutine.resume();
             return Ok(());
         }
+        if self.put_off(task, green) {
+            return Ok(());
+        }
         green.started.store(true, Ordering::Relaxed);
         count(&self.hub.counters.begun, 1);
         if green.on_spare {
@@ -316,6 +320,30 @@ impl Local {
         let started = engine::start(green.stack_size, spares::serve);
         stacks::started(green.stack_size);
         started
+    }
+
+    /// Whether a green thread is to start later only. It then waits like one
+    /// that sleeps, but without a stack.
+    fn put_off(&self, task: &Arc<Task>, green: &Green) -> bool {
+        let start = green.deadline();
+        if start.is_never() {
+            return false;
+        }
+        let now = Nanos::now();
+        if now < start && !task.interrupts.is_killed() {
+            task.site.set(Site::Sleep, now);
+            let ticket = task.word.open(false);
+            self.timers
+                .borrow_mut()
+                .at_latest(green, start, || task.clone());
+            // As in every wait: the killer sets its flag, then looks for an
+            // open ticket. If it has found this one, it has us run again.
+            if !task.interrupts.is_killed() || !task.word.close(ticket, Phase::Interrupted) {
+                return true;
+            }
+        }
+        green.set_deadline(Nanos::NEVER);
+        false
     }
 
     fn retire(&self, task: &Arc<Task>) {

@@ -1,0 +1,295 @@
+//! Joining a green thread, watching it, and ending it.
+#![expect(unsafe_code, reason = "a handle crosses OS threads if the result may")]
+
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use super::Result;
+use super::link::{Ending, Link};
+use super::packet::Packet;
+use super::thread::Thread;
+use crate::clock::Nanos;
+
+use crate::hub::current;
+use crate::hub::interrupt::{CAN_UNWIND, in_panic_hook};
+use crate::hub::site::Site;
+use crate::hub::task::Task;
+use crate::hub::wait::Request;
+use crate::wait_queue::{Place, Wake};
+
+/// What both kinds of handles hold.
+pub(super) struct JoinInner<T> {
+    pub(super) thread: Thread,
+    pub(super) packet: Arc<Packet<T>>,
+}
+
+impl<T> JoinInner<T> {
+    pub(super) fn is_finished(&self) -> bool {
+        self.packet.finished.load(Ordering::Acquire)
+    }
+
+    /// A thread that waited for its own end would never see it.
+    fn refuse_self(&self) {
+        if current::with(|task| Arc::ptr_eq(task, &self.thread.task)) {
+            let error = io::Error::from_raw_os_error(libc::EDEADLK);
+            panic!("failed to join thread: {error}");
+        }
+    }
+
+    /// Parks until the end; false if `deadline` passed first.
+    fn wait(&self, deadline: Nanos) -> bool {
+        self.refuse_self();
+        let request = Request {
+            site: Site::Join(self.thread.task.id),
+            deadline,
+            poll_for: None,
+        };
+        while !self.is_finished() {
+            let wake = self
+                .packet
+                .joiners
+                .wait_for(request, Place::Back, |_| !self.is_finished())
+                .expect("only a wait for a descriptor can fail");
+            if wake == Wake::TimedOut {
+                return self.is_finished();
+            }
+        }
+        true
+    }
+
+    pub(super) fn join(self) -> Result<T> {
+        self.wait(Nanos::NEVER);
+        let result = self.packet.outcome.lock().result.take();
+        result.expect("the result was taken when the handle was awaited")
+    }
+
+    fn poll(&self, context: &mut Context<'_>) -> Poll<Result<T>> {
+        self.refuse_self();
+        let mut outcome = self.packet.outcome.lock();
+        if let Some(result) = outcome.result.take() {
+            return Poll::Ready(result);
+        }
+        assert!(
+            !self.is_finished(),
+            "a join handle was polled after it had given its result"
+        );
+        let waker = outcome.waker.replace(context.waker().clone());
+        // Its drop is an executor's code.
+        drop(outcome);
+        drop(waker);
+        Poll::Pending
+    }
+
+    pub(super) fn kill(&self) -> io::Result<()> {
+        kill(&self.thread.task)
+    }
+}
+
+/// As [`JoinHandle::kill`].
+pub(crate) fn kill(victim: &Arc<Task>) -> io::Result<()> {
+    if !CAN_UNWIND {
+        return Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "killing needs unwinding, and this program is built with panic = \"abort\"",
+        ));
+    }
+    victim.kill();
+    if let (Some(green), Some(local)) = (victim.green(), current::local())
+        && current::is_green()
+        && !in_panic_hook()
+        && std::ptr::eq(green.home, local.hub)
+    {
+        current::with(|task| {
+            if let Some(own) = task.green().filter(|_| !Arc::ptr_eq(task, victim)) {
+                // It sees the kill before we go on.
+                local.hurry(victim);
+                local.push(task.clone());
+                local.suspend(own, task.is_panicking());
+            }
+        });
+    }
+    Ok(())
+}
+
+/// A handle to a green thread: to join it, or to end it.
+///
+/// Dropping it detaches the green thread.
+pub struct JoinHandle<T>(pub(super) JoinInner<T>);
+
+// SAFETY: as std's. A handle gives access to the result alone, which `spawn`
+// asks to be `Send`; `spawn_local` does not, hence the bound.
+unsafe impl<T: Send> Send for JoinHandle<T> {}
+// SAFETY: `&JoinHandle` reaches the thread's handle and an atomic.
+unsafe impl<T: Send> Sync for JoinHandle<T> {}
+
+impl<T> JoinHandle<T> {
+    /// The green thread's id, name and park token.
+    pub fn thread(&self) -> &Thread {
+        &self.0.thread
+    }
+
+    /// Parks the running thread, green or OS, until the green thread has ended,
+    /// and gives its value.
+    ///
+    /// # Errors
+    ///
+    /// The payload of its panic, unchanged; [`Killed`](crate::Killed) if it was killed.
+    ///
+    /// # Panics
+    ///
+    /// If a green thread joins itself, as in std.
+    pub fn join(self) -> Result<T> {
+        self.0.join()
+    }
+
+    /// Whether the green thread has ended: then [`join`](JoinHandle::join) does
+    /// not wait.
+    pub fn is_finished(&self) -> bool {
+        self.0.is_finished()
+    }
+
+    /// Parks the running thread until the green thread has ended, and keeps the
+    /// result: [`join`](JoinHandle::join) gives it afterwards without waiting.
+    ///
+    /// Unlike a `join` that is cut short by a kill or a
+    /// [`timeout`](crate::timeout()), this loses no result.
+    ///
+    /// # Panics
+    ///
+    /// If a green thread waits for its own end.
+    pub fn wait(&self) {
+        self.0.wait(Nanos::NEVER);
+    }
+
+    /// As [`wait`](JoinHandle::wait), for no longer than `limit`; false if it
+    /// passed.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use greenhub::green_thread::{park, spawn};
+    ///
+    /// let handle = spawn(park);
+    /// assert!(!handle.wait_timeout(Duration::from_millis(1)));
+    /// handle.thread().unpark();
+    /// assert!(handle.wait_timeout(Duration::from_secs(60)));
+    /// handle.join().unwrap();
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// As [`wait`](JoinHandle::wait).
+    pub fn wait_timeout(&self, limit: Duration) -> bool {
+        self.0.wait(Nanos::after(limit))
+    }
+
+    /// Has `f` run when the green thread ends, with how it ended: in that green
+    /// thread, before anybody who joins it goes on. If it has ended already, `f`
+    /// runs at once, right here.
+    ///
+    /// Links run in the order in which they were made. They run where no kill
+    /// interrupts, and the joiners wait for them, so they should be short. What
+    /// `f` panics with reaches nobody, apart from the panic hook's message.
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    ///
+    /// use greenhub::green_thread::{self, Ending};
+    ///
+    /// let (endings, watched) = mpsc::channel();
+    /// let worker = green_thread::spawn(green_thread::park);
+    /// worker.link(move |ending| endings.send(ending).unwrap());
+    /// worker.kill().unwrap();
+    /// assert_eq!(watched.recv(), Ok(Ending::Killed));
+    /// ```
+    pub fn link(&self, f: impl FnOnce(Ending) + Send + 'static) -> Link {
+        self.0.packet.links.add(Box::new(f))
+    }
+
+    /// Takes a link back, and says whether it was still there: then its function
+    /// is dropped and does not run.
+    pub fn unlink(&self, link: Link) -> bool {
+        self.0.packet.links.remove(link)
+    }
+
+    /// Ends the green thread: the wait that it is in, or its next one, unwinds.
+    /// If it has not run yet, it never will. If it has ended, nothing happens.
+    ///
+    /// Asked by a green thread of the same hub, the victim sees it before the
+    /// asker goes on. A green thread that catches the unwind meets it again at
+    /// its next wait.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` in a program built with `panic = "abort"`.
+    pub fn kill(&self) -> io::Result<()> {
+        self.0.kill()
+    }
+
+    /// Keeps the green thread from running, if it has not started yet, and says
+    /// whether that was so; one that has started is left alone.
+    ///
+    /// One that is to start later (see [`Builder::after`](super::Builder::after))
+    /// ends at once, and its join gives [`Killed`](crate::Killed).
+    pub fn cancel(&self) -> bool {
+        let task = &self.0.thread.task;
+        task.green().is_some_and(|green| {
+            let body = green.body.lock();
+            body.is_some() && {
+                task.kill();
+                true
+            }
+        })
+    }
+}
+
+/// Awaits the end of the green thread from `async` code, on any executor, and
+/// gives what [`join`](JoinHandle::join) gives.
+///
+/// Dropping the future is dropping the handle: the green thread goes on. To
+/// give up waiting and keep the handle, await `&mut handle`; nothing is lost,
+/// and the handle can be awaited or joined afterwards. The task that polled
+/// last is the one that is woken.
+///
+/// # Panics
+///
+/// Polling panics once the result has been given, as joining then does, and if
+/// a green thread awaits itself.
+///
+/// ```
+/// use greenhub::green_thread::spawn;
+///
+/// async fn sum() -> u32 {
+///     let (a, b) = (spawn(|| 40), spawn(|| 2));
+///     a.await.unwrap() + b.await.unwrap()
+/// }
+/// # use std::{pin::pin, sync::Arc, task::{Context, Poll, Wake}, thread};
+/// # struct Unpark(thread::Thread);
+/// # impl Wake for Unpark { fn wake(self: Arc<Self>) { self.0.unpark() } }
+/// # let waker = Arc::new(Unpark(thread::current())).into();
+/// # let mut future = pin!(sum());
+/// # loop {
+/// #     match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+/// #         Poll::Ready(sum) => break assert_eq!(sum, 42),
+/// #         Poll::Pending => thread::park(),
+/// #     }
+/// # }
+/// ```
+impl<T> Future for JoinHandle<T> {
+    type Output = Result<T>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T>> {
+        self.0.poll(context)
+    }
+}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinHandle").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,99 @@
+//! Functions to be run when a green thread ends.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use parking_lot::Mutex;
+
+use super::Result;
+use crate::error::Killed;
+
+/// How a green thread ended: what a [link](super::JoinHandle::link) is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It returned a value.
+    Returned,
+    /// It panicked, or could not be started for want of a stack.
+    Panicked,
+    /// It was killed or cancelled.
+    Killed,
+}
+
+impl Ending {
+    pub(super) fn of<T>(result: &Result<T>) -> Ending {
+        match result {
+            Ok(_) => Ending::Returned,
+            Err(payload) if Killed::caused(&**payload) => Ending::Killed,
+            Err(_) => Ending::Panicked,
+        }
+    }
+}
+
+/// Names a function that was [linked](super::JoinHandle::link) to a green
+/// thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Link(u64);
+
+pub(super) type Linked = Box<dyn FnOnce(Ending) + Send>;
+
+/// Most green threads have none, and then nothing is allocated.
+#[derive(Default)]
+pub(super) struct Links(Mutex<State>);
+
+enum State {
+    Alive {
+        functions: Vec<(Link, Linked)>,
+        made: u64,
+    },
+    Ended(Ending),
+}
+
+impl Default for State {
+    fn default() -> State {
+        State::Alive {
+            functions: Vec::new(),
+            made: 0,
+        }
+    }
+}
+
+impl Links {
+    /// Runs `f` at the end, or now if that has passed.
+    pub(super) fn add(&self, f: Linked) -> Link {
+        let ended = match &mut *self.0.lock() {
+            State::Alive { functions, made } => {
+                *made += 1;
+                let link = Link(*made);
+                functions.push((link, f));
+                return link;
+            }
+            State::Ended(ending) => *ending,
+        };
+        run(f, ended);
+        Link(0)
+    }
+
+    pub(super) fn remove(&self, link: Link) -> bool {
+        let removed = match &mut *self.0.lock() {
+            State::Alive { functions, .. } => functions
+                .iter()
+                .position(|(other, _)| *other == link)
+                .map(|place| functions.remove(place)),
+            State::Ended(_) => None,
+        };
+        // Dropped without the lock: it is user code.
+        removed.is_some()
+    }
+
+    /// The end has come: runs them all. One that is added from now on runs at
+    /// once, also from inside another.
+    pub(super) fn follow(&self, ending: Ending) {
+        let state = std::mem::replace(&mut *self.0.lock(), State::Ended(ending));
+        if let State::Alive { functions, .. } = state {
+            functions.into_iter().for_each(|(_, f)| run(f, ending));
+        }
+    }
+}
+
+fn run(f: Linked, ending: Ending) {
+    let _ = catch_unwind(AssertUnwindSafe(|| f(ending)));
+}

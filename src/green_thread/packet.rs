@@ -1,0 +1,121 @@
+//! What a green thread does from its start to its end, and where it leaves its result.
+
+use std::any::Any;
+use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Waker;
+
+use parking_lot::Mutex;
+
+use super::Result;
+use super::link::{Ending, Links};
+use super::local::Locals;
+use super::scope::ScopeData;
+use crate::error::Killed;
+use crate::hub::current;
+use crate::hub::interrupt::{Mask, Raised};
+use crate::hub::task::Start;
+use crate::wait_queue::WaitQueue;
+
+/// Where a green thread leaves its result.
+pub(super) struct Packet<T> {
+    pub(super) outcome: Mutex<Outcome<T>>,
+    pub(super) finished: AtomicBool,
+    pub(super) joiners: WaitQueue,
+    pub(super) links: Links,
+    scope: Option<Arc<ScopeData>>,
+}
+
+/// The result, once there is one, and whom to wake for it: the task that awaits
+/// the handle.
+pub(super) struct Outcome<T> {
+    pub(super) result: Option<Result<T>>,
+    pub(super) waker: Option<Waker>,
+}
+
+impl<T> Packet<T> {
+    pub(super) fn new(scope: Option<Arc<ScopeData>>) -> Arc<Packet<T>> {
+        Arc::new(Packet {
+            outcome: Mutex::new(Outcome {
+                result: None,
+                waker: None,
+            }),
+            finished: AtomicBool::new(false),
+            joiners: WaitQueue::new(),
+            links: Links::default(),
+            scope,
+        })
+    }
+
+    /// The whole life of the green thread that runs `f`. Does not unwind.
+    pub(super) fn body<F: FnOnce() -> T>(self: Arc<Packet<T>>, f: F) -> impl FnOnce(Start) {
+        move |start| {
+            let result = match start {
+                Start::Run => catch_unwind(AssertUnwindSafe(f)),
+                Start::Killed => not_run(f, Killed),
+                Start::NoStack => not_run(f, io::Error::from(io::ErrorKind::OutOfMemory)),
+            };
+            let result = result.map_err(|payload| match payload.downcast::<Raised>() {
+                Ok(_) => Box::new(Killed),
+                Err(panic) => panic,
+            });
+            // What is left are links and destructors: a kill does not interrupt
+            // them.
+            let _mask = Mask::new();
+            self.links.follow(Ending::of(&result));
+            if current::is_green() {
+                current::with(|task| {
+                    task.interrupts.caught();
+                    // Before the joiner hears of the end, as std has it.
+                    end_locals(&task.locals);
+                });
+            }
+            let waker = {
+                let mut outcome = self.outcome.lock();
+                outcome.result = Some(result);
+                outcome.waker.take()
+            };
+            self.finished.store(true, Ordering::Release);
+            self.joiners.wake_all();
+            if let Some(waker) = waker {
+                // An executor's code, which may do anything.
+                let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+            }
+            // The last handle to an unwanted result: its drop is user code.
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(self)));
+        }
+    }
+}
+
+/// Drops a thread's own values. A panic there aborts, as in std.
+fn end_locals(locals: &Locals) {
+    if catch_unwind(AssertUnwindSafe(|| locals.end())).is_err() {
+        let _ = writeln!(
+            io::stderr(),
+            "fatal runtime error: thread local panicked on drop, aborting"
+        );
+        process::abort();
+    }
+}
+
+/// Drops a body that is not to run, and says why.
+fn not_run<F, T, E: Any + Send>(f: F, why: E) -> Result<T> {
+    let _mask = Mask::new();
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(f)));
+    Err(Box::new(why))
+}
+
+impl<T> Drop for Packet<T> {
+    fn drop(&mut self) {
+        let result = self.outcome.get_mut().result.take();
+        let unhandled_panic = matches!(result, Some(Err(_)));
+        // The result may use what the scope lends, so it goes first.
+        let dropped = catch_unwind(AssertUnwindSafe(|| drop(result)));
+        if let Some(scope) = self.scope.take() {
+            scope.end(unhandled_panic || dropped.is_err());
+        }
+    }
+}

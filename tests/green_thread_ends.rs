@@ -1,0 +1,237 @@
+//! Waiting for a green thread without joining it, links, and green threads that start later
+//! (A4, A7, B4, B5).
+
+mod net_support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use green::channel::unbounded;
+use green::thread::{self, Builder, Ending, park, spawn, spawn_after};
+use green::{Killed, State, timeout};
+use net_support::{both_ways, wait_until};
+
+const SHORT: Duration = Duration::from_millis(20);
+const FOR_EVER: Duration = Duration::from_secs(3600);
+
+#[test]
+fn b5_a_link_is_told_once_how_its_green_thread_ended() {
+    both_ways(|_| {
+        let (endings, watched) = mpsc::channel();
+        let link = |handle: &thread::JoinHandle<u32>| {
+            let endings = endings.clone();
+            handle.link(move |ending| endings.send(ending).unwrap());
+        };
+        let returns = spawn(|| {
+            park();
+            7
+        });
+        link(&returns);
+        returns.thread().unpark();
+        assert_eq!(returns.join().unwrap(), 7);
+        // It has run before the joiner went on.
+        assert_eq!(watched.try_recv(), Ok(Ending::Returned));
+        let panics = spawn(|| {
+            park();
+            std::panic::resume_unwind(Box::new("planned"))
+        });
+        link(&panics);
+        panics.thread().unpark();
+        assert!(panics.join().is_err());
+        assert_eq!(watched.try_recv(), Ok(Ending::Panicked));
+        let killed = spawn(|| -> u32 { unreachable!("{:?}", park()) });
+        link(&killed);
+        killed.kill().unwrap();
+        assert!(killed.join().is_err());
+        assert_eq!(watched.try_recv(), Ok(Ending::Killed));
+        drop(endings);
+        assert!(watched.try_recv().is_err());
+    });
+}
+
+#[test]
+fn b5_links_run_in_order_and_one_made_after_the_end_runs_at_once() {
+    both_ways(|_| {
+        let told = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let tell = |number| {
+            let told = told.clone();
+            move |_| told.lock().unwrap().push(number)
+        };
+        let handle = spawn(park);
+        handle.link(tell(1));
+        let taken_back = handle.link(tell(2));
+        handle.link(|_| std::panic::resume_unwind(Box::new("planned")));
+        handle.link(tell(3));
+        assert!(handle.unlink(taken_back) && !handle.unlink(taken_back));
+        handle.thread().unpark();
+        handle.wait();
+        assert_eq!(*told.lock().unwrap(), [1, 3]);
+        let late = handle.link(tell(4));
+        assert_eq!(*told.lock().unwrap(), [1, 3, 4]);
+        assert!(!handle.unlink(late));
+        handle.join().unwrap();
+    });
+}
+
+#[test]
+fn b5_a_link_made_inside_a_link_runs_once() {
+    both_ways(|_| {
+        let handle = Arc::new(spawn(park));
+        let runs = Arc::new(AtomicUsize::new(0));
+        let (inner, counts) = (handle.clone(), runs.clone());
+        handle.link(move |_| {
+            counts.fetch_add(1, SeqCst);
+            inner.link(move |ending| {
+                assert_eq!(ending, Ending::Returned);
+                counts.fetch_add(10, SeqCst);
+            });
+        });
+        handle.thread().unpark();
+        handle.wait();
+        assert_eq!(runs.load(SeqCst), 11);
+    });
+}
+
+#[test]
+fn a_wait_with_a_limit_loses_no_result() {
+    both_ways(|_| {
+        let handle = spawn(|| {
+            park();
+            "kept"
+        });
+        let began = Instant::now();
+        assert!(!handle.wait_timeout(SHORT));
+        assert!(began.elapsed() >= SHORT);
+        assert!(timeout(SHORT, || handle.wait()).is_err());
+        handle.thread().unpark();
+        assert!(handle.wait_timeout(FOR_EVER) && handle.is_finished());
+        assert_eq!(handle.join().unwrap(), "kept");
+    });
+}
+
+#[test]
+fn spawn_after_starts_no_sooner_and_outlives_its_spawner() {
+    both_ways(|_| {
+        let (started, starts) = unbounded();
+        let spawned = Instant::now();
+        spawn(move || {
+            for delay in [3 * SHORT, SHORT, Duration::ZERO] {
+                let started = started.clone();
+                spawn_after(delay, move || {
+                    started.send((delay, Instant::now())).unwrap()
+                });
+            }
+        })
+        .join()
+        .unwrap();
+        let mut all: Vec<_> = starts.iter().collect();
+        all.sort();
+        assert_eq!(all.len(), 3);
+        for (delay, started) in all {
+            assert!(started >= spawned + delay);
+        }
+    });
+}
+
+#[test]
+fn b4_cancel_is_effective_before_the_start_alone() {
+    both_ways(|_| {
+        let ran = Arc::new(AtomicBool::new(false));
+        let runs = ran.clone();
+        let later = spawn_after(FOR_EVER, move || runs.store(true, SeqCst));
+        assert!(!later.wait_timeout(Duration::from_millis(1)));
+        assert!(later.cancel());
+        assert!(later.join().unwrap_err().is::<Killed>());
+        let killed = spawn_after(FOR_EVER, || ());
+        killed.kill().unwrap();
+        killed.kill().unwrap();
+        assert!(killed.join().unwrap_err().is::<Killed>());
+        assert!(!ran.load(SeqCst));
+        let (start, started) = unbounded();
+        let runs = spawn_after(Duration::from_millis(1), move || {
+            start.send(()).unwrap();
+            park();
+            5
+        });
+        started.recv().unwrap();
+        assert!(!runs.cancel());
+        runs.thread().unpark();
+        assert_eq!(runs.join().unwrap(), 5);
+    });
+}
+
+#[test]
+fn a7_a_cancelled_start_leaves_no_timer_and_no_green_thread_behind() {
+    green::run(|| {
+        let handles: Vec<_> = (0..100)
+            .map(|_| Builder::new().hub(0).after(FOR_EVER).spawn(park).unwrap())
+            .collect();
+        let ids: Vec<_> = handles.iter().map(|handle| handle.thread().id()).collect();
+        let listed = || {
+            green::report()
+                .threads
+                .into_iter()
+                .filter(|thread| ids.contains(&thread.id))
+                .collect::<Vec<_>>()
+        };
+        wait_until("all asleep", || {
+            let asleep = |state: &State| matches!(state, State::Waiting(site) if site.to_string().contains("sleep"));
+            listed()
+                .iter()
+                .filter(|thread| asleep(&thread.state))
+                .count()
+                == 100
+        });
+        assert!(
+            listed()
+                .iter()
+                .all(|thread| thread.time_left > Some(FOR_EVER / 2))
+        );
+        for (number, handle) in handles.iter().enumerate() {
+            match number % 2 {
+                0 => assert!(handle.cancel()),
+                _ => handle.kill().unwrap(),
+            }
+        }
+        for handle in handles {
+            assert!(handle.join().unwrap_err().is::<Killed>());
+        }
+        wait_until("none is left", || listed().is_empty());
+        wait_until("no timer is left", || green::report().hubs[0].timers < 100);
+    });
+}
+
+/// Killed or cancelled from another OS thread about when they start: each ends one way or the other.
+#[test]
+fn a_kill_about_when_it_starts_ends_it_once() {
+    both_ways(|on| {
+        for round in 0..50 {
+            let runs = Arc::new(AtomicUsize::new(0));
+            let handles: Vec<_> = (0..20)
+                .map(|number| {
+                    let runs = runs.clone();
+                    spawn_after(Duration::from_micros(number * 20), move || {
+                        runs.fetch_add(1, SeqCst);
+                    })
+                })
+                .collect();
+            let ended = on
+                .spawn(move || {
+                    handles
+                        .into_iter()
+                        .filter_map(|handle| {
+                            match round % 2 {
+                                0 => handle.kill().unwrap(),
+                                _ => drop(handle.cancel()),
+                            }
+                            handle.join().ok()
+                        })
+                        .count()
+                })
+                .join();
+            assert_eq!(runs.load(SeqCst), ended);
+        }
+    });
+}
