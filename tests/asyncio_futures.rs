@@ -1,5 +1,7 @@
 //! `green::asyncio`: futures, callbacks that run later, the executor and signal handlers.
 
+#[path = "util/both.rs"]
+mod both;
 mod util;
 
 use std::io;
@@ -7,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
+use both::on_both;
 use green::asyncio::{
     Future, FutureError, add_signal_handler, call_at, call_later, call_soon, call_soon_threadsafe,
     remove_signal_handler, run_in_executor,
@@ -17,12 +20,6 @@ use util::bounded;
 const LIMIT: Duration = Duration::from_secs(60);
 /// Longer than any test runs.
 const NEVER: Duration = Duration::from_secs(3600);
-
-/// Runs `body` on an OS thread and again on a green thread.
-fn on_both(name: &str, body: fn()) {
-    bounded(name, LIMIT, body);
-    bounded(name, LIMIT, || green::run(body));
-}
 
 fn is_cancelled<T>(outcome: Result<T, FutureError>) -> bool {
     matches!(outcome, Err(FutureError::Cancelled))

@@ -1,27 +1,22 @@
 //! `green::asyncio`'s calls on a socket.
 
+#[path = "util/both.rs"]
+mod both;
 mod util;
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 use std::time::Duration;
 
+use both::on_both;
 use green::asyncio::{
     sock_accept, sock_connect, sock_recv, sock_recv_into, sock_recvfrom, sock_recvfrom_into,
     sock_sendall, sock_sendfile, sock_sendto,
 };
 use green::fs::File;
 use green::greenio::{Domain, GreenSocket, Type};
-use util::bounded;
 
-const LIMIT: Duration = Duration::from_secs(60);
 const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-
-/// Runs `body` on an OS thread and again on a green thread.
-fn on_both(name: &str, body: fn()) {
-    bounded(name, LIMIT, body);
-    bounded(name, LIMIT, || green::run(body));
-}
 
 fn tcp_pair() -> (GreenSocket, GreenSocket) {
     let listener = GreenSocket::new(Domain::IPV4, Type::STREAM, None).unwrap();

@@ -1,5 +1,7 @@
 //! Files: behaviours F2 and F4, on OS threads and on green threads.
 
+#[path = "util/both.rs"]
+mod both;
 mod util;
 
 use std::collections::BTreeSet;
@@ -9,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
+use both::on_both;
 use green::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use green::os::unix::fs::{
     DirBuilderExt, DirEntryExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt,
@@ -18,12 +21,6 @@ use tempfile::tempdir;
 use util::bounded;
 
 const LIMIT: Duration = Duration::from_secs(30);
-
-/// Runs `body` on an OS thread and again on a green thread.
-fn on_both(name: &str, body: fn()) {
-    bounded(name, LIMIT, body);
-    bounded(name, LIMIT, || green::run(body));
-}
 
 #[test]
 fn f2_line_reads_end_reads_and_unbuffered_reads() {

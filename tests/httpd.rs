@@ -162,7 +162,9 @@ impl Client {
 
     /// Whether the server has closed the connection in an orderly way, without another word.
     fn is_at_end(&mut self) -> bool {
-        self.reader.read(&mut [0]).unwrap() == 0
+        // `read_to_end` goes on after an interruption, and takes no more than there may be.
+        let mut rest = Vec::new();
+        self.reader.by_ref().take(1).read_to_end(&mut rest).unwrap() == 0
     }
 }
 

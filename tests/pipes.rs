@@ -1,5 +1,7 @@
 //! Pipes, the standard streams and `copy`: behaviours F1, F3, F7, on OS threads and on green threads.
 
+#[path = "util/both.rs"]
+mod both;
 mod util;
 
 use std::io::{self, BufRead, ErrorKind, IoSlice, IoSliceMut, Read, Write};
@@ -9,17 +11,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use both::on_both;
 use green::io::{IsTerminal, PipeReader, PipeWriter};
 use greenhub::greenio::GreenPipe;
 use util::bounded;
 
 const LIMIT: Duration = Duration::from_secs(20);
-
-/// Runs `body` on an OS thread and again on a green thread.
-fn on_both(name: &str, body: fn()) {
-    bounded(name, LIMIT, body);
-    bounded(name, LIMIT, || green::run(body));
-}
 
 /// Bytes that show when one is missing or out of place.
 fn pattern(len: usize) -> Vec<u8> {

@@ -1,23 +1,20 @@
 //! Child processes: behaviours F5 and F6, on OS threads and on green threads.
 
+#[path = "util/both.rs"]
+mod both;
 mod util;
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
+use both::on_both;
 use green::io::PipeReader;
 use green::os::unix::process::{CommandExt, ExitStatusExt};
 use green::process::{Command, ExitStatus, Stdio, TimeoutExpired};
 use util::bounded;
 
 const LIMIT: Duration = Duration::from_secs(30);
-
-/// Runs `body` on an OS thread and again on a green thread.
-fn on_both(name: &str, body: fn()) {
-    bounded(name, LIMIT, body);
-    bounded(name, LIMIT, || green::run(body));
-}
 
 fn shell(script: &str) -> Command {
     let mut command = Command::new("sh");

@@ -1,5 +1,7 @@
 //! `poll` and `select` over pipes, sockets, files and raw descriptors, on OS threads and on green threads.
 
+#[path = "util/both.rs"]
+mod both;
 mod util;
 
 use std::io::{Read, Write};
@@ -7,16 +9,11 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+use both::on_both;
 use green::select::{Interest, PollFd, poll, select};
 use util::bounded;
 
 const LIMIT: Duration = Duration::from_secs(20);
-
-/// Runs `body` on an OS thread and again on a green thread.
-fn on_both(name: &str, body: fn()) {
-    bounded(name, LIMIT, body);
-    bounded(name, LIMIT, || green::run(body));
-}
 
 #[test]
 fn all_that_are_ready_are_returned() {

@@ -1,5 +1,7 @@
 //! `green::sync::mpsc` and `green::channel`, between green threads and OS threads.
 
+#[path = "util/random.rs"]
+mod random;
 mod sync_support;
 mod util;
 
@@ -14,7 +16,8 @@ use green::channel::{
 };
 use green::sync::mpsc;
 use greenhub::green_thread;
-use sync_support::{Random, bounded, green, on_hub, settle};
+use random::Random;
+use sync_support::{bounded, green, on_hub, settle};
 
 const SOON: Duration = Duration::from_millis(10);
 const LONG: Duration = Duration::from_secs(30);
@@ -410,7 +413,7 @@ fn d5_stress_with_kills() {
     }
 }
 
-fn stress(seed: u32, capacity: Option<usize>) {
+fn stress(seed: u64, capacity: Option<usize>) {
     let (sender, receiver) = capacity.map_or_else(unbounded, bounded_channel);
     let sent: Arc<Vec<AtomicBool>> = Arc::new((0..2_000).map(|_| false.into()).collect());
     let received: Arc<Vec<AtomicU32>> = Arc::new((0..2_000).map(|_| 0.into()).collect());
@@ -425,10 +428,10 @@ fn stress(seed: u32, capacity: Option<usize>) {
             })
         })
         .collect();
-    let take_all = |number: u32| {
+    let take_all = |number: u64| {
         let (receiver, received) = (receiver.clone(), Arc::clone(&received));
         move || {
-            let mut random = Random::new(seed, number);
+            let mut random = Random::of(seed, number);
             while let Some(value) = take(&receiver, &mut random) {
                 received[value].fetch_add(1, SeqCst);
             }
@@ -437,11 +440,11 @@ fn stress(seed: u32, capacity: Option<usize>) {
     let takers: Vec<_> = (0..9).map(|it| green_thread::spawn(take_all(it))).collect();
     let os_taker = thread::spawn(take_all(9));
     drop(sender);
-    let mut random = Random::new(seed, 99);
+    let mut random = Random::of(seed, 99);
     for victim in 0..3 {
-        green_thread::sleep(Duration::from_micros(u64::from(random.next() % 500)));
+        green_thread::sleep(Duration::from_micros(random.below(500)));
         takers[victim].kill().unwrap();
-        green_thread::sleep(Duration::from_micros(u64::from(random.next() % 500)));
+        green_thread::sleep(Duration::from_micros(random.below(500)));
         putters[victim].kill().unwrap();
     }
     for threads in [putters, takers] {
@@ -480,8 +483,8 @@ fn put(sender: &Sender<usize>, value: usize) {
 /// `None` when the channel is disconnected.
 fn take(receiver: &Receiver<usize>, random: &mut Random) -> Option<usize> {
     loop {
-        let limit = Duration::from_micros(u64::from(random.next() % 300));
-        match random.next() % 4 {
+        let limit = Duration::from_micros(random.below(300));
+        match random.below(4) {
             0 => return receiver.recv().ok(),
             1 => match receiver.recv_timeout(limit) {
                 Err(RecvTimeoutError::Timeout) => {}

@@ -2,6 +2,8 @@
 //! And what both kinds of threads are owed alike (D3, D5, D6, D7, D9, K2).
 
 mod net_support;
+#[path = "util/random.rs"]
+mod random;
 mod util;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,6 +17,7 @@ use green::semaphore::Semaphore;
 use green::sync::{Condvar, Mutex, RwLock, mpsc};
 use green::{thread, timeout};
 use net_support::{On, both_ways, settle, wait_until};
+use random::Random;
 
 const LIMIT: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(20);
@@ -149,7 +152,7 @@ fn stress(seed: u64, pool: impl Pool + 'static) {
                 true => (Pool::give as fn(&_), &counts.given),
                 false => (Pool::take as fn(&_), &counts.taken),
             };
-            let mut random = Random(seed * 1000 + number + 1);
+            let mut random = Random::of(seed, number);
             let mut left = if gives { 300 } else { 100 };
             while left > 0 {
                 let mut done = false;
@@ -183,7 +186,7 @@ fn stress(seed: u64, pool: impl Pool + 'static) {
     let (takers, givers) = (green(0..6, false), green(10..13, true));
     let os_takers = [8, 9].map(|number| std::thread::spawn(worker(number, false, false)));
     let os_giver = std::thread::spawn(worker(14, false, true));
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     for victim in [&takers[0], &givers[0], &takers[1]] {
         thread::sleep(Duration::from_micros(random.below(2000)));
         victim.kill().unwrap();
@@ -215,18 +218,6 @@ fn stress(seed: u64, pool: impl Pool + 'static) {
         given <= found && found <= given + cut,
         "seed {seed}: {given} given, {cut} cut short, {taken} taken, {left} left"
     );
-}
-
-struct Random(u64);
-
-impl Random {
-    /// Xorshift.
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % n
-    }
 }
 
 macro_rules! stressed {

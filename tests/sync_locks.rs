@@ -1,5 +1,7 @@
 //! `green::sync`'s locks, between green threads and OS threads.
 
+#[path = "util/random.rs"]
+mod random;
 mod sync_support;
 mod util;
 
@@ -11,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use green::sync::{Barrier, Condvar, Mutex, Once, OnceLock, PoisonError, RwLock, RwLockWriteGuard};
 use greenhub::green_thread;
-use sync_support::{Random, bounded, green, on_hub, settle};
+use random::Random;
+use sync_support::{bounded, green, on_hub, settle};
 
 #[test]
 fn k1_a_green_thread_waits_for_a_lock_and_its_hub_goes_on() {
@@ -33,80 +36,6 @@ fn k1_a_green_thread_waits_for_a_lock_and_its_hub_goes_on() {
         *guard = 7;
         drop(guard);
         assert_eq!(waiter.join().unwrap(), 7);
-    });
-}
-
-/// Starts a thread; what it returns joins it.
-type Start = fn(Box<dyn FnOnce() + Send>) -> Box<dyn FnOnce()>;
-
-/// Two threads loop on one lock, with a short hold that waits, until the slower has had 200 turns.
-fn d1_counts(start: [Start; 2], hold: fn()) {
-    let shared = Arc::new((Mutex::new([0_u32; 2]), AtomicBool::new(false)));
-    let both = Arc::new(Barrier::new(2));
-    let ends: Vec<_> = start
-        .iter()
-        .enumerate()
-        .map(|(number, start)| {
-            let (shared, both) = (Arc::clone(&shared), Arc::clone(&both));
-            start(Box::new(move || {
-                both.wait();
-                while !shared.1.load(SeqCst) {
-                    let mut counts = shared.0.lock().unwrap();
-                    counts[number] += 1;
-                    if *counts.iter().min().unwrap() >= 200 {
-                        shared.1.store(true, SeqCst);
-                    }
-                    hold();
-                }
-            }))
-        })
-        .collect();
-    for end in ends {
-        end();
-    }
-    let counts = *shared.0.lock().unwrap();
-    let fewer = *counts.iter().min().unwrap();
-    assert!(
-        counts[0].abs_diff(counts[1]) * 10 < fewer,
-        "unfair: {counts:?}"
-    );
-}
-
-fn start_green(body: Box<dyn FnOnce() + Send>) -> Box<dyn FnOnce()> {
-    let thread = on_hub(body);
-    Box::new(|| thread.join().unwrap())
-}
-
-fn start_os(body: Box<dyn FnOnce() + Send>) -> Box<dyn FnOnce()> {
-    let thread = thread::spawn(body);
-    Box::new(|| thread.join().unwrap())
-}
-
-#[test]
-fn d1_two_green_threads_of_a_hub_share_a_lock_fairly() {
-    bounded("d1 yield", || {
-        d1_counts([start_green; 2], green_thread::yield_now);
-    });
-    bounded("d1 sleep", || {
-        d1_counts([start_green; 2], || {
-            green_thread::sleep(Duration::from_millis(1));
-        });
-    });
-}
-
-#[test]
-fn d1_two_os_threads_share_a_lock_fairly() {
-    bounded("d1 os", || {
-        d1_counts([start_os; 2], || thread::sleep(Duration::from_millis(1)));
-    });
-}
-
-#[test]
-fn d1_a_green_thread_and_an_os_thread_share_a_lock_fairly() {
-    bounded("d1 mixed", || {
-        d1_counts([start_green, start_os], || {
-            green_thread::sleep(Duration::from_millis(1));
-        });
     });
 }
 
@@ -508,24 +437,24 @@ struct Shared {
     alone: AtomicBool,
 }
 
-fn stress(seed: u32) {
+fn stress(seed: u64) {
     let shared = Arc::new(Shared {
         tokens: Mutex::new(0),
         given: Condvar::new(),
         table: RwLock::new([0; 2]),
         alone: AtomicBool::new(false),
     });
-    let work = |number: u32| {
+    let work = |number: u64| {
         let shared = Arc::clone(&shared);
-        move || worker(&shared, Random::new(seed, number))
+        move || worker(&shared, Random::of(seed, number))
     };
     let greens: Vec<_> = (0..12)
         .map(|number| green_thread::spawn(work(number)))
         .collect();
     let os: Vec<_> = (12..15).map(|number| thread::spawn(work(number))).collect();
-    let mut random = Random::new(seed, 99);
+    let mut random = Random::of(seed, 99);
     for victim in greens.iter().step_by(3) {
-        green_thread::sleep(Duration::from_micros(u64::from(random.next() % 800)));
+        green_thread::sleep(Duration::from_micros(random.below(800)));
         victim.kill().unwrap();
     }
     for (number, thread) in greens.into_iter().enumerate() {
@@ -553,7 +482,7 @@ fn stress(seed: u32) {
 
 fn worker(shared: &Shared, mut random: Random) {
     for _ in 0..300 {
-        match random.next() % 4 {
+        match random.below(4) {
             0 => {
                 let mut tokens = shared.tokens.lock().unwrap();
                 assert!(!shared.alone.swap(true, SeqCst), "two owners");
@@ -564,7 +493,7 @@ fn worker(shared: &Shared, mut random: Random) {
             }
             1 => {
                 let tokens = shared.tokens.lock().unwrap();
-                let limit = Duration::from_micros(u64::from(random.next() % 300));
+                let limit = Duration::from_micros(random.below(300));
                 let (mut tokens, result) = shared
                     .given
                     .wait_timeout_while(tokens, limit, |tokens| *tokens == 0)
@@ -576,7 +505,7 @@ fn worker(shared: &Shared, mut random: Random) {
             2 => {
                 let table = shared.table.read().unwrap_or_else(PoisonError::into_inner);
                 assert_eq!(table[0], table[1]);
-                if random.next().is_multiple_of(8) {
+                if random.below(8) == 0 {
                     green_thread::yield_now();
                     assert_eq!(table[0], table[1]);
                 }
@@ -585,13 +514,13 @@ fn worker(shared: &Shared, mut random: Random) {
                 let mut table = shared.table.write().unwrap_or_else(PoisonError::into_inner);
                 table[0] += 1;
                 table[1] += 1;
-                if random.next().is_multiple_of(2) {
+                if random.below(2) == 0 {
                     let table = RwLockWriteGuard::downgrade(table);
                     assert_eq!(table[0], table[1]);
                 }
             }
         }
-        if random.next().is_multiple_of(16) {
+        if random.below(16) == 0 {
             green_thread::yield_now();
         }
     }

@@ -11,31 +11,16 @@ use greenhub::green_thread::{self, park, sleep, spawn, spawn_local, yield_now};
 use greenhub::wait_queue::{WaitQueue, Wake};
 use greenhub::{run, timeout};
 
+#[path = "util/random.rs"]
+mod random;
 #[path = "util/repeat.rs"]
 mod repeat;
 mod util;
 
+use random::{Random, seed};
+
 const LIMIT: Duration = Duration::from_secs(120);
 const MILLISECOND: Duration = Duration::from_millis(1);
-
-/// A small reproducible sequence (xorshift64).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % n
-    }
-}
-
-fn seed() -> u64 {
-    let seed = std::env::var("GREEN_SEED")
-        .ok()
-        .and_then(|seed| seed.parse().ok());
-    seed.unwrap_or_else(|| u64::from(std::process::id()) * 2_654_435_761 + 1)
-}
 
 #[test]
 fn b12_a_waiter_that_timed_out_is_woken_neither_then_nor_in_its_next_wait() {
@@ -219,7 +204,7 @@ fn stress_permits_between_two_hubs_and_os_threads() {
         let body = |n: u64| {
             let (permits, inside) = (permits.clone(), inside.clone());
             move || {
-                let mut random = Random(seed ^ (n + 1) << 32 | 1);
+                let mut random = Random::of(seed, n);
                 for _ in 0..rounds {
                     permits.take();
                     assert!(inside.fetch_add(1, SeqCst) < 2);
@@ -255,7 +240,7 @@ fn stress_a_token_goes_round_by_park_and_unpark() {
                 while members.get().is_none() {
                     green_thread::yield_now();
                 }
-                let mut random = Random(seed ^ (n + 1) << 32 | 1);
+                let mut random = Random::of(seed, n);
                 let members = members.get().unwrap();
                 for round in 0..rounds {
                     let mine = round * THREADS + n;
@@ -318,7 +303,7 @@ fn stress_kills_and_time_limits_against_wakes() {
                 })
             })
             .collect();
-        let mut random = Random(seed | 1);
+        let mut random = Random::new(seed);
         let (mut killed, mut woken) = (0, 0);
         for _ in 0..rounds {
             let theirs = queue.clone();

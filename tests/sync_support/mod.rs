@@ -1,5 +1,7 @@
 //! How the tests of `green::sync` and `green::channel` run: bounded in time, on the first hub or on any thread.
 
+#![allow(dead_code, reason = "each test program needs some of the helpers")]
+
 use std::time::Duration;
 
 use greenhub::green_thread::{self, Builder, JoinHandle};
@@ -30,21 +32,5 @@ pub fn green(name: &str, body: impl FnOnce() + Send + 'static) {
 pub fn settle() {
     for _ in 0..10 {
         green_thread::yield_now();
-    }
-}
-
-/// Xorshift.
-pub struct Random(u32);
-
-impl Random {
-    pub fn new(seed: u32, number: u32) -> Random {
-        Random(seed.wrapping_mul(31) ^ (number + 1).wrapping_mul(2_654_435_761) | 1)
-    }
-
-    pub fn next(&mut self) -> u32 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 17;
-        self.0 ^= self.0 << 5;
-        self.0
     }
 }

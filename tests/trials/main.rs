@@ -25,9 +25,13 @@ use greenhub::{ClosedLocally, is_timeout};
 mod close;
 mod deadline;
 mod many_waiters;
+#[path = "../util/random.rs"]
+mod random;
 mod reuse;
 #[path = "../util/mod.rs"]
 mod util;
+
+use random::{Random, seed};
 
 const MICROSECOND: Duration = Duration::from_micros(1);
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -45,13 +49,10 @@ fn is_full() -> bool {
 
 impl Trial {
     fn new(name: &'static str, short: u64, full: u64) -> Trial {
-        let seed = std::env::var("GREEN_SEED")
-            .ok()
-            .and_then(|seed| seed.parse().ok());
         Trial {
             name,
             rounds: if is_full() { full } else { short },
-            seed: seed.unwrap_or_else(|| u64::from(std::process::id()) * 2_654_435_761 + 1),
+            seed: seed(),
         }
     }
 
@@ -60,24 +61,11 @@ impl Trial {
         let Trial { name, rounds, seed } = self;
         let limit = Duration::from_secs(60) + 20 * MILLISECOND * u32::try_from(rounds).unwrap();
         let began = Instant::now();
-        let counts = util::bounded(name, limit, || body(rounds, Random(seed | 1)));
+        let counts = util::bounded(name, limit, || body(rounds, Random::new(seed)));
         println!(
             "{name}: seed {seed}, {rounds} rounds, {counts}, {:.1?}",
             began.elapsed()
         );
-    }
-}
-
-/// A small reproducible sequence (xorshift64).
-#[derive(Clone)]
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % n
     }
 }
 

@@ -4,12 +4,11 @@ use super::*;
 
 #[test]
 fn t6_e13_e14_nothing_reaches_the_wrong_owner_of_a_number() {
-    Trial::new("t6_reuse", 3_000, 1_000_000).run(|rounds, random| {
+    Trial::new("t6_reuse", 3_000, 1_000_000).run(|rounds, mut random| {
         // Four on the same numbers: what one closes another one gets.
         let workers: Vec<_> = (0..4)
             .map(|worker| {
-                let mut random = random.clone();
-                random.0 ^= (worker + 1) << 40;
+                let mut random = Random::of(random.below(u64::MAX), worker);
                 spawn(move || {
                     let (mut read, mut timed_out) = (0u64, 0u64);
                     for round in 0..rounds / 4 {

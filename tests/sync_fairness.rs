@@ -1,0 +1,147 @@
+//! D1: two threads that loop on one lock get equal shares, whatever the lock and whatever the threads.
+
+mod sync_support;
+mod util;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+use std::thread;
+use std::time::Duration;
+
+use green::semaphore::Semaphore;
+use green::sync::{Barrier, Mutex, RwLock};
+use greenhub::green_thread;
+use sync_support::{bounded, on_hub};
+
+/// Turns of the slower thread.
+const TURNS: u32 = 200;
+
+/// Calls `body` while the lock is held by the thread of this number, 0 or 1.
+type Hold = Box<dyn Fn(usize, &dyn Fn()) + Send + Sync>;
+
+fn locks() -> [(&'static str, Hold); 4] {
+    let mutex = Mutex::new(());
+    let (writers, mixed) = (RwLock::new(()), RwLock::new(()));
+    let semaphore = Semaphore::new(1);
+    [
+        (
+            "mutex",
+            Box::new(move |_, body| {
+                let _held = mutex.lock().unwrap();
+                body();
+            }),
+        ),
+        (
+            "two writers",
+            Box::new(move |_, body| {
+                let _held = writers.write().unwrap();
+                body();
+            }),
+        ),
+        (
+            "a reader and a writer",
+            Box::new(move |number, body| {
+                if number == 0 {
+                    let _held = mixed.read().unwrap();
+                    body();
+                } else {
+                    let _held = mixed.write().unwrap();
+                    body();
+                }
+            }),
+        ),
+        (
+            "semaphore",
+            Box::new(move |_, body| {
+                assert!(semaphore.acquire(None), "there is no limit");
+                body();
+                semaphore.release();
+            }),
+        ),
+    ]
+}
+
+/// Starts a thread; what it returns joins it.
+type Start = fn(Box<dyn FnOnce() + Send>) -> Box<dyn FnOnce()>;
+
+fn start_green(body: Box<dyn FnOnce() + Send>) -> Box<dyn FnOnce()> {
+    let thread = on_hub(body);
+    Box::new(|| thread.join().unwrap())
+}
+
+fn start_os(body: Box<dyn FnOnce() + Send>) -> Box<dyn FnOnce()> {
+    let thread = thread::spawn(body);
+    Box::new(|| thread.join().unwrap())
+}
+
+/// Two threads loop on each lock, with a short hold that waits, until the slower has had its turns.
+fn fair(name: &str, start: [Start; 2], wait: fn()) {
+    for (lock, hold) in locks() {
+        let name = format!("d1, {lock}, {name}");
+        let shown = name.clone();
+        bounded(&name, move || {
+            let counts = loop_on(hold, start, wait);
+            let fewer = *counts.iter().min().unwrap();
+            assert!(
+                counts[0].abs_diff(counts[1]) * 10 < fewer,
+                "{shown}: {counts:?}"
+            );
+        });
+    }
+}
+
+fn loop_on(hold: Hold, start: [Start; 2], wait: fn()) -> [u32; 2] {
+    struct Shared {
+        hold: Hold,
+        both: Barrier,
+        counts: [AtomicU32; 2],
+        over: AtomicBool,
+    }
+    let shared = Arc::new(Shared {
+        hold,
+        both: Barrier::new(2),
+        counts: Default::default(),
+        over: AtomicBool::new(false),
+    });
+    let ends = [0, 1].map(|number| {
+        let shared = Arc::clone(&shared);
+        start[number](Box::new(move || {
+            shared.both.wait();
+            while !shared.over.load(SeqCst) {
+                (shared.hold)(number, &|| {
+                    shared.counts[number].fetch_add(1, SeqCst);
+                    if shared
+                        .counts
+                        .iter()
+                        .all(|count| count.load(SeqCst) >= TURNS)
+                    {
+                        shared.over.store(true, SeqCst);
+                    }
+                    wait();
+                });
+            }
+        }))
+    });
+    ends.into_iter().for_each(|end| end());
+    shared.counts.each_ref().map(|count| count.load(SeqCst))
+}
+
+fn nap() {
+    green_thread::sleep(Duration::from_millis(1));
+}
+
+#[test]
+fn d1_two_green_threads_of_a_hub_share_a_lock_fairly() {
+    fair("yield", [start_green; 2], green_thread::yield_now);
+    fair("sleep", [start_green; 2], nap);
+}
+
+#[test]
+fn d1_two_os_threads_share_a_lock_fairly() {
+    fair("OS threads", [start_os; 2], nap);
+}
+
+#[test]
+fn d1_a_green_thread_and_an_os_thread_share_a_lock_fairly() {
+    fair("mixed", [start_green, start_os], nap);
+}
