@@ -19,6 +19,7 @@
 pub mod asyncio;
 pub mod backdoor;
 pub mod channel;
+pub mod convenience;
 pub mod event;
 pub mod fs;
 pub mod guide;
@@ -39,6 +40,8 @@ pub mod time;
 
 mod future;
 pub use future::block_on;
+
+pub use convenience::{connect, listen, serve, wrap_ssl};
 
 pub use greenhub::{
     ClosedLocally, Config, Elapsed, HubReport, Killed, Report, Site, State, ThreadReport, blocking,

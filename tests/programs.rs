@@ -109,3 +109,81 @@ fn tour_explains_its_arguments() {
         assert!(output.stderr.starts_with(b"Usage: tour"));
     }
 }
+
+/// Starts the program `serve`; gives it, its output and its address.
+fn serve(
+    grace: &str,
+) -> (
+    std::process::Child,
+    BufReader<std::process::ChildStdout>,
+    String,
+) {
+    let mut server = Command::new(build("serve"))
+        .args(["127.0.0.1:0", "--grace", grace])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(server.stdout.take().unwrap());
+    let mut line = String::new();
+    lines.read_line(&mut line).unwrap();
+    let address = line.trim().strip_prefix("serving on ").unwrap().to_owned();
+    (server, lines, address)
+}
+
+/// A client of `serve` whom it has answered once, so that a handler has it.
+fn client_of(address: &str) -> BufReader<TcpStream> {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    (&stream).write_all(b"hello\n").unwrap();
+    let mut client = BufReader::new(stream);
+    let mut answer = String::new();
+    client.read_line(&mut answer).unwrap();
+    assert_eq!(answer, "HELLO\n");
+    client
+}
+
+fn terminate(server: &std::process::Child, lines: &mut impl BufRead) {
+    let pid = server.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let mut line = String::new();
+    lines.read_line(&mut line).unwrap();
+    assert_eq!(line, "stopping\n");
+}
+
+#[test]
+fn serve_answers_what_is_under_way_at_sigterm_and_refuses_what_comes_after() {
+    let (mut server, mut lines, address) = serve("3600");
+    let mut client = client_of(&address);
+    client.get_ref().write_all(b"wait 0.5\n").unwrap();
+    terminate(&server, &mut lines);
+    // The word is out before the listener is closed.
+    while TcpStream::connect(&address).is_ok() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert_eq!(answer, "WAIT 0.5\n");
+    let mut rest = String::new();
+    lines.read_to_string(&mut rest).unwrap();
+    assert!(rest.ends_with(" 0 cut off\n"), "{rest}");
+    assert!(server.wait().unwrap().success());
+}
+
+#[test]
+fn serve_cuts_whoever_takes_longer_than_the_grace() {
+    let (mut server, mut lines, address) = serve("0.1");
+    let mut client = client_of(&address);
+    terminate(&server, &mut lines);
+    let mut rest = String::new();
+    lines.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "stopped; 1 connections, 1 cut off\n");
+    assert!(server.wait().unwrap().success());
+    // With a reset, had there been something unread.
+    assert_eq!(client.read_to_string(&mut String::new()).unwrap(), 0);
+}

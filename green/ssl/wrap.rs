@@ -121,3 +121,9 @@ impl SslListener {
         &self.context
     }
 }
+
+impl AsRef<GreenSocket> for SslListener {
+    fn as_ref(&self) -> &GreenSocket {
+        &self.socket
+    }
+}

@@ -1,0 +1,98 @@
+//! A client or a server in one call: eventlet's `connect`, `listen`, `serve` and `wrap_ssl`.
+//!
+//! ```
+//! use std::io::{Read, Write};
+//!
+//! use green::convenience::StopServe;
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let listener = green::listen("127.0.0.1:0")?;
+//! let address = listener.local_addr()?;
+//! let server = green::thread::spawn(move || {
+//!     green::serve(
+//!         listener,
+//!         |mut stream, _peer| {
+//!             // How a client goes is its own affair.
+//!             let _ = stream.write_all(b"bye");
+//!             Err(StopServe::new())
+//!         },
+//!         1000,
+//!     )
+//! });
+//!
+//! let mut answer = String::new();
+//! green::connect(address)?.read_to_string(&mut answer)?;
+//! assert_eq!(answer, "bye");
+//! server.join().unwrap()?;
+//! # Ok(())
+//! # }
+//! ```
+
+use std::io;
+use std::net::ToSocketAddrs;
+
+use greenhub::greenio::GreenSocket;
+
+mod connect;
+mod connections;
+mod listen;
+mod outcome;
+mod server;
+
+pub use connect::Connect;
+pub use listen::{Accept, Listen};
+pub use outcome::{Outcome, StopServe};
+pub use server::{Served, Server, StopHandle};
+
+use crate::net::{TcpListener, TcpStream};
+use crate::ssl::{SslContext, SslListener};
+
+/// Connects to the first address of `addr` that answers; [`Connect`] has more to choose.
+///
+/// # Errors
+///
+/// Those of [`TcpStream::connect`].
+pub fn connect<A: ToSocketAddrs>(addr: A) -> io::Result<TcpStream> {
+    Connect::new().to(addr)
+}
+
+/// Listens on the first address of `addr` that can be bound; [`Listen`] has more to choose.
+///
+/// # Errors
+///
+/// Those of [`TcpListener::bind`].
+pub fn listen<A: ToSocketAddrs>(addr: A) -> io::Result<TcpListener> {
+    Listen::new().tcp(addr)
+}
+
+/// A listener whose connections speak TLS, for [`serve`]. Connected sockets are wrapped by
+/// [`SslContext::connect`] and [`SslContext::accept`].
+pub fn wrap_ssl(listener: impl Into<GreenSocket>, context: &SslContext) -> SslListener {
+    context.wrap_listener(listener)
+}
+
+/// Calls `handler` on a green thread of its own for each connection, at most `concurrency` at once,
+/// until one of them says [`StopServe`]. Then those under way have 30 s to finish.
+///
+/// [`Server`] does the same with a handle to stop it from outside and another time to finish, and
+/// has the details.
+///
+/// # Errors
+///
+/// Those of [`Server::run`].
+///
+/// # Differences from eventlet
+///
+/// A connection that fails does not end the server: a handler that wants that says so with
+/// [`StopServe::because`]. eventlet leaves the connections under way to themselves when it stops.
+pub fn serve<L, H, O>(listener: L, handler: H, concurrency: usize) -> io::Result<()>
+where
+    L: Accept,
+    H: Fn(L::Stream, L::Address) -> O + Send + Sync + 'static,
+    O: Outcome,
+{
+    Server::new(listener)
+        .concurrency(concurrency)
+        .run(handler)
+        .map(drop)
+}

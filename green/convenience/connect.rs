@@ -1,0 +1,94 @@
+//! Connecting with an address of one's own, and within a limit.
+
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::time::Duration;
+
+use greenhub::greenio::{Domain, GreenSocket, Protocol, Type};
+
+use crate::net::TcpStream;
+use crate::net::resolve::each_address;
+
+/// How to connect over TCP.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use green::convenience::Connect;
+///
+/// # fn main() -> std::io::Result<()> {
+/// let listener = green::listen("127.0.0.1:0")?;
+/// let stream = Connect::new()
+///     .bind("127.0.0.1:0".parse().unwrap())
+///     .timeout(Duration::from_secs(5))
+///     .to(listener.local_addr()?)?;
+/// # drop(stream);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use = "connects only when told where to"]
+pub struct Connect {
+    local: Option<SocketAddr>,
+    limit: Option<Duration>,
+}
+
+impl Connect {
+    /// From any address, without a limit.
+    pub fn new() -> Connect {
+        Connect::default()
+    }
+
+    /// Connects from this address; port 0 leaves the port to the kernel. Only addresses of its
+    /// family are tried then.
+    pub fn bind(mut self, local: SocketAddr) -> Connect {
+        self.local = Some(local);
+        self
+    }
+
+    /// Gives up after this long: for the look-up of the name and all addresses together.
+    pub fn timeout(mut self, limit: Duration) -> Connect {
+        self.limit = Some(limit);
+        self
+    }
+
+    /// Connects to the first address of `addr` that answers.
+    ///
+    /// # Errors
+    ///
+    /// The error of the last address tried, such as
+    /// [`ConnectionRefused`](io::ErrorKind::ConnectionRefused);
+    /// [`AddrInUse`](io::ErrorKind::AddrInUse) and
+    /// [`AddrNotAvailable`](io::ErrorKind::AddrNotAvailable) for the address of one's own;
+    /// [`TimedOut`](io::ErrorKind::TimedOut) when the limit has passed;
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if there is no address to try; that of the
+    /// look-up if it fails. With a limit, `Unsupported` in a program built with `panic = "abort"`.
+    pub fn to<A: ToSocketAddrs>(&self, addr: A) -> io::Result<TcpStream> {
+        match self.limit {
+            None => self.first_of(addr),
+            Some(limit) => crate::timeout(limit, || self.first_of(addr))?,
+        }
+    }
+
+    fn first_of<A: ToSocketAddrs>(&self, addr: A) -> io::Result<TcpStream> {
+        each_address(addr, |address| {
+            let socket = GreenSocket::new(
+                Domain::for_address(*address),
+                Type::STREAM,
+                Some(Protocol::TCP),
+            )?;
+            if let Some(local) = self.local {
+                if local.is_ipv4() != address.is_ipv4() {
+                    return Err(io::Error::new(
+                        io::ErrorKind::InvalidInput,
+                        format!("{address} cannot be reached from {local}, of another family"),
+                    ));
+                }
+                socket.set_reuse_address(true)?;
+                socket.bind(&local.into())?;
+            }
+            socket.connect(&(*address).into())?;
+            Ok(socket.into())
+        })
+    }
+}

@@ -1,0 +1,128 @@
+//! The green threads of a server's connections: how many there may be, and how they end.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use crate::semaphore::Semaphore;
+use crate::thread::{Builder, JoinHandle};
+use crate::wait_queue::WaitQueue;
+
+/// How long those that were ended may take to unwind.
+const UNWINDING: Duration = Duration::from_secs(1);
+
+pub(super) struct Connections {
+    /// A permit for each connection that may still begin.
+    pub(super) room: Semaphore,
+    threads: Mutex<Threads>,
+    /// Whoever waits for the last to end.
+    gone: WaitQueue,
+}
+
+#[derive(Default)]
+struct Threads {
+    begun: u64,
+    /// Those under way. A thread may be done before its handle is here.
+    running: HashMap<u64, Option<JoinHandle<()>>>,
+}
+
+impl Connections {
+    pub(super) fn new(most: usize) -> Arc<Connections> {
+        Arc::new(Connections {
+            room: Semaphore::new(most),
+            threads: Mutex::default(),
+            gone: WaitQueue::new(),
+        })
+    }
+
+    /// Runs `handle` on a green thread of its own. The caller has a permit of `room`, which is
+    /// given back at the end.
+    pub(super) fn start(
+        self: &Arc<Self>,
+        handle: impl FnOnce() + Send + 'static,
+    ) -> io::Result<()> {
+        let number = {
+            let mut threads = self.threads.lock();
+            threads.begun += 1;
+            let number = threads.begun;
+            threads.running.insert(number, None);
+            number
+        };
+        let entry = Entry {
+            connections: self.clone(),
+            number,
+        };
+        let started = Builder::new()
+            .name("connection".to_owned())
+            .spawn(move || {
+                let _entry = entry;
+                handle();
+            })?;
+        if let Some(place) = self.threads.lock().running.get_mut(&number) {
+            *place = Some(started);
+        }
+        Ok(())
+    }
+
+    /// How many there have been.
+    pub(super) fn begun(&self) -> u64 {
+        self.threads.lock().begun
+    }
+
+    /// Waits for all to end, then ends the others, and says how many those were.
+    pub(super) fn drain(&self, grace: Duration) -> usize {
+        if self.wait(grace) {
+            return 0;
+        }
+        let cut = self.cut();
+        self.wait(UNWINDING);
+        cut
+    }
+
+    /// Ends all that are under way.
+    pub(super) fn cut(&self) -> usize {
+        let handles: Vec<_> = {
+            let mut threads = self.threads.lock();
+            let running = threads.running.values_mut();
+            running.filter_map(Option::take).collect()
+        };
+        // A killer gives way to its victim: not under the lock.
+        for handle in &handles {
+            if let Err(error) = handle.kill() {
+                log::warn!("a connection cannot be ended: {error}");
+            }
+        }
+        handles.len()
+    }
+
+    /// Says whether all have ended within `limit`.
+    fn wait(&self, limit: Duration) -> bool {
+        let deadline = Instant::now().checked_add(limit);
+        let busy = || !self.threads.lock().running.is_empty();
+        while busy() {
+            if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                return false;
+            }
+            self.gone.wait("connections", deadline, busy);
+        }
+        true
+    }
+}
+
+/// A connection's place, given up when its green thread ends, in whichever way.
+struct Entry {
+    connections: Arc<Connections>,
+    number: u64,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let ended = self.connections.threads.lock().running.remove(&self.number);
+        drop(ended);
+        self.connections.room.release();
+        self.connections.gone.wake_all();
+    }
+}

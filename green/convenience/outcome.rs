@@ -1,0 +1,84 @@
+//! What a handler says when it is done.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+/// Ends the server: a handler's `Err(StopServe)`.
+///
+/// ```
+/// use std::io::{BufRead, BufReader};
+///
+/// use green::convenience::StopServe;
+/// use green::net::TcpStream;
+///
+/// fn handle(stream: TcpStream) -> Result<(), StopServe> {
+///     let mut line = String::new();
+///     match BufReader::new(stream).read_line(&mut line) {
+///         Ok(_) if line.trim() == "shutdown" => Err(StopServe::new()),
+///         _ => Ok(()),
+///     }
+/// }
+/// ```
+#[derive(Debug, Default)]
+pub struct StopServe(Option<io::Error>);
+
+impl StopServe {
+    /// The server ends well.
+    pub const fn new() -> StopServe {
+        StopServe(None)
+    }
+
+    /// The server ends with this error.
+    pub const fn because(error: io::Error) -> StopServe {
+        StopServe(Some(error))
+    }
+
+    /// What the server is to return.
+    pub(super) fn into_result(self) -> io::Result<()> {
+        self.0.map_or(Ok(()), Err)
+    }
+}
+
+impl fmt::Display for StopServe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            None => f.write_str("the server is to stop"),
+            Some(error) => write!(f, "the server is to stop: {error}"),
+        }
+    }
+}
+
+impl Error for StopServe {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.as_ref().map(|error| error as &(dyn Error + 'static))
+    }
+}
+
+/// What a handler may return: nothing, or `Result<(), StopServe>`.
+///
+/// Not `io::Result`: an error of one connection, its peer's doing as often as not, must be no reason
+/// to end a server. A handler deals with it, or drops it: `let _ = talk(stream);`.
+pub trait Outcome: sealed::Sealed {
+    #[doc(hidden)]
+    fn stop(self) -> Option<StopServe>;
+}
+
+impl Outcome for () {
+    fn stop(self) -> Option<StopServe> {
+        None
+    }
+}
+
+impl Outcome for Result<(), StopServe> {
+    fn stop(self) -> Option<StopServe> {
+        self.err()
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+
+    impl Sealed for () {}
+    impl Sealed for Result<(), super::StopServe> {}
+}

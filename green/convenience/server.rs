@@ -1,0 +1,267 @@
+//! The accept loop, and how it stops.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::connections::Connections;
+use super::listen::Accept;
+use super::outcome::Outcome;
+#[cfg(doc)]
+use super::outcome::StopServe;
+
+/// eventlet's number.
+const CONCURRENCY: usize = 1000;
+const GRACE: Duration = Duration::from_secs(30);
+
+/// A listener and the settings of the server on it.
+///
+/// ```
+/// use std::io::Write;
+/// use std::time::Duration;
+///
+/// use green::convenience::Server;
+///
+/// # fn main() -> std::io::Result<()> {
+/// let server = Server::new(green::listen("127.0.0.1:0")?)
+///     .concurrency(500)
+///     .grace(Duration::from_secs(5));
+/// let stop = server.stop_handle();
+/// let running = green::thread::spawn(move || {
+///     server.run(|mut stream, peer| {
+///         let _ = writeln!(stream, "hello, {peer}");
+///     })
+/// });
+/// // From wherever it is known that the time has come: a signal, say.
+/// stop.stop();
+/// let served = running.join().unwrap()?;
+/// assert_eq!(served.cut, 0);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "serves only when it is run"]
+pub struct Server<L> {
+    listener: Arc<L>,
+    concurrency: usize,
+    grace: Duration,
+    stop: Arc<Stop>,
+}
+
+/// What a server did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Served {
+    /// Connections that were handed to the handler.
+    pub connections: u64,
+    /// Those that were ended because they took longer than the grace.
+    pub cut: usize,
+}
+
+/// The wish to stop.
+struct Stop {
+    asked: AtomicBool,
+    /// What the first handler to ask for it wants returned.
+    result: Mutex<Option<io::Result<()>>>,
+    /// Ends the waits of a server that runs.
+    wake: Mutex<Option<Box<dyn Fn() + Send + Sync>>>,
+}
+
+impl Stop {
+    fn ask(&self) {
+        self.asked.store(true, Ordering::SeqCst);
+        let wake = self.wake.lock().take();
+        if let Some(wake) = wake {
+            wake();
+        }
+    }
+
+    fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::SeqCst)
+    }
+}
+
+/// Stops a [`Server`] from outside, from any thread.
+#[derive(Clone)]
+pub struct StopHandle(Arc<Stop>);
+
+impl StopHandle {
+    /// Has the server accept no more connections: those that wait in the listener's queue and all
+    /// that come are refused. It then waits for those under way as [`Server::grace`] says. Returns
+    /// at once. A server that is not running yet will not begin.
+    pub fn stop(&self) {
+        self.0.ask();
+    }
+
+    /// Whether the server was told to stop, by whomever.
+    pub fn is_stopping(&self) -> bool {
+        self.0.is_asked()
+    }
+}
+
+impl<L: Accept> Server<L> {
+    /// At most 1000 connections at once, and 30 s to finish.
+    pub fn new(listener: L) -> Server<L> {
+        Server {
+            listener: Arc::new(listener),
+            concurrency: CONCURRENCY,
+            grace: GRACE,
+            stop: Arc::new(Stop {
+                asked: AtomicBool::new(false),
+                result: Mutex::new(None),
+                wake: Mutex::new(None),
+            }),
+        }
+    }
+
+    /// How many connections are handled at once. The next one is accepted when one of them has
+    /// ended; until then it waits in the listener's queue.
+    ///
+    /// # Panics
+    ///
+    /// If it is 0: such a server would wait for ever.
+    pub fn concurrency(mut self, most: usize) -> Server<L> {
+        assert!(most > 0, "a server must be able to serve");
+        self.concurrency = most;
+        self
+    }
+
+    /// How long connections may take to finish when the server stops. Whoever is not done by then
+    /// is ended: its green thread unwinds at its wait and the connection is closed.
+    pub fn grace(mut self, limit: Duration) -> Server<L> {
+        self.grace = limit;
+        self
+    }
+
+    /// Stops the server from elsewhere.
+    pub fn stop_handle(&self) -> StopHandle {
+        StopHandle(self.stop.clone())
+    }
+
+    /// The listener.
+    pub fn listener(&self) -> &L {
+        &self.listener
+    }
+
+    /// Accepts connections and calls `handler` for each, on a green thread of its own, until it is
+    /// told to stop: by a handler's [`StopServe`], or by a [`StopHandle`]. It returns when the
+    /// connections under way have ended, or were ended. The listener is closed then, whoever else has
+    /// a handle to it.
+    ///
+    /// A handler's panic ends its own connection, and is reported as a thread's panic is. So does
+    /// a failing accept leave the server running (and is logged); while descriptors or memory are
+    /// short, it pauses. If `run` itself is killed or runs into a time limit, the connections under
+    /// way are ended at once. It may be called from green threads and from OS threads.
+    ///
+    /// # Errors
+    ///
+    /// That of the first [`StopServe::because`]; that of accept(2) when the listener can bring no
+    /// more connections: it was closed, is non-blocking, or is no listener.
+    pub fn run<H, O>(self, handler: H) -> io::Result<Served>
+    where
+        H: Fn(L::Stream, L::Address) -> O + Send + Sync + 'static,
+        O: Outcome,
+    {
+        let connections = Connections::new(self.concurrency);
+        let running = Running {
+            server: &self,
+            connections: &connections,
+        };
+        self.stop.wake.lock().replace(Box::new({
+            let (listener, connections) = (self.listener.clone(), connections.clone());
+            move || {
+                (*listener).as_ref().close();
+                // The loop may wait for room instead.
+                connections.room.release();
+            }
+        }));
+        let accepted = self.accept(&connections, Arc::new(handler));
+        (*self.listener).as_ref().close();
+        let cut = connections.drain(self.grace);
+        drop(running);
+        accepted?;
+        self.stop.result.lock().take().unwrap_or(Ok(()))?;
+        Ok(Served {
+            connections: connections.begun(),
+            cut,
+        })
+    }
+
+    fn accept<H, O>(&self, connections: &Arc<Connections>, handler: Arc<H>) -> io::Result<()>
+    where
+        H: Fn(L::Stream, L::Address) -> O + Send + Sync + 'static,
+        O: Outcome,
+    {
+        loop {
+            connections.room.acquire(None);
+            let accepted = loop {
+                if self.stop.is_asked() {
+                    return Ok(());
+                }
+                match self.listener.accept() {
+                    Ok(accepted) => break accepted,
+                    Err(_) if self.stop.is_asked() => return Ok(()),
+                    Err(error) if is_final(&error) => return Err(error),
+                    Err(error) => log::warn!("a connection was not accepted: {error}"),
+                }
+            };
+            let (handler, stop) = (handler.clone(), self.stop.clone());
+            let (stream, address) = accepted;
+            let started = connections.start(move || {
+                if let Some(wish) = handler(stream, address).stop() {
+                    stop.result.lock().get_or_insert(wish.into_result());
+                    stop.ask();
+                }
+            });
+            if let Err(error) = started {
+                log::warn!("a connection was dropped: {error}");
+            }
+        }
+    }
+}
+
+/// Ends everything if the server's own thread unwinds.
+struct Running<'a, L: Accept> {
+    server: &'a Server<L>,
+    connections: &'a Connections,
+}
+
+impl<L: Accept> Drop for Running<'_, L> {
+    fn drop(&mut self) {
+        self.server.stop.wake.lock().take();
+        (*self.server.listener).as_ref().close();
+        self.connections.cut();
+    }
+}
+
+/// Whether the next accept fails as well. accept(2) lists what is a connection's or the network's
+/// fault; those pass.
+fn is_final(error: &io::Error) -> bool {
+    crate::ClosedLocally::caused(error)
+        || error.kind() == io::ErrorKind::WouldBlock
+        || matches!(
+            error.raw_os_error(),
+            Some(libc::EBADF | libc::EINVAL | libc::ENOTSOCK | libc::EFAULT)
+        )
+}
+
+impl<L: fmt::Debug> fmt::Debug for Server<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("listener", &self.listener)
+            .field("concurrency", &self.concurrency)
+            .field("grace", &self.grace)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for StopHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StopHandle")
+            .field("stopping", &self.is_stopping())
+            .finish()
+    }
+}

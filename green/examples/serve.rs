@@ -1,0 +1,105 @@
+//! A server in one call, stopped gracefully: on SIGTERM or Ctrl-C it takes no more connections, lets
+//! answers the lines under way, and cuts whoever takes too long.
+//!
+//! ```sh
+//! cargo run --release -p green-std --example serve -- 127.0.0.1:7017 --grace 5
+//! ```
+//!
+//! It answers each line in capitals; `wait SECONDS` is a line that takes long. With `nc 127.0.0.1
+//! 7017` in one terminal and `kill -TERM` in another one sees how it goes.
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use green::convenience::{Listen, Server, StopHandle};
+use green::net::TcpStream;
+use green::signal::Signals;
+use green::signal::consts::{SIGINT, SIGTERM};
+use green::thread;
+
+const USAGE: &str = "usage: serve [ADDRESS] [--grace SECONDS] [--concurrency N]";
+
+struct Options {
+    address: String,
+    grace: Duration,
+    concurrency: usize,
+}
+
+fn main() -> ExitCode {
+    let Some(options) = options(std::env::args().skip(1)) else {
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
+    };
+    match run(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("serve: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
+    let mut options = Options {
+        address: "127.0.0.1:7017".to_owned(),
+        grace: Duration::from_secs(10),
+        concurrency: 1000,
+    };
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--grace" => {
+                let seconds = arguments.next()?.parse().ok()?;
+                options.grace = Duration::try_from_secs_f64(seconds).ok()?;
+            }
+            "--concurrency" => {
+                let most = arguments.next()?.parse().ok()?;
+                options.concurrency = Some(most).filter(|most| *most > 0)?;
+            }
+            address if !address.starts_with('-') => options.address = address.to_owned(),
+            _ => return None,
+        }
+    }
+    Some(options)
+}
+
+fn run(options: &Options) -> io::Result<()> {
+    // From here on the two signals no longer end the process.
+    let signals = Signals::new([SIGTERM, SIGINT])?;
+    let listener = Listen::new().backlog(1024).tcp(&options.address)?;
+    println!("serving on {}", listener.local_addr()?);
+    let server = Server::new(listener)
+        .concurrency(options.concurrency)
+        .grace(options.grace);
+    let (stop, stopping) = (server.stop_handle(), server.stop_handle());
+    thread::spawn(move || {
+        if signals.wait().is_ok() {
+            println!("stopping");
+            stop.stop();
+        }
+    });
+    let served = server.run(move |stream, _| {
+        // How a client goes is its own affair.
+        let _ = talk(&stream, &stopping);
+    })?;
+    println!(
+        "stopped; {} connections, {} cut off",
+        served.connections, served.cut
+    );
+    Ok(())
+}
+
+/// Answers lines, the last one being the one under way when the server stops.
+fn talk(mut stream: &TcpStream, stopping: &StopHandle) -> io::Result<()> {
+    for line in BufReader::new(stream).lines() {
+        let line = line?;
+        if let Some(seconds) = line.strip_prefix("wait ").and_then(|n| n.parse().ok()) {
+            thread::sleep(Duration::try_from_secs_f64(seconds).unwrap_or_default());
+        }
+        stream.write_all(format!("{}\n", line.to_uppercase()).as_bytes())?;
+        if stopping.is_stopping() {
+            break;
+        }
+    }
+    Ok(())
+}
