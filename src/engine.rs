@@ -12,12 +12,15 @@
 //! Whoever calls [`start`] and [`Coroutine::resume`] is one OS thread per
 //! coroutine, not itself inside a coroutine (the hub's loop), and
 //! [`Coroutine::suspend`] is called by the coroutine itself alone.
-#![expect(unsafe_code, reason = "may's spawn_local is an unsafe function")]
+#![expect(
+    unsafe_code,
+    reason = "may's spawn_local is an unsafe function; a mark at the end of each stack"
+)]
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use may::coroutine;
 use may::sync::FastBlocker;
@@ -72,6 +75,7 @@ pub(crate) fn init(
                 .map_err(|error| error.to_string())?;
             may::config().set_pool_capacity(POOLED_STACKS);
             check_bounds(TOP.load(Ordering::Relaxed), stack_size)?;
+            BOUNDS_CHECKED.store(true, Ordering::Relaxed);
             sys::signal::install_overflow_handler(who_runs).map_err(|error| error.to_string())
         })
         .unwrap_or_else(|_| Err("may could not start its scheduler".to_owned()))
@@ -101,7 +105,7 @@ fn check_bounds(top: usize, size: usize) -> Result<(), String> {
 /// `OutOfMemory` if no stack could be mapped.
 pub(crate) fn start<F: FnOnce() + 'static>(stack_size: usize, body: F) -> io::Result<()> {
     // `generator` writes the closure on the new stack without a size check.
-    const { assert!(size_of::<F>() <= 64, "box what the coroutine captures") };
+    const { assert!(size_of::<F>() <= 56, "box what the coroutine captures") };
     struct Pinned<F>(F);
     // SAFETY: the coroutine stays on the OS thread that calls this, since only
     // that thread ever resumes it (module, # Safety); so `body` never moves to
@@ -112,7 +116,13 @@ pub(crate) fn start<F: FnOnce() + 'static>(stack_size: usize, body: F) -> io::Re
             (self.0)();
         }
     }
-    let body = Pinned(body);
+    let body = Pinned(move || {
+        let mark = Mark::lift(stack_size);
+        body();
+        if let Some(mark) = mark {
+            mark.restore();
+        }
+    });
     catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: `may` asks that cancelling be thought of: the handle that
         // could cancel is dropped here.
@@ -124,6 +134,42 @@ pub(crate) fn start<F: FnOnce() + 'static>(stack_size: usize, body: F) -> io::Re
     }))
     .unwrap_or_else(|_| Err(io::ErrorKind::OutOfMemory.into()))
     .map(drop)
+}
+
+/// Whether stacks are known to lie where we expect them.
+static BOUNDS_CHECKED: AtomicBool = AtomicBool::new(false);
+
+/// The words that `generator` writes to the lowest end of each stack and looks
+/// for when the coroutine ends: if they are gone, `may` ends the process. They
+/// are all that most green threads ever have in that page, half of what an idle
+/// one would take; so while it runs, the page is given back. The guard page
+/// below finds an overflow all the same.
+struct Mark {
+    bottom: usize,
+}
+
+impl Mark {
+    const WORDS: [u8; 8 * WORD] = [0xEE; 8 * WORD];
+
+    /// To be called by a coroutine's first function.
+    fn lift(stack_size: usize) -> Option<Mark> {
+        let lone = stack_size < 2 * sys::memory::page_size();
+        if lone || !BOUNDS_CHECKED.load(Ordering::Relaxed) {
+            return None;
+        }
+        let bottom = stack_top() - stack_size;
+        // SAFETY: the lowest page of our own stack, which reaches from there
+        // to `stack_top` (`check_bounds`); we are in the top one, which is
+        // another.
+        unsafe { sys::memory::give_back(bottom) };
+        Some(Mark { bottom })
+    }
+
+    /// To be called by the same function when all the others have returned.
+    fn restore(self) {
+        // SAFETY: as in `lift`; what other functions had there is over.
+        unsafe { (self.bottom as *mut [u8; 8 * WORD]).write(Mark::WORDS) };
+    }
 }
 
 /// The top of the running coroutine's stack: to be called by its first

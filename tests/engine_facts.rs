@@ -397,6 +397,23 @@ fn a_first_frame_lies_in_the_top_page_and_the_guard_below_the_bottom() {
 }
 
 #[test]
+fn eight_words_of_ee_lie_at_the_bottom_of_a_stack() {
+    prepare();
+    util::bounded("mark", LIMIT, || {
+        for size in [STACK, STACK * 4] {
+            let found = Rc::new(Cell::new([0u8; 64]));
+            let mark = found.clone();
+            start_sized(size, move || {
+                let bottom = here().next_multiple_of(4096) - size;
+                // SAFETY: the lowest words of our own stack.
+                mark.set(unsafe { (bottom as *const [u8; 64]).read() });
+            });
+            assert_eq!(found.get(), [0xEE; 64]);
+        }
+    });
+}
+
+#[test]
 fn a_stack_that_cannot_be_mapped_is_a_panic_of_the_caller_that_can_be_caught() {
     alone(
         "a_stack_that_cannot_be_mapped_is_a_panic_of_the_caller_that_can_be_caught",

@@ -292,3 +292,63 @@ fn stacks_of_other_sizes_come_and_go() {
         }
     });
 }
+
+/// Whether the page at this address takes memory (proc_pid_pagemap(5)).
+fn is_present(address: usize) -> bool {
+    let mut entry = [0; 8];
+    let map = std::fs::File::open("/proc/self/pagemap").unwrap();
+    std::os::unix::fs::FileExt::read_exact_at(&map, &mut entry, address as u64 / 4096 * 8).unwrap();
+    u64::from_ne_bytes(entry) >> 62 != 0
+}
+
+/// The lowest address of the mapping that this address lies in.
+fn bottom(address: usize) -> usize {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let number = |text| usize::from_str_radix(text, 16).unwrap();
+    maps.lines()
+        .filter_map(|line| line.split(' ').next()?.split_once('-'))
+        .map(|(from, to)| (number(from), number(to)))
+        .find(|(from, to)| (*from..*to).contains(&address))
+        .map(|(from, _)| from)
+        .expect("a stack is mapped")
+}
+
+/// Uses the stack down to about this address.
+#[inline(never)]
+fn descend_to(address: usize) -> u8 {
+    let local = std::hint::black_box([1u8; 256]);
+    if &raw const local as usize > address {
+        descend_to(address).wrapping_add(local[0])
+    } else {
+        local[0]
+    }
+}
+
+#[test]
+fn a4_the_lowest_page_of_a_stack_takes_no_memory_until_it_is_used() {
+    let name = "a4_the_lowest_page_of_a_stack_takes_no_memory_until_it_is_used";
+    alone(name, &[], || {
+        // Stacks of the first size are used again as they are.
+        for (size, times) in [(256 << 10, 1), (128 << 10, 3)] {
+            let look = || {
+                let local = 0u8;
+                let here = &raw const local as usize;
+                (is_present(here), is_present(bottom(here)))
+            };
+            // One that uses it ends as well as any, and so do those after it.
+            let fill = || {
+                let local = 0u8;
+                let bottom = bottom(&raw const local as usize);
+                descend_to(bottom + 3500);
+                is_present(bottom)
+            };
+            for _ in 0..times {
+                let builder = || Builder::new().stack_size(size);
+                let seen = builder().spawn(look).unwrap().join().unwrap();
+                assert_eq!(seen, (true, false));
+                assert!(builder().spawn(fill).unwrap().join().unwrap());
+            }
+        }
+    })
+    .well();
+}

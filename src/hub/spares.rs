@@ -20,7 +20,7 @@ use crate::green_thread::root;
 use crate::stacks;
 
 /// As many a hub keeps at most. More go to the engine's pool, which all share.
-const KEPT: usize = 128;
+const KEPT: usize = 1024;
 
 impl Hub {
     /// Sets a spare aside for a green thread about to be placed here, if there

@@ -65,6 +65,18 @@ pub(crate) fn probe_stack(size: usize) -> io::Result<()> {
     }
 }
 
+/// Gives the contents of the page at `page` back to the kernel: it reads as zeros
+/// from then on, and takes memory again when it is written to. In a process that
+/// has locked its memory nothing happens.
+///
+/// # Safety
+///
+/// Nobody relies on what the page holds, and it is private memory of this process.
+pub(crate) unsafe fn give_back(page: usize) {
+    // SAFETY: handed on to the caller.
+    unsafe { libc::madvise(page as *mut libc::c_void, page_size(), libc::MADV_DONTNEED) };
+}
+
 /// Tells the processor that the memory at `address` is about to be used. A hint
 /// that never faults; where there is none, nothing happens.
 #[inline]
