@@ -8,7 +8,7 @@
 //! | `std::io`, `std::fs`, `std::process`, `std::time` | [`io`], [`fs`], [`process`], [`time`] |
 //! | native-tls, Python's `ssl` | [`mod@native_tls`], [`ssl`] |
 //!
-//! eventlet's toolkit: [`event`], [`semaphore`], [`queue`].
+//! eventlet's toolkit: [`event`], [`semaphore`], [`queue`], [`pool`].
 //!
 //! Beyond std: [`timeout()`], [`reconnect`], [`blocking()`], [`report()`], [`debug`], [`backdoor`], [`block_on`],
 //! [`signal`], [`select`], [`asyncio`], and [`JoinHandle::kill`](thread::JoinHandle::kill). Beneath it, for what std
@@ -27,6 +27,7 @@ pub mod io;
 pub mod native_tls;
 pub mod net;
 pub mod os;
+pub mod pool;
 pub mod process;
 pub mod queue;
 pub mod reconnect;

@@ -1,0 +1,96 @@
+//! Tasks in a pile, whose results come out in the order in which they were spawned.
+
+use std::{collections::VecDeque, fmt};
+
+use super::{GreenPool, imap::first};
+use crate::thread::{self, JoinHandle};
+
+/// Many tasks that belong together: spawn them, then iterate over their results, which come in the
+/// order in which they were spawned. A task that panicked gives its panic in its place.
+///
+/// Several piles may share a pool. Spawning and iterating may alternate: the iterator ends when there
+/// is no more result to come, and goes on when something has been spawned since. A `next` that is cut
+/// short by a [`timeout`](crate::timeout()) has lost nothing. Dropping the pile lets its tasks run to
+/// their end.
+///
+/// # Examples
+///
+/// ```
+/// use green::pool::GreenPool;
+///
+/// let mut pile = GreenPool::new(5).pile();
+/// for word in ["to", "be", "or"] {
+///     pile.spawn(move || word.to_uppercase());
+/// }
+/// let words: Vec<_> = pile.by_ref().map(Result::unwrap).collect();
+/// assert_eq!(words, ["TO", "BE", "OR"]);
+/// assert!(pile.next().is_none());
+/// ```
+pub struct GreenPile<T> {
+    pool: GreenPool,
+    started: VecDeque<JoinHandle<T>>,
+}
+
+impl<T: Send + 'static> GreenPile<T> {
+    /// A pile of tasks of `pool`.
+    #[must_use]
+    pub fn new(pool: GreenPool) -> GreenPile<T> {
+        GreenPile {
+            pool,
+            started: VecDeque::new(),
+        }
+    }
+
+    /// Starts a task, and parks until there is a place for it in the pool.
+    ///
+    /// # Panics
+    ///
+    /// As [`GreenPool::spawn`].
+    pub fn spawn<F: FnOnce() -> T + Send + 'static>(&mut self, f: F) {
+        let place = self.pool.slots.place();
+        self.started.push_back(self.pool.start_in(place.slot, f));
+        if let Some(handle) = self.started.back().filter(|_| place.is_lent) {
+            handle.wait();
+        }
+    }
+
+    /// The pool that the tasks run in.
+    #[must_use]
+    pub fn pool(&self) -> &GreenPool {
+        &self.pool
+    }
+
+    /// How many results are to come.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.started.len()
+    }
+
+    /// Whether no result is to come.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.started.is_empty()
+    }
+}
+
+impl<T> Iterator for GreenPile<T> {
+    type Item = thread::Result<T>;
+
+    /// Parks until the first of those that were spawned has ended.
+    fn next(&mut self) -> Option<thread::Result<T>> {
+        first(&mut self.started)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.started.len(), Some(self.started.len()))
+    }
+}
+
+impl<T> fmt::Debug for GreenPile<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GreenPile")
+            .field("pool", &self.pool)
+            .field("len", &self.started.len())
+            .finish_non_exhaustive()
+    }
+}
