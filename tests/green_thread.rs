@@ -1,98 +1,27 @@
 //! Green threads: starting, joining, killing, panicking, values of their own.
 
 use std::cell::{Cell, RefCell};
-use std::panic::{self, AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, Once};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use greenhub::green_thread::{
-    self, Builder, JoinHandle, panicking, park, sleep, spawn, spawn_local, yield_now,
+    self, JoinHandle, panicking, park, sleep, spawn, spawn_local, yield_now,
 };
 use greenhub::wait_queue::WaitQueue;
-use greenhub::{Config, Killed, Site, State, report, run};
+use greenhub::{Site, report, run};
 
 #[path = "util/child.rs"]
 mod child;
+mod thread_support;
 mod util;
 
 use child::alone;
-
-const LIMIT: Duration = Duration::from_secs(30);
-const MILLISECOND: Duration = Duration::from_millis(1);
-
-/// Runs `body` as a green thread on a hub of its own, bounded in time.
-fn green<T: Send + 'static>(name: &str, body: impl FnOnce() -> T + Send + 'static) -> T {
-    static NEXT_HUB: AtomicUsize = AtomicUsize::new(1);
-    prepare();
-    util::bounded(name, LIMIT, || {
-        Builder::new()
-            .hub(NEXT_HUB.fetch_add(1, SeqCst))
-            .spawn(body)
-            .unwrap()
-            .join()
-            .unwrap_or_else(|panic| resume_unwind(panic))
-    })
-}
-
-/// What the green thread waits for now, if it waits.
-fn site<T>(handle: &JoinHandle<T>) -> Option<Site> {
-    let id = handle.thread().id();
-    let report = report();
-    match report.threads.iter().find(|thread| thread.id == id)?.state {
-        State::Waiting(site) => Some(site),
-        _ => None,
-    }
-}
-
-fn until(condition: impl Fn() -> bool) {
-    while !condition() {
-        sleep(MILLISECOND / 4);
-    }
-}
-
-fn is_killed<T>(ended: green_thread::Result<T>) -> bool {
-    ended.is_err_and(|payload| payload.is::<Killed>())
-}
-
-/// Calls a function when it is dropped.
-struct OnDrop<F: FnMut()>(F);
-
-impl<F: FnMut()> Drop for OnDrop<F> {
-    fn drop(&mut self) {
-        (self.0)();
-    }
-}
-
-/// Panics as users do, but prints nothing.
-fn planned_panic() -> ! {
-    panic!("planned")
-}
-
-/// Asks for a hub a test, and keeps planned panics quiet. Before the first green
-/// thread: the runtime puts its own hook in front, which must hear of every
-/// panic.
-fn prepare() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        Config::new().hubs(32).apply().unwrap();
-        let previous = panic::take_hook();
-        panic::set_hook(Box::new(move |info| {
-            if info.payload_as_str() != Some("planned") {
-                previous(info);
-            }
-        }));
-    });
-}
-
-/// Panics with a payload that no hook hears of.
-fn fail_quietly<T>(payload: T) -> !
-where
-    T: Send + 'static,
-{
-    resume_unwind(Box::new(payload))
-}
+use thread_support::{
+    LIMIT, MILLISECOND, OnDrop, fail_quietly, green, is_killed, prepare, site, until,
+};
 
 #[test]
 fn b1_join_gives_the_value_or_the_panic() {
@@ -462,136 +391,6 @@ fn joining_itself_panics_as_in_std() {
     });
 }
 
-/// Starts a green thread that is parked inside a destructor which an unwind
-/// runs, until `go` is set.
-fn parked_in_drop(go: &Rc<Cell<bool>>) -> JoinHandle<()> {
-    let go = go.clone();
-    // A flag and not the report: two sleepers in step would show each other
-    // ready for ever.
-    let unwinds = Rc::new(Cell::new(false));
-    let thread = spawn_local({
-        let unwinds = unwinds.clone();
-        move || {
-            let _parked = OnDrop(|| {
-                unwinds.set(true);
-                while !go.get() {
-                    sleep(MILLISECOND / 4);
-                }
-                assert!(panicking());
-            });
-            planned_panic();
-        }
-    });
-    until(|| unwinds.get());
-    thread
-}
-
-#[test]
-fn t10_panicking_does_not_leak_to_a_neighbour() {
-    green("t10", || {
-        let go = Rc::new(Cell::new(false));
-        let parked = parked_in_drop(&go);
-        assert!(std::thread::panicking(), "the OS thread's count is shared");
-        assert!(!panicking());
-        let neighbour = spawn_local(|| {
-            assert!(!panicking());
-            yield_now();
-            assert!(!panicking());
-        });
-        neighbour.join().unwrap();
-        assert!(!std::thread::spawn(panicking).join().unwrap());
-        go.set(true);
-        assert!(parked.join().unwrap_err().is::<&str>());
-        assert!(!std::thread::panicking());
-    });
-}
-
-#[test]
-fn t10_a_neighbour_of_one_parked_in_a_drop_panics_and_is_killed_as_ever() {
-    green("t10_neighbours", || {
-        let go = Rc::new(Cell::new(false));
-        let parked = [parked_in_drop(&go), parked_in_drop(&go)];
-        let panics = spawn_local(|| {
-            let _waits = OnDrop(|| sleep(MILLISECOND));
-            planned_panic();
-        });
-        assert!(panics.join().unwrap_err().is::<&str>());
-        let waits = Rc::new(Cell::new(0));
-        let theirs = waits.clone();
-        let victim = spawn_local(move || {
-            let _waits = OnDrop(|| {
-                sleep(MILLISECOND);
-                theirs.set(1);
-            });
-            sleep(Duration::MAX);
-        });
-        until(|| site(&victim) == Some(Site::Sleep));
-        victim.kill().unwrap();
-        assert!(is_killed(victim.join()));
-        assert_eq!(waits.get(), 1);
-        assert!(greenhub::timeout(MILLISECOND, || sleep(Duration::MAX)).is_err());
-        go.set(true);
-        for parked in parked {
-            assert!(parked.join().is_err());
-        }
-        assert!(!std::thread::panicking());
-    });
-}
-
-#[test]
-fn t10_a_kill_that_was_caught_beside_one_parked_in_a_drop_comes_again() {
-    green("t10_caught", || {
-        let go = Rc::new(Cell::new(false));
-        let parked = parked_in_drop(&go);
-        let victim = spawn_local(|| {
-            let caught = catch_unwind(|| sleep(Duration::MAX));
-            drop(caught);
-            assert!(!panicking());
-            catch_unwind(|| sleep(10 * MILLISECOND)).is_err()
-        });
-        until(|| site(&victim) == Some(Site::Sleep));
-        victim.kill().unwrap();
-        assert!(victim.join().unwrap(), "the second wait ends too");
-        go.set(true);
-        let _ = parked.join();
-    });
-}
-
-#[test]
-fn t10_a_panic_that_goes_through_a_scope_beside_one_parked_in_a_drop() {
-    alone(
-        "t10_a_panic_that_goes_through_a_scope_beside_one_parked_in_a_drop",
-        &[],
-        || {
-            green("t10_scope", || {
-                let go = Rc::new(Cell::new(false));
-                let parked = parked_in_drop(&go);
-                let flushed = Rc::new(Cell::new(false));
-                let theirs = flushed.clone();
-                let victim = spawn_local(move || {
-                    // It waits, killed, while the scope's panic unwinds.
-                    let _flush = OnDrop(|| {
-                        sleep(MILLISECOND);
-                        theirs.set(true);
-                    });
-                    green_thread::scope(|scope| {
-                        scope.spawn(|| sleep(20 * MILLISECOND));
-                        fail_quietly("through a scope");
-                    });
-                });
-                until(|| site(&victim) == Some(Site::Queue("end of a scope")));
-                // So that nobody was parked in a drop when the panic was caught.
-                victim.kill().unwrap();
-                assert!(victim.join().is_err());
-                assert!(flushed.get());
-                go.set(true);
-                let _ = parked.join();
-            });
-        },
-    )
-    .well();
-}
-
 #[test]
 fn a15_each_has_its_own_errno_and_its_own_panic() {
     green("a15", || {
@@ -627,86 +426,6 @@ fn panic_quietly(code: i32) {
 fn set_errno(code: i32) {
     // SAFETY: the address is the calling OS thread's own.
     unsafe { *libc::__errno_location() = code };
-}
-
-#[test]
-fn a_std_mutex_may_be_poisoned_by_a_neighbour_parked_in_a_drop() {
-    // Documented: std's locks tell a panic by the OS thread. Should this ever
-    // fail, the documentation can drop its warning.
-    green("poison", || {
-        let go = Rc::new(Cell::new(false));
-        let parked = Rc::new(RefCell::new(None));
-        let mutex = Mutex::new(());
-        let guard = mutex.lock().unwrap();
-        *parked.borrow_mut() = Some(parked_in_drop(&go));
-        drop(guard);
-        assert!(mutex.is_poisoned());
-        go.set(true);
-        let parked = parked.take().unwrap();
-        let _ = parked.join();
-    });
-}
-
-#[test]
-fn a_panic_hook_that_waits_does_not_suspend_the_green_thread() {
-    alone(
-        "a_panic_hook_that_waits_does_not_suspend_the_green_thread",
-        &[("GREEN_HUBS", "1")],
-        || {
-            let own = std::panic::take_hook();
-            drop(own);
-            std::panic::set_hook(Box::new(|_| {
-                sleep(5 * MILLISECOND);
-                yield_now();
-                let (source, mut peer) = std::os::unix::net::UnixStream::pair().unwrap();
-                source.set_nonblocking(true).unwrap();
-                let source = greenhub::source::Source::new(source.into());
-                // More calls than a green thread may make without giving way.
-                for _ in 0..200 {
-                    std::io::Write::write_all(&mut peer, b"x").unwrap();
-                    source
-                        .retry(
-                            greenhub::source::Direction::Read,
-                            greenhub::source::Patience::FOREVER,
-                            |fd| {
-                                socket2::SockRef::from(&fd)
-                                    .recv(&mut [std::mem::MaybeUninit::uninit()])
-                            },
-                        )
-                        .unwrap();
-                }
-                let other = spawn(|| ());
-                other.kill().unwrap();
-            }));
-            let panics: Vec<_> = (0..8).map(|n| spawn(move || panic_any(n))).collect();
-            for (n, panics) in panics.into_iter().enumerate() {
-                let payload: Box<i32> = panics.join().unwrap_err().downcast().unwrap();
-                assert_eq!(*payload, n as i32);
-            }
-        },
-    )
-    .well();
-}
-
-#[test]
-fn a_panic_with_a_back_trace_fits_the_smallest_stack() {
-    let ended = alone(
-        "a_panic_with_a_back_trace_fits_the_smallest_stack",
-        &[("RUST_BACKTRACE", "1")],
-        || {
-            let panics = Builder::new()
-                .stack_size(1)
-                .spawn(|| panic!("planned"))
-                .unwrap();
-            assert!(panics.join().unwrap_err().is::<&str>());
-        },
-    )
-    .well();
-    assert!(ended.errors.contains("stack backtrace"), "{}", ended.errors);
-    assert!(
-        !ended.errors.contains("generator::"),
-        "the engine's frames are cut off"
-    );
 }
 
 #[test]

@@ -10,10 +10,11 @@ use greenhub::green_thread::{self, Builder, park, sleep, spawn_local, yield_now}
 use greenhub::wait_queue::{WaitQueue, Wake};
 use greenhub::{Elapsed, is_timeout, timeout};
 
+mod thread_support;
 mod util;
 
-const LIMIT: Duration = Duration::from_secs(30);
-const MILLISECOND: Duration = Duration::from_millis(1);
+use thread_support::{LIMIT, MILLISECOND, OnDrop};
+
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// Runs `body` on this OS thread and on a green thread, bounded in time.
@@ -27,14 +28,6 @@ fn both(name: &str, body: impl Fn() + Copy + Send + 'static) {
             .join()
             .unwrap_or_else(|panic| resume_unwind(panic));
     });
-}
-
-struct OnDrop<F: FnMut()>(F);
-
-impl<F: FnMut()> Drop for OnDrop<F> {
-    fn drop(&mut self) {
-        (self.0)();
-    }
 }
 
 #[test]

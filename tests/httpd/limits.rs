@@ -1,0 +1,154 @@
+//! Limits of time and number, stopping, and the command line.
+
+use super::*;
+
+#[test]
+fn a_request_that_drips_in_is_cut_at_its_limit() {
+    let server = Server::start(&["--request-limit", "0.6"]);
+    for start in [
+        "GET / HT",
+        "GET / HTTP/1.1\r\nHost: t\r\nContent-Length: 100\r\n\r\n",
+    ] {
+        let mut client = server.connect();
+        let begun = Instant::now();
+        client.send(start);
+        // Bytes that keep coming do not move the limit.
+        let mut writer = client.reader.get_ref().try_clone().unwrap();
+        let drip = std::thread::spawn(move || {
+            while writer.write_all(b"x").is_ok() && begun.elapsed() < PATIENCE {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        });
+        client.answer().expect(408);
+        // Later than that, the dripping ends by itself.
+        let took = begun.elapsed();
+        assert!(
+            (Duration::from_millis(600)..PATIENCE).contains(&took),
+            "{took:?}"
+        );
+        drop(client);
+        drip.join().unwrap();
+    }
+}
+
+#[test]
+fn an_idle_connection_is_closed_at_its_limit() {
+    let server = Server::start(&["--idle-limit", "0.3"]);
+    let mut client = server.connect();
+    client.send("GET /hello.txt HTTP/1.1\r\nHost: t\r\n\r\n");
+    client.answer().expect(200);
+    assert!(client.is_at_end());
+    assert!(server.connect().is_at_end());
+}
+
+#[test]
+fn a_peer_that_does_not_read_is_cut_off() {
+    let server = Server::start(&["--request-limit", "0.3", "--connections", "1"]);
+    let mut deaf = server.connect();
+    for _ in 0..20 {
+        deaf.send("GET /big.bin HTTP/1.1\r\nHost: t\r\n\r\n");
+    }
+    // There is room for one connection: this one is served when the other has been given up.
+    server.get("/hello.txt").expect(200);
+}
+
+#[test]
+fn more_connections_than_there_is_room_for_wait_their_turn() {
+    let server = Server::start(&["--connections", "2"]);
+    let mut held: Vec<Client> = (0..2).map(|_| server.connect()).collect();
+    for client in &mut held {
+        client.send("GET /hello.txt HTTP/1.1\r\nHost: t\r\n\r\n");
+        client.answer().expect(200);
+    }
+    let mut third = server.connect();
+    third.send("GET /page.html HTTP/1.1\r\nHost: t\r\n\r\n");
+    third
+        .reader
+        .get_ref()
+        .set_read_timeout(Some(Duration::from_millis(200)))
+        .unwrap();
+    assert!(third.reader.fill_buf().is_err(), "served beyond the limit");
+    drop(held.pop());
+    third
+        .reader
+        .get_ref()
+        .set_read_timeout(Some(PATIENCE))
+        .unwrap();
+    third.answer().expect(200);
+}
+
+#[test]
+fn stopping_ends_idle_connections_and_answers_the_others() {
+    for signal in ["-INT", "-TERM"] {
+        let mut server = Server::start(&[]);
+        let mut idle = server.connect();
+        idle.send("GET /hello.txt HTTP/1.1\r\nHost: t\r\n\r\n");
+        idle.answer().expect(200);
+        let mut busy = server.connect();
+        busy.send("GET /big.bin HTTP/1.1\r\nHost: t\r\n\r\n");
+        assert_eq!(busy.head().expect(200).header("connection"), "keep-alive");
+        server.signal(signal);
+        assert!(idle.is_at_end());
+        let mut body = vec![0; BIG_BYTES];
+        busy.reader.read_exact(&mut body).unwrap();
+        assert!(body == fs::read(server.file("big.bin")).unwrap());
+        drop(busy);
+        assert_eq!(server.exit_code(), 0);
+        assert!(TcpStream::connect(&server.address).is_err());
+    }
+}
+
+#[test]
+fn stopping_lets_a_request_come_in_to_its_end() {
+    // No sign comes back that the server has seen half a request, so it gets some time to see it;
+    // more time, should the machine be so busy that it was not enough.
+    for head_start_ms in [50, 500, 5000] {
+        let mut server = Server::start(&[]);
+        let mut asking = server.connect();
+        asking.send("GET /hello.txt HT");
+        std::thread::sleep(Duration::from_millis(head_start_ms));
+        server.signal("-TERM");
+        while TcpStream::connect(&server.address).is_ok() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        // A server that had not seen it in time has closed: then the rest may be refused.
+        let rest = b"TP/1.1\r\nHost: t\r\n\r\n";
+        let sent = asking.reader.get_mut().write_all(rest);
+        if sent.is_ok() && matches!(asking.reader.fill_buf(), Ok(answer) if !answer.is_empty()) {
+            assert_eq!(asking.answer().expect(200).header("connection"), "close");
+            drop(asking);
+            assert_eq!(server.exit_code(), 0);
+            return;
+        }
+    }
+    panic!("a request that was half in was never answered");
+}
+
+#[test]
+fn stopping_does_not_wait_for_ever() {
+    let mut server = Server::start(&["--stop-limit", "0.3"]);
+    let mut client = server.connect();
+    client.send("GET /hello.txt HT");
+    server.get("/hello.txt").expect(200);
+    server.signal("-TERM");
+    assert_eq!(server.exit_code(), 0);
+}
+
+#[test]
+fn wrong_arguments_are_named() {
+    for (arguments, word) in [
+        (&["--bogus"][..], "--bogus"),
+        (&["--listen"], "--listen needs a value"),
+        (&["--request-limit", "0"], "above 0"),
+        (&["--connections", "many"], "number"),
+        (&["--listen", "not an address"], "not an address"),
+        (&["/no/such/directory"], "/no/such/directory"),
+    ] {
+        let output = Command::new(program()).args(arguments).output().unwrap();
+        assert!(!output.status.success());
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert!(message.contains(word), "{message}");
+    }
+    let help = Command::new(program()).arg("--help").output().unwrap();
+    assert!(help.status.success() && help.stdout.starts_with(b"Serves a directory"));
+}
