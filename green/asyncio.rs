@@ -13,6 +13,7 @@
 //! | `loop.create_connection`, `create_unix_connection` | [`create_connection`], [`create_unix_connection`] |
 //! | `loop.create_server`, `create_unix_server`, `Server` | [`create_server`], [`create_unix_server`], [`Server`] |
 //! | `loop.connect_accepted_socket` | [`connect_accepted_socket`] |
+//! | `loop.create_datagram_endpoint`, `DatagramTransport`, `DatagramProtocol` | [`create_datagram_endpoint`], [`DatagramTransport`], [`DatagramProtocol`] |
 //! | `loop.start_tls` | [`start_tls`] |
 //! | `sock=` of these | [`create_connection_over`], [`create_server_over`] |
 //! | `transport.get_extra_info` | [`ExtraInfo`] |
@@ -25,6 +26,7 @@
 mod calls;
 mod cell;
 mod connect;
+mod datagram;
 mod extra;
 mod futures;
 mod options;
@@ -40,10 +42,15 @@ pub use connect::{
     Connected, connect_accepted_socket, create_connection, create_connection_over,
     create_unix_connection,
 };
+pub use datagram::{
+    DatagramOptions, DatagramTransport, create_datagram_endpoint, create_datagram_endpoint_over,
+};
 pub use extra::ExtraInfo;
 pub use futures::{CallbackId, Future, FutureError, run_in_executor};
 pub use options::{ConnectionOptions, ServerOptions, TlsOptions};
-pub use protocol::{BufferedProtocol, Protocol, ProtocolPanicked, StreamProtocol};
+pub use protocol::{
+    BufferedProtocol, DatagramProtocol, Protocol, ProtocolPanicked, StreamProtocol,
+};
 pub use server::{Server, create_server, create_server_over, create_unix_server};
 pub use signals::{add_signal_handler, remove_signal_handler};
 pub use sock::{

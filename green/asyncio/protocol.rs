@@ -24,7 +24,9 @@
 use std::fmt;
 use std::io;
 
-use super::Transport;
+use greenhub::greenio::SockAddr;
+
+use super::{DatagramTransport, Transport};
 
 /// What to do about the bytes of a connection: asyncio's `Protocol`.
 ///
@@ -137,6 +139,45 @@ pub trait BufferedProtocol: Send + 'static {
     }
 
     /// As [`Protocol::connection_lost`].
+    fn connection_lost(&mut self, error: Option<io::Error>) {
+        let _ = error;
+    }
+
+    /// As [`Protocol::pause_writing`].
+    fn pause_writing(&mut self) {}
+
+    /// As [`Protocol::resume_writing`].
+    fn resume_writing(&mut self) {}
+}
+
+/// What to do about datagrams: asyncio's `DatagramProtocol`.
+///
+/// `connection_made` comes first and `connection_lost` last, exactly once.
+pub trait DatagramProtocol: Send + 'static {
+    /// The socket is open.
+    ///
+    /// # Errors
+    ///
+    /// Any; it ends the transport.
+    fn connection_made(&mut self, transport: DatagramTransport) -> io::Result<()> {
+        let _ = transport;
+        Ok(())
+    }
+
+    /// A datagram has come. It may be empty.
+    ///
+    /// # Errors
+    ///
+    /// Any; it ends the transport.
+    fn datagram_received(&mut self, data: &[u8], from: &SockAddr) -> io::Result<()>;
+
+    /// An earlier datagram, or receiving, met an error, such as `ConnectionRefused` from a connected peer's machine.
+    /// The transport goes on.
+    fn error_received(&mut self, error: io::Error) {
+        let _ = error;
+    }
+
+    /// The transport is closed.
     fn connection_lost(&mut self, error: Option<io::Error>) {
         let _ = error;
     }

@@ -9,6 +9,7 @@ use super::cell::{Cell, ProtocolRef};
 use super::extra::ExtraInfo;
 use super::protocol::StreamProtocol;
 
+mod attention;
 mod flow;
 mod link;
 mod reader;
@@ -16,7 +17,9 @@ mod sender;
 mod shared;
 mod upgrade;
 
-pub(super) use link::Link;
+pub(super) use attention::Attention;
+pub(super) use flow::Flow;
+pub(super) use link::{Link, unless};
 pub(super) use reader::run;
 pub(super) use shared::Shared;
 use shared::State;

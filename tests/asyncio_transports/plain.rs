@@ -2,32 +2,34 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::time::Duration;
 
 use green::asyncio::{
-    ConnectionOptions, ProtocolRef, Server, ServerOptions, Transport, create_connection,
+    ConnectionOptions, Future, ProtocolRef, Server, ServerOptions, Transport, create_connection,
     create_server,
 };
+use green::thread;
 use socket2::SockRef;
 
 use crate::recorder::{Call, PATIENCE, Record, Recorder, recorder, recorder_that};
 use crate::util::bounded;
 
 /// More than the kernel takes for a peer that does not read.
-const MUCH: usize = 32 * 1024 * 1024;
+pub const MUCH: usize = 32 * 1024 * 1024;
 
 /// A connection of a protocol's with a peer that is a plain OS socket.
-struct Pair {
-    transport: Transport,
-    protocol: ProtocolRef<Recorder>,
-    record: Record,
-    peer: TcpStream,
+pub struct Pair {
+    pub transport: Transport,
+    pub protocol: ProtocolRef<Recorder>,
+    pub record: Record,
+    pub peer: TcpStream,
 }
 
-fn pair() -> Pair {
+pub fn pair() -> Pair {
     pair_of(recorder())
 }
 
-fn pair_of((protocol, record): (Recorder, Record)) -> Pair {
+pub fn pair_of((protocol, record): (Recorder, Record)) -> Pair {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let (transport, protocol) =
@@ -59,7 +61,7 @@ fn server_of((protocol, record): (Recorder, Record)) -> (Server, TcpStream, Reco
 
 fn reset(peer: TcpStream) {
     SockRef::from(&peer)
-        .set_linger(Some(std::time::Duration::ZERO))
+        .set_linger(Some(Duration::ZERO))
         .unwrap();
 }
 
@@ -239,41 +241,62 @@ fn a_failure_to_send_is_told_with_its_error() {
 }
 
 #[test]
-fn a_server_serves_many_and_outlives_its_close() {
-    bounded("server", PATIENCE, || {
-        let server = create_server(
-            || {
-                recorder_that(|call, transport| match call {
-                    Call::Data(data) => transport.write(data).map(|()| false),
-                    _ => Ok(false),
-                })
-                .0
-            },
-            "127.0.0.1:0",
-            ServerOptions::new(),
-        )
-        .unwrap();
-        assert!(server.is_serving());
-        assert_eq!(server.sockets().len(), 1);
-        let address = server.local_addr().unwrap();
-        let mut peers: Vec<TcpStream> = (0..50)
-            .map(|_| TcpStream::connect(address).unwrap())
-            .collect();
-        for (number, peer) in peers.iter_mut().enumerate() {
-            peer.set_read_timeout(Some(PATIENCE)).unwrap();
-            peer.write_all(&[number as u8; 100]).unwrap();
-            let mut echo = [0; 100];
-            peer.read_exact(&mut echo).unwrap();
-            assert_eq!(echo, [number as u8; 100]);
-        }
-        server.close();
-        assert!(!server.is_serving() && server.sockets().is_empty());
-        assert!(TcpStream::connect(address).is_err());
-        for peer in &mut peers {
-            peer.write_all(b"more").unwrap();
-            peer.read_exact(&mut [0; 4]).unwrap();
-        }
-        drop(peers);
-        server.wait_closed();
+fn a_killed_reader_tells_its_protocol() {
+    bounded("kill", PATIENCE, || {
+        let reader = Future::new();
+        let theirs = reader.clone();
+        let mut pair = pair_of(recorder_that(move |call, _| {
+            if *call == Call::Made {
+                theirs.set_result(thread::current().id()).unwrap();
+            }
+            Ok(false)
+        }));
+        let id = reader.wait(None).unwrap().as_u64().get();
+        assert!(green::debug::kill(id).unwrap());
+        let lost = (
+            io::ErrorKind::Other,
+            "the green thread was killed".to_owned(),
+        );
+        assert_eq!(pair.record.all(), [Call::Made, Call::Lost(Some(lost))]);
+        assert_eq!(pair.peer.read(&mut [0; 1]).unwrap(), 0);
+    });
+}
+
+#[test]
+fn a_reader_killed_inside_a_call_tells_its_protocol() {
+    bounded("kill in a call", PATIENCE, || {
+        let reader = Future::new();
+        let theirs = reader.clone();
+        let mut pair = pair_of(recorder_that(move |call, _| {
+            if matches!(call, Call::Data(_)) {
+                theirs.set_result(thread::current().id()).unwrap();
+                thread::sleep(Duration::MAX);
+            }
+            Ok(false)
+        }));
+        pair.peer.write_all(b"x").unwrap();
+        let id = reader.wait(None).unwrap().as_u64().get();
+        assert!(green::debug::kill(id).unwrap());
+        assert_eq!(pair.record.verdict(), Some(io::ErrorKind::Other));
+    });
+}
+
+#[test]
+fn the_end_of_all_handles_closes_nothing() {
+    bounded("handles", PATIENCE, || {
+        let Pair {
+            transport,
+            protocol,
+            record,
+            mut peer,
+        } = pair_of(recorder_that(|call, transport| match call {
+            Call::Data(data) => transport.write(data).map(|()| false),
+            _ => Ok(false),
+        }));
+        drop((transport, protocol));
+        peer.write_all(b"echo").unwrap();
+        peer.read_exact(&mut [0; 4]).unwrap();
+        drop(peer);
+        assert_eq!(record.verdict(), None);
     });
 }

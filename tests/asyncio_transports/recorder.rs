@@ -29,6 +29,7 @@ pub type Act = Box<dyn FnMut(&Call, &Transport) -> io::Result<bool> + Send>;
 /// Writes every call down.
 pub struct Recorder {
     pub transport: Option<Transport>,
+    told: Future<Transport>,
     calls: Sender<Call>,
     log: Arc<Mutex<Vec<Call>>>,
     lost: Future<()>,
@@ -38,6 +39,8 @@ pub struct Recorder {
 /// The other end of a recorder.
 #[derive(Clone)]
 pub struct Record {
+    /// The transport, once there is one.
+    pub transport: Future<Transport>,
     calls: Receiver<Call>,
     log: Arc<Mutex<Vec<Call>>>,
     lost: Future<()>,
@@ -53,13 +56,16 @@ pub fn recorder_that(
 ) -> (Recorder, Record) {
     let (sender, receiver) = unbounded();
     let (log, lost) = (Arc::<Mutex<Vec<Call>>>::default(), Future::new());
+    let told = Future::new();
     let record = Record {
+        transport: told.clone(),
         calls: receiver,
         log: log.clone(),
         lost: lost.clone(),
     };
     let recorder = Recorder {
         transport: None,
+        told,
         calls: sender,
         log,
         lost,
@@ -80,7 +86,8 @@ impl Recorder {
 impl Protocol for Recorder {
     fn connection_made(&mut self, transport: Transport) -> io::Result<()> {
         assert!(self.transport.is_none(), "connection_made came twice");
-        self.transport = Some(transport);
+        self.transport = Some(transport.clone());
+        let _ = self.told.set_result(transport);
         self.note(Call::Made).map(drop)
     }
 
@@ -127,6 +134,16 @@ impl Record {
         }
         check_order(&all);
         all
+    }
+
+    /// The calls until now.
+    pub fn so_far(&self) -> Vec<Call> {
+        self.log.lock().clone()
+    }
+
+    /// Whether `connection_lost` is still to come.
+    pub fn is_open(&self) -> bool {
+        !self.lost.done()
     }
 
     /// What `connection_lost` was told.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use greenhub::greenio::{GreenSocket, NonBlocking};
-use greenhub::source::{Direction, Patience};
+use greenhub::source::Patience;
 
 use super::super::cell::Callbacks;
 use crate::ssl::GreenSslSocket;
@@ -64,11 +64,6 @@ impl Link {
             0 => Received::End,
             count => Received::Data(count),
         })
-    }
-
-    /// Has `receive`, under way on another thread, look at its flag.
-    pub(super) fn nudge(&self) {
-        self.socket().source().nudge(Direction::Read);
     }
 
     /// Sends what can be sent without waiting; how much of `data` that was.
@@ -191,7 +186,7 @@ fn receive_into(
     })
 }
 
-fn unless(stop: &AtomicBool) -> io::Result<()> {
+pub(in super::super) fn unless(stop: &AtomicBool) -> io::Result<()> {
     match stop.load(Ordering::SeqCst) {
         true => Err(io::ErrorKind::Interrupted.into()),
         false => Ok(()),

@@ -3,11 +3,9 @@
 use std::io;
 use std::mem;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use greenhub::Killed;
-use greenhub::wait_queue::Wake;
 
 use super::super::cell::Callbacks;
 use super::Transport;
@@ -88,7 +86,7 @@ impl Reader<'_> {
 
     fn next(&self) -> Step {
         // First: what changes from here on calls again.
-        self.shared.attention.store(false, Ordering::SeqCst);
+        self.shared.attention.lower();
         let mut state = self.shared.state.lock();
         if matches!(state.handover, Handover::Taken(_)) {
             return Step::Gone;
@@ -128,11 +126,9 @@ impl Reader<'_> {
         }
         let shared = self.shared;
         let callbacks = self.callbacks();
-        shared.receiving.store(true, Ordering::SeqCst);
         let received = shared
-            .link
-            .receive(&mut self.buffer, &*callbacks, &shared.attention);
-        shared.receiving.store(false, Ordering::SeqCst);
+            .attention
+            .at_socket(|stop| shared.link.receive(&mut self.buffer, &*callbacks, stop));
         match received {
             Ok(Received::Data(count)) => self.received = Undelivered::Data(count),
             Ok(Received::Delivered(answer)) => shared.answered(answer),
@@ -163,8 +159,7 @@ impl Reader<'_> {
 
     fn wait(&self, deadline: Option<Instant>) {
         let shared = self.shared;
-        let uncalled = || !shared.attention.load(Ordering::SeqCst);
-        if shared.idle.wait("asyncio transport", deadline, uncalled) == Wake::TimedOut {
+        if !shared.attention.wait("asyncio transport", deadline) {
             shared.end(Some(io::Error::new(
                 io::ErrorKind::TimedOut,
                 "TLS shutdown timed out",
@@ -181,9 +176,10 @@ impl Reader<'_> {
         };
         shared.state.lock().handover = Handover::Given(unread);
         shared.changed.wake_all();
-        let undecided = || !shared.state.lock().dead;
-        while undecided() {
-            shared.idle.wait("start_tls", None, undecided);
+        // By being called.
+        while !shared.state.lock().dead {
+            shared.attention.wait("start_tls", None);
+            shared.attention.lower();
         }
     }
 }

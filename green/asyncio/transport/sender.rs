@@ -29,7 +29,8 @@ impl Shared {
                 let mut state = self.state.lock();
                 if !state.dead {
                     // Others may have written behind us.
-                    state.outgoing.splice(..0, data[count..].iter().copied());
+                    let behind = mem::take(&mut state.outgoing);
+                    state.outgoing = [&data[count..], &behind].concat();
                 }
                 self.send_rest(state)
             }

@@ -1,7 +1,6 @@
 //! What the handles of a transport, its reader and its sender share.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -12,6 +11,7 @@ use parking_lot::Mutex;
 use super::super::cell::Callbacks;
 use super::super::extra::ExtraInfo;
 use super::super::server::Attachment;
+use super::attention::Attention;
 use super::flow::Flow;
 use super::link::Link;
 use crate::thread::Thread;
@@ -25,12 +25,7 @@ pub(in super::super) struct Shared {
     pub(in super::super) state: Mutex<State>,
     /// The reader: makes every call of the protocol.
     pub(super) reader: OnceLock<Thread>,
-    /// Set to have the reader look at the state.
-    pub(super) attention: AtomicBool,
-    /// Whether the reader is at the socket, where only a nudge reaches it.
-    pub(super) receiving: AtomicBool,
-    /// Holds the reader while it may not receive.
-    pub(super) idle: WaitQueue,
+    pub(super) attention: Attention,
     /// Whoever waits for something that is not the reader's: that the connection is made, that writing may go on.
     pub(super) changed: WaitQueue,
 }
@@ -138,20 +133,14 @@ impl Shared {
                 attachment,
             }),
             reader: OnceLock::new(),
-            attention: AtomicBool::new(false),
-            receiving: AtomicBool::new(false),
-            idle: WaitQueue::new(),
+            attention: Attention::default(),
             changed: WaitQueue::new(),
         })
     }
 
     /// Has the reader look at the state, wherever it waits.
     pub(super) fn call_reader(&self) {
-        self.attention.store(true, Ordering::SeqCst);
-        self.idle.wake_all();
-        if self.receiving.load(Ordering::SeqCst) {
-            self.link.nudge();
-        }
+        self.attention.call(self.link.socket().source());
     }
 
     /// Begins the end: nothing more is received, what is written is sent first.
@@ -210,6 +199,9 @@ impl Shared {
     }
 
     pub(super) fn size(&self, state: &State) -> usize {
+        if state.dead {
+            return 0;
+        }
         state.outgoing.len() + state.in_flight + self.link.unsent()
     }
 

@@ -37,8 +37,9 @@ pub fn start_tls(transport: &Transport, options: &TlsOptions) -> io::Result<Tran
     });
     mem::forget(abandoned);
     let (link, extra) = upgraded.inspect_err(|error| old.end(Some(again(error))))?;
-    let new = {
+    let (new, closing) = {
         let mut state = old.state.lock();
+        let closing = state.closing;
         if state.dead {
             return Err(ClosedLocally.into());
         }
@@ -56,8 +57,12 @@ pub fn start_tls(transport: &Transport, options: &TlsOptions) -> io::Result<Tran
         }
         state.handover = Handover::Taken(Arc::clone(&new));
         (state.closing, state.dead) = (true, true);
-        new
+        (new, closing)
     };
+    if closing {
+        // Asked of the old one while the two ends shook hands.
+        new.close();
+    }
     old.call_reader();
     old.changed.wake_all();
     let mut builder = Builder::new().name("asyncio transport".to_owned());
