@@ -437,7 +437,7 @@ fn e22_sending_without_a_connection_fails_at_once() {
 }
 
 #[test]
-fn e25_waiting_for_readability_ends_with_the_peer() {
+fn e25_r4_waiting_for_readability_ends_with_the_peer() {
     both_ways(|on| {
         let (client, server) = tcp_pair();
         assert!(!takes(SHORT, || client.wait_readable(Some(SHORT))).unwrap());

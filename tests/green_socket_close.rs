@@ -80,7 +80,7 @@ fn e13_e14_a_closed_number_is_not_confused_with_its_successor() {
 }
 
 #[test]
-fn e15_close_wakes_a_reader() {
+fn e15_d1_close_wakes_a_reader() {
     both_ways(|on| {
         let (client, server) = tcp_pair();
         let client = Arc::new(client);
@@ -116,7 +116,7 @@ fn e15_close_tells_the_peer_though_a_duplicate_lives() {
 }
 
 #[test]
-fn e16_close_wakes_send_all() {
+fn e16_d1_close_wakes_send_all() {
     both_ways(|on| {
         let (client, _server) = tcp_pair();
         fill(&client);
@@ -132,7 +132,7 @@ fn e16_close_wakes_send_all() {
 }
 
 #[test]
-fn e16_close_wakes_accept() {
+fn e16_d1_close_wakes_accept() {
     both_ways(|on| {
         let (listener, _) = tcp_listener();
         let listener = Arc::new(listener);
@@ -185,7 +185,7 @@ fn e16_shutdown_wakes_connect() {
 }
 
 #[test]
-fn e16_shutdown_then_close_in_one_breath_wakes_everybody() {
+fn e16_r17_shutdown_then_close_in_one_breath_wakes_everybody() {
     both_ways(|on| {
         let (client, _server) = tcp_pair();
         fill(&client);
@@ -243,7 +243,7 @@ fn shutdown_wakes_a_writer_with_a_broken_pipe() {
 }
 
 #[test]
-fn shutdown_wakes_accept() {
+fn r3_shutdown_wakes_accept() {
     both_ways(|on| {
         let (listener, _) = tcp_listener();
         let listener = Arc::new(listener);
@@ -319,7 +319,7 @@ fn e24_shutdown_after_close_is_no_error() {
 }
 
 #[test]
-fn e27_a_reset_is_a_reset_for_ever() {
+fn e27_d4_a_reset_is_a_reset_for_ever() {
     both_ways(|on| {
         let (client, server) = tcp_pair();
         let reader = on.spawn(move || {

@@ -161,7 +161,7 @@ fn b7_each_green_thread_has_its_own_values_and_leaves_nothing() {
 }
 
 #[test]
-fn b8_a_kill_never_hits_the_killer() {
+fn b8_d9_a_kill_never_hits_the_killer() {
     green("b8", || {
         let victims: Vec<_> = (0..50)
             .map(|_| spawn_local(|| sleep(Duration::MAX)))
@@ -429,7 +429,7 @@ fn set_errno(code: i32) {
 }
 
 #[test]
-fn a22_an_error_on_any_resume_path_reaches_its_joiner_alone() {
+fn a22_d2_r18_an_error_on_any_resume_path_reaches_its_joiner_alone() {
     green("a22", || {
         let (end, mut peer) = std::os::unix::net::UnixStream::pair().unwrap();
         end.set_nonblocking(true).unwrap();

@@ -103,7 +103,7 @@ fn f3_blocking_mode_pipe_makes_only_its_user_wait() {
 }
 
 #[test]
-fn f7_write_without_a_reader_is_a_broken_pipe_at_once() {
+fn f7_d7_write_without_a_reader_is_a_broken_pipe_at_once() {
     on_both("f7", || {
         let (reader, mut writer) = green::io::pipe().unwrap();
         drop(reader);
@@ -115,7 +115,7 @@ fn f7_write_without_a_reader_is_a_broken_pipe_at_once() {
 }
 
 #[test]
-fn f7_reader_that_goes_away_breaks_a_waiting_write() {
+fn f7_r3_reader_that_goes_away_breaks_a_waiting_write() {
     on_both("f7 waiting", || {
         let (reader, writer) = green::io::pipe().unwrap();
         let filling = pattern(200_000);

@@ -71,6 +71,22 @@ fn a_read_waits_for_data_and_then_for_more() {
 }
 
 #[test]
+fn r5_what_several_reads_take_needs_one_edge() {
+    both(|| {
+        let (source, mut theirs) = tcp_pair();
+        theirs.write_all(&[7; 10_000]).unwrap();
+        // The peer says nothing any more, so the kernel announces nothing any more.
+        let mut left = 10_000;
+        while left > 0 {
+            let mut buffer = [0; 4096];
+            let limit = Some(Duration::from_secs(20));
+            left -= read(&source, &mut buffer, limit).unwrap();
+        }
+        drop(theirs);
+    });
+}
+
+#[test]
 fn e17_a_time_limit_ends_the_read_and_the_next_one_gets_the_data() {
     both(|| {
         let (source, mut theirs) = tcp_pair();

@@ -1,4 +1,4 @@
-//! Ways to get it wrong: R1 to R20 and D1 to D10 where the matrix does not meet them already.
+//! Ways to get it wrong, with a peer that is there: of R1 to R20 and D1 to D10 what the matrix does not meet already.
 
 use std::cell::Cell;
 use std::io::{ErrorKind, Read, Write};
@@ -317,7 +317,7 @@ fn a_linger_time_of_zero_resets() {
 }
 
 #[test]
-fn closing_right_after_the_handshake_is_a_clean_end_and_no_reset() {
+fn d10_closing_right_after_the_handshake_is_a_clean_end_and_no_reset() {
     green_test("tickets", || {
         for role in tls_roles() {
             // To a client, session tickets lie unread.

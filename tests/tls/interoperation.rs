@@ -168,6 +168,38 @@ fn openssl_s_server_echoes_and_hears_the_half_close() {
 }
 
 #[test]
+fn openssl_s_server_renews_its_keys_and_closes_early() {
+    green_test("s_server commands", || {
+        let files = Files::new();
+        for (version, updates) in [(V13, &["K", "k", "K"][..]), (V12, &[])] {
+            let Some((mut server, mut tls)) = s_server(&files, version, &[]) else {
+                return;
+            };
+            server.say("from the server");
+            assert_eq!(line_of(&tls), "from the server");
+            for update in updates {
+                server.say(update);
+                // It says nothing to that which a pipe would show at once. It looks at its input
+                // first, so once it shows our line it has read the command.
+                tls.write_all(b"have you?\n").unwrap();
+                server.line("have you?");
+                server.say("after the update");
+                assert_eq!(line_of(&tls), "after the update");
+                tls.write_all(b"likewise\n").unwrap();
+                server.line("likewise");
+            }
+            // It closes the socket and only then shuts TLS down, so no close_notify leaves.
+            server.say("Q");
+            for _ in 0..2 {
+                let kind = tls.read(&mut [0; 8]).unwrap_err().kind();
+                assert_eq!(kind, ErrorKind::UnexpectedEof);
+            }
+            assert!(!tls.peer_closed_cleanly());
+        }
+    });
+}
+
+#[test]
 fn openssl_s_server_that_is_killed_is_no_clean_end() {
     green_test("s_server killed", || {
         let files = Files::new();

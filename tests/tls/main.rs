@@ -6,6 +6,10 @@
 #[path = "../util/mod.rs"]
 mod util;
 
+#[path = "../util/child.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod child;
+
 #[path = "../peer_close/certs.rs"]
 #[allow(dead_code, reason = "shared with another test")]
 mod certs;
@@ -24,6 +28,7 @@ mod roles;
 
 mod defects;
 mod interoperation;
+mod mistakes;
 mod services;
 mod trials;
 

@@ -211,7 +211,7 @@ fn a_failing_handshake_leaves_its_neighbours_alone() {
 }
 
 #[test]
-fn errors_left_in_the_thread_by_other_code_are_not_ours() {
+fn r15_errors_left_in_the_thread_by_other_code_are_not_ours() {
     for setup in SETUPS {
         let mut pair = Pair::wrapped(setup);
         let litter = || {

@@ -100,7 +100,7 @@ fn g12_sixteen_megabytes_both_ways_at_once() {
 }
 
 #[test]
-fn g13_the_handshake_limit_holds_against_a_dripping_peer() {
+fn g13_d5_the_handshake_limit_holds_against_a_dripping_peer() {
     each(|setup| {
         let (client, server) = tcp_pair();
         let context = client_context(setup.client);
@@ -156,7 +156,7 @@ fn p3_an_end_without_close_notify_is_an_unexpected_end_for_ever() {
 }
 
 #[test]
-fn p15_a_close_by_a_sibling_ends_the_read() {
+fn p15_d1_a_close_by_a_sibling_ends_the_read() {
     each(|setup| {
         let (client, server) = pair(setup);
         let serving = spawn(move || {
