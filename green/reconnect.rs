@@ -15,16 +15,19 @@
 //! use green::thread;
 //!
 //! # fn main() -> io::Result<()> {
-//! // A server that hangs up on its first client, is deaf to the second, and answers the third, twice.
+//! // A server that hangs up on its first client, is deaf to the second, and answers the others.
 //! let listener = TcpListener::bind("127.0.0.1:0")?;
 //! let address = listener.local_addr()?;
 //! thread::spawn(move || {
 //!     drop(listener.accept().unwrap());
 //!     let deaf = listener.accept().unwrap();
-//!     let (mut stream, _) = listener.accept().unwrap();
-//!     for _ in 0..2 {
-//!         stream.read_exact(&mut [0; 5]).unwrap();
-//!         stream.write_all(b"fine, thanks").unwrap();
+//!     for stream in listener.incoming() {
+//!         let mut stream = stream.unwrap();
+//!         thread::spawn(move || {
+//!             while stream.read_exact(&mut [0; 5]).is_ok() {
+//!                 let _ = stream.write_all(b"fine, thanks");
+//!             }
+//!         });
 //!     }
 //!     drop(deaf);
 //! });
@@ -36,6 +39,7 @@
 //! })
 //! .use_limit(Duration::from_millis(200))
 //! .pauses(Duration::from_millis(10)..=Duration::from_secs(1))
+//! .attempts(100)
 //! .on_retry(|attempt, error, pause| println!("attempt {attempt}: {error}; again in {pause:?}"));
 //!
 //! for _ in 0..2 {
