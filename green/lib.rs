@@ -8,7 +8,7 @@
 //! | `std::io`, `std::fs`, `std::process`, `std::time` | [`io`], [`fs`], [`process`], [`time`] |
 //! | native-tls, Python's `ssl` | [`mod@native_tls`], [`ssl`] |
 //!
-//! eventlet's toolkit: [`event`], [`semaphore`], [`queue`], [`pool`].
+//! eventlet's toolkit: [`event`], [`semaphore`], [`queue`], [`pool`], [`pools`], [`tpool`].
 //!
 //! Beyond std: [`timeout()`], [`reconnect`], [`blocking()`], [`report()`], [`debug`], [`backdoor`], [`block_on`],
 //! [`signal`], [`select`], [`asyncio`], and [`JoinHandle::kill`](thread::JoinHandle::kill). Beneath it, for what std
@@ -28,6 +28,7 @@ pub mod native_tls;
 pub mod net;
 pub mod os;
 pub mod pool;
+pub mod pools;
 pub mod process;
 pub mod queue;
 pub mod reconnect;
@@ -38,6 +39,7 @@ pub mod ssl;
 pub mod sync;
 pub mod thread;
 pub mod time;
+pub mod tpool;
 
 mod future;
 pub use future::block_on;

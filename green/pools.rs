@@ -1,0 +1,341 @@
+//! [`Pool`]: things that are dear to make, such as connections, used in turn.
+//!
+//! # Differences from eventlet
+//!
+//! `get` gives a guard, which puts its item back when dropped; if that happens while a panic, a kill
+//! or a time limit unwinds, the item is discarded instead, since nobody knows what state it was left
+//! in. An item that does not work any more is [discarded](Item::discard), and its place taken by a
+//! new one. A `TokenPool` is a [`Semaphore`].
+
+use std::{
+    collections::VecDeque,
+    fmt, io,
+    ops::{Deref, DerefMut},
+    time::{Duration, Instant},
+};
+
+use greenhub::semaphore::Semaphore;
+use parking_lot::Mutex;
+
+use crate::thread::panicking;
+
+/// Items that are made when needed, no more than so many, and used again.
+///
+/// Whoever gets one when all are in use waits until one is put back, and is served in the order in
+/// which it came. One that is killed or runs out of time meanwhile takes nothing. Putting back never
+/// waits.
+///
+/// # Examples
+///
+/// ```
+/// use std::io::{Read, Write};
+///
+/// use green::{net::{TcpListener, TcpStream}, pools::Pool};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let address = listener.local_addr()?;
+/// # let server = green::thread::spawn(move || -> std::io::Result<()> {
+/// #     let mut stream = listener.accept()?.0;
+/// #     let mut byte = [0];
+/// #     while stream.read(&mut byte)? > 0 {
+/// #         stream.write_all(&byte)?;
+/// #     }
+/// #     Ok(())
+/// # });
+/// let connections = Pool::new(2, move || TcpStream::connect(address));
+/// for _ in 0..10 {
+///     let mut connection = connections.get()?;
+///     connection.write_all(b"?")?;
+///     connection.read_exact(&mut [0])?;
+/// }
+/// // One after the other, they all used the same.
+/// assert_eq!(connections.size(), 1);
+/// # drop(connections);
+/// # server.join().unwrap()?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Pool<T, E = io::Error> {
+    create: Box<dyn Fn() -> Result<T, E> + Send + Sync>,
+    /// A permit is the right to have an item out.
+    permits: Semaphore,
+    state: Mutex<State<T>>,
+    as_stack: bool,
+}
+
+struct State<T> {
+    idle: VecDeque<T>,
+    /// Idle, out, and being made.
+    size: usize,
+    max_size: usize,
+}
+
+impl<T, E> Pool<T, E> {
+    /// A pool that makes its items with `create`, and never has more than `max_size`. It is empty at
+    /// first; see [`fill`](Pool::fill).
+    ///
+    /// `create` may wait, as connecting does. When it fails or is cut short, nothing is taken.
+    ///
+    /// # Panics
+    ///
+    /// If `max_size` is more than [`MAX_PERMITS`](crate::semaphore::MAX_PERMITS).
+    pub fn new(
+        max_size: usize,
+        create: impl Fn() -> Result<T, E> + Send + Sync + 'static,
+    ) -> Pool<T, E> {
+        Pool {
+            create: Box::new(create),
+            permits: Semaphore::named("pool", max_size),
+            state: Mutex::new(State {
+                idle: VecDeque::new(),
+                size: 0,
+                max_size,
+            }),
+            as_stack: false,
+        }
+    }
+
+    /// Gives out first what was put back last, so that what is not needed stays unused. Otherwise all
+    /// take turns.
+    #[must_use]
+    #[doc(alias = "order_as_stack")]
+    pub fn as_stack(mut self) -> Pool<T, E> {
+        self.as_stack = true;
+        self
+    }
+
+    /// Makes items until there are `min_size`, or as many as there may be.
+    ///
+    /// # Errors
+    ///
+    /// The first failure to make one; those made before it stay.
+    #[doc(alias = "min_size")]
+    pub fn fill(&self, min_size: usize) -> Result<(), E> {
+        while let Some(making) = self.making(min_size) {
+            let item = (self.create)()?;
+            self.state.lock().idle.push_back(item);
+            making.done();
+        }
+        Ok(())
+    }
+
+    /// Gets an item: one that is idle, or a new one; parks until one is put back if all are out.
+    ///
+    /// # Errors
+    ///
+    /// What kept a new one from being made.
+    pub fn get(&self) -> Result<Item<'_, T, E>, E> {
+        self.permits.acquire(None);
+        self.item()
+    }
+
+    /// As [`get`](Pool::get), but waits for one to be put back no longer than `limit`; `None` if it
+    /// passed. Making a new one is not limited: for that, see [`timeout`](crate::timeout()).
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Pool::get).
+    pub fn get_timeout(&self, limit: Duration) -> Result<Option<Item<'_, T, E>>, E> {
+        match self.permits.acquire(Instant::now().checked_add(limit)) {
+            true => self.item().map(Some),
+            false => Ok(None),
+        }
+    }
+
+    /// As [`get`](Pool::get); `None` if all are out.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Pool::get).
+    pub fn try_get(&self) -> Result<Option<Item<'_, T, E>>, E> {
+        match self.permits.try_acquire() {
+            true => self.item().map(Some),
+            false => Ok(None),
+        }
+    }
+
+    /// For one who has acquired a permit.
+    fn item(&self) -> Result<Item<'_, T, E>, E> {
+        // From here on the permit goes back when this is dropped.
+        let mut item = Item {
+            pool: self,
+            value: None,
+        };
+        item.value = Some(match self.idle_or_making() {
+            Ok(idle) => idle,
+            Err(making) => {
+                let made = (self.create)()?;
+                making.done();
+                made
+            }
+        });
+        Ok(item)
+    }
+
+    fn idle_or_making(&self) -> Result<T, Making<'_, T, E>> {
+        let mut state = self.state.lock();
+        let idle = match self.as_stack {
+            true => state.idle.pop_back(),
+            false => state.idle.pop_front(),
+        };
+        idle.ok_or_else(|| {
+            // A permit is as good as a place, though the pool may have shrunk since.
+            state.size += 1;
+            Making(self)
+        })
+    }
+
+    /// Counts an item that is about to be made, if there may be one more.
+    fn making(&self, min_size: usize) -> Option<Making<'_, T, E>> {
+        let mut state = self.state.lock();
+        (state.size < state.max_size.min(min_size)).then(|| {
+            state.size += 1;
+            Making(self)
+        })
+    }
+
+    /// Puts in an item that was made elsewhere, or [detached](Item::detach).
+    ///
+    /// # Errors
+    ///
+    /// Gives it back if there are as many as there may be.
+    pub fn put(&self, item: T) -> Result<(), T> {
+        let mut state = self.state.lock();
+        if state.size >= state.max_size {
+            return Err(item);
+        }
+        state.size += 1;
+        state.idle.push_back(item);
+        Ok(())
+    }
+
+    /// Changes how many items there may be. If there are to be fewer, idle ones are dropped, and
+    /// others when they are put back.
+    ///
+    /// # Panics
+    ///
+    /// As [`new`](Pool::new).
+    pub fn resize(&self, max_size: usize) {
+        let mut state = self.state.lock();
+        let old = std::mem::replace(&mut state.max_size, max_size);
+        match max_size.checked_sub(old) {
+            Some(more) => self.permits.add_permits(more),
+            None => self.permits.remove_permits(old - max_size),
+        }
+        let excess = state.size.saturating_sub(max_size).min(state.idle.len());
+        state.size -= excess;
+        let dropped: Vec<T> = state.idle.drain(..excess).collect();
+        drop(state);
+        // Without the lock: their drop is user code.
+        drop(dropped);
+    }
+
+    /// How many items may be got now without waiting, made or still to be made.
+    #[must_use]
+    pub fn free(&self) -> usize {
+        self.permits.available()
+    }
+
+    /// How many threads wait for an item.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.permits.waiting()
+    }
+
+    /// How many items there are: idle, in use, and being made.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.state.lock().size
+    }
+
+    /// How many items there may be.
+    #[must_use]
+    pub fn max_size(&self) -> usize {
+        self.state.lock().max_size
+    }
+}
+
+/// An item that is being made: not counted any more if that fails.
+struct Making<'a, T, E>(&'a Pool<T, E>);
+
+impl<T, E> Making<'_, T, E> {
+    fn done(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl<T, E> Drop for Making<'_, T, E> {
+    fn drop(&mut self) {
+        self.0.state.lock().size -= 1;
+    }
+}
+
+/// An item of a [`Pool`], in use. Dropping it puts it back, unless that happens while the thread
+/// unwinds: then it is [discarded](Item::discard).
+pub struct Item<'a, T, E = io::Error> {
+    pool: &'a Pool<T, E>,
+    /// None while it is being made, and once it is out of the pool for good.
+    value: Option<T>,
+}
+
+impl<T, E> Item<'_, T, E> {
+    /// Drops the item instead of putting it back, because it does not work any more. Its place is
+    /// free for a new one, which who waits may make.
+    pub fn discard(self) {
+        drop(self.detach());
+    }
+
+    /// Takes the item out of the pool for good. Its place is free for a new one.
+    pub fn detach(mut self) -> T {
+        self.pool.state.lock().size -= 1;
+        self.value.take().expect("an item that was got is there")
+    }
+}
+
+impl<T, E> Drop for Item<'_, T, E> {
+    fn drop(&mut self) {
+        if let Some(value) = self.value.take() {
+            let mut state = self.pool.state.lock();
+            if panicking() || state.size > state.max_size {
+                state.size -= 1;
+                drop(state);
+                drop(value);
+            } else {
+                state.idle.push_back(value);
+            }
+        }
+        self.pool.permits.release();
+    }
+}
+
+impl<T, E> Deref for Item<'_, T, E> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.value.as_ref().expect("an item that was got is there")
+    }
+}
+
+impl<T, E> DerefMut for Item<'_, T, E> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.value.as_mut().expect("an item that was got is there")
+    }
+}
+
+impl<T: fmt::Debug, E> fmt::Debug for Item<'_, T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Item").field(&**self).finish()
+    }
+}
+
+impl<T, E> fmt::Debug for Pool<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("size", &self.size())
+            .field("max_size", &self.max_size())
+            .field("free", &self.free())
+            .field("waiting", &self.waiting())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,182 @@
+//! Blocking calls on OS threads: [`execute`] one, or have a [`Proxy`] execute every call on a value.
+//!
+//! Both stand on the pool of [`green::blocking`](crate::blocking()): its threads start when they are
+//! needed, [`Config::blocking_threads`](crate::Config::blocking_threads) at most, and end when they
+//! have been idle.
+//!
+//! # Differences from eventlet
+//!
+//! A proxy cannot stand in for the value by itself, since Rust has no objects that answer to every
+//! name; each call names what it does in a closure. Calls of one proxy run one after the other. The
+//! pool has a size from the start and at least one thread, and need not be shut down.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use greenhub::semaphore::Semaphore;
+use parking_lot::Mutex;
+
+use crate::{Elapsed, blocking, is_green, thread, timeout};
+
+/// Runs a blocking call on an OS thread of the pool, and parks the calling green thread meanwhile:
+/// [`green::blocking`](crate::blocking()) by eventlet's name.
+///
+/// # Panics
+///
+/// With `f`'s panic, if it panics; if no OS thread can be started.
+///
+/// ```
+/// let answer = green::tpool::execute(|| {
+///     std::thread::sleep(std::time::Duration::from_millis(1));
+///     42
+/// });
+/// assert_eq!(answer, 42);
+/// ```
+pub fn execute<F, T>(f: F) -> T
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    blocking(f)
+}
+
+/// As [`execute`], but waits no longer than `limit`. The call runs on to its end, and its result is
+/// dropped there.
+///
+/// # Errors
+///
+/// [`Elapsed`] if the limit passed; also in a program that is built with `panic = "abort"`, where
+/// nothing is executed then.
+///
+/// # Panics
+///
+/// As [`execute`].
+pub fn execute_timeout<F, T>(limit: Duration, f: F) -> Result<T, Elapsed>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    timeout(limit, || blocking(f))
+}
+
+/// A value whose methods block, such as a database connection: every call on it runs on an OS thread
+/// of the pool, while the calling green thread parks.
+///
+/// A clone is another handle to the same value. Calls run one after the other, in the order in which
+/// they were made; not all on the same OS thread, which is why the value must be [`Send`]. A caller
+/// that is killed or whose limit passes goes on at once: if its call had begun, it runs on to its
+/// end, and the next call waits for that; if not, it never runs. A call that panics leaves the value
+/// to the next as it is.
+///
+/// When the last handle goes, the value is dropped on the pool too.
+///
+/// # Examples
+///
+/// ```
+/// use std::{fs::File, io::{Read, Seek}, time::Duration};
+///
+/// use green::tpool::Proxy;
+///
+/// # fn main() -> std::io::Result<()> {
+/// let file = Proxy::new(std::fs::File::open("/proc/self/cmdline")?);
+/// let length = file.call(|file| file.read_to_end(&mut Vec::new()))?;
+/// let rewound = file.call_timeout(Duration::from_secs(10), File::rewind).unwrap();
+/// assert!(length > 0 && rewound.is_ok());
+/// # Ok(())
+/// # }
+/// ```
+pub struct Proxy<T: Send + 'static> {
+    shared: Arc<Shared<T>>,
+}
+
+struct Shared<T: Send + 'static> {
+    turn: Semaphore,
+    /// Locked by whose turn it is alone, so nobody ever waits for the lock. It is there until the end.
+    value: Mutex<Option<T>>,
+}
+
+/// Whose call it is. It goes with the call, which may outlive its caller.
+struct Turn<T: Send + 'static>(Arc<Shared<T>>);
+
+impl<T: Send + 'static> Proxy<T> {
+    /// A proxy for `value`.
+    pub fn new(value: T) -> Proxy<T> {
+        Proxy {
+            shared: Arc::new(Shared {
+                turn: Semaphore::named("proxy", 1),
+                value: Mutex::new(Some(value)),
+            }),
+        }
+    }
+
+    /// Runs `f` with the value on an OS thread of the pool, once those that came before are done, and
+    /// parks until it is done.
+    ///
+    /// On a plain OS thread without a time limit it runs right here.
+    ///
+    /// # Panics
+    ///
+    /// With `f`'s panic, if it panics; if no OS thread can be started.
+    pub fn call<F, R>(&self, f: F) -> R
+    where
+        F: FnOnce(&mut T) -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        self.shared.turn.acquire(None);
+        let turn = Turn(self.shared.clone());
+        blocking(move || {
+            let mut value = turn.0.value.lock();
+            f(value.as_mut().expect("it is there until the end"))
+        })
+    }
+
+    /// As [`call`](Proxy::call), but waits no longer than `limit`, for its turn and for the result.
+    ///
+    /// # Errors
+    ///
+    /// As [`execute_timeout`].
+    ///
+    /// # Panics
+    ///
+    /// As [`call`](Proxy::call).
+    pub fn call_timeout<F, R>(&self, limit: Duration, f: F) -> Result<R, Elapsed>
+    where
+        F: FnOnce(&mut T) -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        timeout(limit, || self.call(f))
+    }
+}
+
+impl<T: Send + 'static> Drop for Turn<T> {
+    fn drop(&mut self) {
+        self.0.turn.release();
+    }
+}
+
+impl<T: Send + 'static> Drop for Shared<T> {
+    fn drop(&mut self) {
+        if let Some(value) = self.value.get_mut().take()
+            && is_green()
+        {
+            // Not waited for: what drops a proxy need not be able to wait. If it cannot be started,
+            // the value is dropped here after all.
+            let _ = thread::Builder::new().spawn(move || blocking(move || drop(value)));
+        }
+    }
+}
+
+impl<T: Send + 'static> Clone for Proxy<T> {
+    fn clone(&self) -> Proxy<T> {
+        Proxy {
+            shared: self.shared.clone(),
+        }
+    }
+}
+
+impl<T: Send + 'static> fmt::Debug for Proxy<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proxy")
+            .field("waiting", &self.shared.turn.waiting())
+            .finish_non_exhaustive()
+    }
+}
