@@ -19,7 +19,6 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// What a client may still send, and for how long, to hear our last words.
 const LAST_BYTES: usize = 64 << 10;
 const LAST_WAIT: Duration = Duration::from_secs(1);
-const FULL: &[u8] = b"too many sessions\n";
 
 /// Closes the listener and cuts its sessions when it is dropped.
 pub(super) struct Door {
@@ -39,10 +38,11 @@ struct Sessions {
 }
 
 impl Door {
-    /// Serves each client with `serve` on an OS thread of its own.
+    /// Serves each client with `serve` on an OS thread of its own; one for whom
+    /// there is no room hears `full`.
     pub(super) fn open(
         listener: GreenSocket,
-        name: &'static str,
+        full: &'static str,
         serve: impl Fn(&GreenSocket) -> io::Result<()> + Clone + Send + 'static,
     ) -> io::Result<Door> {
         let inner = Arc::new(Inner {
@@ -50,7 +50,7 @@ impl Door {
             sessions: Mutex::default(),
         });
         let accepting = inner.clone();
-        spawn(name, move || accept(&accepting, name, serve))?;
+        spawn(move || accept(&accepting, full, serve))?;
         Ok(Door { inner })
     }
 }
@@ -64,14 +64,14 @@ impl Drop for Door {
     }
 }
 
-fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    let builder = thread::Builder::new().name(name.to_owned());
+fn spawn(body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let builder = thread::Builder::new().name("green-backdoor".to_owned());
     builder.stack_size(STACK).spawn(body).map(drop)
 }
 
 fn accept(
     inner: &Arc<Inner>,
-    name: &'static str,
+    full: &'static str,
     serve: impl Fn(&GreenSocket) -> io::Result<()> + Clone + Send + 'static,
 ) {
     while !inner.listener.is_closed() {
@@ -85,12 +85,12 @@ fn accept(
         let Some(session) = Session::enter(inner, &socket) else {
             // A fresh socket has room for it.
             socket.set_nonblocking(true);
-            let _ = socket.send(FULL);
+            let _ = socket.send(full.as_bytes());
             continue;
         };
         let serve = serve.clone();
         // Without a thread the client finds itself cut.
-        let _ = spawn(name, move || {
+        let _ = spawn(move || {
             // A client's departure, mostly: nobody to tell.
             let _ = serve(&socket);
             let _ = part(&socket);

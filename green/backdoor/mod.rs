@@ -1,4 +1,4 @@
-//! A look inside a live program, from outside: a line console on a local socket, and figures for Prometheus.
+//! A look inside a live program, from outside: a line console on a local socket, figures for Prometheus, a page for a browser.
 //!
 //! A program opens it where it starts, and keeps the [`Server`] as long as the
 //! backdoor is to be open:
@@ -67,7 +67,9 @@
 //! - There is neither a password nor encryption. For another machine use what has
 //!   both: `ssh -L 7000:/run/shop/backdoor.sock host`.
 //! - A page in a browser cannot use the console: a line that is the beginning of
-//!   an HTTP request ends the session.
+//!   an HTTP request ends the session. Nor can it reach the page of
+//!   [`http`](Server::http) under a name of its own, since only a `Host` that is
+//!   an address or `localhost` is answered; and nothing there changes anything.
 //!
 //! # What a client can do to the program
 //!
@@ -78,10 +80,12 @@
 
 mod answers;
 mod door;
+mod http;
 mod kinds;
 mod line;
 mod listen;
 mod metrics;
+mod report_json;
 mod session;
 mod top;
 
@@ -90,6 +94,7 @@ use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
+use greenhub::debug::CpuAccounting;
 use greenhub::greenio::GreenSocket;
 
 use self::door::Door;
@@ -117,6 +122,8 @@ pub struct Server {
     doors: Vec<Door>,
     files: Vec<UnixFile>,
     address: Option<SocketAddr>,
+    page: Option<SocketAddr>,
+    counting: Option<CpuAccounting>,
 }
 
 /// What a listener does for its sessions.
@@ -134,6 +141,8 @@ impl Server {
             doors: Vec::new(),
             files: Vec::new(),
             address: None,
+            page: None,
+            counting: None,
         }
     }
 
@@ -207,9 +216,59 @@ impl Server {
         self.open(listener)
     }
 
+    /// Serves a page for a browser at a TCP address: a live table of green threads
+    /// and hubs, and a chart of resumes a second. [`url`](Server::url) says where.
+    ///
+    /// | path | what |
+    /// |---|---|
+    /// | `/` | the page; it needs nothing from other hosts |
+    /// | `/metrics` | what [`metrics`] gives |
+    /// | `/report.json` | what the page shows: hubs, and 200 green threads; `?limit=N` (2,000 at most), `sort=` `id`, `name`, `hub`, `state`, `since` or `cpu`, `match=TEXT` |
+    ///
+    /// Only `GET` and `HEAD`, one request a connection, and only if `Host` is an
+    /// address or `localhost`. Nothing can be changed from here. A request has to
+    /// be there, and the answer to be taken, within ten seconds each.
+    ///
+    /// ```
+    /// use std::io::{Read, Write};
+    ///
+    /// use green::backdoor::Server;
+    /// use green::net::TcpStream;
+    ///
+    /// let backdoor = Server::new().http("127.0.0.1:0")?;
+    /// let url = backdoor.url().unwrap();
+    /// let host = url.trim_start_matches("http://").trim_end_matches('/');
+    ///
+    /// let mut client = TcpStream::connect(host)?;
+    /// write!(client, "GET /metrics HTTP/1.1\r\nHost: {host}\r\n\r\n")?;
+    /// let mut answer = String::new();
+    /// client.read_to_string(&mut answer)?;
+    /// assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`tcp`](Server::tcp).
+    pub fn http(mut self, address: impl ToSocketAddrs) -> io::Result<Server> {
+        let remote = self.settings.allow_remote;
+        let listener = each_address(address, |address| listen::tcp(*address, remote))?;
+        self.page = listener.local_addr()?.as_socket();
+        let door = Door::open(listener, http::FULL, http::serve)?;
+        self.doors.push(door);
+        Ok(self)
+    }
+
+    /// Has CPU time by green thread counted as long as the server lives, as a
+    /// [`CpuAccounting`] does: the page shows it then. `top` counts by itself.
+    pub fn count_cpu(mut self) -> Server {
+        self.counting = Some(CpuAccounting::start());
+        self
+    }
+
     fn open(mut self, listener: GreenSocket) -> io::Result<Server> {
         let settings = self.settings;
-        let door = Door::open(listener, "green-backdoor", move |socket| {
+        let door = Door::open(listener, session::FULL, move |socket| {
             session::serve(socket, settings)
         })?;
         self.doors.push(door);
@@ -219,6 +278,11 @@ impl Server {
     /// The TCP address of the console opened last.
     pub fn address(&self) -> Option<SocketAddr> {
         self.address
+    }
+
+    /// The address of the page opened last, as a browser takes it.
+    pub fn url(&self) -> Option<String> {
+        self.page.map(|address| format!("http://{address}/"))
     }
 
     /// The paths of the Unix sockets.
@@ -238,6 +302,7 @@ impl fmt::Debug for Server {
         f.debug_struct("Server")
             .field("settings", &self.settings)
             .field("address", &self.address)
+            .field("url", &self.url())
             .field("paths", &self.paths().collect::<Vec<_>>())
             .finish_non_exhaustive()
     }

@@ -8,7 +8,9 @@ use greenhub::greenio::GreenSocket;
 use super::Settings;
 use super::answers::{Answer, answer};
 use super::line::{LONGEST, Line, Lines};
+use super::report_json::program;
 
+pub(super) const FULL: &str = "too many sessions\n";
 const PROMPT: &str = "green> ";
 /// How long a client may take over an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -19,7 +21,7 @@ pub(super) fn serve(socket: &GreenSocket, settings: Settings) -> io::Result<()> 
     let say = |text: &str| socket.send_all(text.as_bytes());
     say(&format!(
         "green threads of {} (process {}); 'help' lists the commands\n{PROMPT}",
-        program(),
+        program().escape_debug(),
         std::process::id()
     ))?;
     let mut lines = Lines::new(socket);
@@ -43,10 +45,4 @@ pub(super) fn serve(socket: &GreenSocket, settings: Settings) -> io::Result<()> 
             }
         }
     }
-}
-
-fn program() -> String {
-    let path = std::env::current_exe().unwrap_or_default();
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    name.escape_debug().to_string()
 }

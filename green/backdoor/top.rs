@@ -53,7 +53,7 @@ fn table(before: &Report, after: &Report, took: Duration) -> String {
     }
     let _ = writeln!(text, "  % CPU  green thread");
     for (cpu, thread) in used.iter().take(LINES) {
-        let _ = writeln!(text, "{:>7.1}  {thread}", share(*cpu));
+        let _ = writeln!(text, "{:>7.2}  {thread}", share(*cpu));
     }
     let _ = match used.len().checked_sub(LINES) {
         Some(more @ 1..) => writeln!(text, "and {more} that used less"),
