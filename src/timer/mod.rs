@@ -27,7 +27,12 @@ impl<T> Entry<T> {
     }
 }
 
-/// A binary min-heap ordered by deadline, then by age.
+/// Children of a node of the heap. Four are as many comparisons as two a level
+/// with half of the levels, and each level costs a look at an owner, which in a
+/// large heap is in no cache.
+const CHILDREN: usize = 4;
+
+/// A min-heap ordered by deadline, then by age.
 #[derive(Debug)]
 pub(crate) struct TimerQueue<T> {
     heap: Vec<Entry<T>>,
@@ -55,26 +60,22 @@ impl<T: Timed> TimerQueue<T> {
     /// `owner()` makes the handle to keep, called only for a new entry.
     #[inline]
     pub(crate) fn at_latest(&mut self, timed: &impl Timed, when: Nanos, owner: impl FnOnce() -> T) {
-        match timed.place() {
-            Some(place) if self.heap[place].when <= when => {}
-            Some(place) => {
-                self.sequence += 1;
-                self.heap[place].when = when;
-                self.heap[place].sequence = self.sequence;
-                self.rise(place);
-            }
+        let place = match timed.place() {
+            Some(place) if self.heap[place].when <= when => return,
+            Some(place) => place,
             None => {
-                self.sequence += 1;
-                let place = self.heap.len();
                 self.heap.push(Entry {
                     when,
-                    sequence: self.sequence,
+                    sequence: 0,
                     owner: owner(),
                 });
-                self.heap[place].owner.set_place(Some(place));
-                self.rise(place);
+                self.heap.len() - 1
             }
-        }
+        };
+        self.sequence += 1;
+        self.heap[place].when = when;
+        self.heap[place].sequence = self.sequence;
+        self.rise(place);
     }
 
     /// Takes the earliest entry out if it is due at `now`.
@@ -92,50 +93,48 @@ impl<T: Timed> TimerQueue<T> {
         let entry = self.heap.swap_remove(place);
         entry.owner.set_place(None);
         if place < self.heap.len() {
-            self.heap[place].owner.set_place(Some(place));
-            let place = self.rise(place);
-            self.sink(place);
+            let risen = self.rise(place);
+            self.sink(risen);
         }
         entry.owner
     }
 
-    fn swap(&mut self, a: usize, b: usize) {
-        self.heap.swap(a, b);
-        self.heap[a].owner.set_place(Some(a));
-        self.heap[b].owner.set_place(Some(b));
-    }
-
+    /// Moves the entry at `place` up to where it belongs, and tells everybody
+    /// whose place has changed, and its owner.
     fn rise(&mut self, mut place: usize) -> usize {
         while place > 0 {
-            let parent = (place - 1) / 2;
+            let parent = (place - 1) / CHILDREN;
             if self.heap[parent].key() <= self.heap[place].key() {
                 break;
             }
-            self.swap(parent, place);
+            self.heap.swap(parent, place);
+            self.settle(place);
             place = parent;
         }
+        self.settle(place);
         place
     }
 
+    /// The same downwards.
     fn sink(&mut self, mut place: usize) {
         loop {
-            let left = 2 * place + 1;
-            if left >= self.heap.len() {
-                return;
-            }
-            let right = left + 1;
-            let child = if right < self.heap.len() && self.heap[right].key() < self.heap[left].key()
-            {
-                right
-            } else {
-                left
+            let first = CHILDREN * place + 1;
+            let children = first..(first + CHILDREN).min(self.heap.len());
+            let Some(child) = children.min_by_key(|&child| self.heap[child].key()) else {
+                break;
             };
             if self.heap[place].key() <= self.heap[child].key() {
-                return;
+                break;
             }
-            self.swap(place, child);
+            self.heap.swap(place, child);
+            self.settle(place);
             place = child;
         }
+        self.settle(place);
+    }
+
+    fn settle(&self, place: usize) {
+        self.heap[place].owner.set_place(Some(place));
     }
 }
 
