@@ -12,7 +12,10 @@ use crate::ssl::{EngineKind, GreenSslSocket, Reason, SslError};
 use crate::thread;
 
 const SHORT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_millis(4);
+/// For what is to run out of time.
 const LIMIT: Duration = Duration::from_millis(100);
+/// For an answer, on a busy machine too; a frozen server takes as long.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Runs `body` on this OS thread and on a green thread.
 fn both(body: impl Fn() + Copy + Send + 'static) {
@@ -67,7 +70,7 @@ fn answer(mut stream: TcpStream) {
 
 fn to(address: SocketAddr) -> Reconnect<'static, TcpStream> {
     Reconnect::new(move || TcpStream::connect(address))
-        .use_limit(LIMIT)
+        .use_limit(PATIENCE)
         .pauses(SHORT)
 }
 
@@ -363,7 +366,7 @@ fn pauses_of_any_length_can_be_had() {
 
 #[test]
 fn a_use_that_lasted_begins_a_new_series() {
-    let steady = Duration::from_millis(200);
+    let steady = PATIENCE;
     let mut uses = 0;
     let mut attempts = Vec::new();
     let gave_up = Reconnect::new(|| Ok(()))
