@@ -78,7 +78,7 @@ fn print(played: impl Iterator<Item = (&'static Row, Vec<Outcome>)>) {
 
 #[test]
 fn p1_to_p20_alone() {
-    alone("p1_to_p20_alone", Duration::from_secs(120), || {
+    alone("p1_to_p20_alone", Duration::from_secs(300), || {
         matrix(false)
     });
 }
@@ -87,7 +87,7 @@ fn p1_to_p20_alone() {
 fn p1_to_p20_beside_a_thousand_ticking_green_threads() {
     alone(
         "p1_to_p20_beside_a_thousand",
-        Duration::from_secs(180),
+        Duration::from_secs(300),
         || {
             beside(1000, || matrix(true));
         },

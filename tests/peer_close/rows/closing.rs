@@ -92,8 +92,7 @@ pub static ROWS: &[Row] = &[
             ours.go();
         },
         &["unwrap TimedOut"],
-    )
-    .within(1000),
+    ),
     row(
         "P16b",
         "our two-way close, answered by FIN",

@@ -105,36 +105,35 @@ pub static ROWS: &[Row] = &[
         },
         &["handshake TimedOut", "read TimedOut"],
     )
-    .unshaken()
-    .within(1000),
+    .unshaken(),
     row(
         "P13g",
-        "one byte every 20 ms, against a limit of 100 ms",
+        "one byte every 100 ms, against a limit of 300 ms",
         |peer| {
             let flight = peer.first_flight();
-            for byte in &flight[..40] {
+            // Twelve seconds of it, were nobody to hang up.
+            for byte in &flight[..120] {
                 use std::io::Write;
                 if peer.tcp().write_all(&[*byte]).is_err() {
                     return;
                 }
-                std::thread::sleep(Duration::from_millis(20));
+                std::thread::sleep(Duration::from_millis(100));
             }
         },
         |ours| {
             ours.tls()
-                .set_handshake_timeout(Some(Duration::from_millis(100)))
+                .set_handshake_timeout(Some(Duration::from_millis(300)))
                 .unwrap();
             ours.handshake();
             // The same limit of a lazy handshake: that of the read it is a part of.
             ours.tls().set_handshake_timeout(None).unwrap();
-            ours.read_limit(100);
+            ours.read_limit(300);
             ours.read();
             ours.drop_stream();
         },
         &["handshake TimedOut", "read TimedOut", "drop at once"],
     )
-    .unshaken()
-    .within(600),
+    .unshaken(),
     row(
         "P20a",
         "refuses our certificate, or that we have none, and closes; we read",

@@ -115,8 +115,7 @@ pub static ROWS: &[Row] = &[
             "close at once",
             "peer got 8388608 close_notify",
         ],
-    )
-    .within(10_000),
+    ),
     row(
         "P12b",
         "FIN while we wait in write, then reads on",
@@ -139,8 +138,7 @@ pub static ROWS: &[Row] = &[
             "close at once",
             "peer got 8388608 close_notify",
         ],
-    )
-    .within(10_000),
+    ),
     row(
         "P18a",
         "asks for a key update while our send buffer is full",
@@ -172,8 +170,7 @@ pub static ROWS: &[Row] = &[
             "peer got 8388608 close_notify",
         ],
     )
-    .roles(|role| role.version == V13 && role.conduct != Conduct::Plain)
-    .within(10_000),
+    .roles(|role| role.version == V13 && role.conduct != Conduct::Plain),
     row(
         "P18b",
         "asks for a new handshake while our send buffer is full",
@@ -203,8 +200,7 @@ pub static ROWS: &[Row] = &[
         ],
     )
     // Only a server may ask, and only in TLS 1.2.
-    .roles(|role| role.version == V12 && role.conduct != Conduct::Plain && !role.server)
-    .within(10_000),
+    .roles(|role| role.version == V12 && role.conduct != Conduct::Plain && !role.server),
     row(
         "P19",
         "both ends write and neither reads",
