@@ -9,6 +9,10 @@
 //! | `loop.run_in_executor`, `to_thread` | [`run_in_executor`], [`blocking`](crate::blocking()) |
 //! | `loop.add_signal_handler`, `remove_signal_handler` | [`add_signal_handler`], [`remove_signal_handler`] |
 //! | `loop.sock_recv` and its kin | [`sock_recv`] and its kin |
+//! | `open_connection`, `open_unix_connection` | [`open_connection`], [`open_unix_connection`], [`open_connection_over`] |
+//! | `start_server`, `start_unix_server` | [`start_server`], [`start_unix_server`], [`start_server_over`] |
+//! | `StreamReader`, `StreamWriter` | [`StreamReader`], [`StreamWriter`] |
+//! | `IncompleteReadError`, `LimitOverrunError` | [`ReadError`], [`IncompleteReadError`], [`LimitOverrunError`] |
 //! | `Transport`, `Protocol`, `BufferedProtocol` | [`Transport`], [`Protocol`], [`BufferedProtocol`] |
 //! | `loop.create_connection`, `create_unix_connection` | [`create_connection`], [`create_unix_connection`] |
 //! | `loop.create_server`, `create_unix_server`, `Server` | [`create_server`], [`create_unix_server`], [`Server`] |
@@ -34,6 +38,7 @@ pub mod protocol;
 mod server;
 mod signals;
 mod sock;
+mod streams;
 mod transport;
 
 pub use calls::{Handle, TimerHandle, call_at, call_later, call_soon, call_soon_threadsafe};
@@ -56,5 +61,10 @@ pub use signals::{add_signal_handler, remove_signal_handler};
 pub use sock::{
     sock_accept, sock_connect, sock_recv, sock_recv_into, sock_recvfrom, sock_recvfrom_into,
     sock_sendall, sock_sendfile, sock_sendto,
+};
+pub use streams::{
+    IncompleteReadError, LimitOverrunError, Lines, ReadError, StreamReader, StreamWriter,
+    open_connection, open_connection_over, open_unix_connection, start_server, start_server_over,
+    start_unix_server,
 };
 pub use transport::{Transport, start_tls};

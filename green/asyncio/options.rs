@@ -7,6 +7,7 @@ use std::time::Duration;
 use greenhub::greenio::GreenSocket;
 
 use super::extra::ExtraInfo;
+use super::streams::DEFAULT_LIMIT;
 use super::transport::Link;
 use crate::ssl::SslContext;
 
@@ -80,12 +81,34 @@ macro_rules! tls_limits {
     };
 }
 
+macro_rules! limit {
+    () => {
+        /// How long, in bytes, a line may be for a [`StreamReader`](super::StreamReader), which buffers up to twice as
+        /// much; 64 KiB unless set. Of no effect on other protocols.
+        pub fn limit(mut self, bytes: usize) -> Self {
+            self.limit = bytes;
+            self
+        }
+    };
+}
+
 /// Settings of a connection to be made.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 #[must_use = "settings do nothing by themselves"]
 pub struct ConnectionOptions {
     pub(super) security: Security,
     pub(super) local_address: Option<SocketAddr>,
+    pub(super) limit: usize,
+}
+
+impl Default for ConnectionOptions {
+    fn default() -> ConnectionOptions {
+        ConnectionOptions {
+            security: Security::default(),
+            local_address: None,
+            limit: DEFAULT_LIMIT,
+        }
+    }
 }
 
 impl ConnectionOptions {
@@ -109,6 +132,8 @@ impl ConnectionOptions {
         self.local_address = Some(address);
         self
     }
+
+    limit!();
 }
 
 /// Settings of a server to be made.
@@ -121,6 +146,7 @@ pub struct ServerOptions {
     pub(super) reuse_port: bool,
     pub(super) start_serving: bool,
     pub(super) cleanup_socket: bool,
+    pub(super) limit: usize,
 }
 
 impl Default for ServerOptions {
@@ -135,6 +161,7 @@ impl Default for ServerOptions {
             reuse_port: false,
             start_serving: true,
             cleanup_socket: true,
+            limit: DEFAULT_LIMIT,
         }
     }
 }
@@ -183,6 +210,8 @@ impl ServerOptions {
         self.cleanup_socket = cleanup;
         self
     }
+
+    limit!();
 }
 
 /// Settings of [`start_tls`](super::start_tls).

@@ -24,6 +24,7 @@ pub(super) use reader::run;
 pub(super) use shared::Shared;
 use shared::State;
 pub use upgrade::start_tls;
+pub(super) use upgrade::upgrade;
 
 /// A stream's connection: asyncio's `Transport`.
 ///
@@ -114,7 +115,8 @@ impl Transport {
     ///
     /// # Errors
     ///
-    /// `ConnectionReset` when the connection is lost.
+    /// `ConnectionReset` when the connection was lost before all that was written had been sent. The end of a connection
+    /// in order is no error: that is the next `write`'s.
     pub fn drain(&self) -> io::Result<()> {
         self.shared.drain()
     }

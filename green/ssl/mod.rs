@@ -31,7 +31,7 @@ pub use session::SslSession;
 pub use socket::{DEFAULT_HANDSHAKE_TIMEOUT, GreenSslSocket, ReadHalf, Unwrapped, WriteHalf};
 pub use wrap::SslListener;
 
-mod buffer;
+pub(crate) mod buffer;
 mod certificate;
 mod context;
 mod duplex;
@@ -43,5 +43,5 @@ mod session;
 mod socket;
 #[cfg(test)]
 pub(crate) mod testing;
-mod verdict;
+pub(crate) mod verdict;
 mod wrap;

@@ -47,6 +47,8 @@ pub(in super::super) struct State {
     pub(super) closing: bool,
     /// What is written will not be sent any more.
     pub(super) dead: bool,
+    /// Whether something that was written was not sent, as far as we know.
+    pub(super) dropped: bool,
     /// Why, if not for `abort`; for `connection_lost`.
     pub(super) cause: Option<io::Error>,
     /// When TLS must have ended.
@@ -127,6 +129,7 @@ impl Shared {
                 made: false,
                 closing: false,
                 dead: false,
+                dropped: false,
                 cause: None,
                 deadline: None,
                 handover: Handover::No,
@@ -167,6 +170,7 @@ impl Shared {
             }
             state.closing = true;
             state.dead = true;
+            state.dropped = cause.is_some() || state.sending || !state.outgoing.is_empty();
             state.cause = cause;
             state.outgoing = Vec::new();
         }
@@ -230,7 +234,8 @@ impl Shared {
         while above() {
             self.changed.wait("asyncio drain", None, above);
         }
-        match self.state.lock().dead {
+        // One who has all that he needs may close while we are about to drain.
+        match self.state.lock().dropped {
             true => Err(io::Error::new(
                 io::ErrorKind::ConnectionReset,
                 "the connection is lost",

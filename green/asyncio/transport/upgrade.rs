@@ -28,11 +28,22 @@ use greenhub::{ClosedLocally, Killed};
 /// [`do_handshake`](crate::ssl::GreenSslSocket::do_handshake), after which the connection is over, and `connection_lost`
 /// is told the same.
 pub fn start_tls(transport: &Transport, options: &TlsOptions) -> io::Result<Transport> {
+    upgrade(transport, options, Vec::new)
+}
+
+/// As [`start_tls`], for a protocol that keeps what it has received: `untouched` takes what has come since the word
+/// that begins TLS, once nothing more comes in the clear.
+pub(in super::super) fn upgrade(
+    transport: &Transport,
+    options: &TlsOptions,
+    untouched: impl FnOnce() -> Vec<u8>,
+) -> io::Result<Transport> {
     let old = transport.shared();
     ask(old)?;
     let abandoned = EndWhenUnwound(old);
     let upgraded = take(old).and_then(|unread| {
         let socket = old.link.socket().try_clone()?;
+        let unread = [untouched(), unread].concat();
         options.security.wrap(socket, &unread)
     });
     mem::forget(abandoned);

@@ -1,0 +1,113 @@
+//! Why a read from a stream ended without what was asked for.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+/// Why a [`StreamReader`](super::StreamReader) could not return what was asked for.
+///
+/// `?` turns it into an [`io::Error`], which carries it inside.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The stream ended first.
+    Incomplete(IncompleteReadError),
+    /// The separator did not come within the limit.
+    LimitOverrun(LimitOverrunError),
+    /// The connection failed, or what was asked for makes no sense.
+    Io(io::Error),
+}
+
+/// The stream ended before all that was asked for had come; what had come is here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IncompleteReadError {
+    /// What came before the end.
+    pub partial: Vec<u8>,
+    /// How many bytes were asked for, if it was a number.
+    pub expected: Option<usize>,
+}
+
+/// More than the reader's limit came without a separator. The data stays in the reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitOverrunError {
+    /// How many bytes are to be read, by [`readexactly`](super::StreamReader::readexactly), say, to get rid of what was
+    /// searched in vain.
+    pub consumed: usize,
+    /// Whether a separator comes after them.
+    pub found: bool,
+}
+
+impl ReadError {
+    /// What came before the end of the stream, if that is what went wrong.
+    pub fn partial(&self) -> Option<&[u8]> {
+        match self {
+            ReadError::Incomplete(error) => Some(&error.partial),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ReadError::Incomplete(error) => error.fmt(f),
+            ReadError::LimitOverrun(error) => error.fmt(f),
+            ReadError::Io(error) => error.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for IncompleteReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let came = self.partial.len();
+        match self.expected {
+            Some(expected) => write!(f, "the stream ended after {came} of {expected} bytes"),
+            None => write!(f, "the stream ended after {came} bytes without a separator"),
+        }
+    }
+}
+
+impl fmt::Display for LimitOverrunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let consumed = self.consumed;
+        match self.found {
+            true => write!(
+                f,
+                "the separator comes after {consumed} bytes: more than the limit"
+            ),
+            false => write!(f, "no separator in {consumed} bytes: more than the limit"),
+        }
+    }
+}
+
+impl Error for ReadError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            ReadError::Incomplete(error) => Some(error),
+            ReadError::LimitOverrun(error) => Some(error),
+            ReadError::Io(error) => Some(error),
+        }
+    }
+}
+
+impl Error for IncompleteReadError {}
+
+impl Error for LimitOverrunError {}
+
+impl From<io::Error> for ReadError {
+    fn from(error: io::Error) -> ReadError {
+        ReadError::Io(error)
+    }
+}
+
+/// `UnexpectedEof` for an incomplete read, `InvalidData` for an overrun, with the error inside.
+impl From<ReadError> for io::Error {
+    fn from(error: ReadError) -> io::Error {
+        let kind = match error {
+            ReadError::Io(error) => return error,
+            ReadError::Incomplete(_) => io::ErrorKind::UnexpectedEof,
+            ReadError::LimitOverrun(_) => io::ErrorKind::InvalidData,
+        };
+        io::Error::new(kind, error)
+    }
+}

@@ -1,0 +1,487 @@
+//! The reading end of a stream: a buffer that one side feeds and the other reads.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use greenhub::semaphore::Semaphore;
+use greenhub::wait_queue::WaitQueue;
+use memchr::memmem;
+use parking_lot::{Mutex, MutexGuard};
+
+use super::error::{IncompleteReadError, LimitOverrunError, ReadError};
+use super::protocol::keep;
+use crate::ssl::buffer::Buffer;
+use crate::ssl::verdict::Verdict;
+
+/// How long a line may be, and half of what is buffered before reading from the connection pauses.
+pub(in crate::asyncio) const DEFAULT_LIMIT: usize = 64 * 1024;
+
+/// The bytes that have come from a connection and wait to be read.
+///
+/// A handle: its clones are the same stream, and its methods may be called from any number of green and OS threads. Of
+/// several that read, each gets its whole answer before the next begins. A reader that is killed or whose
+/// [`timeout`](crate::timeout()) passes takes nothing away.
+///
+/// It buffers up to twice its limit; then the connection is not read from until no more than the limit is left.
+///
+/// As [`io::Read`] it reads what [`read`](StreamReader::read) would return.
+///
+/// # Differences from asyncio
+///
+/// What came before an error is read first, then the error. Several threads may read.
+///
+/// # Examples
+///
+/// ```
+/// use green::asyncio::StreamReader;
+///
+/// let reader = StreamReader::new();
+/// let feeder = reader.clone();
+/// green::thread::spawn(move || {
+///     feeder.feed_data(b"first line\nsecond ");
+///     feeder.feed_data(b"line\nrest");
+///     feeder.feed_eof();
+/// });
+/// assert_eq!(reader.readline()?, b"first line\n");
+/// assert_eq!(reader.readuntil(b"line\n")?, b"second line\n");
+/// assert_eq!(reader.readexactly(10).unwrap_err().partial(), Some(&b"rest"[..]));
+/// assert!(reader.at_eof());
+/// # Ok::<(), green::asyncio::ReadError>(())
+/// ```
+#[derive(Clone)]
+pub struct StreamReader(Arc<Shared>);
+
+struct Shared {
+    limit: usize,
+    state: Mutex<State>,
+    /// Holds the thread that waits for more.
+    more: WaitQueue,
+    /// Held by the one thread that reads.
+    turn: Semaphore,
+}
+
+#[derive(Default)]
+struct State {
+    buffer: Buffer,
+    ended: bool,
+    failure: Option<Verdict>,
+    source: Option<Box<dyn Pausable>>,
+    paused: bool,
+}
+
+/// Where a reader's data comes from. Neither call waits.
+pub(super) trait Pausable: Send {
+    fn pause_reading(&self);
+    fn resume_reading(&self);
+}
+
+impl StreamReader {
+    /// A reader with a limit of 64 KiB, which somebody feeds by [`feed_data`](StreamReader::feed_data).
+    pub fn new() -> StreamReader {
+        StreamReader::with_limit(DEFAULT_LIMIT)
+    }
+
+    /// A reader with a limit of so many bytes, at least 1.
+    pub fn with_limit(limit: usize) -> StreamReader {
+        StreamReader(Arc::new(Shared {
+            limit: limit.max(1),
+            state: Mutex::default(),
+            more: WaitQueue::new(),
+            turn: Semaphore::named("asyncio stream's other reader", 1),
+        }))
+    }
+
+    /// The limit in bytes.
+    pub fn limit(&self) -> usize {
+        self.0.limit
+    }
+
+    /// Reads up to `max_bytes`: what has come, as soon as anything has. Nothing is the end of the stream.
+    ///
+    /// # Errors
+    ///
+    /// What broke the connection, once everything before it is read.
+    pub fn read(&self, max_bytes: usize) -> io::Result<Vec<u8>> {
+        if max_bytes == 0 {
+            return Ok(Vec::new());
+        }
+        let _turn = self.take_turn();
+        let mut state = self.wait_for_any()?;
+        Ok(self.take_front(&mut state, max_bytes))
+    }
+
+    fn read_into(&self, into: &mut [u8]) -> io::Result<usize> {
+        if into.is_empty() {
+            return Ok(0);
+        }
+        let _turn = self.take_turn();
+        let mut state = self.wait_for_any()?;
+        let len = state.buffer.take(into);
+        self.resume(&mut state, self.0.limit);
+        Ok(len)
+    }
+
+    fn wait_for_any(&self) -> io::Result<MutexGuard<'_, State>> {
+        let state = self.wait_until(|state| !state.buffer.is_empty() || state.is_over());
+        if state.buffer.is_empty() {
+            state.failure()?;
+        }
+        Ok(state)
+    }
+
+    /// Reads everything to the end of the stream, as `read(-1)` does in asyncio. However much that is, it is kept in
+    /// memory.
+    ///
+    /// # Errors
+    ///
+    /// What broke the connection; what came before stays to be read.
+    pub fn read_to_eof(&self) -> io::Result<Vec<u8>> {
+        let _turn = self.take_turn();
+        let mut state = self.wait_until(State::is_over);
+        state.failure()?;
+        Ok(self.take_front(&mut state, usize::MAX))
+    }
+
+    /// Reads exactly `len` bytes, be it more than the limit.
+    ///
+    /// # Errors
+    ///
+    /// [`Incomplete`](ReadError::Incomplete), with what came, if the stream ends first. What broke the connection; what
+    /// came before stays to be read.
+    pub fn readexactly(&self, len: usize) -> Result<Vec<u8>, ReadError> {
+        let _turn = self.take_turn();
+        let mut state = self.wait_until(|state| state.buffer.len() >= len || state.is_over());
+        if state.buffer.len() >= len {
+            return Ok(self.take_front(&mut state, len));
+        }
+        state.failure()?;
+        let partial = self.take_front(&mut state, len);
+        Err(ReadError::Incomplete(IncompleteReadError {
+            partial,
+            expected: Some(len),
+        }))
+    }
+
+    /// Reads a line with the newline that ends it; the stream's last one may lack it. Nothing is the end of the stream.
+    ///
+    /// # Errors
+    ///
+    /// [`LimitOverrun`](ReadError::LimitOverrun) if the line is longer than the limit. The line is dropped then, or as
+    /// much of it as has come, so that the next call goes on behind it; [`readuntil`](StreamReader::readuntil)
+    /// keeps it. What broke the connection.
+    pub fn readline(&self) -> Result<Vec<u8>, ReadError> {
+        let _turn = self.take_turn();
+        match self.search(&[b"\n"]) {
+            Err(ReadError::Incomplete(error)) => Ok(error.partial),
+            Err(ReadError::LimitOverrun(error)) => {
+                let mut state = self.0.state.lock();
+                let dropped = match error.found {
+                    true => error.consumed + 1,
+                    false => usize::MAX,
+                };
+                self.take_front(&mut state, dropped);
+                Err(ReadError::LimitOverrun(error))
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Reads up to and with `separator`.
+    ///
+    /// # Errors
+    ///
+    /// [`Incomplete`](ReadError::Incomplete), with what came, if the stream ends first.
+    /// [`LimitOverrun`](ReadError::LimitOverrun) if more than the limit comes before the separator; it stays to be read.
+    /// `InvalidInput` for a separator of no length. What broke the connection.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::asyncio::{ReadError, StreamReader};
+    ///
+    /// let reader = StreamReader::with_limit(8);
+    /// reader.feed_data(b"short;far too long;");
+    /// assert_eq!(reader.readuntil(b";")?, b"short;");
+    /// let Err(ReadError::LimitOverrun(error)) = reader.readuntil(b";") else { unreachable!() };
+    /// assert_eq!(reader.readexactly(error.consumed)?, b"far too long");
+    /// assert_eq!(reader.readuntil(b";")?, b";");
+    /// # Ok::<(), ReadError>(())
+    /// ```
+    pub fn readuntil(&self, separator: &[u8]) -> Result<Vec<u8>, ReadError> {
+        self.readuntil_any(&[separator])
+    }
+
+    /// As [`readuntil`](StreamReader::readuntil), up to whichever of `separators` ends first.
+    ///
+    /// # Errors
+    ///
+    /// As [`readuntil`](StreamReader::readuntil); `InvalidInput` also if there are none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::asyncio::StreamReader;
+    ///
+    /// let reader = StreamReader::new();
+    /// reader.feed_data(b"one\r\ntwo\0");
+    /// assert_eq!(reader.readuntil_any(&[b"\r\n", b"\0"])?, b"one\r\n");
+    /// assert_eq!(reader.readuntil_any(&[b"\r\n", b"\0"])?, b"two\0");
+    /// # Ok::<(), green::asyncio::ReadError>(())
+    /// ```
+    pub fn readuntil_any(&self, separators: &[&[u8]]) -> Result<Vec<u8>, ReadError> {
+        let _turn = self.take_turn();
+        self.search(separators)
+    }
+
+    fn search(&self, separators: &[&[u8]]) -> Result<Vec<u8>, ReadError> {
+        let longest = separators.iter().map(|separator| separator.len()).max();
+        let Some(longest) = longest.filter(|_| separators.iter().all(|s| !s.is_empty())) else {
+            let message = "a separator is at least one byte long";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message).into());
+        };
+        let finders: Vec<_> = separators.iter().map(memmem::Finder::new).collect();
+        // How much was there at the last look, and where no separator begins before.
+        let (mut seen, mut searched) = (0, 0);
+        loop {
+            let mut state = self.wait_until(|state| state.buffer.len() > seen || state.is_over());
+            let data = state.buffer.as_slice();
+            let matches = finders.iter().filter_map(|finder| {
+                let start = searched + finder.find(&data[searched..])?;
+                Some((start + finder.needle().len(), start))
+            });
+            let first = matches.min();
+            if let Some((end, start)) = first
+                && start <= self.0.limit
+            {
+                return Ok(self.take_front(&mut state, end));
+            }
+            seen = data.len();
+            // The start of one may be at the end, and is looked at again with what comes next.
+            searched = (seen + 1).saturating_sub(longest);
+            let consumed = first.map_or(searched, |(_, start)| start);
+            if consumed > self.0.limit {
+                return Err(ReadError::LimitOverrun(LimitOverrunError {
+                    consumed,
+                    found: first.is_some(),
+                }));
+            }
+            if state.is_over() {
+                state.failure()?;
+                let partial = self.take_front(&mut state, usize::MAX);
+                return Err(ReadError::Incomplete(IncompleteReadError {
+                    partial,
+                    expected: None,
+                }));
+            }
+        }
+    }
+
+    /// Whether the end of the stream has come and everything before it was read.
+    pub fn at_eof(&self) -> bool {
+        let state = self.0.state.lock();
+        state.ended && state.buffer.is_empty()
+    }
+
+    /// What broke the connection, if anything did; read or not.
+    pub fn exception(&self) -> Option<io::Error> {
+        self.0.state.lock().failure().err()
+    }
+}
+
+/// # Feeding
+///
+/// What a protocol does with what comes; for code that feeds a reader of its own.
+impl StreamReader {
+    /// Adds data. Never waits: a reader without a connection takes any amount. After the end it does nothing.
+    pub fn feed_data(&self, data: &[u8]) {
+        let mut state = self.0.state.lock();
+        if data.is_empty() || state.ended {
+            return;
+        }
+        state.buffer.append(data);
+        self.pause(&mut state);
+        drop(state);
+        self.0.more.wake_all();
+    }
+
+    /// Ends the stream.
+    pub fn feed_eof(&self) {
+        self.0.state.lock().ended = true;
+        self.0.more.wake_all();
+    }
+
+    /// Ends the stream with an error, for whoever reads once all before it is read, again and again. The first one stays.
+    pub fn set_exception(&self, error: io::Error) {
+        self.fail(keep(error));
+    }
+
+    pub(super) fn fail(&self, failure: Verdict) {
+        self.0.state.lock().failure.get_or_insert(failure);
+        self.0.more.wake_all();
+    }
+
+    /// Takes what has come and was not read.
+    pub(super) fn take_all(&self) -> Vec<u8> {
+        self.take_front(&mut self.0.state.lock(), usize::MAX)
+    }
+
+    /// Holds back, from here on, this connection.
+    pub(super) fn set_source(&self, source: Box<dyn Pausable>) {
+        let mut state = self.0.state.lock();
+        state.paused = false;
+        let before = state.source.replace(source);
+        self.pause(&mut state);
+        drop(state);
+        drop(before);
+    }
+}
+
+/// # Inside
+impl StreamReader {
+    fn take_turn(&self) -> Turn<'_> {
+        self.0.turn.acquire(None);
+        Turn(&self.0.turn)
+    }
+
+    /// Waits until `ready` says so, and lets data come meanwhile, however much is there.
+    fn wait_until(&self, ready: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
+        loop {
+            let mut state = self.0.state.lock();
+            if ready(&state) {
+                return state;
+            }
+            self.resume(&mut state, usize::MAX);
+            drop(state);
+            let still_needed = || {
+                let state = self.0.state.lock();
+                // What came in between may have paused the connection again.
+                !ready(&state) && !state.paused
+            };
+            self.0.more.wait("asyncio stream", None, still_needed);
+        }
+    }
+
+    fn take_front(&self, state: &mut State, most: usize) -> Vec<u8> {
+        let data = state.buffer.as_slice();
+        let data = data[..most.min(data.len())].to_vec();
+        state.buffer.consume(data.len());
+        self.resume(state, self.0.limit);
+        data
+    }
+
+    /// Has the connection not read from, if too much is here.
+    fn pause(&self, state: &mut State) {
+        if !state.paused
+            && state.buffer.len() > 2 * self.0.limit
+            && let Some(source) = &state.source
+        {
+            state.paused = true;
+            source.pause_reading();
+        }
+    }
+
+    /// Has the connection read again, if no more than `most` is left here.
+    ///
+    /// The lock is held, so that pausing and resuming happen in the order in which they are decided.
+    fn resume(&self, state: &mut State, most: usize) {
+        if state.paused
+            && state.buffer.len() <= most
+            && let Some(source) = &state.source
+        {
+            state.paused = false;
+            source.resume_reading();
+        }
+    }
+}
+
+impl State {
+    fn is_over(&self) -> bool {
+        self.ended || self.failure.is_some()
+    }
+
+    fn failure(&self) -> io::Result<()> {
+        match &self.failure {
+            None => Ok(()),
+            Some(failure) => Err(failure.error()),
+        }
+    }
+}
+
+/// The right to read; given back also by an unwind.
+struct Turn<'a>(&'a Semaphore);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.release();
+    }
+}
+
+impl Default for StreamReader {
+    fn default() -> StreamReader {
+        StreamReader::new()
+    }
+}
+
+impl io::Read for &StreamReader {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.read_into(buf)
+    }
+}
+
+impl io::Read for StreamReader {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.read_into(buf)
+    }
+}
+
+/// The lines of a stream, each with its newline, waiting for each; made by iterating over a `&StreamReader`. An error of
+/// the connection is the last item; after a line that is too long the next one follows.
+#[derive(Debug)]
+pub struct Lines<'a> {
+    reader: &'a StreamReader,
+    over: bool,
+}
+
+impl Iterator for Lines<'_> {
+    type Item = Result<Vec<u8>, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.over {
+            return None;
+        }
+        let line = self.reader.readline();
+        self.over = match &line {
+            Ok(line) => line.is_empty(),
+            Err(error) => matches!(error, ReadError::Io(_)),
+        };
+        Some(line).filter(|line| !matches!(line, Ok(line) if line.is_empty()))
+    }
+}
+
+impl<'a> IntoIterator for &'a StreamReader {
+    type Item = Result<Vec<u8>, ReadError>;
+    type IntoIter = Lines<'a>;
+
+    fn into_iter(self) -> Lines<'a> {
+        Lines {
+            reader: self,
+            over: false,
+        }
+    }
+}
+
+impl fmt::Debug for StreamReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.0.state.lock();
+        f.debug_struct("StreamReader")
+            .field("buffered", &state.buffer.len())
+            .field("ended", &state.ended)
+            .field("failure", &state.failure)
+            .field("paused", &state.paused)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,181 @@
+//! The writing end of a stream.
+
+use std::fmt;
+use std::io;
+
+use super::super::transport::upgrade;
+use super::super::{ExtraInfo, Future, TlsOptions, Transport};
+use super::reader::StreamReader;
+use crate::ssl::verdict::Verdict;
+
+/// What writes to a connection, and closes it.
+///
+/// [`write`](StreamWriter::write) never waits; [`drain`](StreamWriter::drain) after it keeps what waits to be sent
+/// small. Any number of green and OS threads may use one writer at once, through an [`Arc`](std::sync::Arc).
+///
+/// Dropped, it closes the connection as [`close`](StreamWriter::close) does, for the [`StreamReader`] too.
+///
+/// As [`io::Write`] it drains after each write, so that what is copied to it does not pile up.
+///
+/// # Differences from asyncio
+///
+/// Errors of `write` are returned, where asyncio drops the data. [`start_tls`](StreamWriter::start_tls) needs the writer for
+/// itself.
+///
+/// # Examples
+///
+/// See [`open_connection`](super::open_connection).
+pub struct StreamWriter {
+    transport: Transport,
+    reader: StreamReader,
+    closed: Future<Option<Verdict>>,
+}
+
+impl StreamWriter {
+    pub(super) fn new(
+        transport: Transport,
+        reader: StreamReader,
+        closed: Future<Option<Verdict>>,
+    ) -> StreamWriter {
+        StreamWriter {
+            transport,
+            reader,
+            closed,
+        }
+    }
+
+    /// Sends `data`, without waiting: what the kernel does not take at once is kept, however much, and sent by and by.
+    ///
+    /// # Errors
+    ///
+    /// What broke the connection; else as [`Transport::write`].
+    pub fn write(&self, data: &[u8]) -> io::Result<()> {
+        self.explained(self.transport.write(data))
+    }
+
+    /// Sends all of `pieces`, one behind the other, without waiting.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](StreamWriter::write).
+    pub fn writelines(&self, pieces: &[impl AsRef<[u8]>]) -> io::Result<()> {
+        self.explained(self.transport.writelines(pieces))
+    }
+
+    /// Waits until what waits to be sent has sunk to the low mark, if it has passed the high one, else returns at once.
+    /// The marks are the [transport's](Transport::set_write_buffer_limits): 16 KiB and 64 KiB unless set.
+    ///
+    /// # Errors
+    ///
+    /// What broke the connection; else as [`Transport::drain`].
+    pub fn drain(&self) -> io::Result<()> {
+        if let Some(error) = self.reader.exception() {
+            return Err(error);
+        }
+        self.explained(self.transport.drain())
+    }
+
+    /// Ends our direction when what was written has been sent; the peer's goes on.
+    ///
+    /// # Errors
+    ///
+    /// As [`Transport::write_eof`]: `Unsupported` over TLS.
+    pub fn write_eof(&self) -> io::Result<()> {
+        self.explained(self.transport.write_eof())
+    }
+
+    /// Whether one direction can be ended alone: false over TLS.
+    pub fn can_write_eof(&self) -> bool {
+        self.transport.can_write_eof()
+    }
+
+    /// Begins to close the connection: what was written is still sent. Returns at once; see
+    /// [`wait_closed`](StreamWriter::wait_closed). A second call does nothing.
+    pub fn close(&self) {
+        self.transport.close();
+    }
+
+    /// Whether the connection is closed, or about to be, for whatever reason.
+    pub fn is_closing(&self) -> bool {
+        self.transport.is_closing()
+    }
+
+    /// Waits until the connection is closed and what was written has been sent.
+    ///
+    /// # Errors
+    ///
+    /// What broke the connection.
+    pub fn wait_closed(&self) -> io::Result<()> {
+        self.closed.wait_done(None);
+        match self.closed.get() {
+            Ok(Some(failure)) => Err(failure.error()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Speaks TLS from here on: sends what was written before in the clear, and shakes hands.
+    ///
+    /// What has come and was not read belongs to the handshake: what the peer said in the clear must have been read
+    /// before.
+    ///
+    /// # Errors
+    ///
+    /// As [`start_tls`](super::super::start_tls()).
+    pub fn start_tls(&mut self, options: &TlsOptions) -> io::Result<()> {
+        self.transport = upgrade(&self.transport, options, || self.reader.take_all())?;
+        self.reader.set_source(Box::new(self.transport.clone()));
+        Ok(())
+    }
+
+    /// Addresses, the socket, what TLS agreed on.
+    pub fn get_extra_info(&self) -> &ExtraInfo {
+        self.transport.get_extra_info()
+    }
+
+    /// The connection's transport.
+    pub fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
+    /// Says why the connection is closing, if something broke it.
+    fn explained(&self, outcome: io::Result<()>) -> io::Result<()> {
+        outcome.map_err(|error| self.reader.exception().unwrap_or(error))
+    }
+}
+
+impl Drop for StreamWriter {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl io::Write for &StreamWriter {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        StreamWriter::write(self, buf)?;
+        self.drain()?;
+        Ok(buf.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.drain()
+    }
+}
+
+impl io::Write for StreamWriter {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        io::Write::write(&mut &*self, buf)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.drain()
+    }
+}
+
+impl fmt::Debug for StreamWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StreamWriter")
+            .field("transport", &self.transport)
+            .field("reader", &self.reader)
+            .finish_non_exhaustive()
+    }
+}
