@@ -1,4 +1,4 @@
-//! Long pages: porting a program, std item by item, soundness, and what happens when the peer goes away.
+//! Long pages: porting a program, std item by item, coming from eventlet, gevent or asyncio, soundness, and what happens when the peer goes away.
 //!
 //! There is no code here; the examples compile and run with the tests.
 
@@ -7,6 +7,9 @@ pub mod porting {}
 
 #[doc = include_str!("std_table.md")]
 pub mod std_table {}
+
+#[doc = include_str!("coming_from.md")]
+pub mod coming_from {}
 
 #[doc = include_str!("soundness.md")]
 pub mod soundness {}
