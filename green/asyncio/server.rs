@@ -27,7 +27,7 @@ use crate::thread::Builder;
 ///
 /// Returns when the addresses are bound. Port 0 has the kernel choose one, see [`Server::local_addr`]. Each connection
 /// has a green thread, which does the TLS handshake first: a client that says nothing holds nobody else up. One whose
-/// handshake fails, or exceeds its limit, is closed, and its protocol is not made. IPv6 addresses are for IPv6 alone.
+/// handshake fails, or exceeds its limit, is closed, its protocol is not made, and a log record at level debug says why. IPv6 addresses are for IPv6 alone.
 ///
 /// # Errors
 ///
@@ -317,7 +317,10 @@ fn accept_all<P, Kind>(
                 return;
             }
             // One connection's: it left before it was accepted, or there was no room for it, for which accept paused.
-            Err(_) => continue,
+            Err(error) => {
+                log::debug!("a connection was not accepted: {error}");
+                continue;
+            }
         };
         let attachment = connections.attach(&socket);
         let (factory, security) = (factory.clone(), security.clone());
@@ -326,14 +329,19 @@ fn accept_all<P, Kind>(
             let connections = attachment.connections.clone();
             // A factory's panic has been printed, and ends one connection.
             let make = || prepare(|| factory(), socket, &security, Some(attachment));
-            if let Ok(Ok((shared, _))) = catch_unwind(AssertUnwindSafe(make)) {
-                connections.made(id, &shared);
-                run(&shared, true);
+            match catch_unwind(AssertUnwindSafe(make)) {
+                Ok(Ok((shared, _))) => {
+                    connections.made(id, &shared);
+                    run(&shared, true);
+                }
+                Ok(Err(error)) => log::debug!("a connection was not made: {error}"),
+                Err(_) => {}
             }
         };
         let builder = Builder::new().name("asyncio transport".to_owned());
-        // With no stack to spare the connection is closed.
-        let _ = builder.spawn(serve);
+        if let Err(error) = builder.spawn(serve) {
+            log::debug!("a connection was closed: {error}");
+        }
     }
 }
 

@@ -2,12 +2,16 @@
 
 #[path = "../peer_close/certs.rs"]
 mod certs;
+#[path = "../example_program/mod.rs"]
+mod example_program;
 #[path = "../util/mod.rs"]
 mod util;
 
 mod datagram;
 mod flow;
+mod interop;
 mod plain;
+mod program;
 mod recorder;
 mod server;
 mod tls;
