@@ -13,9 +13,6 @@ mod child;
 #[path = "../peer_close/certs.rs"]
 #[allow(dead_code, reason = "shared with another test")]
 mod certs;
-#[path = "../util/child.rs"]
-#[expect(dead_code, reason = "no test here ends by a signal")]
-mod child;
 #[path = "../peer_close/ends.rs"]
 #[allow(dead_code, reason = "shared with another test")]
 mod ends;
