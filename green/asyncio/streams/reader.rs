@@ -10,9 +10,13 @@ use memchr::memmem;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::error::{IncompleteReadError, LimitOverrunError, ReadError};
-use super::protocol::keep;
 use crate::ssl::buffer::Buffer;
 use crate::ssl::verdict::Verdict;
+
+mod feed;
+mod lines;
+
+pub use lines::Lines;
 
 /// How long a line may be, and half of what is buffered before reading from the connection pauses.
 pub(in crate::asyncio) const DEFAULT_LIMIT: usize = 64 * 1024;
@@ -289,54 +293,6 @@ impl StreamReader {
     }
 }
 
-/// # Feeding
-///
-/// What a protocol does with what comes; for code that feeds a reader of its own.
-impl StreamReader {
-    /// Adds data. Never waits: a reader without a connection takes any amount. After the end it does nothing.
-    pub fn feed_data(&self, data: &[u8]) {
-        let mut state = self.0.state.lock();
-        if data.is_empty() || state.ended {
-            return;
-        }
-        state.buffer.append(data);
-        self.pause(&mut state);
-        drop(state);
-        self.0.more.wake_all();
-    }
-
-    /// Ends the stream.
-    pub fn feed_eof(&self) {
-        self.0.state.lock().ended = true;
-        self.0.more.wake_all();
-    }
-
-    /// Ends the stream with an error, for whoever reads once all before it is read, again and again. The first one stays.
-    pub fn set_exception(&self, error: io::Error) {
-        self.fail(keep(error));
-    }
-
-    pub(super) fn fail(&self, failure: Verdict) {
-        self.0.state.lock().failure.get_or_insert(failure);
-        self.0.more.wake_all();
-    }
-
-    /// Takes what has come and was not read.
-    pub(super) fn take_all(&self) -> Vec<u8> {
-        self.take_front(&mut self.0.state.lock(), usize::MAX)
-    }
-
-    /// Holds back, from here on, this connection.
-    pub(super) fn set_source(&self, source: Box<dyn Pausable>) {
-        let mut state = self.0.state.lock();
-        state.paused = false;
-        let before = state.source.replace(source);
-        self.pause(&mut state);
-        drop(state);
-        drop(before);
-    }
-}
-
 /// # Inside
 impl StreamReader {
     fn take_turn(&self) -> Turn<'_> {
@@ -420,54 +376,6 @@ impl Drop for Turn<'_> {
 impl Default for StreamReader {
     fn default() -> StreamReader {
         StreamReader::new()
-    }
-}
-
-impl io::Read for &StreamReader {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.read_into(buf)
-    }
-}
-
-impl io::Read for StreamReader {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.read_into(buf)
-    }
-}
-
-/// The lines of a stream, each with its newline, waiting for each; made by iterating over a `&StreamReader`. An error of
-/// the connection is the last item; after a line that is too long the next one follows.
-#[derive(Debug)]
-pub struct Lines<'a> {
-    reader: &'a StreamReader,
-    over: bool,
-}
-
-impl Iterator for Lines<'_> {
-    type Item = Result<Vec<u8>, ReadError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.over {
-            return None;
-        }
-        let line = self.reader.readline();
-        self.over = match &line {
-            Ok(line) => line.is_empty(),
-            Err(error) => matches!(error, ReadError::Io(_)),
-        };
-        Some(line).filter(|line| !matches!(line, Ok(line) if line.is_empty()))
-    }
-}
-
-impl<'a> IntoIterator for &'a StreamReader {
-    type Item = Result<Vec<u8>, ReadError>;
-    type IntoIter = Lines<'a>;
-
-    fn into_iter(self) -> Lines<'a> {
-        Lines {
-            reader: self,
-            over: false,
-        }
     }
 }
 

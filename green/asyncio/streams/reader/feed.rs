@@ -1,0 +1,55 @@
+//! The side of a reader where data comes in.
+
+use std::io;
+
+use super::{Pausable, StreamReader};
+use crate::asyncio::streams::protocol::keep;
+use crate::ssl::verdict::Verdict;
+
+/// # Feeding
+///
+/// What a protocol does with what comes; for code that feeds a reader of its own.
+impl StreamReader {
+    /// Adds data. Never waits: a reader without a connection takes any amount. After the end it does nothing.
+    pub fn feed_data(&self, data: &[u8]) {
+        let mut state = self.0.state.lock();
+        if data.is_empty() || state.ended {
+            return;
+        }
+        state.buffer.append(data);
+        self.pause(&mut state);
+        drop(state);
+        self.0.more.wake_all();
+    }
+
+    /// Ends the stream.
+    pub fn feed_eof(&self) {
+        self.0.state.lock().ended = true;
+        self.0.more.wake_all();
+    }
+
+    /// Ends the stream with an error, for whoever reads once all before it is read, again and again. The first one stays.
+    pub fn set_exception(&self, error: io::Error) {
+        self.fail(keep(error));
+    }
+
+    pub(in crate::asyncio::streams) fn fail(&self, failure: Verdict) {
+        self.0.state.lock().failure.get_or_insert(failure);
+        self.0.more.wake_all();
+    }
+
+    /// Takes what has come and was not read.
+    pub(in crate::asyncio::streams) fn take_all(&self) -> Vec<u8> {
+        self.take_front(&mut self.0.state.lock(), usize::MAX)
+    }
+
+    /// Holds back, from here on, this connection.
+    pub(in crate::asyncio::streams) fn set_source(&self, source: Box<dyn Pausable>) {
+        let mut state = self.0.state.lock();
+        state.paused = false;
+        let before = state.source.replace(source);
+        self.pause(&mut state);
+        drop(state);
+        drop(before);
+    }
+}

@@ -1,0 +1,54 @@
+//! A reader as std's `Read`, and line by line.
+
+use std::io;
+
+use super::StreamReader;
+use crate::asyncio::streams::error::ReadError;
+
+impl io::Read for &StreamReader {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.read_into(buf)
+    }
+}
+
+impl io::Read for StreamReader {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.read_into(buf)
+    }
+}
+
+/// The lines of a stream, each with its newline, waiting for each; made by iterating over a `&StreamReader`. An error of
+/// the connection is the last item; after a line that is too long the next one follows.
+#[derive(Debug)]
+pub struct Lines<'a> {
+    reader: &'a StreamReader,
+    over: bool,
+}
+
+impl Iterator for Lines<'_> {
+    type Item = Result<Vec<u8>, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.over {
+            return None;
+        }
+        let line = self.reader.readline();
+        self.over = match &line {
+            Ok(line) => line.is_empty(),
+            Err(error) => matches!(error, ReadError::Io(_)),
+        };
+        Some(line).filter(|line| !matches!(line, Ok(line) if line.is_empty()))
+    }
+}
+
+impl<'a> IntoIterator for &'a StreamReader {
+    type Item = Result<Vec<u8>, ReadError>;
+    type IntoIter = Lines<'a>;
+
+    fn into_iter(self) -> Lines<'a> {
+        Lines {
+            reader: self,
+            over: false,
+        }
+    }
+}
