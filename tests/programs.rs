@@ -4,7 +4,7 @@ mod example_program;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use example_program::build;
@@ -186,4 +186,156 @@ fn serve_cuts_whoever_takes_longer_than_the_grace() {
     assert!(server.wait().unwrap().success());
     // With a reset, had there been something unread.
     assert_eq!(client.read_to_string(&mut String::new()).unwrap(), 0);
+}
+
+/// A guest of the chat.
+struct Guest {
+    stream: TcpStream,
+    lines: BufReader<TcpStream>,
+}
+
+impl Guest {
+    fn new(address: &str, name: &str) -> Guest {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let lines = BufReader::new(stream.try_clone().unwrap());
+        let mut guest = Guest { stream, lines };
+        assert_eq!(guest.hear(), "What is your name?\n");
+        guest.say(name);
+        guest
+    }
+
+    fn say(&mut self, words: &str) {
+        self.stream
+            .write_all(format!("{words}\n").as_bytes())
+            .unwrap();
+    }
+
+    /// The next line, or nothing at the end.
+    fn hear(&mut self) -> String {
+        let mut line = String::new();
+        self.lines.read_line(&mut line).unwrap();
+        line
+    }
+}
+
+/// Starts a program that says on its first line where it listens.
+fn start(command: &mut Command) -> (Child, BufReader<ChildStdout>, String) {
+    let mut server = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(server.stdout.take().unwrap());
+    let mut line = String::new();
+    lines.read_line(&mut line).unwrap();
+    let address = line.split_whitespace().last().unwrap().to_owned();
+    (server, lines, address)
+}
+
+#[test]
+fn chat_waits_for_no_slow_guest_and_says_good_bye() {
+    let (mut server, mut log, address) =
+        start(Command::new(build("chat")).args(["--guests", "4", "127.0.0.1:0"]));
+    let mut ann = Guest::new(&address, "ann");
+    assert_eq!(ann.hear(), "* welcome, ann: nobody else is there\n");
+    let mut bob = Guest::new(&address, "bob");
+    assert_eq!(bob.hear(), "* welcome, bob: there are ann\n");
+    assert_eq!(ann.hear(), "* bob has come\n");
+    let slow = Guest::new(&address, "slow");
+    assert_eq!(ann.hear(), "* slow has come\n");
+    assert_eq!(bob.hear(), "* slow has come\n");
+    let mut taken = Guest::new(&address, "ann");
+    assert!(taken.hear().starts_with("That name is taken"));
+    let mut turned_away = BufReader::new(TcpStream::connect(&address).unwrap());
+    let mut all = String::new();
+    turned_away.read_to_string(&mut all).unwrap();
+    assert_eq!(all, "The room is full.\n");
+    // More than fits into the buffers between the chat and a guest that does not read; so many at a
+    // time that one who reads is not too slow.
+    let words = vec!["x".repeat(900); 100].join("\n");
+    let (mut batches, mut slow_is_there) = (0, true);
+    while slow_is_there && batches < 1000 {
+        ann.say(&words);
+        let mut heard = 0;
+        while heard < 100 {
+            match bob.hear() {
+                left if left == "* slow has left\n" => slow_is_there = false,
+                line if line.starts_with("ann: x") => heard += 1,
+                line => panic!("{line}"),
+            }
+        }
+        batches += 1;
+    }
+    assert!(!slow_is_there && batches > 2, "{batches} batches");
+    drop(slow);
+    assert_eq!(ann.hear(), "* slow has left\n");
+    bob.say("/quit");
+    assert_eq!((bob.hear().as_str(), bob.hear().as_str()), ("", ""));
+    assert_eq!(ann.hear(), "* bob has left\n");
+    let pid = server.id().to_string();
+    let asked = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+    assert!(asked.success());
+    assert_eq!(ann.hear(), "* the chat ends here, good-bye\n");
+    assert_eq!((ann.hear().as_str(), taken.hear().as_str()), ("", ""));
+    let mut rest = String::new();
+    log.read_to_string(&mut rest).unwrap();
+    assert!(
+        rest.ends_with("good-bye\nann has left, 0 there\nall have gone\n"),
+        "{rest}"
+    );
+    assert!(server.wait().unwrap().success());
+}
+
+#[test]
+fn crawler_fetches_every_page_of_its_own_site() {
+    let output = run(Command::new(build("crawler")).args(["--pages", "3000"]));
+    let text = text(&output);
+    assert!(output.status.success(), "{text}");
+    assert!(
+        text.contains("\n3000 pages, ") && text.contains(", 0 failed, "),
+        "{text}"
+    );
+}
+
+#[test]
+fn crawler_follows_the_links_of_httpd() {
+    let site = tempfile::tempdir().unwrap();
+    for directory in 0..10 {
+        let path = site.path().join(format!("part {directory}"));
+        std::fs::create_dir(&path).unwrap();
+        for page in 0..30 {
+            std::fs::write(path.join(format!("{page}.txt")), vec![b'.'; page * 1000]).unwrap();
+        }
+    }
+    let link = "<a href='part%200/1.txt'>back</a> <a href=/gone>gone</a>";
+    std::fs::write(site.path().join("part 9/last.html"), link).unwrap();
+    let mut httpd = Command::new(build("httpd"));
+    let (mut server, _log, address) = start(
+        httpd
+            .args(["--listen", "127.0.0.1:0"])
+            .arg(site.path())
+            .stderr(Stdio::null()),
+    );
+    let crawler = build("crawler");
+    let output = run(Command::new(&crawler).arg(&address));
+    let all = text(&output);
+    // The root, ten directories, what is in them, and two links that lead nowhere.
+    assert_eq!(output.status.code(), Some(1), "{all}");
+    assert!(
+        all.contains("\n312 pages, ") && all.contains(", 2 failed, "),
+        "{all}"
+    );
+    let output = run(Command::new(&crawler).args(["--pages", "100", &address]));
+    let some = text(&output);
+    assert!(
+        output.status.success() && some.contains("\n100 pages, "),
+        "{some}"
+    );
+    server.kill().unwrap();
+    server.wait().unwrap();
+    let output = run(Command::new(&crawler).arg(&address));
+    assert_eq!(output.status.code(), Some(1));
+    for wrong in [&["--pages", "0"][..], &["--bogus"]] {
+        let output = run(Command::new(&crawler).args(wrong));
+        assert_eq!(output.status.code(), Some(2));
+        assert!(output.stderr.starts_with(b"Usage: crawler"));
+    }
 }

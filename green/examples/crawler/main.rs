@@ -1,0 +1,117 @@
+//! A crawler: follows the links of a site until it has seen so many pages, many at a time.
+//!
+//! ```sh
+//! cargo run --release -p green-std --example crawler                    # a site of its own
+//! cargo run --release -p green-std --example crawler -- http://127.0.0.1:8080/
+//! ```
+//!
+//! The workers are tasks of a `GreenPool` and share a `Queue` of pages to be fetched; its `join` says
+//! when there is nothing left. ureq fetches, by way of the connector of the example `ureq_connector`.
+#![allow(missing_docs, reason = "a program has no users of its items")]
+
+mod bar;
+#[path = "../ureq_connector/connector.rs"]
+mod connector;
+mod crawl;
+mod links;
+mod site;
+
+use std::io;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use green::pool::GreenPool;
+
+use bar::Bar;
+use crawl::Crawl;
+
+const USAGE: &str = "\
+Usage: crawler [--pages N] [--connections N] [URL]
+
+Fetches pages of one site, from URL on, until it has N (10000) or has seen all
+there are; over so many connections at a time (64). Without a URL it serves a
+site of its own. Exit status: 0, 1 if pages could not be fetched, 2 for usage.";
+
+struct Options {
+    url: Option<String>,
+    pages: usize,
+    connections: usize,
+}
+
+fn main() -> ExitCode {
+    let Some(options) = options(std::env::args().skip(1)) else {
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
+    };
+    match run(&options) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("crawler: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
+    let mut options = Options {
+        url: None,
+        pages: 10_000,
+        connections: 64,
+    };
+    while let Some(argument) = arguments.next() {
+        let mut number = || arguments.next()?.parse().ok().filter(|n| *n > 0);
+        match argument.as_str() {
+            "--pages" => options.pages = number()?,
+            "--connections" => options.connections = number()?,
+            flag if flag.starts_with('-') => return None,
+            _ => options.url = Some(argument),
+        }
+    }
+    Some(options)
+}
+
+/// Whether every page could be fetched.
+fn run(options: &Options) -> io::Result<bool> {
+    let url = match &options.url {
+        Some(url) => url.clone(),
+        None => site::serve(options.pages)?,
+    };
+    let Some((origin, path)) = links::split(&url) else {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("{url} is no http:// address"),
+        ));
+    };
+    println!("crawling {origin}{path}");
+    let crawl = Arc::new(Crawl::new(origin, options.pages, options.connections));
+    let begun = Instant::now();
+    crawl.add(path);
+    let pool = GreenPool::new(options.connections);
+    for _ in 0..options.connections {
+        let crawl = crawl.clone();
+        pool.spawn_n(move || crawl.work());
+    }
+    let mut bar = Bar::new(options.pages);
+    while !crawl.is_done_within(Duration::from_millis(100)) {
+        bar.show(crawl.counts().fetched);
+    }
+    crawl.dismiss(options.connections);
+    pool.waitall();
+    bar.clear();
+    let (counts, took) = (crawl.counts(), begun.elapsed());
+    println!(
+        "{} pages, {:.1} MB, {} failed, in {:.2} s: {:.0} pages a second over {} connections",
+        counts.fetched,
+        counts.bytes as f64 / 1e6,
+        counts.failed,
+        took.as_secs_f64(),
+        counts.fetched as f64 / took.as_secs_f64(),
+        options.connections,
+    );
+    if let Some(failure) = crawl.first_failure() {
+        eprintln!("crawler: {failure}");
+    }
+    Ok(counts.failed == 0)
+}
