@@ -165,26 +165,39 @@ fn timers_fire_by_deadline_and_then_by_age() {
     on_both("timers", || {
         let (heard, order) = mpsc::channel();
         let done = Future::new();
-        let start = Instant::now();
-        let tell = |name: &'static str| {
-            let heard = heard.clone();
-            move || heard.send(name).unwrap()
-        };
-        // Far enough apart for a busy machine to ask for all of them in time.
-        let when = start + Duration::from_millis(600);
+        let last = Instant::now() + Duration::from_millis(30);
         let theirs = done.clone();
-        call_at(when + Duration::from_millis(10), move || {
-            theirs.set_result(Instant::now()).unwrap();
+        // Asked for inside a callback, so that none of them runs before all are asked for.
+        call_soon(move || {
+            let tell = |name: &'static str| {
+                let heard = heard.clone();
+                move || heard.send(name).unwrap()
+            };
+            call_at(last, move || theirs.set_result(Instant::now()).unwrap());
+            let when = last - Duration::from_millis(10);
+            let third = call_at(when, tell("third"));
+            call_at(when, tell("fourth"));
+            call_at(last - Duration::from_millis(20), tell("second"));
+            call_at(last - Duration::from_secs(1), tell("first"));
+            assert_eq!(third.when(), when);
         });
-        let third = call_at(when, tell("third"));
-        call_at(when, tell("fourth"));
-        call_later(Duration::from_millis(300), tell("second"));
-        call_later(Duration::ZERO, tell("first"));
-        assert_eq!(third.when(), when);
-        let at = done.wait(None).unwrap();
-        assert!(at >= when + Duration::from_millis(10));
+        assert!(done.wait(None).unwrap() >= last);
         let order: Vec<_> = order.try_iter().collect();
         assert_eq!(order, ["first", "second", "third", "fourth"]);
+    });
+}
+
+#[test]
+fn a_delay_is_kept_and_none_is_none() {
+    on_both("delays", || {
+        let start = Instant::now();
+        for delay in [Duration::ZERO, Duration::from_millis(20)] {
+            let done = Future::new();
+            let theirs = done.clone();
+            let handle = call_later(delay, move || theirs.set_result(Instant::now()).unwrap());
+            assert!(handle.when() >= start + delay);
+            assert!(done.wait(None).unwrap() >= handle.when());
+        }
     });
 }
 
