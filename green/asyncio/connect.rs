@@ -185,6 +185,7 @@ pub(super) fn prepare<P, Kind>(
 where
     P: StreamProtocol<Kind>,
 {
+    adopt(&socket)?;
     // Other families have no such option.
     let _ = socket.set_nodelay(true);
     let (link, extra) = security.wrap(socket, &[])?;
@@ -198,6 +199,13 @@ where
         attachment,
     );
     Ok((shared, ProtocolRef { cell }))
+}
+
+/// Has a socket wait as long as it takes, whatever its former owner set.
+pub(super) fn adopt(socket: &GreenSocket) -> io::Result<()> {
+    socket.set_nonblocking(false);
+    socket.set_read_timeout(None)?;
+    socket.set_write_timeout(None)
 }
 
 struct AbortWhenUnwound<'a>(&'a Transport);

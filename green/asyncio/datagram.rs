@@ -9,6 +9,7 @@ use std::sync::Arc;
 use greenhub::greenio::{Domain, GreenSocket, SockAddr, Type};
 
 use super::cell::{Cell, ProtocolRef};
+use super::connect::adopt;
 use super::extra::ExtraInfo;
 use super::protocol::DatagramProtocol;
 use crate::thread::Builder;
@@ -187,8 +188,10 @@ pub fn create_datagram_endpoint_over<P: DatagramProtocol>(
     factory: impl FnOnce() -> P,
     socket: impl Into<GreenSocket>,
 ) -> io::Result<(DatagramTransport, ProtocolRef<P>)> {
+    let socket = socket.into();
+    adopt(&socket)?;
     let cell = Cell::new(factory());
-    let endpoint = Endpoint::new(socket.into(), cell.clone());
+    let endpoint = Endpoint::new(socket, cell.clone());
     let reader = endpoint.clone();
     let builder = Builder::new().name("asyncio endpoint".to_owned());
     builder.spawn(move || reader.serve())?;

@@ -10,6 +10,7 @@ use super::extra::ExtraInfo;
 use super::protocol::StreamProtocol;
 
 mod attention;
+mod buffers;
 mod flow;
 mod link;
 mod reader;

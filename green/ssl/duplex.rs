@@ -202,8 +202,9 @@ impl Duplex {
     }
 
     fn read_in_turn(&self, buf: &mut [u8], call: Call, stop: &AtomicBool) -> io::Result<usize> {
+        let stopped = || stop.load(Ordering::SeqCst);
         loop {
-            if stop.load(Ordering::SeqCst) {
+            if stopped() {
                 return Err(io::ErrorKind::Interrupted.into());
             }
             let (progress, unsent) = {
@@ -214,7 +215,8 @@ impl Duplex {
             match progress? {
                 Progress::Done(count) => return Ok(count),
                 Progress::WantRead if pushed == Pushed::Full && !call.nonblocking => {
-                    match self.feed(Call::ONCE) {
+                    // It looks at `stop` before it may find nothing, which forgets a nudge.
+                    match self.feed_unless(Call::ONCE, stopped) {
                         Err(error) if would_block(&error) => {
                             if !self.socket.source().wait_either(call.deadline)? {
                                 return Err(call.over());
@@ -223,7 +225,7 @@ impl Duplex {
                         fed => fed?,
                     }
                 }
-                Progress::WantRead => self.feed_unless(call, || stop.load(Ordering::SeqCst))?,
+                Progress::WantRead => self.feed_unless(call, stopped)?,
                 // So many answers wait to be sent that no more may be made.
                 Progress::WantWrite => {
                     let sending = self.sending(call)?;

@@ -135,6 +135,46 @@ fn pieces_of_many_writers_arrive_whole_and_in_their_order() {
 }
 
 #[test]
+fn an_early_answer_is_heard_although_the_rest_cannot_be_sent() {
+    bounded("early answer", PATIENCE, || {
+        for _ in 0..20 {
+            // Sends much, and hears nothing meanwhile: then the answer and the failure are there at once.
+            let failed = Future::new();
+            let theirs = failed.clone();
+            let mut pair = pair_of(recorder_that(move |call, transport| {
+                if *call == Call::Data(b"go".to_vec()) {
+                    transport.write(&vec![7; MUCH])?;
+                    theirs.wait(None).unwrap();
+                }
+                Ok(false)
+            }));
+            pair.peer.write_all(b"go").unwrap();
+            pair.peer.read_exact(&mut [0; 1000]).unwrap();
+            pair.peer.write_all(b"413 too much").unwrap();
+            // Leaves with much unread: a reset.
+            drop(pair.peer);
+            while !pair.transport.is_closing() {
+                thread::sleep(Duration::from_millis(1));
+            }
+            failed.set_result(()).unwrap();
+            let kind = pair.record.verdict().expect("an error");
+            assert!(
+                matches!(
+                    kind,
+                    io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+                ),
+                "{kind:?}"
+            );
+            let calls = pair.record.so_far();
+            assert!(
+                calls.contains(&Call::Data(b"413 too much".to_vec())),
+                "{calls:?}"
+            );
+        }
+    });
+}
+
+#[test]
 fn a_paused_transport_delivers_nothing_and_loses_nothing() {
     bounded("paused reading", PATIENCE, || {
         let mut pair = pair_of(recorder_that(|call, transport| {

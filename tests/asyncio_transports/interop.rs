@@ -13,7 +13,7 @@ use crate::recorder::{Call, Record, Recorder, recorder_that};
 use crate::util::bounded;
 
 /// Python's own limit is shorter.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(240);
 
 /// Whether there is a Python to talk to; says so if there is none.
 fn python() -> bool {

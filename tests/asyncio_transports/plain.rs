@@ -15,7 +15,7 @@ use crate::recorder::{Call, PATIENCE, Record, Recorder, recorder, recorder_that}
 use crate::util::bounded;
 
 /// More than the kernel takes for a peer that does not read.
-pub const MUCH: usize = 32 * 1024 * 1024;
+pub const MUCH: usize = 16 * 1024 * 1024;
 
 /// A connection of a protocol's with a peer that is a plain OS socket.
 pub struct Pair {

@@ -9,7 +9,7 @@ use green::channel::{Receiver, Sender, unbounded};
 use parking_lot::Mutex;
 
 /// Longer than anything takes on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// One call of a protocol.
 #[derive(Clone, Debug, PartialEq)]

@@ -199,6 +199,8 @@ fn sockets_of_one_s_own_may_be_given() {
         let server = create_server_over(Echo::default, listener, ServerOptions::new()).unwrap();
         let (ours, record) = recorder();
         let stream = green::net::TcpStream::connect(address).unwrap();
+        // Modes of its former owner's are not the transport's.
+        stream.set_nonblocking(true).unwrap();
         let (transport, _) =
             create_connection_over(|| ours, stream, ConnectionOptions::new()).unwrap();
         transport.write(b"hello").unwrap();

@@ -227,7 +227,7 @@ fn a_peer_that_takes_nothing_at_the_end_is_waited_for_as_long_as_the_limit_says(
             ..AMPLE
         };
         let pair = pair_within(setup, recorder(), limits);
-        pair.transport.write(&vec![7; 32 * 1024 * 1024]).unwrap();
+        pair.transport.write(&vec![7; 16 * 1024 * 1024]).unwrap();
         pair.transport.close();
         assert_eq!(pair.record.verdict(), Some(io::ErrorKind::TimedOut));
         assert_eq!(pair.transport.get_write_buffer_size(), 0);

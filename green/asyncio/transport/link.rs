@@ -9,7 +9,11 @@ use greenhub::greenio::{GreenSocket, NonBlocking};
 use greenhub::source::Patience;
 
 use super::super::cell::Callbacks;
+use super::buffers::{Buffer, PIECE};
 use crate::ssl::GreenSslSocket;
+
+/// The longest record of TLS (RFC 8446, 5.1): what is decrypted at once.
+const RECORD: usize = 16 * 1024;
 
 #[derive(Debug)]
 pub(in super::super) enum Link {
@@ -19,8 +23,8 @@ pub(in super::super) enum Link {
 
 /// What came of receiving.
 pub(super) enum Received {
-    /// This many bytes are in the buffer.
-    Data(usize),
+    /// So many bytes at the front of a buffer.
+    Data(Buffer, usize),
     /// The protocol has its bytes already, and this was its answer.
     Delivered(io::Result<()>),
     /// The peer has ended its direction.
@@ -39,31 +43,30 @@ impl Link {
         matches!(self, Link::Tls(_))
     }
 
-    /// Waits for bytes, and receives them into the protocol's own buffer or `buf`. `Interrupted` once `stop` is set:
-    /// nothing has been taken from the socket then.
+    /// Waits for bytes, and receives them into the protocol's own buffer or one that is lent; TLS decrypts into `own`.
+    /// `Interrupted` once `stop` is set: nothing has been taken from the socket then.
     pub(super) fn receive(
         &self,
-        buf: &mut [u8],
+        own: &mut Option<Buffer>,
         protocol: &dyn Callbacks,
         stop: &AtomicBool,
     ) -> io::Result<Received> {
-        let count = match self {
-            Link::Tls(tls) => tls.read_unless(buf, stop)?,
-            Link::Plain(socket) if protocol.has_buffer() => {
-                return receive_into(socket, protocol, stop);
+        match self {
+            Link::Plain(socket) if protocol.has_buffer() => receive_into(socket, protocol, stop),
+            Link::Plain(socket) => receive_lent(socket, stop),
+            Link::Tls(tls) => {
+                let mut buffer = own.take().unwrap_or_else(|| Buffer::of(RECORD));
+                let read = tls.read_unless(&mut buffer, stop);
+                match read {
+                    Ok(0) => Ok(Received::End),
+                    Ok(count) => Ok(Received::Data(buffer, count)),
+                    Err(error) => {
+                        *own = Some(buffer);
+                        Err(error)
+                    }
+                }
             }
-            Link::Plain(socket) => {
-                let source = socket.source();
-                source.retry_read(Patience::FOREVER, buf.len(), |_| {
-                    unless(stop)?;
-                    NonBlocking(socket).read(buf)
-                })?
-            }
-        };
-        Ok(match count {
-            0 => Received::End,
-            count => Received::Data(count),
-        })
+        }
     }
 
     /// Sends what can be sent without waiting; how much of `data` that was.
@@ -166,6 +169,29 @@ impl Link {
     }
 }
 
+fn patience(socket: &GreenSocket) -> Patience {
+    Patience {
+        nonblocking: socket.nonblocking(),
+        limit: None,
+    }
+}
+
+/// Holds a buffer only while there is something to receive, so that a connection that waits holds none.
+fn receive_lent(socket: &GreenSocket, stop: &AtomicBool) -> io::Result<Received> {
+    let mut lent = None;
+    let count = socket.source().retry_read(patience(socket), PIECE, |_| {
+        unless(stop)?;
+        let mut buffer = Buffer::lend();
+        let count = NonBlocking(socket).read(&mut buffer)?;
+        lent = Some(buffer);
+        Ok(count)
+    })?;
+    Ok(match lent {
+        Some(buffer) if count > 0 => Received::Data(buffer, count),
+        _ => Received::End,
+    })
+}
+
 fn receive_into(
     socket: &GreenSocket,
     protocol: &dyn Callbacks,
@@ -173,7 +199,7 @@ fn receive_into(
 ) -> io::Result<Received> {
     let mut answer = Ok(());
     // How long the protocol's buffer is shows only inside, so no short read is told apart: hence 0.
-    let count = socket.source().retry_read(Patience::FOREVER, 0, |_| {
+    let count = socket.source().retry_read(patience(socket), 0, |_| {
         unless(stop)?;
         let received = protocol.receive_into(&mut |buf| NonBlocking(socket).read(buf));
         let (count, answered) = received.unwrap_or(Ok((0, Ok(()))))?;

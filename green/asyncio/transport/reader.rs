@@ -9,16 +9,15 @@ use greenhub::Killed;
 
 use super::super::cell::Callbacks;
 use super::Transport;
+use super::buffers::Buffer;
 use super::link::Received;
 use super::shared::{Handover, Shared};
 use crate::thread::current;
 
-/// How much is received at once, at most.
-const PIECE: usize = 64 * 1024;
-
 struct Reader<'a> {
     shared: &'a Arc<Shared>,
-    buffer: Vec<u8>,
+    /// Where TLS decrypts to.
+    own: Option<Buffer>,
     /// What has been received and not been delivered.
     received: Undelivered,
     /// The peer has ended its direction, and the protocol keeps ours open.
@@ -27,7 +26,7 @@ struct Reader<'a> {
 
 enum Undelivered {
     Nothing,
-    Data(usize),
+    Data(Buffer, usize),
     End,
 }
 
@@ -42,6 +41,8 @@ enum Step {
     HandOver,
     /// Another transport has the connection.
     Gone,
+    /// Sending has failed, and nothing is left to deliver.
+    Broken,
     Over,
 }
 
@@ -51,7 +52,7 @@ pub(in super::super) fn run(shared: &Arc<Shared>, made: bool) {
     let ending = Ending(shared);
     let mut reader = Reader {
         shared,
-        buffer: Vec::new(),
+        own: None,
         received: Undelivered::Nothing,
         ended: false,
     };
@@ -79,6 +80,10 @@ impl Reader<'_> {
                 Step::Wait(deadline) => self.wait(deadline),
                 Step::HandOver => self.hand_over(),
                 Step::Gone => return false,
+                Step::Broken => {
+                    let error = self.shared.state.lock().broken.take();
+                    self.shared.end(error);
+                }
                 Step::Over => return true,
             }
         }
@@ -93,6 +98,14 @@ impl Reader<'_> {
         }
         if state.dead {
             return Step::Over;
+        }
+        if state.broken.is_some() {
+            // What the peer said before is delivered, and then it is over.
+            return match self.received {
+                Undelivered::Data(..) => Step::Deliver,
+                Undelivered::Nothing if !self.ended => Step::Receive,
+                _ => Step::Broken,
+            };
         }
         if let Some(paused) = state.flow.news() {
             return Step::Tell { paused };
@@ -121,29 +134,33 @@ impl Reader<'_> {
     }
 
     fn receive(&mut self) {
-        if self.buffer.is_empty() {
-            self.buffer = vec![0; PIECE];
-        }
         let shared = self.shared;
         let callbacks = self.callbacks();
         let received = shared
             .attention
-            .at_socket(|stop| shared.link.receive(&mut self.buffer, &*callbacks, stop));
+            .at_socket(|stop| shared.link.receive(&mut self.own, &*callbacks, stop));
         match received {
-            Ok(Received::Data(count)) => self.received = Undelivered::Data(count),
+            Ok(Received::Data(buffer, count)) => self.received = Undelivered::Data(buffer, count),
             Ok(Received::Delivered(answer)) => shared.answered(answer),
             Ok(Received::End) => self.received = Undelivered::End,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => shared.end(Some(error)),
+            Err(error) => {
+                // The failure to send came first.
+                let broken = shared.state.lock().broken.take();
+                shared.end(Some(broken.unwrap_or(error)));
+            }
         }
     }
 
     fn deliver(&mut self) {
         match mem::replace(&mut self.received, Undelivered::Nothing) {
             Undelivered::Nothing => {}
-            Undelivered::Data(count) => {
-                let answer = self.callbacks().received(&self.buffer[..count]);
+            Undelivered::Data(buffer, count) => {
+                let answer = self.callbacks().received(&buffer[..count]);
                 self.shared.answered(answer);
+                if self.shared.link.is_tls() {
+                    self.own = Some(buffer);
+                }
             }
             Undelivered::End => {
                 self.ended = true;
@@ -170,8 +187,8 @@ impl Reader<'_> {
     /// Lets go of the connection, and waits until another transport has taken it or it has ended.
     fn hand_over(&mut self) {
         let shared = self.shared;
-        let unread = match self.received {
-            Undelivered::Data(count) => self.buffer[..count].to_vec(),
+        let unread = match &self.received {
+            Undelivered::Data(buffer, count) => buffer[..*count].to_vec(),
             _ => Vec::new(),
         };
         shared.state.lock().handover = Handover::Given(unread);

@@ -35,8 +35,7 @@ impl Shared {
                 self.send_rest(state)
             }
             Err(error) => {
-                self.state.lock().sending = false;
-                self.end(Some(error));
+                self.sending_failed(error);
                 Ok(())
             }
         }
@@ -111,8 +110,7 @@ impl Shared {
         let sent = self.send_until_empty();
         mem::forget(turn);
         if let Err(error) = sent {
-            self.state.lock().sending = false;
-            self.end(Some(error));
+            self.sending_failed(error);
         }
         // For whoever waits until all is sent.
         self.call_reader();

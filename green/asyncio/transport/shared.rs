@@ -45,7 +45,10 @@ pub(in super::super) struct State {
     pub(super) made: bool,
     /// No more is to be received: `close`, `abort` or a failure.
     pub(super) closing: bool,
-    /// What is written will not be sent any more.
+    /// What is written will not be sent any more, because sending failed: what the peer has said before is still to be
+    /// delivered.
+    pub(super) broken: Option<io::Error>,
+    /// It is over.
     pub(super) dead: bool,
     /// Whether something that was written was not sent, as far as we know.
     pub(super) dropped: bool,
@@ -128,6 +131,7 @@ impl Shared {
                 reading_paused: false,
                 made: false,
                 closing: false,
+                broken: None,
                 dead: false,
                 dropped: false,
                 cause: None,
@@ -177,6 +181,28 @@ impl Shared {
         self.link.close();
         self.call_reader();
         self.changed.wake_all();
+    }
+
+    /// Sending has failed: a peer that answers early and leaves has its answer delivered all the same.
+    pub(super) fn sending_failed(&self, error: io::Error) {
+        {
+            let mut state = self.state.lock();
+            state.sending = false;
+            if !state.closing && !state.reading_paused {
+                state.closing = true;
+                state.dropped = true;
+                state.outgoing = Vec::new();
+                state.in_flight = 0;
+                state.broken = Some(error);
+                // The reader asks, from here on, and does not wait.
+                self.link.socket().set_nonblocking(true);
+                drop(state);
+                self.call_reader();
+                self.changed.wake_all();
+                return;
+            }
+        }
+        self.end(Some(error));
     }
 
     /// What a call of the protocol returned.
@@ -229,7 +255,7 @@ impl Shared {
     pub(super) fn drain(&self) -> io::Result<()> {
         let above = || {
             let state = self.state.lock();
-            !state.dead && state.is_paused()
+            !state.dead && !state.dropped && state.is_paused()
         };
         while above() {
             self.changed.wait("asyncio drain", None, above);
