@@ -1,5 +1,7 @@
 //! `green::asyncio`'s streams: connections that are read from and written to in call and return.
 
+#[path = "../util/both.rs"]
+mod both;
 #[path = "../util/mod.rs"]
 mod util;
 
@@ -11,6 +13,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use both::on_both;
 use green::asyncio::{self, ConnectionOptions, Server, ServerOptions, StreamReader, StreamWriter};
 use green::net::{TcpListener, TcpStream};
 use green::ssl::{Purpose, SslContext, VerifyLocation};
@@ -20,12 +23,6 @@ const LIMIT: Duration = Duration::from_secs(60);
 const MUCH: usize = 4 * 1024 * 1024;
 
 const KERNEL_BYTES: usize = 128 * 1024;
-
-/// Runs `body` on an OS thread and again on a green thread.
-fn on_both(name: &str, body: fn()) {
-    util::bounded(name, LIMIT, body);
-    util::bounded(name, LIMIT, || green::run(body));
-}
 
 /// So many bytes, each its place modulo 251.
 fn pattern(len: usize) -> Vec<u8> {

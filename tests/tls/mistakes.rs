@@ -75,10 +75,9 @@ fn g5_r2_neither_a_blocked_writer_nor_an_idle_reader_spins() {
         let quiet = (0..100).any(|_| {
             let before = resumes();
             thread::sleep(Duration::from_millis(300));
-            resumes() - before <= 2 * both as u64
+            resumes() - before <= 2 * both as u64 && waiting_for_descriptors() == both
         });
         assert!(quiet, "the hubs are never at rest");
-        assert_eq!(waiting_for_descriptors(), both);
         drop(peers);
     };
     alone(name, &[], body).well();

@@ -2,7 +2,6 @@
 
 use std::io::{ErrorKind, IoSlice, Read, Write};
 use std::net::TcpStream;
-use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,13 +9,12 @@ use green::net::TcpListener;
 use green::ssl::{
     EngineKind, Purpose, Reason, SslContext, SslError, SslListener, VerifyLocation, VerifyMode,
 };
+use greenhub::ClosedLocally;
 use greenhub::green_thread::{Builder, JoinHandle, spawn};
 use greenhub::semaphore::Semaphore;
-use greenhub::{ClosedLocally, Site, State, report};
 
 use super::*;
 use crate::certs::{AUTHORITY, Authority, client_context, server_context};
-use crate::child::alone;
 use crate::roles::{V12, V13};
 
 /// A TLS listener of ours, and where it is.
@@ -364,55 +362,4 @@ fn a_green_thread_of_another_hub_closes_promptly() {
             closer.join().unwrap();
         }
     });
-}
-
-#[test]
-fn g2_a_peer_that_shuts_down_is_the_end_and_one_that_is_cut_off_is_not() {
-    green_test("g2", || {
-        for role in tls_roles() {
-            let (mut tls, mut peer) = shaken(role);
-            peer.send(b"last");
-            peer.notify();
-            let mut all = Vec::new();
-            tls.read_to_end(&mut all).unwrap();
-            assert_eq!(all, b"last");
-            assert_eq!(tls.read(&mut [0; 8]).unwrap(), 0);
-
-            let (mut tls, mut peer) = shaken(role);
-            peer.fin();
-            for _ in 0..2 {
-                let error = tls.read(&mut [0; 8]).unwrap_err();
-                assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
-            }
-        }
-    });
-}
-
-#[test]
-fn g5_a_writer_whose_peer_does_not_read_costs_nothing() {
-    let name = "services::g5_a_writer_whose_peer_does_not_read_costs_nothing";
-    alone(name, &[("GREEN_HUBS", "1")], || {
-        for role in tls_roles() {
-            let (tls, _peer) = shaken(role);
-            let fd = tls.get_ref().as_raw_fd();
-            let writing = tls.try_clone().unwrap();
-            let writer = spawn(move || (&writing).write_all(&[1; 32 << 20]));
-            let waits = || {
-                let threads = report().threads;
-                threads
-                    .iter()
-                    .any(|thread| thread.state == State::Waiting(Site::Writable(fd)))
-            };
-            // What the kernel makes room for late sets it going again; a busy loop never stands still.
-            let stands_still = (0..50).any(|_| {
-                let before = report().hubs[0].turns;
-                std::thread::sleep(Duration::from_millis(200));
-                waits() && report().hubs[0].turns == before
-            });
-            assert!(stands_still, "{role:?}");
-            tls.close();
-            assert!(writer.join().unwrap().is_err());
-        }
-    })
-    .well();
 }
