@@ -19,8 +19,10 @@ fn r12_a_probe_that_took_the_error_does_not_make_a_reset_a_clean_end() {
         for role in tls_roles() {
             let (mut tls, mut peer) = shaken(role);
             peer.reset();
-            assert!(tls.get_ref().wait_readable(None).unwrap());
-            assert!(tls.get_ref().take_error().unwrap().is_some());
+            // It is on its way, and session tickets may have come before.
+            while tls.get_ref().take_error().unwrap().is_none() {
+                sleep(Duration::from_millis(1));
+            }
             for _ in 0..2 {
                 assert_eq!(
                     tls.read(&mut [0; 8]).unwrap_err().kind(),
