@@ -161,6 +161,8 @@ fn serve_answers_what_is_under_way_at_sigterm_and_refuses_what_comes_after() {
     let (mut server, mut lines, address) = serve("3600");
     let mut client = client_of(&address);
     client.get_ref().write_all(b"wait 0.5\n").unwrap();
+    // Should the machine be so slow that the answer is out before the signal, this ends it.
+    client.get_ref().shutdown(Shutdown::Write).unwrap();
     terminate(&server, &mut lines);
     // The word is out before the listener is closed.
     while TcpStream::connect(&address).is_ok() {

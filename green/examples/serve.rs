@@ -96,8 +96,9 @@ fn talk(mut stream: &TcpStream, stopping: &StopHandle) -> io::Result<()> {
         if let Some(seconds) = line.strip_prefix("wait ").and_then(|n| n.parse().ok()) {
             thread::sleep(Duration::try_from_secs_f64(seconds).unwrap_or_default());
         }
+        let last = stopping.is_stopping();
         stream.write_all(format!("{}\n", line.to_uppercase()).as_bytes())?;
-        if stopping.is_stopping() {
+        if last {
             break;
         }
     }
