@@ -49,6 +49,18 @@ use crate::ssl::{SslContext, SslListener};
 
 /// Connects to the first address of `addr` that answers; [`Connect`] has more to choose.
 ///
+/// ```
+/// use std::io::{Read, Write};
+///
+/// let listener = green::listen("127.0.0.1:0")?;
+/// let mut client = green::connect(listener.local_addr()?)?;
+/// listener.accept()?.0.write_all(b"hello")?;
+/// let mut words = String::new();
+/// client.read_to_string(&mut words)?;
+/// assert_eq!(words, "hello");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
 /// # Errors
 ///
 /// Those of [`TcpStream::connect`].
@@ -57,6 +69,14 @@ pub fn connect<A: ToSocketAddrs>(addr: A) -> io::Result<TcpStream> {
 }
 
 /// Listens on the first address of `addr` that can be bound; [`Listen`] has more to choose.
+///
+/// ```
+/// let listener = green::listen("127.0.0.1:0")?;
+/// let stream = green::connect(listener.local_addr()?)?;
+/// let (_accepted, peer) = listener.accept()?;
+/// assert_eq!(peer, stream.local_addr()?);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 ///
 /// # Errors
 ///
@@ -67,6 +87,37 @@ pub fn listen<A: ToSocketAddrs>(addr: A) -> io::Result<TcpListener> {
 
 /// A listener whose connections speak TLS, for [`serve`]. Connected sockets are wrapped by
 /// [`SslContext::connect`] and [`SslContext::accept`].
+///
+/// ```
+/// use std::io::{Read, Write};
+///
+/// use green::convenience::StopServe;
+/// use green::ssl::{Purpose, SslContext, VerifyLocation};
+///
+/// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+/// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+/// let context = SslContext::create_default_context(Purpose::ClientAuth)?;
+/// context.load_cert_chain_bytes(certificate.as_bytes(), key.as_bytes(), None)?;
+/// let listener = green::listen("127.0.0.1:0")?;
+/// let address = listener.local_addr()?;
+/// let listener = green::wrap_ssl(listener, &context);
+/// let server = green::thread::spawn(|| {
+///     let handler = |mut stream: green::ssl::GreenSslSocket, _| {
+///         let _ = stream.write_all(b"secret");
+///         Err(StopServe::new())
+///     };
+///     green::serve(listener, handler, 10)
+/// });
+///
+/// let trust = SslContext::new(Purpose::ServerAuth)?;
+/// trust.load_verify_locations(VerifyLocation::Bytes(certificate.as_bytes()))?;
+/// let mut client = trust.connect(green::connect(address)?, "localhost")?;
+/// let mut answer = String::new();
+/// client.read_to_string(&mut answer)?;
+/// assert_eq!(answer, "secret");
+/// server.join().unwrap()?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub fn wrap_ssl(listener: impl Into<GreenSocket>, context: &SslContext) -> SslListener {
     context.wrap_listener(listener)
 }
@@ -76,6 +127,38 @@ pub fn wrap_ssl(listener: impl Into<GreenSocket>, context: &SslContext) -> SslLi
 ///
 /// [`Server`] does the same with a handle to stop it from outside and another time to finish, and
 /// has the details.
+///
+/// ```
+/// use std::io::{Read, Write};
+///
+/// use green::convenience::StopServe;
+///
+/// let listener = green::listen("127.0.0.1:0")?;
+/// let address = listener.local_addr()?;
+/// let server = green::thread::spawn(|| {
+///     green::serve(
+///         listener,
+///         |mut stream, _| {
+///             let mut order = [0];
+///             let _ = stream.read_exact(&mut order).and_then(|()| stream.write_all(&order));
+///             match &order {
+///                 b"q" => Err(StopServe::new()),
+///                 _ => Ok(()),
+///             }
+///         },
+///         100,
+///     )
+/// });
+/// for order in *b"abq" {
+///     let mut client = green::connect(address)?;
+///     client.write_all(&[order])?;
+///     let mut answer = Vec::new();
+///     client.read_to_end(&mut answer)?;
+///     assert_eq!(answer, [order]);
+/// }
+/// server.join().unwrap()?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 ///
 /// # Errors
 ///

@@ -70,6 +70,16 @@ struct Round<T, E> {
 
 impl<T> Event<T> {
     /// An event that has not happened yet, and that cannot fail.
+    ///
+    /// ```
+    /// use green::event::Event;
+    ///
+    /// let event = Event::new();
+    /// event.send(7).unwrap();
+    /// // It cannot fail, so there is nothing to unwrap.
+    /// let Ok(value) = event.wait();
+    /// assert_eq!(value, 7);
+    /// ```
     #[must_use]
     pub fn new() -> Event<T> {
         Event::fallible()
@@ -78,6 +88,14 @@ impl<T> Event<T> {
 
 impl<T, E> Event<T, E> {
     /// An event that has not happened yet; [`send_error`](Event::send_error) sends an `E`.
+    ///
+    /// ```
+    /// use green::event::Event;
+    ///
+    /// let event: Event<u32, String> = Event::fallible();
+    /// event.send_error("no answer".to_owned()).unwrap();
+    /// assert_eq!(event.wait().unwrap_err(), "no answer");
+    /// ```
     #[must_use]
     pub fn fallible() -> Event<T, E> {
         Event {
@@ -92,6 +110,15 @@ impl<T, E> Event<T, E> {
     /// Makes it happen, with this value: wakes everybody who waits. Does not wait itself, and the
     /// waiters run in their turn.
     ///
+    /// ```
+    /// use green::event::Event;
+    ///
+    /// let event = Event::new();
+    /// assert_eq!(event.send("first"), Ok(()));
+    /// assert_eq!(event.send("second"), Err("second"));
+    /// assert_eq!(event.wait(), Ok("first"));
+    /// ```
+    ///
     /// # Errors
     ///
     /// Gives the value back if the event had been sent already.
@@ -103,6 +130,15 @@ impl<T, E> Event<T, E> {
     }
 
     /// As [`send`](Event::send), with an error: every wait gives it.
+    ///
+    /// ```
+    /// use green::event::Event;
+    ///
+    /// let event = Event::<u32, &str>::fallible();
+    /// event.send_error("gone").unwrap();
+    /// assert_eq!((event.wait(), event.wait()), (Err("gone"), Err("gone")));
+    /// assert_eq!(event.send(7), Err(7));
+    /// ```
     ///
     /// # Errors
     ///
@@ -122,24 +158,61 @@ impl<T, E> Event<T, E> {
     }
 
     /// Whether it has been sent: then a wait does not wait.
+    ///
+    /// ```
+    /// use green::event::Event;
+    ///
+    /// let event = Event::new();
+    /// assert!(!event.ready());
+    /// event.send(()).unwrap();
+    /// assert!(event.ready());
+    /// ```
     #[must_use]
     pub fn ready(&self) -> bool {
         self.round().outcome.get().is_some()
     }
 
     /// Whether a value has been sent.
+    ///
+    /// ```
+    /// use green::event::Event;
+    ///
+    /// let event = Event::<_, ()>::fallible();
+    /// event.send(7).unwrap();
+    /// assert!(event.has_value() && !event.has_error());
+    /// ```
     #[must_use]
     pub fn has_value(&self) -> bool {
         matches!(self.round().outcome.get(), Some(Ok(_)))
     }
 
     /// Whether an error has been sent.
+    ///
+    /// ```
+    /// use green::event::Event;
+    ///
+    /// let event = Event::<(), _>::fallible();
+    /// event.send_error("gone").unwrap();
+    /// assert!(event.has_error() && !event.has_value());
+    /// ```
     #[must_use]
     pub fn has_error(&self) -> bool {
         matches!(self.round().outcome.get(), Some(Err(_)))
     }
 
     /// Makes an event that was sent one that has not happened yet; what was sent is forgotten.
+    ///
+    /// ```
+    /// use green::event::{Event, NotSent};
+    ///
+    /// let event = Event::new();
+    /// assert_eq!(event.reset(), Err(NotSent));
+    /// event.send(1).unwrap();
+    /// assert_eq!(event.reset(), Ok(()));
+    /// assert!(!event.ready());
+    /// event.send(2).unwrap();
+    /// assert_eq!(event.wait(), Ok(2));
+    /// ```
     ///
     /// # Errors
     ///
@@ -157,6 +230,21 @@ impl<T, E> Event<T, E> {
     }
 
     /// How many threads wait for it.
+    ///
+    /// ```
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// use green::{event::Event, thread};
+    ///
+    /// let event = Arc::new(Event::new());
+    /// let theirs = event.clone();
+    /// let waiter = thread::spawn(move || theirs.wait());
+    /// while event.waiting() == 0 {
+    ///     thread::sleep(Duration::from_millis(1));
+    /// }
+    /// event.send(7).unwrap();
+    /// assert_eq!(waiter.join().unwrap(), Ok(7));
+    /// ```
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.round().waiters.len()
@@ -165,6 +253,18 @@ impl<T, E> Event<T, E> {
 
 impl<T: Clone, E: Clone> Event<T, E> {
     /// Parks until the event is sent, and gives the value.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use green::{event::Event, thread};
+    ///
+    /// let event = Arc::new(Event::new());
+    /// let theirs = event.clone();
+    /// thread::spawn(move || theirs.send("hello").unwrap());
+    /// assert_eq!(event.wait(), Ok("hello"));
+    /// assert_eq!(event.wait(), Ok("hello"));
+    /// ```
     ///
     /// # Errors
     ///
@@ -180,11 +280,31 @@ impl<T: Clone, E: Clone> Event<T, E> {
     }
 
     /// As [`wait`](Event::wait), for no longer than `limit`; `None` if it passed.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use green::event::Event;
+    ///
+    /// let event = Event::new();
+    /// assert_eq!(event.wait_timeout(Duration::from_millis(1)), None);
+    /// event.send(7).unwrap();
+    /// assert_eq!(event.wait_timeout(Duration::from_millis(1)), Some(Ok(7)));
+    /// ```
     pub fn wait_timeout(&self, limit: Duration) -> Option<Result<T, E>> {
         self.round().wait(Instant::now().checked_add(limit))
     }
 
     /// What was sent, if it has been.
+    ///
+    /// ```
+    /// use green::event::Event;
+    ///
+    /// let event = Event::new();
+    /// assert_eq!(event.poll(), None);
+    /// event.send(7).unwrap();
+    /// assert_eq!(event.poll(), Some(Ok(7)));
+    /// ```
     pub fn poll(&self) -> Option<Result<T, E>> {
         self.round().outcome.get().cloned()
     }

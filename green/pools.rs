@@ -77,6 +77,17 @@ impl<T, E> Pool<T, E> {
     ///
     /// `create` may wait, as connecting does. When it fails or is cut short, nothing is taken.
     ///
+    /// ```
+    /// use std::convert::Infallible;
+    ///
+    /// use green::pools::Pool;
+    ///
+    /// let buffers = Pool::new(8, || Ok::<_, Infallible>(vec![0; 4096]));
+    /// assert_eq!((buffers.size(), buffers.free()), (0, 8));
+    /// assert_eq!(buffers.get().unwrap().len(), 4096);
+    /// assert_eq!((buffers.size(), buffers.free()), (1, 8));
+    /// ```
+    ///
     /// # Panics
     ///
     /// If `max_size` is more than [`MAX_PERMITS`](crate::semaphore::MAX_PERMITS).
@@ -98,6 +109,17 @@ impl<T, E> Pool<T, E> {
 
     /// Gives out first what was put back last, so that what is not needed stays unused. Otherwise all
     /// take turns.
+    ///
+    /// ```
+    /// use std::convert::Infallible;
+    ///
+    /// use green::pools::Pool;
+    ///
+    /// let pool = Pool::new(2, || Ok::<_, Infallible>(String::new())).as_stack();
+    /// pool.put("put back first".to_owned()).unwrap();
+    /// pool.put("put back last".to_owned()).unwrap();
+    /// assert_eq!(*pool.get().unwrap(), "put back last");
+    /// ```
     #[must_use]
     #[doc(alias = "order_as_stack")]
     pub fn as_stack(mut self) -> Pool<T, E> {
@@ -106,6 +128,16 @@ impl<T, E> Pool<T, E> {
     }
 
     /// Makes items until there are `min_size`, or as many as there may be.
+    ///
+    /// ```
+    /// use std::convert::Infallible;
+    ///
+    /// use green::pools::Pool;
+    ///
+    /// let pool = Pool::new(10, || Ok::<_, Infallible>(()));
+    /// pool.fill(3).unwrap();
+    /// assert_eq!(pool.size(), 3);
+    /// ```
     ///
     /// # Errors
     ///
@@ -122,6 +154,17 @@ impl<T, E> Pool<T, E> {
 
     /// Gets an item: one that is idle, or a new one; parks until one is put back if all are out.
     ///
+    /// ```
+    /// use green::pools::Pool;
+    ///
+    /// let pool = Pool::new(1, || std::fs::File::open("/dev/zero"));
+    /// let file = pool.get()?;
+    /// assert!(file.metadata()?.len() == 0);
+    /// drop(file); // Is open still, for the next to get it.
+    /// assert_eq!(pool.size(), 1);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// What kept a new one from being made.
@@ -132,6 +175,18 @@ impl<T, E> Pool<T, E> {
 
     /// As [`get`](Pool::get), but waits for one to be put back no longer than `limit`; `None` if it
     /// passed. Making a new one is not limited: for that, see [`timeout`](crate::timeout()).
+    ///
+    /// ```
+    /// use std::{convert::Infallible, time::Duration};
+    ///
+    /// use green::pools::Pool;
+    ///
+    /// let pool = Pool::new(1, || Ok::<_, Infallible>(7));
+    /// let taken = pool.get().unwrap();
+    /// assert!(pool.get_timeout(Duration::from_millis(1)).unwrap().is_none());
+    /// drop(taken);
+    /// assert!(pool.get_timeout(Duration::from_millis(1)).unwrap().is_some());
+    /// ```
     ///
     /// # Errors
     ///
@@ -144,6 +199,17 @@ impl<T, E> Pool<T, E> {
     }
 
     /// As [`get`](Pool::get); `None` if all are out.
+    ///
+    /// ```
+    /// use std::convert::Infallible;
+    ///
+    /// use green::pools::Pool;
+    ///
+    /// let pool = Pool::new(1, || Ok::<_, Infallible>(7));
+    /// let taken = pool.try_get().unwrap();
+    /// assert!(taken.is_some());
+    /// assert!(pool.try_get().unwrap().is_none());
+    /// ```
     ///
     /// # Errors
     ///
@@ -197,6 +263,16 @@ impl<T, E> Pool<T, E> {
 
     /// Puts in an item that was made elsewhere, or [detached](Item::detach).
     ///
+    /// ```
+    /// use green::pools::Pool;
+    ///
+    /// let pool = Pool::new(1, || Err("cannot be made here"));
+    /// assert!(pool.get().is_err());
+    /// assert_eq!(pool.put(7), Ok(()));
+    /// assert_eq!(pool.put(8), Err(8));
+    /// assert_eq!(*pool.get().unwrap(), 7);
+    /// ```
+    ///
     /// # Errors
     ///
     /// Gives it back if there are as many as there may be.
@@ -212,6 +288,17 @@ impl<T, E> Pool<T, E> {
 
     /// Changes how many items there may be. If there are to be fewer, idle ones are dropped, and
     /// others when they are put back.
+    ///
+    /// ```
+    /// use std::convert::Infallible;
+    ///
+    /// use green::pools::Pool;
+    ///
+    /// let pool = Pool::new(4, || Ok::<_, Infallible>(()));
+    /// pool.fill(4).unwrap();
+    /// pool.resize(1);
+    /// assert_eq!((pool.max_size(), pool.size(), pool.free()), (1, 1, 1));
+    /// ```
     ///
     /// # Panics
     ///
@@ -232,6 +319,18 @@ impl<T, E> Pool<T, E> {
     }
 
     /// How many items may be got now without waiting, made or still to be made.
+    ///
+    /// ```
+    /// use std::convert::Infallible;
+    ///
+    /// use green::pools::Pool;
+    ///
+    /// let pool = Pool::new(2, || Ok::<_, Infallible>(()));
+    /// let item = pool.get().unwrap();
+    /// assert_eq!(pool.free(), 1);
+    /// drop(item);
+    /// assert_eq!(pool.free(), 2);
+    /// ```
     #[must_use]
     pub fn free(&self) -> usize {
         self.permits.available()
@@ -282,11 +381,34 @@ pub struct Item<'a, T, E = io::Error> {
 impl<T, E> Item<'_, T, E> {
     /// Drops the item instead of putting it back, because it does not work any more. Its place is
     /// free for a new one, which who waits may make.
+    ///
+    /// ```
+    /// use std::convert::Infallible;
+    /// use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+    ///
+    /// use green::pools::Pool;
+    ///
+    /// let made = AtomicU32::new(0);
+    /// let pool = Pool::new(1, move || Ok::<_, Infallible>(made.fetch_add(1, Relaxed)));
+    /// pool.get().unwrap().discard();
+    /// assert_eq!(pool.size(), 0);
+    /// assert_eq!(*pool.get().unwrap(), 1);
+    /// ```
     pub fn discard(self) {
         drop(self.detach());
     }
 
     /// Takes the item out of the pool for good. Its place is free for a new one.
+    ///
+    /// ```
+    /// use std::convert::Infallible;
+    ///
+    /// use green::pools::Pool;
+    ///
+    /// let pool = Pool::new(1, || Ok::<_, Infallible>("item".to_owned()));
+    /// let item: String = pool.get().unwrap().detach();
+    /// assert_eq!((item.as_str(), pool.size()), ("item", 0));
+    /// ```
     pub fn detach(mut self) -> T {
         self.pool.state.lock().size -= 1;
         self.value.take().expect("an item that was got is there")

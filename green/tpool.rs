@@ -42,6 +42,18 @@ where
 /// As [`execute`], but waits no longer than `limit`. The call runs on to its end, and its result is
 /// dropped there.
 ///
+/// ```
+/// use std::time::Duration;
+///
+/// use green::tpool;
+///
+/// let slow = tpool::execute_timeout(Duration::from_millis(1), || {
+///     std::thread::sleep(Duration::from_millis(100));
+/// });
+/// assert!(slow.is_err());
+/// assert_eq!(tpool::execute_timeout(Duration::from_secs(60), || 7), Ok(7));
+/// ```
+///
 /// # Errors
 ///
 /// [`Elapsed`] if the limit passed; also in a program that is built with `panic = "abort"`, where
@@ -99,6 +111,15 @@ struct Turn<T: Send + 'static>(Arc<Shared<T>>);
 
 impl<T: Send + 'static> Proxy<T> {
     /// A proxy for `value`.
+    ///
+    /// ```
+    /// use green::tpool::Proxy;
+    ///
+    /// let list = Proxy::new(vec![1, 2]);
+    /// let same = list.clone();
+    /// list.call(|list| list.push(3));
+    /// assert_eq!(same.call(|list| list.len()), 3);
+    /// ```
     pub fn new(value: T) -> Proxy<T> {
         Proxy {
             shared: Arc::new(Shared {
@@ -112,6 +133,17 @@ impl<T: Send + 'static> Proxy<T> {
     /// parks until it is done.
     ///
     /// On a plain OS thread without a time limit it runs right here.
+    ///
+    /// ```
+    /// use green::tpool::Proxy;
+    ///
+    /// let proxy = Proxy::new(0);
+    /// let name = green::run(move || {
+    ///     proxy.call(|value| *value += 1);
+    ///     proxy.call(|_| std::thread::current().name().map(str::to_owned))
+    /// });
+    /// assert!(name.unwrap().starts_with("green-blocking-"));
+    /// ```
     ///
     /// # Panics
     ///
@@ -130,6 +162,21 @@ impl<T: Send + 'static> Proxy<T> {
     }
 
     /// As [`call`](Proxy::call), but waits no longer than `limit`, for its turn and for the result.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use green::tpool::Proxy;
+    ///
+    /// let proxy = Proxy::new(0);
+    /// let slow = proxy.call_timeout(Duration::from_millis(1), |value| {
+    ///     std::thread::sleep(Duration::from_millis(100));
+    ///     *value += 1;
+    /// });
+    /// assert!(slow.is_err());
+    /// // The next call waits for it: it runs on, if it had begun.
+    /// assert!(proxy.call(|value| *value) <= 1);
+    /// ```
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! `green::pool`: tasks as green threads, no more than so many at a time (D11 to D13).
+//! `green::pool`: tasks as green threads, no more than so many at a time (D11 to D13, D15).
 
 mod net_support;
 
@@ -238,6 +238,28 @@ fn d13_failures_appear_in_place_and_the_rest_arrives() {
 }
 
 #[test]
+fn d13_starmap_spreads_each_tuple_and_keeps_failures_in_place() {
+    both_ways(|_| {
+        let pool = GreenPool::new(2);
+        let quotient = |number: u32, divisor: u32, more: u64| match divisor {
+            0 => std::panic::resume_unwind(Box::new(number)),
+            _ => u64::from(number / divisor) + more,
+        };
+        let items = [(12, 4, 0), (7, 0, 0), (9, 3, 1 << 40)];
+        let mut results = pool.starmap(quotient, items);
+        assert_eq!(results.next().unwrap().unwrap(), 3);
+        let panic = results.next().unwrap().unwrap_err();
+        assert_eq!(panic.downcast_ref(), Some(&7_u32));
+        assert_eq!(results.next().unwrap().unwrap(), 3 + (1 << 40));
+        assert!(results.next().is_none());
+        let one = pool.starmap(u32::count_ones, [(7,), (8,)]);
+        assert_eq!(one.map(Result::unwrap).collect::<Vec<_>>(), [3, 1]);
+        assert_eq!(pool.starmap(u32::pow, []).count(), 0);
+        assert_eq!(counts(&pool), [2, 0, 0]);
+    });
+}
+
+#[test]
 fn d13_a_thousand_items_are_taken_no_further_ahead_than_the_pool_is_large() {
     both_ways(|_| {
         let pool = GreenPool::new(5);
@@ -313,5 +335,66 @@ fn d13_piles_of_one_pool_give_each_its_results_in_order() {
         assert_eq!(threes, [0, 3, 6, 9, 12, 15, 18].map(Some));
         assert_eq!(others[..4], [Some(1), Some(2), None, Some(5)]);
         assert_eq!(others.len(), 13);
+    });
+}
+
+/// A value, or the name of the task that failed.
+type Node = Arc<Event<u32, &'static str>>;
+
+/// What eventlet's `DAGPool` does, from an event a task.
+fn depend(
+    pool: &GreenPool,
+    name: &'static str,
+    needs: &[&Node],
+    f: fn(Vec<u32>) -> u32,
+) -> (Node, thread::JoinHandle<()>) {
+    let node = Node::new(Event::fallible());
+    let needs: Vec<Node> = needs.iter().copied().cloned().collect();
+    let (theirs, ended) = (node.clone(), node.clone());
+    let task = pool.spawn(move || {
+        let values = needs
+            .iter()
+            .map(|need| need.wait())
+            .collect::<Result<_, _>>();
+        let _ = match values {
+            Ok(values) => theirs.send(f(values)).is_ok(),
+            Err(name) => theirs.send_error(name).is_ok(),
+        };
+    });
+    task.link(move |ending| {
+        if ending != thread::Ending::Returned {
+            let _ = ended.send_error(name);
+        }
+    });
+    (node, task)
+}
+
+#[test]
+fn d15_tasks_wait_for_those_they_depend_on_and_learn_who_failed() {
+    both_ways(|_| {
+        let pool = GreenPool::new(10);
+        let (later, late) = depend(&pool, "late", &[], |_| {
+            thread::park();
+            1
+        });
+        let (two, _) = depend(&pool, "two", &[&later], |values| values[0] + 1);
+        let (sum, _) = depend(&pool, "sum", &[&later, &two], |values| values.iter().sum());
+        assert_eq!(sum.wait_timeout(SHORT), None);
+        late.thread().unpark();
+        assert_eq!(sum.wait(), Ok(3));
+        assert_eq!(sum.send(4), Err(4), "it has its value");
+
+        let (fails, _) = depend(&pool, "fails", &[&two], |_| {
+            std::panic::resume_unwind(Box::new("planned"))
+        });
+        let (after, _) = depend(&pool, "after", &[&sum, &fails], |values| values[0]);
+        assert_eq!((fails.wait(), after.wait()), (Err("fails"), Err("fails")));
+
+        let never = Node::new(Event::fallible());
+        let (victim, task) = depend(&pool, "victim", &[&never], |values| values[0]);
+        let (after, _) = depend(&pool, "after", &[&victim], |values| values[0]);
+        task.kill().unwrap();
+        assert_eq!(after.wait(), Err("victim"));
+        assert!(pool.waitall_timeout(FOR_EVER));
     });
 }

@@ -151,12 +151,34 @@ impl Server {
     ///
     /// Whoever reaches them then can look into the program and end its green
     /// threads; nothing is encrypted.
+    ///
+    /// ```
+    /// use green::backdoor::Server;
+    ///
+    /// let refused = Server::new().tcp("0.0.0.0:0").unwrap_err();
+    /// assert_eq!(refused.kind(), std::io::ErrorKind::PermissionDenied);
+    /// assert!(Server::new().allow_remote().tcp("0.0.0.0:0").is_ok());
+    /// ```
     pub fn allow_remote(mut self) -> Server {
         self.settings.allow_remote = true;
         self
     }
 
     /// Refuses `kill` in the sessions of the listeners named after this call.
+    ///
+    /// ```
+    /// use std::io::{Read, Write};
+    ///
+    /// use green::backdoor::Server;
+    ///
+    /// let backdoor = Server::new().read_only().tcp("127.0.0.1:0")?;
+    /// let mut client = green::connect(backdoor.address().unwrap())?;
+    /// client.write_all(b"kill 1\nquit\n")?;
+    /// let mut answer = String::new();
+    /// client.read_to_string(&mut answer)?;
+    /// assert!(answer.contains("for reading only"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn read_only(mut self) -> Server {
         self.settings.read_only = true;
         self
@@ -164,6 +186,22 @@ impl Server {
 
     /// Opens the console on a TCP address; port 0 lets the system choose one, see
     /// [`address`](Server::address).
+    ///
+    /// ```
+    /// use std::io::{Read, Write};
+    ///
+    /// use green::backdoor::Server;
+    ///
+    /// let backdoor = Server::new().tcp("127.0.0.1:0")?;
+    /// let mut client = green::connect(backdoor.address().unwrap())?;
+    /// client.write_all(b"help
+    /// quit
+    /// ")?;
+    /// let mut answer = String::new();
+    /// client.read_to_string(&mut answer)?;
+    /// assert!(answer.contains("threads"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -180,6 +218,20 @@ impl Server {
 
     /// Opens the console on a Unix socket that only the program's own user can
     /// connect to (mode 0600).
+    ///
+    /// ```
+    /// use std::os::unix::fs::PermissionsExt;
+    ///
+    /// use green::backdoor::Server;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("shop.sock");
+    /// let backdoor = Server::new().unix(&path)?;
+    /// assert_eq!(path.metadata()?.permissions().mode() & 0o777, 0o600);
+    /// drop(backdoor);
+    /// assert!(!path.exists());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -261,6 +313,15 @@ impl Server {
 
     /// Has CPU time by green thread counted as long as the server lives, as a
     /// [`CpuAccounting`] does: the page shows it then. `top` counts by itself.
+    ///
+    /// ```
+    /// use green::{backdoor::Server, debug::CpuAccounting};
+    ///
+    /// let backdoor = Server::new().count_cpu().http("127.0.0.1:0")?;
+    /// assert!(CpuAccounting::is_on());
+    /// # drop(backdoor);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn count_cpu(mut self) -> Server {
         self.counting = Some(CpuAccounting::start());
         self
@@ -281,6 +342,15 @@ impl Server {
     }
 
     /// The address of the page opened last, as a browser takes it.
+    ///
+    /// ```
+    /// use green::backdoor::Server;
+    ///
+    /// let backdoor = Server::new().http("127.0.0.1:0")?;
+    /// assert!(backdoor.url().unwrap().starts_with("http://127.0.0.1:"));
+    /// assert_eq!(backdoor.address(), None);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn url(&self) -> Option<String> {
         self.page.map(|address| format!("http://{address}/"))
     }

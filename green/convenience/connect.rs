@@ -41,12 +41,34 @@ impl Connect {
 
     /// Connects from this address; port 0 leaves the port to the kernel. Only addresses of its
     /// family are tried then.
+    ///
+    /// ```
+    /// use green::convenience::Connect;
+    ///
+    /// let listener = green::listen("127.0.0.1:0")?;
+    /// let ours = Connect::new().bind("127.9.8.7:0".parse().unwrap());
+    /// let stream = ours.to(listener.local_addr()?)?;
+    /// assert_eq!(listener.accept()?.1.ip().to_string(), "127.9.8.7");
+    /// # drop(stream);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn bind(mut self, local: SocketAddr) -> Connect {
         self.local = Some(local);
         self
     }
 
     /// Gives up after this long: for the look-up of the name and all addresses together.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use green::convenience::Connect;
+    ///
+    /// let patient = Connect::new().timeout(Duration::from_secs(60));
+    /// let listener = green::listen("127.0.0.1:0")?;
+    /// assert!(patient.to(listener.local_addr()?).is_ok());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn timeout(mut self, limit: Duration) -> Connect {
         self.limit = Some(limit);
         self

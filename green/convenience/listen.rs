@@ -53,12 +53,33 @@ impl Listen {
 
     /// How many connections may wait to be accepted; the kernel's limit is
     /// `net.core.somaxconn`.
+    ///
+    /// ```
+    /// use green::convenience::Listen;
+    ///
+    /// let listener = Listen::new().backlog(1).tcp("127.0.0.1:0")?;
+    /// assert!(green::connect(listener.local_addr()?).is_ok());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn backlog(mut self, connections: u32) -> Listen {
         self.backlog = i32::try_from(connections).unwrap_or(i32::MAX);
         self
     }
 
     /// Whether an address may be bound on which connections of an ended server linger.
+    ///
+    /// ```
+    /// use green::convenience::Listen;
+    ///
+    /// let listener = Listen::new().tcp("127.91.4.1:0")?;
+    /// let address = listener.local_addr()?;
+    /// let mine = green::connect(address)?;
+    /// let theirs = listener.accept()?;
+    /// // The server ends before its client: the connection lingers on the address.
+    /// drop((theirs, listener, mine));
+    /// assert!(Listen::new().reuse_address(true).tcp(address).is_ok());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn reuse_address(mut self, on: bool) -> Listen {
         self.reuse_address = on;
         self
@@ -66,6 +87,19 @@ impl Listen {
 
     /// Whether several listeners may share the address, each of which asks for it: the kernel
     /// spreads the connections over them.
+    ///
+    /// ```
+    /// use std::io::ErrorKind::AddrInUse;
+    ///
+    /// use green::convenience::Listen;
+    ///
+    /// let shared = Listen::new().reuse_port(true);
+    /// let first = shared.tcp("127.0.0.1:0")?;
+    /// assert!(shared.tcp(first.local_addr()?).is_ok());
+    /// let error = Listen::new().tcp(first.local_addr()?).unwrap_err();
+    /// assert_eq!(error.kind(), AddrInUse);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Differences from eventlet
     ///
@@ -76,6 +110,15 @@ impl Listen {
     }
 
     /// Whether a listener on an IPv6 address refuses IPv4; else the system's setting decides.
+    ///
+    /// ```
+    /// use green::convenience::Listen;
+    ///
+    /// if let Ok(listener) = Listen::new().only_v6(true).tcp("[::1]:0") {
+    ///     assert!(listener.local_addr()?.is_ipv6());
+    /// }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn only_v6(mut self, on: bool) -> Listen {
         self.only_v6 = Some(on);
         self
@@ -84,6 +127,17 @@ impl Listen {
     /// Listens on the first address of `addr` that can be bound. Port 0 has the kernel choose one,
     /// which no other listener then has: together with `reuse_port` that is logged as a warning,
     /// since it is rarely meant.
+    ///
+    /// ```
+    /// use std::io::ErrorKind::AddrInUse;
+    ///
+    /// use green::convenience::Listen;
+    ///
+    /// let listener = Listen::new().tcp("127.0.0.1:0")?;
+    /// let error = Listen::new().tcp(listener.local_addr()?).unwrap_err();
+    /// assert_eq!(error.kind(), AddrInUse);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -107,6 +161,17 @@ impl Listen {
 
     /// Listens on a path, which must not exist.
     ///
+    /// ```
+    /// use green::{convenience::Listen, os::unix::net::UnixStream};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("socket");
+    /// let listener = Listen::new().unix(&path)?;
+    /// let _client = UnixStream::connect(&path)?;
+    /// assert!(listener.accept().is_ok());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// Those of bind(2), such as [`AddrInUse`](io::ErrorKind::AddrInUse) if the path exists.
@@ -129,6 +194,35 @@ impl Listen {
 }
 
 /// What a [`Server`](super::Server) takes connections from.
+///
+/// ```
+/// use std::io::{Read, Write};
+///
+/// use green::convenience::{Accept, Listen, StopServe};
+/// use green::os::unix::net::UnixStream;
+///
+/// /// Answers one client, over TCP, a Unix socket or TLS alike.
+/// fn answer_one<L: Accept<Stream: Write>>(listener: L) -> std::io::Result<()> {
+///     green::serve(
+///         listener,
+///         |mut stream, _| {
+///             let _ = stream.write_all(b"here");
+///             Err(StopServe::new())
+///         },
+///         1,
+///     )
+/// }
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("socket");
+/// let listener = Listen::new().unix(&path)?;
+/// let server = green::thread::spawn(|| answer_one(listener));
+/// let mut answer = String::new();
+/// UnixStream::connect(&path)?.read_to_string(&mut answer)?;
+/// assert_eq!(answer, "here");
+/// server.join().unwrap()?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub trait Accept: AsRef<GreenSocket> + Send + Sync + 'static {
     /// A connection.
     type Stream: Send + 'static;

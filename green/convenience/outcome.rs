@@ -30,6 +30,23 @@ impl StopServe {
     }
 
     /// The server ends with this error.
+    ///
+    /// ```
+    /// use std::io;
+    ///
+    /// use green::convenience::StopServe;
+    ///
+    /// let listener = green::listen("127.0.0.1:0")?;
+    /// let address = listener.local_addr()?;
+    /// let server = green::thread::spawn(|| {
+    ///     let full = |_, _| Err(StopServe::because(io::ErrorKind::StorageFull.into()));
+    ///     green::serve(listener, full, 10)
+    /// });
+    /// let _client = green::connect(address)?;
+    /// let error = server.join().unwrap().unwrap_err();
+    /// assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+    /// # Ok::<(), io::Error>(())
+    /// ```
     pub const fn because(error: io::Error) -> StopServe {
         StopServe(Some(error))
     }

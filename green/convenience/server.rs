@@ -52,6 +52,20 @@ pub struct Server<L> {
 }
 
 /// What a server did.
+///
+/// ```
+/// use std::io::Read;
+///
+/// use green::convenience::{Server, StopServe};
+///
+/// let server = Server::new(green::listen("127.0.0.1:0")?);
+/// let address = server.listener().local_addr()?;
+/// let running = green::thread::spawn(|| server.run(|_, _| Err(StopServe::new())));
+/// green::connect(address)?.read_to_end(&mut Vec::new())?;
+/// let served = running.join().unwrap()?;
+/// assert_eq!((served.connections, served.cut), (1, 0));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Served {
@@ -85,6 +99,19 @@ impl Stop {
 }
 
 /// Stops a [`Server`] from outside, from any thread.
+///
+/// ```
+/// use green::convenience::Server;
+///
+/// let server = Server::new(green::listen("127.0.0.1:0")?);
+/// let stop = server.stop_handle();
+/// let running = green::thread::spawn(|| server.run(|_, _| ()));
+/// assert!(!stop.is_stopping());
+/// stop.stop();
+/// assert!(stop.is_stopping());
+/// running.join().unwrap()?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct StopHandle(Arc<Stop>);
 
@@ -131,6 +158,28 @@ impl<L: Accept> Server<L> {
 
     /// How long connections may take to finish when the server stops. Whoever is not done by then
     /// is ended: its green thread unwinds at its wait and the connection is closed.
+    ///
+    /// ```
+    /// use std::io::{Read, Write};
+    /// use std::time::Duration;
+    ///
+    /// use green::{convenience::Server, thread};
+    ///
+    /// let server = Server::new(green::listen("127.0.0.1:0")?).grace(Duration::from_millis(10));
+    /// let (address, stop) = (server.listener().local_addr()?, server.stop_handle());
+    /// let running = thread::spawn(|| {
+    ///     server.run(|mut stream, _| {
+    ///         let _ = stream.write_all(b"?");
+    ///         thread::sleep(Duration::from_secs(3600)); // Not that long.
+    ///     })
+    /// });
+    /// let mut client = green::connect(address)?;
+    /// client.read_exact(&mut [0])?;
+    /// stop.stop();
+    /// assert_eq!(client.read(&mut [0])?, 0);
+    /// assert_eq!(running.join().unwrap()?.cut, 1);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn grace(mut self, limit: Duration) -> Server<L> {
         self.grace = limit;
         self

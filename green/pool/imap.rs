@@ -5,10 +5,20 @@ use std::{collections::VecDeque, fmt, iter::Fuse, sync::Arc};
 use super::GreenPool;
 use crate::thread::{self, JoinHandle};
 
-/// The results of [`GreenPool::imap`], in order.
+/// The results of [`GreenPool::imap`] and [`GreenPool::starmap`], in order.
 ///
 /// A `next` that is cut short by a [`timeout`](crate::timeout()) has lost nothing: the next one gives
 /// the result that was waited for.
+///
+/// ```
+/// use green::pool::GreenPool;
+///
+/// let mut quotients = GreenPool::new(2).imap(|n: u32| 12 / n, [4, 0, 6]);
+/// assert_eq!(quotients.next().unwrap().unwrap(), 3);
+/// assert!(quotients.next().unwrap().is_err(), "divided by zero");
+/// assert_eq!(quotients.next().unwrap().unwrap(), 2);
+/// assert!(quotients.next().is_none());
+/// ```
 #[must_use = "nothing is called until the results are asked for"]
 pub struct Imap<F, I: Iterator, T> {
     pool: GreenPool,

@@ -13,12 +13,14 @@
 //! # Differences from eventlet
 //!
 //! What fails gives its panic in place of its value; in eventlet it raises it in the one who asks.
-//! A task that was lent a place runs as a green thread of its own. [`imap`](GreenPool::imap) starts
-//! its tasks while it is being iterated over, from the thread that does so.
+//! A task that was lent a place runs as a green thread of its own. [`imap`](GreenPool::imap) and
+//! [`starmap`](GreenPool::starmap) start their tasks while they are iterated over, from the thread
+//! that does so.
 
 mod imap;
 mod pile;
 mod slot;
+mod spread;
 
 use std::{
     fmt,
@@ -31,6 +33,7 @@ use slot::{Place, Slot, Slots};
 
 pub use imap::Imap;
 pub use pile::GreenPile;
+pub use spread::Spread;
 
 use crate::thread::{self, JoinHandle};
 
@@ -71,6 +74,13 @@ impl GreenPool {
     /// A pool of this many places. In one without a place nothing runs until it is
     /// [resized](GreenPool::resize).
     ///
+    /// ```
+    /// use green::pool::GreenPool;
+    ///
+    /// let pool = GreenPool::new(3);
+    /// assert_eq!((pool.size(), pool.free()), (3, 3));
+    /// ```
+    ///
     /// # Panics
     ///
     /// If there are more than [`MAX_PERMITS`](crate::semaphore::MAX_PERMITS).
@@ -82,6 +92,17 @@ impl GreenPool {
     }
 
     /// Starts a task, and parks until there is a place for it.
+    ///
+    /// ```
+    /// use green::pool::GreenPool;
+    ///
+    /// let pool = GreenPool::new(1);
+    /// let first = pool.spawn(|| 40);
+    /// // Waits until the first has ended.
+    /// let second = pool.spawn(|| 2);
+    /// assert!(first.is_finished());
+    /// assert_eq!(first.join().unwrap() + second.join().unwrap(), 42);
+    /// ```
     ///
     /// # Panics
     ///
@@ -96,6 +117,23 @@ impl GreenPool {
 
     /// As [`spawn`](GreenPool::spawn), for a task whose result nobody wants.
     ///
+    /// ```
+    /// use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+    ///
+    /// use green::pool::GreenPool;
+    ///
+    /// static DONE: AtomicU32 = AtomicU32::new(0);
+    ///
+    /// let pool = GreenPool::new(2);
+    /// for _ in 0..5 {
+    ///     pool.spawn_n(|| {
+    ///         DONE.fetch_add(1, Relaxed);
+    ///     });
+    /// }
+    /// pool.waitall();
+    /// assert_eq!(DONE.load(Relaxed), 5);
+    /// ```
+    ///
     /// # Panics
     ///
     /// As [`spawn`](GreenPool::spawn).
@@ -104,6 +142,19 @@ impl GreenPool {
     }
 
     /// As [`spawn`](GreenPool::spawn), but waits for a place no longer than `limit`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use green::pool::GreenPool;
+    ///
+    /// let pool = GreenPool::new(1);
+    /// let first = pool.spawn(green::thread::park);
+    /// assert!(pool.spawn_timeout(Duration::from_millis(1), || 7).is_err());
+    /// first.thread().unpark();
+    /// let second = pool.spawn_timeout(Duration::from_secs(60), || 7);
+    /// assert!(second.is_ok_and(|second| second.join().unwrap() == 7));
+    /// ```
     ///
     /// # Errors
     ///
@@ -124,6 +175,19 @@ impl GreenPool {
     }
 
     /// As [`spawn`](GreenPool::spawn), if there is a place free right now.
+    ///
+    /// ```
+    /// use green::pool::GreenPool;
+    ///
+    /// let pool = GreenPool::new(1);
+    /// let first = pool.spawn(green::thread::park);
+    /// // Nobody has called it yet.
+    /// let task = pool.try_spawn(|| 7).err().unwrap();
+    /// assert_eq!(task(), 7);
+    /// first.kill().unwrap();
+    /// let _ = first.join();
+    /// assert!(pool.try_spawn(|| 7).is_ok());
+    /// ```
     ///
     /// # Errors
     ///
@@ -166,6 +230,16 @@ impl GreenPool {
     /// Parks until nothing runs any more and nobody waits for a place; at once if that is so. What was
     /// spawned has returned by then.
     ///
+    /// ```
+    /// use green::pool::GreenPool;
+    ///
+    /// let pool = GreenPool::default();
+    /// let tasks: Vec<_> = (0..10).map(|n| pool.spawn(move || n)).collect();
+    /// pool.waitall();
+    /// assert!(tasks.iter().all(|task| task.is_finished()));
+    /// assert_eq!(pool.running(), 0);
+    /// ```
+    ///
     /// # Panics
     ///
     /// In a task of this pool, which would wait for itself.
@@ -174,6 +248,18 @@ impl GreenPool {
     }
 
     /// As [`waitall`](GreenPool::waitall), for no longer than `limit`; false if it passed.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use green::pool::GreenPool;
+    ///
+    /// let pool = GreenPool::new(2);
+    /// let task = pool.spawn(green::thread::park);
+    /// assert!(!pool.waitall_timeout(Duration::from_millis(1)));
+    /// task.thread().unpark();
+    /// assert!(pool.waitall_timeout(Duration::from_secs(60)));
+    /// ```
     ///
     /// # Panics
     ///
@@ -193,6 +279,18 @@ impl GreenPool {
     /// Changes how many places there are. More serves those who wait for one; if there are to be
     /// fewer than run, the places that are too many go as tasks end.
     ///
+    /// ```
+    /// use green::pool::GreenPool;
+    ///
+    /// let pool = GreenPool::new(2);
+    /// let tasks = [pool.spawn(green::thread::park), pool.spawn(green::thread::park)];
+    /// pool.resize(1);
+    /// assert_eq!((pool.size(), pool.running(), pool.free()), (1, 2, 0));
+    /// tasks.iter().for_each(|task| task.thread().unpark());
+    /// pool.waitall();
+    /// assert_eq!(pool.free(), 1);
+    /// ```
+    ///
     /// # Panics
     ///
     /// As [`new`](GreenPool::new).
@@ -201,18 +299,56 @@ impl GreenPool {
     }
 
     /// How many tasks could be spawned now without waiting.
+    ///
+    /// ```
+    /// use green::pool::GreenPool;
+    ///
+    /// let pool = GreenPool::new(2);
+    /// let task = pool.spawn(green::thread::park);
+    /// assert_eq!(pool.free(), 1);
+    /// task.thread().unpark();
+    /// task.join().unwrap();
+    /// assert_eq!(pool.free(), 2);
+    /// ```
     #[must_use]
     pub fn free(&self) -> usize {
         self.slots.free()
     }
 
     /// How many places are taken. A task and the one that it lent its place count as one.
+    ///
+    /// ```
+    /// use green::pool::GreenPool;
+    ///
+    /// let pool = GreenPool::new(2);
+    /// let task = pool.spawn(green::thread::park);
+    /// assert_eq!(pool.running(), 1);
+    /// task.thread().unpark();
+    /// task.join().unwrap();
+    /// assert_eq!(pool.running(), 0);
+    /// ```
     #[must_use]
     pub fn running(&self) -> usize {
         self.slots.running()
     }
 
     /// How many threads wait for a place.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use green::{pool::GreenPool, thread};
+    ///
+    /// let pool = GreenPool::new(0);
+    /// let theirs = pool.clone();
+    /// let spawner = thread::spawn(move || theirs.spawn_n(|| ()));
+    /// while pool.waiting() == 0 {
+    ///     thread::sleep(Duration::from_millis(1));
+    /// }
+    /// pool.resize(1);
+    /// spawner.join().unwrap();
+    /// assert_eq!(pool.waiting(), 0);
+    /// ```
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.slots.waiting()
@@ -225,8 +361,7 @@ impl GreenPool {
     /// so any number of items takes the same memory. A call that panics gives its panic in its
     /// place, and the rest goes on. Dropping the iterator lets the calls under way run to their end.
     ///
-    /// For a function of several arguments let the items be tuples:
-    /// `pool.imap(|(a, b)| a + b, pairs)`.
+    /// For a function of several arguments see [`starmap`](GreenPool::starmap).
     ///
     /// # Examples
     ///
@@ -236,7 +371,6 @@ impl GreenPool {
     /// let squares = GreenPool::new(4).imap(|n| n * n, 1..=5).map(Result::unwrap);
     /// assert_eq!(squares.collect::<Vec<_>>(), [1, 4, 9, 16, 25]);
     /// ```
-    #[doc(alias = "starmap")]
     pub fn imap<F, I, T>(&self, f: F, items: I) -> Imap<F, I::IntoIter, T>
     where
         F: Fn(I::Item) -> T + Send + Sync + 'static,
@@ -247,7 +381,50 @@ impl GreenPool {
         Imap::new(self.clone(), f, items.into_iter())
     }
 
+    /// As [`imap`](GreenPool::imap), for a function of several arguments: each item is a tuple of
+    /// them.
+    ///
+    /// A closure must name the types of its arguments; `imap(|(a, b)| …)` does not ask for that.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::pool::GreenPool;
+    ///
+    /// let pool = GreenPool::new(4);
+    /// let powers = pool.starmap(u32::pow, [(2, 5), (3, 2)]).map(Result::unwrap);
+    /// assert_eq!(powers.collect::<Vec<_>>(), [32, 9]);
+    ///
+    /// let words = [("ab", 2), ("c", 3)];
+    /// let repeated = pool.starmap(|word: &str, times: usize| word.repeat(times), words);
+    /// assert_eq!(repeated.map(Result::unwrap).collect::<String>(), "ababccc");
+    /// ```
+    pub fn starmap<F, I, T>(
+        &self,
+        f: F,
+        items: I,
+    ) -> Imap<impl Fn(I::Item) -> T + Send + Sync + 'static + use<F, I, T>, I::IntoIter, T>
+    where
+        F: Spread<I::Item, Output = T> + Send + Sync + 'static,
+        I: IntoIterator,
+        I::Item: Send + 'static,
+        T: Send + 'static,
+    {
+        self.imap(move |arguments| f.spread(arguments), items)
+    }
+
     /// A pile of tasks of this pool.
+    ///
+    /// ```
+    /// use green::pool::GreenPool;
+    ///
+    /// let pool = GreenPool::new(2);
+    /// let (mut lengths, mut squares) = (pool.pile(), pool.pile());
+    /// lengths.spawn(|| "three".len());
+    /// squares.spawn(|| 3 * 3);
+    /// assert_eq!(lengths.next().unwrap().unwrap(), 5);
+    /// assert_eq!(squares.next().unwrap().unwrap(), 9);
+    /// ```
     #[must_use]
     pub fn pile<T: Send + 'static>(&self) -> GreenPile<T> {
         GreenPile::new(self.clone())

@@ -33,6 +33,14 @@ pub struct GreenPile<T> {
 
 impl<T: Send + 'static> GreenPile<T> {
     /// A pile of tasks of `pool`.
+    ///
+    /// ```
+    /// use green::pool::{GreenPile, GreenPool};
+    ///
+    /// let mut pile = GreenPile::new(GreenPool::new(4));
+    /// pile.spawn(|| 7);
+    /// assert_eq!(pile.next().unwrap().unwrap(), 7);
+    /// ```
     #[must_use]
     pub fn new(pool: GreenPool) -> GreenPile<T> {
         GreenPile {
@@ -42,6 +50,17 @@ impl<T: Send + 'static> GreenPile<T> {
     }
 
     /// Starts a task, and parks until there is a place for it in the pool.
+    ///
+    /// ```
+    /// use green::{pool::GreenPool, thread};
+    ///
+    /// let mut pile = GreenPool::new(1).pile();
+    /// pile.spawn(|| panic!("is in its place"));
+    /// // Waits until the first has ended.
+    /// pile.spawn(|| 7);
+    /// assert!(pile.next().unwrap().is_err());
+    /// assert_eq!(pile.next().unwrap().unwrap(), 7);
+    /// ```
     ///
     /// # Panics
     ///
@@ -61,6 +80,18 @@ impl<T: Send + 'static> GreenPile<T> {
     }
 
     /// How many results are to come.
+    ///
+    /// ```
+    /// use green::pool::GreenPool;
+    ///
+    /// let mut pile = GreenPool::new(2).pile();
+    /// assert!(pile.is_empty());
+    /// pile.spawn(|| ());
+    /// pile.spawn(|| ());
+    /// assert_eq!(pile.len(), 2);
+    /// pile.next();
+    /// assert_eq!(pile.len(), 1);
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.started.len()

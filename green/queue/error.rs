@@ -3,6 +3,15 @@
 use std::{error::Error, fmt};
 
 /// An item was not put: there was no room for it, within the limit if one was given. It is in here.
+///
+/// ```
+/// use green::queue::{Full, Queue};
+///
+/// let queue = Queue::bounded(0);
+/// let full: Full<_> = queue.try_put("item").unwrap_err();
+/// assert_eq!(full.to_string(), "the queue is full");
+/// assert_eq!(full.into_inner(), "item");
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Full<T>(pub T);
 
@@ -28,6 +37,12 @@ impl<T> fmt::Display for Full<T> {
 impl<T> Error for Full<T> {}
 
 /// There was no item to get, within the limit if one was given.
+///
+/// ```
+/// use green::queue::{Empty, Queue};
+///
+/// assert_eq!(Queue::<u32>::new().try_get(), Err(Empty));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Empty;
 
@@ -40,6 +55,12 @@ impl fmt::Display for Empty {
 impl Error for Empty {}
 
 /// `task_done` was called more often than items were put.
+///
+/// ```
+/// use green::queue::{NothingOutstanding, Queue};
+///
+/// assert_eq!(Queue::<u32>::new().task_done(), Err(NothingOutstanding));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NothingOutstanding;
 

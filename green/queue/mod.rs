@@ -93,6 +93,14 @@ macro_rules! queue {
 
         impl<T $(: $bound)?> $name<T> {
             /// An empty queue that takes any number of items.
+            ///
+            /// ```
+            #[doc = concat!("use green::queue::", stringify!($name), ";")]
+            ///
+            #[doc = concat!("let queue = ", stringify!($name), "::new();")]
+            /// (0..1000).for_each(|n| queue.put(n));
+            /// assert_eq!((queue.len(), queue.capacity()), (1000, None));
+            /// ```
             #[must_use]
             pub fn new() -> $name<T> {
                 $name::with_capacity(None)
@@ -100,6 +108,14 @@ macro_rules! queue {
 
             /// An empty queue that holds at most `capacity` items; with zero, a put waits until a
             /// get has taken its item.
+            ///
+            /// ```
+            #[doc = concat!("use green::queue::", stringify!($name), ";")]
+            ///
+            #[doc = concat!("let queue = ", stringify!($name), "::bounded(1);")]
+            /// queue.put(7);
+            /// assert!(queue.is_full() && queue.try_put(8).is_err());
+            /// ```
             #[must_use]
             pub fn bounded(capacity: usize) -> $name<T> {
                 $name::with_capacity(Some(capacity))
@@ -116,11 +132,35 @@ macro_rules! queue {
             ///
             /// A thread that is killed, or whose time limit passes, while it waits here has not put
             /// the item, which is dropped.
+            ///
+            /// ```
+            /// use std::sync::Arc;
+            ///
+            #[doc = concat!("use green::{queue::", stringify!($name), ", thread};")]
+            ///
+            #[doc = concat!("let queue = Arc::new(", stringify!($name), "::bounded(1));")]
+            /// let theirs = queue.clone();
+            /// let putter = thread::spawn(move || (0..10).for_each(|n| theirs.put(n)));
+            /// let sum: u32 = (0..10).map(|_| queue.get()).sum();
+            /// assert_eq!(sum, 45);
+            /// putter.join().unwrap();
+            /// ```
             pub fn put(&self, item: T) {
                 let _ = self.put_until(item, None);
             }
 
             /// As [`put`](Self::put), for no longer than `limit`.
+            ///
+            /// ```
+            /// use std::time::Duration;
+            ///
+            #[doc = concat!("use green::queue::", stringify!($name), ";")]
+            ///
+            #[doc = concat!("let queue = ", stringify!($name), "::bounded(1);")]
+            /// let limit = Duration::from_millis(1);
+            /// assert!(queue.put_timeout(7, limit).is_ok());
+            /// assert_eq!(queue.put_timeout(8, limit).unwrap_err().into_inner(), 8);
+            /// ```
             ///
             /// # Errors
             ///
@@ -139,6 +179,14 @@ macro_rules! queue {
             /// Puts an item without waiting. On a queue of capacity zero, only somebody who waits
             /// for it can take it.
             ///
+            /// ```
+            #[doc = concat!("use green::queue::", stringify!($name), ";")]
+            ///
+            #[doc = concat!("let queue = ", stringify!($name), "::bounded(1);")]
+            /// assert!(queue.try_put(7).is_ok());
+            /// assert_eq!(queue.try_put(8).unwrap_err().into_inner(), 8);
+            /// ```
+            ///
             /// # Errors
             ///
             /// [`Full`], with the item, if there is no room.
@@ -151,11 +199,34 @@ macro_rules! queue {
             }
 
             /// Gets an item, and parks until there is one.
+            ///
+            /// ```
+            /// use std::sync::Arc;
+            ///
+            #[doc = concat!("use green::{queue::", stringify!($name), ", thread};")]
+            ///
+            #[doc = concat!("let queue = Arc::new(", stringify!($name), "::new());")]
+            /// let theirs = queue.clone();
+            /// thread::spawn(move || theirs.put(7));
+            /// assert_eq!(queue.get(), 7);
+            /// ```
             pub fn get(&self) -> T {
                 self.core.get(None).expect("there is no limit")
             }
 
             /// As [`get`](Self::get), for no longer than `limit`.
+            ///
+            /// ```
+            /// use std::time::Duration;
+            ///
+            #[doc = concat!("use green::queue::{Empty, ", stringify!($name), "};")]
+            ///
+            #[doc = concat!("let queue = ", stringify!($name), "::new();")]
+            /// let limit = Duration::from_millis(1);
+            /// assert_eq!(queue.get_timeout(limit), Err(Empty));
+            /// queue.put(7);
+            /// assert_eq!(queue.get_timeout(limit), Ok(7));
+            /// ```
             ///
             /// # Errors
             ///
@@ -167,6 +238,15 @@ macro_rules! queue {
 
             /// Gets an item without waiting.
             ///
+            /// ```
+            #[doc = concat!("use green::queue::{Empty, ", stringify!($name), "};")]
+            ///
+            #[doc = concat!("let queue = ", stringify!($name), "::new();")]
+            /// assert_eq!(queue.try_get(), Err(Empty));
+            /// queue.put(7);
+            /// assert_eq!(queue.try_get(), Ok(7));
+            /// ```
+            ///
             /// # Errors
             ///
             /// [`Empty`] if there is none.
@@ -176,6 +256,15 @@ macro_rules! queue {
             }
 
             /// How many items it holds. Those of threads that wait to put are not in it yet.
+            ///
+            /// ```
+            #[doc = concat!("use green::queue::", stringify!($name), ";")]
+            ///
+            #[doc = concat!("let queue = ", stringify!($name), "::new();")]
+            /// assert!(queue.is_empty());
+            /// queue.put(7);
+            /// assert_eq!(queue.len(), 1);
+            /// ```
             #[doc(alias = "qsize")]
             pub fn len(&self) -> usize {
                 self.core.len()
@@ -187,6 +276,15 @@ macro_rules! queue {
             }
 
             /// Whether it holds as much as it may. One of capacity zero always does.
+            ///
+            /// ```
+            #[doc = concat!("use green::queue::", stringify!($name), ";")]
+            ///
+            #[doc = concat!("let queue = ", stringify!($name), "::bounded(1);")]
+            /// assert!(!queue.is_full());
+            /// queue.put(7);
+            /// assert!(queue.is_full());
+            /// ```
             pub fn is_full(&self) -> bool {
                 self.capacity().is_some_and(|capacity| self.len() >= capacity)
             }
@@ -199,16 +297,58 @@ macro_rules! queue {
 
             /// Changes how many items it may hold. More room serves those who wait to put; less
             /// takes nothing away.
+            ///
+            /// ```
+            #[doc = concat!("use green::queue::", stringify!($name), ";")]
+            ///
+            #[doc = concat!("let queue = ", stringify!($name), "::bounded(1);")]
+            /// queue.put(1);
+            /// queue.resize(Some(2));
+            /// queue.put(2);
+            /// queue.resize(Some(0));
+            /// // What is in it stays.
+            /// assert_eq!((queue.len(), queue.is_full()), (2, true));
+            /// ```
             pub fn resize(&self, capacity: Option<usize>) {
                 self.core.resize(capacity);
             }
 
             /// How many threads wait to get.
+            ///
+            /// ```
+            /// use std::{sync::Arc, time::Duration};
+            ///
+            #[doc = concat!("use green::{queue::", stringify!($name), ", thread};")]
+            ///
+            #[doc = concat!("let queue = Arc::new(", stringify!($name), "::new());")]
+            /// let theirs = queue.clone();
+            /// let getter = thread::spawn(move || theirs.get());
+            /// while queue.getting() == 0 {
+            ///     thread::sleep(Duration::from_millis(1));
+            /// }
+            /// queue.put(7);
+            /// assert_eq!((queue.getting(), getter.join().unwrap()), (0, 7));
+            /// ```
             pub fn getting(&self) -> usize {
                 self.core.getting()
             }
 
             /// How many threads wait to put.
+            ///
+            /// ```
+            /// use std::{sync::Arc, time::Duration};
+            ///
+            #[doc = concat!("use green::{queue::", stringify!($name), ", thread};")]
+            ///
+            #[doc = concat!("let queue = Arc::new(", stringify!($name), "::bounded(0));")]
+            /// let theirs = queue.clone();
+            /// let putter = thread::spawn(move || theirs.put(7));
+            /// while queue.putting() == 0 {
+            ///     thread::sleep(Duration::from_millis(1));
+            /// }
+            /// assert_eq!((queue.len(), queue.get(), queue.putting()), (0, 7, 0));
+            /// putter.join().unwrap();
+            /// ```
             pub fn putting(&self) -> usize {
                 self.core.putting()
             }
@@ -243,6 +383,16 @@ macro_rules! counts_tasks {
             /// Says that the work on an item which was got is done. The last one lets those go on
             /// who [`join`](Self::join).
             ///
+            /// ```
+            #[doc = concat!("use green::queue::{NothingOutstanding, ", stringify!($name), "};")]
+            ///
+            #[doc = concat!("let queue = ", stringify!($name), "::new();")]
+            /// queue.put(7);
+            /// let _item = queue.get();
+            /// assert_eq!(queue.task_done(), Ok(()));
+            /// assert_eq!(queue.task_done(), Err(NothingOutstanding));
+            /// ```
+            ///
             /// # Errors
             ///
             /// [`NothingOutstanding`] if that many items were not put.
@@ -251,17 +401,56 @@ macro_rules! counts_tasks {
             }
 
             /// How many items were put, or are being put, and not called done yet.
+            ///
+            /// ```
+            #[doc = concat!("use green::queue::", stringify!($name), ";")]
+            ///
+            #[doc = concat!("let queue = ", stringify!($name), "::new();")]
+            /// queue.put(7);
+            /// let _item = queue.get();
+            /// assert_eq!((queue.len(), queue.unfinished()), (0, 1));
+            /// ```
             pub fn unfinished(&self) -> usize {
                 self.tasks.outstanding()
             }
 
             /// Parks until every item that was put has been called done; returns at once if none is
             /// outstanding.
+            ///
+            /// ```
+            /// use std::sync::Arc;
+            ///
+            #[doc = concat!("use green::{queue::", stringify!($name), ", thread};")]
+            ///
+            #[doc = concat!("let queue = Arc::new(", stringify!($name), "::new());")]
+            /// let theirs = queue.clone();
+            /// thread::spawn(move || {
+            ///     while theirs.get() > 0 {
+            ///         theirs.task_done().unwrap();
+            ///     }
+            /// });
+            /// (1..=10).for_each(|n| queue.put(n));
+            /// queue.join();
+            /// assert_eq!(queue.unfinished(), 0);
+            /// ```
             pub fn join(&self) {
                 self.tasks.join(None);
             }
 
             /// As [`join`](Self::join), for no longer than `limit`; false if it passed.
+            ///
+            /// ```
+            /// use std::time::Duration;
+            ///
+            #[doc = concat!("use green::queue::", stringify!($name), ";")]
+            ///
+            #[doc = concat!("let queue = ", stringify!($name), "::new();")]
+            /// queue.put(7);
+            /// assert!(!queue.join_timeout(Duration::from_millis(1)));
+            /// let _item = queue.get();
+            /// queue.task_done().unwrap();
+            /// assert!(queue.join_timeout(Duration::from_millis(1)));
+            /// ```
             #[must_use]
             pub fn join_timeout(&self, limit: Duration) -> bool {
                 self.tasks.join(Instant::now().checked_add(limit))

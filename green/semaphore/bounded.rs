@@ -32,6 +32,14 @@ pub struct BoundedSemaphore {
 impl BoundedSemaphore {
     /// A semaphore with this many permits.
     ///
+    /// ```
+    /// use green::semaphore::BoundedSemaphore;
+    ///
+    /// static ONE: BoundedSemaphore = BoundedSemaphore::new(1);
+    ///
+    /// assert_eq!(ONE.available(), 1);
+    /// ```
+    ///
     /// # Panics
     ///
     /// If there are more than [`MAX_PERMITS`](super::MAX_PERMITS).
@@ -44,12 +52,31 @@ impl BoundedSemaphore {
     }
 
     /// Takes a permit, and parks until there is one.
+    ///
+    /// ```
+    /// use green::semaphore::BoundedSemaphore;
+    ///
+    /// let semaphore = BoundedSemaphore::new(2);
+    /// semaphore.acquire();
+    /// assert_eq!(semaphore.available(), 1);
+    /// ```
     pub fn acquire(&self) {
         self.permits.acquire(None);
         self.acquired.fetch_add(1, Relaxed);
     }
 
     /// As [`acquire`](BoundedSemaphore::acquire), for no longer than `limit`; false if it passed.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use green::semaphore::BoundedSemaphore;
+    ///
+    /// let semaphore = BoundedSemaphore::new(1);
+    /// let limit = Duration::from_millis(1);
+    /// assert!(semaphore.acquire_timeout(limit));
+    /// assert!(!semaphore.acquire_timeout(limit));
+    /// ```
     #[must_use]
     pub fn acquire_timeout(&self, limit: Duration) -> bool {
         self.count(self.permits.acquire_timeout(limit))
@@ -68,6 +95,16 @@ impl BoundedSemaphore {
 
     /// Gives a permit back. Never waits.
     ///
+    /// ```
+    /// use green::semaphore::{BoundedSemaphore, NotAcquired};
+    ///
+    /// let semaphore = BoundedSemaphore::new(1);
+    /// assert!(semaphore.try_acquire());
+    /// assert_eq!(semaphore.release(), Ok(()));
+    /// assert_eq!(semaphore.release(), Err(NotAcquired));
+    /// assert_eq!(semaphore.available(), 1);
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`NotAcquired`] if none is taken; nothing has changed then.
@@ -80,12 +117,33 @@ impl BoundedSemaphore {
     }
 
     /// As [`acquire`](BoundedSemaphore::acquire), with the permit as a guard.
+    ///
+    /// ```
+    /// use green::semaphore::BoundedSemaphore;
+    ///
+    /// let semaphore = BoundedSemaphore::new(1);
+    /// {
+    ///     let _permit = semaphore.permit();
+    ///     assert_eq!(semaphore.available(), 0);
+    /// }
+    /// assert_eq!(semaphore.available(), 1);
+    /// ```
     pub fn permit(&self) -> BoundedPermit<'_> {
         self.acquire();
         BoundedPermit(self)
     }
 
     /// As [`permit`](BoundedSemaphore::permit), for no longer than `limit`; `None` if it passed.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use green::semaphore::BoundedSemaphore;
+    ///
+    /// let semaphore = BoundedSemaphore::new(1);
+    /// let _permit = semaphore.permit();
+    /// assert!(semaphore.permit_timeout(Duration::from_millis(1)).is_none());
+    /// ```
     pub fn permit_timeout(&self, limit: Duration) -> Option<BoundedPermit<'_>> {
         self.acquire_timeout(limit).then(|| BoundedPermit(self))
     }
@@ -115,6 +173,15 @@ pub struct BoundedPermit<'a>(&'a BoundedSemaphore);
 
 impl BoundedPermit<'_> {
     /// Keeps the permit taken: whoever [`release`](BoundedSemaphore::release)s later gives it back.
+    ///
+    /// ```
+    /// use green::semaphore::BoundedSemaphore;
+    ///
+    /// let semaphore = BoundedSemaphore::new(1);
+    /// semaphore.permit().forget();
+    /// assert!(semaphore.try_permit().is_none());
+    /// assert!(semaphore.release().is_ok());
+    /// ```
     pub fn forget(self) {
         std::mem::forget(self);
     }

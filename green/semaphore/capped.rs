@@ -30,6 +30,16 @@ pub struct CappedSemaphore {
 impl CappedSemaphore {
     /// A semaphore with this many permits, and never more than `cap`.
     ///
+    /// ```
+    /// use green::semaphore::CappedSemaphore;
+    ///
+    /// // Two free of at most five.
+    /// let semaphore = CappedSemaphore::new(2, 5);
+    /// assert_eq!(semaphore.available(), 2);
+    /// assert!(semaphore.try_release());
+    /// assert_eq!(semaphore.available(), 3);
+    /// ```
+    ///
     /// # Panics
     ///
     /// If there are more permits than the cap allows.
@@ -42,11 +52,28 @@ impl CappedSemaphore {
     }
 
     /// Takes a permit, and parks until there is one.
+    ///
+    /// ```
+    /// use green::semaphore::CappedSemaphore;
+    ///
+    /// let semaphore = CappedSemaphore::new(1, 1);
+    /// semaphore.acquire();
+    /// assert!(!semaphore.try_acquire());
+    /// ```
     pub fn acquire(&self) {
         self.permits.get(None);
     }
 
     /// As [`acquire`](CappedSemaphore::acquire), for no longer than `limit`; false if it passed.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use green::semaphore::CappedSemaphore;
+    ///
+    /// let semaphore = CappedSemaphore::new(0, 1);
+    /// assert!(!semaphore.acquire_timeout(Duration::from_millis(1)));
+    /// ```
     #[must_use]
     pub fn acquire_timeout(&self, limit: Duration) -> bool {
         let deadline = Instant::now().checked_add(limit);
@@ -60,12 +87,35 @@ impl CappedSemaphore {
     }
 
     /// Adds a permit, and parks until there is room for it.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use green::{semaphore::CappedSemaphore, thread};
+    ///
+    /// // A rendezvous: each waits for the other.
+    /// let semaphore = Arc::new(CappedSemaphore::new(0, 0));
+    /// let theirs = semaphore.clone();
+    /// let releaser = thread::spawn(move || theirs.release());
+    /// semaphore.acquire();
+    /// releaser.join().unwrap();
+    /// ```
     pub fn release(&self) {
         let _ = self.permits.put((), None);
     }
 
     /// As [`release`](CappedSemaphore::release), for no longer than `limit`; false if it passed, and
     /// nothing was added.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use green::semaphore::CappedSemaphore;
+    ///
+    /// let semaphore = CappedSemaphore::new(1, 1);
+    /// assert!(!semaphore.release_timeout(Duration::from_millis(1)));
+    /// assert_eq!(semaphore.available(), 1);
+    /// ```
     #[must_use]
     pub fn release_timeout(&self, limit: Duration) -> bool {
         let deadline = Instant::now().checked_add(limit);
@@ -79,12 +129,33 @@ impl CappedSemaphore {
     }
 
     /// As [`acquire`](CappedSemaphore::acquire), with the permit as a guard.
+    ///
+    /// ```
+    /// use green::semaphore::CappedSemaphore;
+    ///
+    /// let semaphore = CappedSemaphore::new(1, 1);
+    /// {
+    ///     let _permit = semaphore.permit();
+    ///     assert_eq!(semaphore.available(), 0);
+    /// }
+    /// assert_eq!(semaphore.available(), 1);
+    /// ```
     pub fn permit(&self) -> CappedPermit<'_> {
         self.acquire();
         CappedPermit(self)
     }
 
     /// As [`permit`](CappedSemaphore::permit), for no longer than `limit`; `None` if it passed.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use green::semaphore::CappedSemaphore;
+    ///
+    /// let semaphore = CappedSemaphore::new(1, 1);
+    /// let _permit = semaphore.permit();
+    /// assert!(semaphore.permit_timeout(Duration::from_millis(1)).is_none());
+    /// ```
     pub fn permit_timeout(&self, limit: Duration) -> Option<CappedPermit<'_>> {
         self.acquire_timeout(limit).then(|| CappedPermit(self))
     }
@@ -101,6 +172,24 @@ impl CappedSemaphore {
     }
 
     /// How many threads wait to acquire.
+    ///
+    /// ```
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// use green::{semaphore::CappedSemaphore, thread};
+    ///
+    /// let semaphore = Arc::new(CappedSemaphore::new(0, 1));
+    /// let theirs = semaphore.clone();
+    /// let waiter = thread::spawn(move || theirs.acquire());
+    /// while semaphore.acquiring() == 0 {
+    ///     thread::sleep(Duration::from_millis(1));
+    /// }
+    /// // Handed over, not added.
+    /// semaphore.release();
+    /// waiter.join().unwrap();
+    /// assert_eq!((semaphore.acquiring(), semaphore.releasing()), (0, 0));
+    /// assert_eq!(semaphore.available(), 0);
+    /// ```
     #[must_use]
     pub fn acquiring(&self) -> usize {
         self.permits.getting()
@@ -131,6 +220,14 @@ pub struct CappedPermit<'a>(&'a CappedSemaphore);
 
 impl CappedPermit<'_> {
     /// Keeps the permit taken: whoever [`release`](CappedSemaphore::release)s later gives it back.
+    ///
+    /// ```
+    /// use green::semaphore::CappedSemaphore;
+    ///
+    /// let semaphore = CappedSemaphore::new(1, 1);
+    /// semaphore.permit().forget();
+    /// assert_eq!(semaphore.available(), 0);
+    /// ```
     pub fn forget(self) {
         std::mem::forget(self);
     }

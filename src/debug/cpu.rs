@@ -46,6 +46,13 @@ impl CpuAccounting {
     }
 
     /// Whether time is being counted.
+    ///
+    /// ```
+    /// use greenhub::debug::CpuAccounting;
+    ///
+    /// let _counting = CpuAccounting::start();
+    /// assert!(CpuAccounting::is_on());
+    /// ```
     pub fn is_on() -> bool {
         meter::is_asked_for()
     }

@@ -129,6 +129,15 @@ unsafe impl<T: Send> Sync for JoinHandle<T> {}
 
 impl<T> JoinHandle<T> {
     /// The green thread's id, name and park token.
+    ///
+    /// ```
+    /// use greenhub::green_thread::{park, spawn};
+    ///
+    /// let parked = spawn(park);
+    /// println!("green thread {}", parked.thread().id().as_u64());
+    /// parked.thread().unpark();
+    /// parked.join().unwrap();
+    /// ```
     pub fn thread(&self) -> &Thread {
         &self.0.thread
     }
@@ -158,6 +167,15 @@ impl<T> JoinHandle<T> {
     ///
     /// Unlike a `join` that is cut short by a kill or a
     /// [`timeout`](crate::timeout()), this loses no result.
+    ///
+    /// ```
+    /// use greenhub::green_thread::spawn;
+    ///
+    /// let handle = spawn(|| 7);
+    /// handle.wait();
+    /// assert!(handle.is_finished());
+    /// assert_eq!(handle.join().unwrap(), 7);
+    /// ```
     ///
     /// # Panics
     ///
@@ -213,6 +231,17 @@ impl<T> JoinHandle<T> {
 
     /// Takes a link back, and says whether it was still there: then its function
     /// is dropped and does not run.
+    ///
+    /// ```
+    /// use greenhub::green_thread::{park, spawn};
+    ///
+    /// let worker = spawn(park);
+    /// let link = worker.link(|ending| unreachable!("it was {ending:?}"));
+    /// assert!(worker.unlink(link));
+    /// assert!(!worker.unlink(link));
+    /// worker.kill().unwrap();
+    /// let _ = worker.join();
+    /// ```
     pub fn unlink(&self, link: Link) -> bool {
         self.0.packet.links.remove(link)
     }
@@ -223,6 +252,17 @@ impl<T> JoinHandle<T> {
     /// Asked by a green thread of the same hub, the victim sees it before the
     /// asker goes on. A green thread that catches the unwind meets it again at
     /// its next wait.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use greenhub::{Killed, green_thread::{sleep, spawn}};
+    ///
+    /// let sleeper = spawn(|| sleep(Duration::from_secs(3600)));
+    /// sleeper.kill()?;
+    /// assert!(sleeper.join().unwrap_err().is::<Killed>());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -236,6 +276,21 @@ impl<T> JoinHandle<T> {
     ///
     /// One that is to start later (see [`Builder::after`](super::Builder::after))
     /// ends at once, and its join gives [`Killed`](crate::Killed).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use greenhub::green_thread::{spawn, spawn_after};
+    ///
+    /// let later = spawn_after(Duration::from_secs(3600), || ());
+    /// assert!(later.cancel());
+    /// assert!(later.join().is_err());
+    ///
+    /// let done = spawn(|| 7);
+    /// done.wait();
+    /// assert!(!done.cancel());
+    /// assert_eq!(done.join().unwrap(), 7);
+    /// ```
     pub fn cancel(&self) -> bool {
         let task = &self.0.thread.task;
         task.green().is_some_and(|green| {

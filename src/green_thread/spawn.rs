@@ -148,6 +148,15 @@ impl Builder {
 
     /// Places it on the hub with this number, from 0 to
     /// [`hub_count`](crate::hub_count) − 1.
+    ///
+    /// ```
+    /// use greenhub::green_thread::Builder;
+    ///
+    /// let hubs = greenhub::hub_count()?;
+    /// assert!(Builder::new().hub(hubs - 1).spawn(|| ()).is_ok());
+    /// assert!(Builder::new().hub(hubs).spawn(|| ()).is_err());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn hub(mut self, hub: usize) -> Builder {
         self.hub = Some(hub);
         self
@@ -156,6 +165,18 @@ impl Builder {
     /// Places it on the hub of `thread`, if that is a green thread: the two then
     /// never run at the same time, and wake each other without crossing to
     /// another OS thread.
+    ///
+    /// ```
+    /// use greenhub::green_thread::{Builder, park, spawn};
+    ///
+    /// let first = spawn(park);
+    /// let hub_of = || std::thread::current().name().map(str::to_owned);
+    /// let second = Builder::new().beside(first.thread()).spawn(hub_of)?;
+    /// let third = Builder::new().beside(first.thread()).spawn(hub_of)?;
+    /// assert_eq!(second.join().unwrap(), third.join().unwrap());
+    /// first.thread().unpark();
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn beside(mut self, thread: &Thread) -> Builder {
         self.hub = thread.task.green().map(|green| green.home.index);
         self
@@ -164,6 +185,17 @@ impl Builder {
     /// Has it start no sooner than `delay` after it was spawned. Until then it
     /// takes up no memory of a stack, it can be
     /// [cancelled](JoinHandle::cancel), and a report shows it as asleep.
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    ///
+    /// use greenhub::green_thread::Builder;
+    ///
+    /// let spawned = Instant::now();
+    /// let later = Builder::new().after(Duration::from_millis(5)).spawn(Instant::now)?;
+    /// assert!(later.join().unwrap() - spawned >= Duration::from_millis(5));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn after(mut self, delay: Duration) -> Builder {
         self.after = Some(delay);
         self

@@ -42,6 +42,19 @@ pub struct Semaphore {
 impl Semaphore {
     /// A semaphore with this many permits.
     ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use greenhub::semaphore::Semaphore;
+    ///
+    /// static AT_ONCE: Semaphore = Semaphore::new(2);
+    ///
+    /// assert!(AT_ONCE.try_acquire() && AT_ONCE.try_acquire());
+    /// assert!(!AT_ONCE.acquire_timeout(Duration::from_millis(1)));
+    /// AT_ONCE.release();
+    /// assert_eq!(AT_ONCE.available(), 1);
+    /// ```
+    ///
     /// # Panics
     ///
     /// If there are more than [`MAX_PERMITS`].
@@ -60,6 +73,14 @@ impl Semaphore {
     }
 
     /// Takes a permit if one is free.
+    ///
+    /// ```
+    /// use greenhub::semaphore::Semaphore;
+    ///
+    /// let semaphore = Semaphore::new(1);
+    /// assert!(semaphore.try_acquire());
+    /// assert!(!semaphore.try_acquire());
+    /// ```
     #[inline]
     pub fn try_acquire(&self) -> bool {
         self.permits
@@ -71,6 +92,17 @@ impl Semaphore {
 
     /// Takes a permit, and parks until there is one or `deadline` passes; false
     /// is the latter.
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    ///
+    /// use greenhub::semaphore::Semaphore;
+    ///
+    /// let semaphore = Semaphore::new(1);
+    /// assert!(semaphore.acquire(None));
+    /// let deadline = Instant::now() + Duration::from_millis(1);
+    /// assert!(!semaphore.acquire(Some(deadline)));
+    /// ```
     #[inline]
     pub fn acquire(&self, deadline: Option<Instant>) -> bool {
         self.try_acquire() || self.acquire_slowly(deadline)
@@ -78,6 +110,17 @@ impl Semaphore {
 
     /// Takes a permit, and parks until there is one, for no longer than
     /// `limit`; false if the limit passed.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use greenhub::semaphore::Semaphore;
+    ///
+    /// let semaphore = Semaphore::new(0);
+    /// assert!(!semaphore.acquire_timeout(Duration::from_millis(1)));
+    /// semaphore.release();
+    /// assert!(semaphore.acquire_timeout(Duration::from_millis(1)));
+    /// ```
     pub fn acquire_timeout(&self, limit: Duration) -> bool {
         self.try_acquire() || self.acquire_slowly(Instant::now().checked_add(limit))
     }
@@ -90,6 +133,19 @@ impl Semaphore {
     }
 
     /// Gives a permit back. Never waits.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use greenhub::{green_thread::spawn, semaphore::Semaphore};
+    ///
+    /// let semaphore = Arc::new(Semaphore::new(0));
+    /// let theirs = semaphore.clone();
+    /// let waiter = spawn(move || theirs.acquire(None));
+    /// semaphore.release();
+    /// assert!(waiter.join().unwrap());
+    /// assert_eq!(semaphore.available(), 0);
+    /// ```
     pub fn release(&self) {
         let owed = |permits: isize| (permits < 0).then(|| permits + 1);
         let paid = self
@@ -105,6 +161,14 @@ impl Semaphore {
     }
 
     /// Adds this many permits, which wakes as many waiters.
+    ///
+    /// ```
+    /// use greenhub::semaphore::Semaphore;
+    ///
+    /// let semaphore = Semaphore::new(1);
+    /// semaphore.add_permits(2);
+    /// assert_eq!(semaphore.available(), 3);
+    /// ```
     pub fn add_permits(&self, permits: usize) {
         (0..permits).for_each(|_| self.release());
     }
@@ -136,6 +200,22 @@ impl Semaphore {
     }
 
     /// How many threads wait for one.
+    ///
+    /// ```
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// use greenhub::{green_thread::{sleep, spawn}, semaphore::Semaphore};
+    ///
+    /// let semaphore = Arc::new(Semaphore::new(0));
+    /// let theirs = semaphore.clone();
+    /// let waiter = spawn(move || theirs.acquire(None));
+    /// while semaphore.waiting() == 0 {
+    ///     sleep(Duration::from_millis(1));
+    /// }
+    /// semaphore.release();
+    /// assert!(waiter.join().unwrap());
+    /// assert_eq!(semaphore.waiting(), 0);
+    /// ```
     pub fn waiting(&self) -> usize {
         self.queue.len()
     }

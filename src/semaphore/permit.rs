@@ -12,6 +12,16 @@ pub struct Permit<'a>(&'a Semaphore);
 impl Permit<'_> {
     /// Keeps the permit taken: whoever [`release`](Semaphore::release)s later
     /// gives it back.
+    ///
+    /// ```
+    /// use greenhub::semaphore::Semaphore;
+    ///
+    /// let semaphore = Semaphore::new(1);
+    /// semaphore.permit().forget();
+    /// assert_eq!(semaphore.available(), 0);
+    /// semaphore.release();
+    /// assert_eq!(semaphore.available(), 1);
+    /// ```
     pub fn forget(self) {
         std::mem::forget(self);
     }
@@ -43,11 +53,34 @@ impl Semaphore {
 
     /// As [`permit`](Semaphore::permit), for no longer than `limit`; `None` if
     /// it passed.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use greenhub::semaphore::Semaphore;
+    ///
+    /// let semaphore = Semaphore::new(1);
+    /// let permit = semaphore.permit();
+    /// let limit = Duration::from_millis(1);
+    /// assert!(semaphore.permit_timeout(limit).is_none());
+    /// drop(permit);
+    /// assert!(semaphore.permit_timeout(limit).is_some());
+    /// ```
     pub fn permit_timeout(&self, limit: Duration) -> Option<Permit<'_>> {
         self.acquire_timeout(limit).then(|| Permit(self))
     }
 
     /// As [`permit`](Semaphore::permit), if one is free.
+    ///
+    /// ```
+    /// use greenhub::semaphore::Semaphore;
+    ///
+    /// let semaphore = Semaphore::new(1);
+    /// let permit = semaphore.try_permit().unwrap();
+    /// assert!(semaphore.try_permit().is_none());
+    /// drop(permit);
+    /// assert!(semaphore.try_permit().is_some());
+    /// ```
     pub fn try_permit(&self) -> Option<Permit<'_>> {
         self.try_acquire().then(|| Permit(self))
     }
