@@ -1,6 +1,6 @@
-//! When the peer goes away: the matrix P1 to P20, in every role, alone and in a crowd.
+//! When the peer goes away (G14): the matrix P1 to P20, in every role, alone and in a crowd.
 //!
-//! `cargo test --test peer_close -- --nocapture` prints it, our answer beside the expected one.
+//! `cargo suite --test peer_close -- --nocapture` prints it, our answer beside the expected one.
 
 #[path = "../util/mod.rs"]
 mod util;
@@ -31,7 +31,7 @@ fn alone(name: &str, limit: Duration, body: impl FnOnce()) {
 }
 
 /// Plays all rows and prints the table.
-fn matrix(crowded: bool) {
+fn matrix(title: &str, crowded: bool) {
     // Hubs, and what else is made once.
     for hub in 0..greenhub::hub_count().unwrap() {
         let thread = greenhub::green_thread::Builder::new()
@@ -41,13 +41,19 @@ fn matrix(crowded: bool) {
         thread.join().unwrap();
     }
     let played = rows::all().into_iter().map(|row| (row, play(row, crowded)));
-    print(played);
+    print(title, played);
 }
 
 /// Prints rows, and fails if a cell is wrong.
-fn print(played: impl Iterator<Item = (&'static Row, Vec<Outcome>)>) {
+fn print(title: &str, played: impl Iterator<Item = (&'static Row, Vec<Outcome>)>) {
     let mut faults = Vec::new();
+    let (mut rows, mut cells) = (0, 0);
+    println!("\n=== When the peer goes away, {title}");
+    println!("row   what the peer does");
+    println!("      our role               what our calls answered, in their order\n");
     for (row, outcomes) in played {
+        rows += 1;
+        cells += outcomes.len();
         println!("{:5} {}", row.name, row.what);
         println!("      {:22} {}", "expected", row.expected.join(", "));
         for outcome in outcomes {
@@ -68,6 +74,10 @@ fn print(played: impl Iterator<Item = (&'static Row, Vec<Outcome>)>) {
             }
         }
     }
+    println!(
+        "=== {title}: {rows} rows, {cells} cells, {} wrong\n",
+        faults.len()
+    );
     assert!(
         faults.is_empty(),
         "{} cells are wrong:\n{}",
@@ -77,19 +87,19 @@ fn print(played: impl Iterator<Item = (&'static Row, Vec<Outcome>)>) {
 }
 
 #[test]
-fn p1_to_p20_alone() {
-    alone("p1_to_p20_alone", Duration::from_secs(300), || {
-        matrix(false)
+fn g14_p1_to_p20_alone() {
+    alone("g14_p1_to_p20_alone", Duration::from_secs(300), || {
+        matrix("alone", false)
     });
 }
 
 #[test]
-fn p1_to_p20_beside_a_thousand_ticking_green_threads() {
+fn g14_p1_to_p20_beside_a_thousand_ticking_green_threads() {
     alone(
-        "p1_to_p20_beside_a_thousand",
+        "g14_p1_to_p20_beside_a_thousand",
         Duration::from_secs(300),
         || {
-            beside(1000, || matrix(true));
+            beside(1000, || matrix("beside 1000 green threads that tick", true));
         },
     );
 }
@@ -100,7 +110,10 @@ fn p9_p16_a_peer_behind_a_link_that_is_cut() {
         "p9_p16_vanished",
         Duration::from_secs(60),
         || match Link::new() {
-            Ok(link) => print(play_vanished(rows::vanished::ROWS, &link).into_iter()),
+            Ok(link) => print(
+                "over a link that is cut",
+                play_vanished(rows::vanished::ROWS, &link).into_iter(),
+            ),
             Err(reason) => println!("skipped: no network namespace of our own ({reason})"),
         },
     );
