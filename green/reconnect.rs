@@ -164,6 +164,16 @@ impl<'a, C> Reconnect<'a, C> {
     }
 
     /// Decides which errors are tried again, in place of [`is_worth_retrying`].
+    ///
+    /// ```
+    /// use std::io::{Error, ErrorKind};
+    ///
+    /// use green::reconnect::{Reconnect, is_worth_retrying};
+    ///
+    /// let mut server = Reconnect::new(|| Err::<(), _>(Error::from(ErrorKind::ConnectionRefused)))
+    ///     .retry_if(|error| error.kind() != ErrorKind::ConnectionRefused && is_worth_retrying(error));
+    /// assert!(server.run(|()| Ok(())).unwrap_err().is_permanent());
+    /// ```
     pub fn retry_if(mut self, judge: impl Fn(&io::Error) -> bool + Send + 'a) -> Self {
         self.retry_if = Box::new(judge);
         self
@@ -192,6 +202,29 @@ impl<'a, C> Reconnect<'a, C> {
     /// # Errors
     ///
     /// [`GaveUp`], with the last error. With `?` in a function that returns `io::Result` it becomes that error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::ErrorKind;
+    /// use std::time::Duration;
+    ///
+    /// use green::net::{TcpListener, TcpStream};
+    /// use green::reconnect::Reconnect;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// // Nobody listens there any more.
+    /// let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    /// let mut server = Reconnect::new(|| TcpStream::connect(address))
+    ///     .pauses(Duration::from_millis(1)..=Duration::from_millis(10))
+    ///     .attempts(3);
+    /// let gave_up = server.run(|_| Ok(())).unwrap_err();
+    /// assert_eq!(gave_up.attempts(), 3);
+    /// assert!(!gave_up.is_permanent());
+    /// assert_eq!(gave_up.error().kind(), ErrorKind::ConnectionRefused);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn run<T>(&mut self, mut work: impl FnMut(&mut C) -> io::Result<T>) -> Result<T, GaveUp> {
         let mut series = self.series();
         loop {

@@ -48,19 +48,39 @@ impl fmt::Debug for TlsAcceptorBuilder {
 
 /// Takes TLS connections as a server.
 ///
-/// ```no_run
-/// use green::native_tls::{Identity, TlsAcceptor};
-/// use green::net::TcpListener;
+/// ```
+/// use std::io::{Read, Write};
+///
+/// use green::native_tls::{Certificate, Identity, TlsAcceptor, TlsConnector};
+/// use green::net::{TcpListener, TcpStream};
 /// use green::thread;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let identity = Identity::from_pkcs12(&std::fs::read("identity.pfx")?, "password")?;
+/// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+/// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+/// let identity = Identity::from_pkcs8(certificate.as_bytes(), key.as_bytes())?;
 /// let acceptor = TlsAcceptor::new(identity)?;
-/// for stream in TcpListener::bind("127.0.0.1:8443")?.incoming() {
-///     let (acceptor, stream) = (acceptor.clone(), stream?);
-///     // In a green thread of its own, so that a slow client delays nobody else.
-///     thread::spawn(move || acceptor.accept(stream).map(drop));
-/// }
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let address = listener.local_addr()?;
+/// thread::spawn(move || {
+///     for stream in listener.incoming() {
+///         let (acceptor, stream) = (acceptor.clone(), stream.unwrap());
+///         // In a green thread of its own, so that a slow client delays nobody else.
+///         thread::spawn(move || {
+///             let mut stream = acceptor.accept(stream).unwrap();
+///             stream.write_all(b"welcome").unwrap();
+///             stream.shutdown().unwrap();
+///         });
+///     }
+/// });
+///
+/// let connector = TlsConnector::builder()
+///     .add_root_certificate(Certificate::from_pem(certificate.as_bytes())?)
+///     .build()?;
+/// let mut stream = connector.connect("localhost", TcpStream::connect(address)?)?;
+/// let mut answer = Vec::new();
+/// stream.read_to_end(&mut answer)?;
+/// assert_eq!(answer, b"welcome");
 /// # Ok(())
 /// # }
 /// ```

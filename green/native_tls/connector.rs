@@ -85,19 +85,27 @@ impl fmt::Debug for TlsConnectorBuilder {
 
 /// Makes TLS connections as a client.
 ///
-/// ```no_run
-/// use std::io::{Read, Write};
-///
-/// use green::native_tls::TlsConnector;
-/// use green::net::TcpStream;
+/// ```
+/// use green::native_tls::{Identity, TlsAcceptor, TlsConnector};
+/// use green::os::unix::net::UnixStream;
+/// use green::ssl::{Reason, SslError};
+/// use green::thread;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+/// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+/// # let acceptor = TlsAcceptor::new(Identity::from_pkcs8(certificate.as_bytes(), key.as_bytes())?)?;
+/// let (near, far) = UnixStream::pair()?;
+/// let served = thread::spawn(move || acceptor.accept(far).is_ok());
+///
+/// // The system vouches for nobody who made their certificate themselves.
 /// let connector = TlsConnector::new()?;
-/// let stream = TcpStream::connect("example.org:443")?;
-/// let mut stream = connector.connect("example.org", stream)?;
-/// stream.write_all(b"GET / HTTP/1.0\r\nHost: example.org\r\n\r\n")?;
-/// let mut answer = Vec::new();
-/// stream.read_to_end(&mut answer)?;
+/// let error = match connector.connect("localhost", near).unwrap_err() {
+///     green::native_tls::HandshakeError::Failure(error) => error.into_io(),
+///     green::native_tls::HandshakeError::WouldBlock(_) => unreachable!("the stream blocks"),
+/// };
+/// assert_eq!(SslError::of(&error).unwrap().reason(), Reason::UnknownIssuer);
+/// assert!(!served.join().unwrap());
 /// # Ok(())
 /// # }
 /// ```

@@ -12,13 +12,35 @@ use crate::ssl::{Progress, SslPipe};
 /// buffer goes on with.
 const FIRST: usize = 1024;
 
-/// A TLS connection over `S`.
+/// A TLS connection over `S`. [`TlsAcceptor`](super::TlsAcceptor) has an example.
+///
+/// Its calls wait as those of `S` do: over a green stream a green thread parks, under the stream's own timeouts.
 pub struct TlsStream<S> {
     pipe: SslPipe,
     stream: S,
 }
 
 /// A handshake that is to go on when the stream is ready.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use green::native_tls::{HandshakeError, TlsConnector};
+/// use green::os::unix::net::UnixStream;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (near, silent) = UnixStream::pair()?;
+/// near.set_read_timeout(Some(Duration::from_millis(10)))?;
+/// let connector = TlsConnector::new()?;
+/// let Err(HandshakeError::WouldBlock(handshake)) = connector.connect("example.org", near) else {
+///     panic!("a silent server cannot have shaken hands");
+/// };
+/// // It can be carried on, here in vain: the server goes.
+/// drop(silent);
+/// assert!(matches!(handshake.handshake(), Err(HandshakeError::Failure(_))));
+/// # Ok(())
+/// # }
+/// ```
 pub struct MidHandshakeTlsStream<S>(TlsStream<S>);
 
 /// Why a handshake did not end.

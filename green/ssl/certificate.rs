@@ -6,6 +6,21 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 /// An X.509 certificate.
+///
+/// # Examples
+///
+/// ```
+/// use green::ssl::Certificate;
+///
+/// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+/// # let pem = made.cert.pem();
+/// let certificate = Certificate::stack_from_pem(pem.as_bytes())?.remove(0);
+/// assert_eq!(certificate.details()?.dns_names, ["localhost"]);
+/// assert_eq!(Certificate::from_der(certificate.der())?, certificate);
+/// let error = Certificate::stack_from_pem(b"none").unwrap_err();
+/// assert_eq!(error.kind(), std::io::ErrorKind::InvalidData);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Certificate {
     der: Arc<[u8]>,

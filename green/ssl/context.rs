@@ -185,12 +185,33 @@ impl SslContext {
     }
 
     /// Shows the certificates in `certfile`, our own first, to peers; its key is in `keyfile`, or in the same file.
-    /// Both are PEM. The key may be encrypted under `password`.
+    /// Both are PEM. The key may be encrypted under `password`. The files are read on the calling OS thread, as std does.
     ///
     /// # Errors
     ///
     /// The file system's, such as `NotFound`; `InvalidData` when a file cannot be understood, the password is
     /// wrong, or the key is not the certificate's.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::ErrorKind;
+    ///
+    /// use green::ssl::{Purpose, SslContext};
+    ///
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    /// # let folder = tempfile::tempdir()?;
+    /// # let file = folder.path().join("server.pem");
+    /// # std::fs::write(&file, made.cert.pem() + &made.signing_key.serialize_pem())?;
+    /// let context = SslContext::create_default_context(Purpose::ClientAuth)?;
+    /// context.load_cert_chain(&file, None, None)?;
+    ///
+    /// // A new one that cannot be used leaves the old one in its place.
+    /// let error = context.load_cert_chain("not/there.pem", None, None).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::NotFound);
+    /// assert!(context.pipe(true, None).is_ok());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn load_cert_chain(
         &self,
         certfile: impl AsRef<Path>,
@@ -255,6 +276,29 @@ impl SslContext {
     /// # Errors
     ///
     /// The file system's, such as `NotFound`; `InvalidData` when there is no certificate.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::ErrorKind;
+    /// use std::path::Path;
+    ///
+    /// use green::ssl::{Purpose, SslContext, VerifyLocation};
+    ///
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    /// # let folder = tempfile::tempdir()?;
+    /// # let file = folder.path().join("authority.pem");
+    /// # std::fs::write(&file, made.cert.pem())?;
+    /// // Nobody is trusted but these.
+    /// let context = SslContext::new(Purpose::ServerAuth)?;
+    /// context.load_verify_locations(VerifyLocation::File(&file))?;
+    /// context.load_verify_locations(VerifyLocation::Folder(folder.path()))?;
+    ///
+    /// let nowhere = VerifyLocation::File(Path::new("not/there.pem"));
+    /// let error = context.load_verify_locations(nowhere).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::NotFound);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn load_verify_locations(&self, location: VerifyLocation<'_>) -> io::Result<()> {
         let found = match location {
             VerifyLocation::File(path) => Certificate::stack_from_pem(&fs::read(path)?)?,
@@ -319,6 +363,22 @@ impl SslContext {
     /// # Errors
     ///
     /// `InvalidInput` for [`VerifyMode::None`] while host names are checked; `Unsupported` on a native-tls server.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::ErrorKind;
+    ///
+    /// use green::ssl::{Purpose, SslContext, VerifyMode};
+    ///
+    /// let context = SslContext::create_default_context(Purpose::ServerAuth)?;
+    /// let error = context.set_verify_mode(VerifyMode::None).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    /// // Whoever wants to talk to anybody must say so twice.
+    /// context.set_check_hostname(false)?;
+    /// context.set_verify_mode(VerifyMode::None)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn set_verify_mode(&self, mode: VerifyMode) -> io::Result<()> {
         self.change(|settings| {
             if mode == VerifyMode::None && settings.check_hostname {
@@ -334,6 +394,20 @@ impl SslContext {
     /// # Errors
     ///
     /// `InvalidInput` when it is above the maximum; `Unsupported` for TLS 1.3 on a native-tls server.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::ErrorKind;
+    ///
+    /// use green::ssl::{Purpose, SslContext, TlsVersion};
+    ///
+    /// let context = SslContext::create_default_context(Purpose::ServerAuth)?;
+    /// context.set_maximum_version(TlsVersion::Tls12)?;
+    /// let error = context.set_minimum_version(TlsVersion::Tls13).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn set_minimum_version(&self, version: TlsVersion) -> io::Result<()> {
         self.change(|settings| {
             settings.minimum_version = Some(version);
@@ -358,6 +432,19 @@ impl SslContext {
     /// # Errors
     ///
     /// `Unsupported` by the native-tls engine. A list that names no cipher makes [`pipe`](Self::pipe) fail with `InvalidData`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::ssl::{EngineKind, Purpose, SslContext};
+    ///
+    /// let context = SslContext::with_engine(Purpose::ServerAuth, EngineKind::OpenSsl)?;
+    /// context.set_ciphers("ECDHE+AESGCM")?;
+    /// context.set_ciphers("no such cipher")?;
+    /// let error = context.pipe(false, Some("example.org")).unwrap_err();
+    /// assert_eq!(error.kind(), std::io::ErrorKind::InvalidData);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn set_ciphers(&self, ciphers: &str) -> io::Result<()> {
         self.change(|settings| {
             settings.ciphers = Some(ciphers.to_owned());
@@ -372,6 +459,30 @@ impl SslContext {
     /// # Errors
     ///
     /// `InvalidInput` for an empty name or one of more than 255 bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::os::unix::net::UnixStream;
+    /// use green::ssl::{Purpose, SslContext, VerifyLocation};
+    /// use green::thread;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    /// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// # let server = SslContext::create_default_context(Purpose::ClientAuth)?;
+    /// # server.load_cert_chain_bytes(certificate.as_bytes(), key.as_bytes(), None)?;
+    /// # let client = SslContext::new(Purpose::ServerAuth)?;
+    /// # client.load_verify_locations(VerifyLocation::Bytes(certificate.as_bytes()))?;
+    /// server.set_alpn_protocols(&["h2", "http/1.1"])?;
+    /// client.set_alpn_protocols(&["http/1.1"])?;
+    /// let (near, far) = UnixStream::pair()?;
+    /// let served = thread::spawn(move || server.wrap_socket(far, true, None, true, false));
+    /// let tls = client.connect(near, "localhost")?;
+    /// assert_eq!(tls.negotiated_alpn()?.as_deref(), Some(&b"http/1.1"[..]));
+    /// # served.join().unwrap().map(drop)
+    /// # }
+    /// ```
     pub fn set_alpn_protocols(&self, protocols: &[impl AsRef<[u8]>]) -> io::Result<()> {
         let protocols: Vec<Vec<u8>> = protocols
             .iter()
@@ -397,6 +508,38 @@ impl SslContext {
     /// # Errors
     ///
     /// `InvalidInput` on a client's context; `Unsupported` by the native-tls engine.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io;
+    ///
+    /// use green::os::unix::net::UnixStream;
+    /// use green::ssl::{EngineKind, Purpose, SslContext, VerifyLocation};
+    /// use green::thread;
+    ///
+    /// # fn main() -> io::Result<()> {
+    /// # let made = rcgen::generate_simple_self_signed(["one.example".to_owned()]).unwrap();
+    /// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// # let one = SslContext::with_engine(Purpose::ClientAuth, EngineKind::OpenSsl)?;
+    /// # one.load_cert_chain_bytes(certificate.as_bytes(), key.as_bytes(), None)?;
+    /// # let client = SslContext::with_engine(Purpose::ServerAuth, EngineKind::OpenSsl)?;
+    /// # client.load_verify_locations(VerifyLocation::Bytes(certificate.as_bytes()))?;
+    /// // `one` has the certificate of one.example.
+    /// let server = SslContext::with_engine(Purpose::ClientAuth, EngineKind::OpenSsl)?;
+    /// server.set_server_name_callback(move |name| match name {
+    ///     Some("one.example") => Ok(Some(one.clone())),
+    ///     _ => Err(io::ErrorKind::NotFound.into()),
+    /// })?;
+    /// let (near, far) = UnixStream::pair()?;
+    /// let served = thread::spawn(move || server.wrap_socket(far, true, None, true, false));
+    /// let tls = client.connect(near, "one.example")?;
+    /// let shown = tls.peer_certificate()?.unwrap().details()?;
+    /// assert_eq!(shown.dns_names, ["one.example"]);
+    /// assert_eq!(served.join().unwrap()?.server_name()?.as_deref(), Some("one.example"));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "sni_callback")]
     pub fn set_server_name_callback(
         &self,
@@ -417,6 +560,22 @@ impl SslContext {
     ///
     /// `InvalidInput` when `server_side` is not what the context is for, when a server is given a host name, when
     /// host names are checked and none is given, or when it cannot be one; `InvalidData` when the engine cannot use the settings.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::ErrorKind;
+    ///
+    /// use green::ssl::{Purpose, SslContext};
+    ///
+    /// let context = SslContext::create_default_context(Purpose::ServerAuth)?;
+    /// let pipe = context.pipe(false, Some("example.org"))?;
+    /// assert!(!pipe.server_side() && !pipe.is_handshaken());
+    /// // Whose certificate would that have to be?
+    /// let error = context.pipe(false, None).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn pipe(&self, server_side: bool, server_hostname: Option<&str>) -> io::Result<SslPipe> {
         self.new_pipe(server_side, server_hostname, None)
     }
@@ -427,6 +586,49 @@ impl SslContext {
     /// # Errors
     ///
     /// As [`pipe`](Self::pipe); `Unsupported` by the native-tls engine.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::{Read, Write};
+    ///
+    /// use green::os::unix::net::UnixStream;
+    /// use green::ssl::{EngineKind, GreenSslSocket, Purpose, SslContext, VerifyLocation};
+    /// use green::thread;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    /// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// # let server = SslContext::with_engine(Purpose::ClientAuth, EngineKind::OpenSsl)?;
+    /// # server.load_cert_chain_bytes(certificate.as_bytes(), key.as_bytes(), None)?;
+    /// # let client = SslContext::with_engine(Purpose::ServerAuth, EngineKind::OpenSsl)?;
+    /// # client.load_verify_locations(VerifyLocation::Bytes(certificate.as_bytes()))?;
+    /// # let greet = |far: UnixStream| {
+    /// #     let server = server.clone();
+    /// #     thread::spawn(move || -> std::io::Result<()> {
+    /// #         let mut tls = server.accept(far)?;
+    /// #         tls.write_all(b"welcome")?;
+    /// #         tls.shutdown_write()?;
+    /// #         tls.read_to_end(&mut Vec::new()).map(drop)
+    /// #     })
+    /// # };
+    /// let (near, far) = UnixStream::pair()?;
+    /// # let first_served = greet(far);
+    /// let mut first = client.connect(near, "localhost")?;
+    /// first.read_to_end(&mut Vec::new())?;
+    /// let session = first.session()?.expect("the server gives tickets");
+    ///
+    /// let (near, far) = UnixStream::pair()?;
+    /// # let second_served = greet(far);
+    /// let pipe = client.pipe_resuming(Some("localhost"), &session)?;
+    /// let mut second = GreenSslSocket::from_pipe(near, pipe);
+    /// second.read_to_end(&mut Vec::new())?;
+    /// assert!(second.session_reused()?);
+    /// # drop((first, second));
+    /// # first_served.join().unwrap()?;
+    /// # second_served.join().unwrap()
+    /// # }
+    /// ```
     pub fn pipe_resuming(
         &self,
         server_hostname: Option<&str>,

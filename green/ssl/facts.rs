@@ -3,6 +3,15 @@
 use std::fmt;
 
 /// A version of the protocol, in order of age.
+///
+/// # Examples
+///
+/// ```
+/// use green::ssl::TlsVersion;
+///
+/// assert!(TlsVersion::Tls13 > TlsVersion::Tls12);
+/// assert_eq!(TlsVersion::Tls13.to_string(), "TLSv1.3");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum TlsVersion {

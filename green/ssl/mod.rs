@@ -13,7 +13,7 @@
 //!
 //! # Engines
 //!
-//! On Unix this stands on OpenSSL; elsewhere, and everywhere with the cargo feature `native-tls-engine`, on the
+//! On Unix, Apple's aside, this stands on OpenSSL; elsewhere, and everywhere with the cargo feature `native-tls-engine`, on the
 //! platform's library through native-tls. What an engine cannot do is refused with `Unsupported`; [`EngineKind`] lists it.
 //!
 //! # Differences from Python's `ssl`

@@ -243,6 +243,24 @@ impl SslPipe {
     /// Records that the transport has failed, for reads after what was fed, and for writes at once.
     ///
     /// `WouldBlock` and `Interrupted` are no failures and are not recorded. The first end stays.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::{Error, ErrorKind};
+    ///
+    /// use green::ssl::{Purpose, SslContext};
+    ///
+    /// let context = SslContext::create_default_context(Purpose::ServerAuth)?;
+    /// let mut pipe = context.pipe(false, Some("example.org"))?;
+    /// pipe.feed_error(ErrorKind::ConnectionReset.into());
+    /// // For ever the same, whatever the transport says later.
+    /// pipe.feed_eof();
+    /// for _ in 0..2 {
+    ///     assert_eq!(pipe.handshake().unwrap_err().kind(), ErrorKind::ConnectionReset);
+    /// }
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn feed_error(&mut self, error: io::Error) {
         if let Ok(verdict) = lasting(error) {
             self.end_transport(verdict);
@@ -476,6 +494,44 @@ impl SslPipe {
     /// # Errors
     ///
     /// `InvalidInput` unless a read has met the close_notify, since until then the bytes are TLS's own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io;
+    ///
+    /// use green::ssl::{Progress, Purpose, SslContext, SslPipe, VerifyLocation};
+    ///
+    /// /// Carries all that waits in one pipe to another.
+    /// fn carry(from: &mut SslPipe, to: &mut SslPipe) -> io::Result<()> {
+    ///     let mut ciphertext = Vec::new();
+    ///     while from.drain_to(&mut ciphertext)? > 0 {}
+    ///     assert_eq!(to.feed(&ciphertext), ciphertext.len());
+    ///     Ok(())
+    /// }
+    ///
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    /// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// # let server = SslContext::create_default_context(Purpose::ClientAuth)?;
+    /// # server.load_cert_chain_bytes(certificate.as_bytes(), key.as_bytes(), None)?;
+    /// # let client = SslContext::new(Purpose::ServerAuth)?;
+    /// # client.load_verify_locations(VerifyLocation::Bytes(certificate.as_bytes()))?;
+    /// let (mut near, mut far) = (client.pipe(false, Some("localhost"))?, server.pipe(true, None)?);
+    /// while near.handshake()? != Progress::Done(()) || far.handshake()? != Progress::Done(()) {
+    ///     carry(&mut near, &mut far)?;
+    ///     far.handshake()?;
+    ///     carry(&mut far, &mut near)?;
+    /// }
+    ///
+    /// // The far end says goodbye, and goes on in the clear.
+    /// far.shutdown()?;
+    /// carry(&mut far, &mut near)?;
+    /// near.feed(b"250 plain again\r\n");
+    /// assert_eq!(near.read(&mut [0; 16])?, Progress::Done(0));
+    /// assert!(near.peer_closed_cleanly());
+    /// assert_eq!(near.take_unread()?, b"250 plain again\r\n");
+    /// # Ok::<(), io::Error>(())
+    /// ```
     pub fn take_unread(&mut self) -> io::Result<Vec<u8>> {
         if !self.peer_closed_cleanly() {
             return Err(io::Error::new(

@@ -52,6 +52,50 @@ pub const DEFAULT_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 ///
 /// A timeout covers a call as a whole and is reported as `TimedOut`. A read that timed out may be repeated. A write that
 /// timed out with part of it on its way leaves unknown what the peer has, so later writes fail with `TimedOut` too.
+///
+/// # Examples
+///
+/// ```
+/// use std::io::{Read, Write};
+///
+/// use green::net::{TcpListener, TcpStream};
+/// use green::ssl::{Purpose, SslContext, VerifyLocation};
+/// use green::thread;
+///
+/// # fn main() -> std::io::Result<()> {
+/// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+/// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+/// # let server = SslContext::create_default_context(Purpose::ClientAuth)?;
+/// # server.load_cert_chain_bytes(certificate.as_bytes(), key.as_bytes(), None)?;
+/// # let listener = TcpListener::bind("127.0.0.1:0")?;
+/// # let address = listener.local_addr()?;
+/// # let listener = server.wrap_listener(listener);
+/// # thread::spawn(move || {
+/// #     let (mut tls, _) = listener.accept().unwrap();
+/// #     let mut text = String::new();
+/// #     tls.read_to_string(&mut text).unwrap();
+/// #     tls.write_all(text.to_uppercase().as_bytes()).unwrap();
+/// #     tls.shutdown_write().unwrap();
+/// # });
+/// let client = SslContext::new(Purpose::ServerAuth)?;
+/// client.load_verify_locations(VerifyLocation::Bytes(certificate.as_bytes()))?;
+/// let tls = client.connect(TcpStream::connect(address)?, "localhost")?;
+///
+/// // One green thread writes while another reads.
+/// let (mut reader, mut writer) = tls.split();
+/// let writing = thread::spawn(move || {
+///     writer.write_all(b"a long question")?;
+///     // That was all; the answer still comes.
+///     writer.get_ref().shutdown_write()
+/// });
+/// let mut answer = String::new();
+/// reader.read_to_string(&mut answer)?;
+/// assert_eq!(answer, "A LONG QUESTION");
+/// assert!(reader.get_ref().peer_closed_cleanly());
+/// writing.join().unwrap()?;
+/// # Ok(())
+/// # }
+/// ```
 pub struct GreenSslSocket {
     shared: Arc<Shared>,
 }
@@ -104,13 +148,33 @@ impl GreenSslSocket {
         }
     }
 
-    /// Does the handshake, if it is not done yet.
+    /// Does the handshake, if it is not done yet. Waits for the peer: a green thread parks, an OS thread blocks, until
+    /// the [limit](Self::set_handshake_timeout) passes.
     ///
     /// # Errors
     ///
     /// `InvalidData` with an [`SslError`](super::SslError) that names the cause when the two ends do not come to terms;
     /// `UnexpectedEof` or `ConnectionReset` when the peer goes; `TimedOut` when the limit passes; `WouldBlock` in
     /// non-blocking mode.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::ErrorKind;
+    /// use std::time::Duration;
+    ///
+    /// use green::os::unix::net::UnixStream;
+    /// use green::ssl::{Purpose, SslContext};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let context = SslContext::create_default_context(Purpose::ServerAuth)?;
+    /// let (near, _silent) = UnixStream::pair()?;
+    /// let tls = context.wrap_socket(near, false, Some("example.org"), false, false)?;
+    /// tls.set_handshake_timeout(Some(Duration::from_millis(20)))?;
+    /// assert_eq!(tls.do_handshake().unwrap_err().kind(), ErrorKind::TimedOut);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn do_handshake(&self) -> io::Result<()> {
         self.handshake_in(Call::new(self.get_ref().nonblocking(), None))
     }
@@ -127,7 +191,8 @@ impl GreenSslSocket {
         }
     }
 
-    /// Sends close_notify, after which nothing can be written, and goes on reading.
+    /// Sends close_notify, after which nothing can be written, and goes on reading. Where the socket is full it waits,
+    /// under the [write timeout](Self::set_write_timeout).
     ///
     /// The connection itself stays open in both directions: TLS peers that end their side at the first close_notify
     /// are many, so do not count on an answer.
@@ -148,6 +213,47 @@ impl GreenSslSocket {
     ///
     /// `ResourceBusy` if clones of this handle live; `InvalidData` if the peer sends data instead of its close_notify;
     /// `TimedOut`. The connection is closed then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::{Read, Write};
+    /// use std::time::Duration;
+    ///
+    /// use green::os::unix::net::UnixStream;
+    /// use green::ssl::{Purpose, SslContext, VerifyLocation};
+    /// use green::thread;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    /// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// # let server = SslContext::create_default_context(Purpose::ClientAuth)?;
+    /// # server.load_cert_chain_bytes(certificate.as_bytes(), key.as_bytes(), None)?;
+    /// # let client = SslContext::new(Purpose::ServerAuth)?;
+    /// # client.load_verify_locations(VerifyLocation::Bytes(certificate.as_bytes()))?;
+    /// let limit = Some(Duration::from_secs(10));
+    /// let (near, far) = UnixStream::pair()?;
+    /// let served = thread::spawn(move || -> std::io::Result<()> {
+    ///     let mut tls = server.accept(far)?;
+    ///     // Down to the client's close_notify.
+    ///     let mut secret = String::new();
+    ///     tls.read_to_string(&mut secret)?;
+    ///     assert_eq!(secret, "in private");
+    ///     let plain = tls.unwrap(limit)?;
+    ///     (&plain.socket).write_all(b"in the clear")
+    /// });
+    ///
+    /// let mut tls = client.connect(near, "localhost")?;
+    /// tls.write_all(b"in private")?;
+    /// let plain = tls.unwrap(limit)?;
+    /// assert!(plain.peer_closed_cleanly);
+    /// // What came behind the peer's close_notify goes before what comes next.
+    /// let mut clear = plain.unread;
+    /// (&plain.socket).read_to_end(&mut clear)?;
+    /// assert_eq!(clear, b"in the clear");
+    /// # served.join().unwrap()
+    /// # }
+    /// ```
     pub fn unwrap(self, limit: Option<Duration>) -> io::Result<Unwrapped> {
         let shared = Arc::try_unwrap(self.shared).map_err(|_| {
             io::Error::new(
@@ -192,6 +298,29 @@ impl GreenSslSocket {
     /// [`shutdown_write`](Self::shutdown_write) before, which waits under the write timeout. Dropping the last handle is
     /// the same. A socket whose linger time is zero is reset instead, and one whose last write was cut short ends
     /// without close_notify, so that the peer takes neither for a clean end.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::Read;
+    ///
+    /// use green::os::unix::net::UnixStream;
+    /// use green::ssl::{Purpose, SslContext};
+    /// use green::{ClosedLocally, thread};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let context = SslContext::create_default_context(Purpose::ServerAuth)?;
+    /// let (near, _far) = UnixStream::pair()?;
+    /// let tls = context.wrap_socket(near, false, Some("example.org"), false, false)?;
+    /// let waiting = tls.try_clone()?;
+    /// let reader = thread::spawn(move || (&waiting).read(&mut [0; 16]));
+    ///
+    /// tls.close();
+    /// let error = reader.join().unwrap().unwrap_err();
+    /// assert!(ClosedLocally::caused(&error));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn close(&self) {
         if !self.shared.closing.swap(true, Ordering::SeqCst) {
             self.shared.duplex.part();
@@ -285,6 +414,44 @@ impl GreenSslSocket {
 
     /// Whether an end without close_notify reads as `Ok(0)` rather than `UnexpectedEof`; off by default, since a
     /// truncated stream then looks like a whole one. [`peer_closed_cleanly`](Self::peer_closed_cleanly) tells the two apart.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::{ErrorKind, Read};
+    /// use std::net::Shutdown;
+    ///
+    /// use green::os::unix::net::UnixStream;
+    /// use green::ssl::{Purpose, SslContext, VerifyLocation};
+    /// use green::thread;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    /// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// # let server = SslContext::create_default_context(Purpose::ClientAuth)?;
+    /// # server.load_cert_chain_bytes(certificate.as_bytes(), key.as_bytes(), None)?;
+    /// # let client = SslContext::new(Purpose::ServerAuth)?;
+    /// # client.load_verify_locations(VerifyLocation::Bytes(certificate.as_bytes()))?;
+    /// let (near, far) = UnixStream::pair()?;
+    /// let served = thread::spawn(move || -> std::io::Result<()> {
+    ///     let tls = server.accept(far)?;
+    ///     tls.do_handshake()?;
+    ///     // The connection is cut below TLS, whatever may have been on its way.
+    ///     tls.get_ref().shutdown(Shutdown::Write)?;
+    ///     let _ = (&tls).read(&mut [0; 16]);
+    ///     Ok(())
+    /// });
+    ///
+    /// let tls = client.connect(near, "localhost")?;
+    /// let error = (&tls).read(&mut [0; 16]).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
+    /// tls.set_suppress_ragged_eofs(true);
+    /// assert_eq!((&tls).read(&mut [0; 16])?, 0);
+    /// assert!(!tls.peer_closed_cleanly());
+    /// # drop(tls);
+    /// # served.join().unwrap()
+    /// # }
+    /// ```
     pub fn set_suppress_ragged_eofs(&self, suppress: bool) {
         self.shared
             .suppress_ragged_eofs

@@ -10,7 +10,8 @@ use super::socket::GreenSslSocket;
 impl SslContext {
     /// Speaks TLS on a connected socket: `green::net::TcpStream`, `green::os::unix::net::UnixStream`, or any other.
     ///
-    /// With `do_handshake_on_connect` the handshake is done before this returns; else by the first read or write, or by
+    /// With `do_handshake_on_connect` the handshake is done before this returns: a green thread parks, an OS thread blocks
+    /// until the peer has answered, for 30 seconds at most. Else it is done by the first read or write, or by
     /// [`do_handshake`](GreenSslSocket::do_handshake). [`set_suppress_ragged_eofs`](GreenSslSocket::set_suppress_ragged_eofs)
     /// explains the last argument; `false` is the safe choice.
     ///
@@ -20,20 +21,31 @@ impl SslContext {
     ///
     /// # Examples
     ///
-    /// ```no_run
+    /// ```
     /// use std::io::{Read, Write};
     ///
-    /// use green::net::TcpStream;
-    /// use green::ssl::{Purpose, SslContext};
+    /// use green::os::unix::net::UnixStream;
+    /// use green::ssl::{Purpose, SslContext, VerifyLocation};
+    /// use green::thread;
     ///
     /// # fn main() -> std::io::Result<()> {
-    /// let context = SslContext::create_default_context(Purpose::ServerAuth)?;
-    /// let tcp = TcpStream::connect("example.org:443")?;
-    /// let mut tls = context.wrap_socket(tcp, false, Some("example.org"), true, false)?;
-    /// tls.write_all(b"GET / HTTP/1.0\r\nHost: example.org\r\n\r\n")?;
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    /// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// # let server = SslContext::create_default_context(Purpose::ClientAuth)?;
+    /// # server.load_cert_chain_bytes(certificate.as_bytes(), key.as_bytes(), None)?;
+    /// # let client = SslContext::new(Purpose::ServerAuth)?;
+    /// # client.load_verify_locations(VerifyLocation::Bytes(certificate.as_bytes()))?;
+    /// let (near, far) = UnixStream::pair()?;
+    /// let served = thread::spawn(move || -> std::io::Result<()> {
+    ///     let mut tls = server.wrap_socket(far, true, None, true, false)?;
+    ///     tls.write_all(b"welcome")?;
+    ///     tls.shutdown_write()
+    /// });
+    /// let mut tls = client.wrap_socket(near, false, Some("localhost"), true, false)?;
     /// let mut answer = Vec::new();
     /// tls.read_to_end(&mut answer)?;
-    /// # Ok(())
+    /// assert_eq!(answer, b"welcome");
+    /// # served.join().unwrap()
     /// # }
     /// ```
     pub fn wrap_socket(
@@ -53,11 +65,37 @@ impl SslContext {
         Ok(tls)
     }
 
-    /// A client's connection to `server_hostname`, with the handshake done.
+    /// A client's connection to `server_hostname`, with the handshake done: waits for the peer, for 30 seconds at most.
     ///
     /// # Errors
     ///
     /// Those of [`wrap_socket`](SslContext::wrap_socket).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::os::unix::net::UnixStream;
+    /// use green::ssl::{Purpose, Reason, SslContext, SslError};
+    /// use green::thread;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    /// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// # let server = SslContext::create_default_context(Purpose::ClientAuth)?;
+    /// # server.load_cert_chain_bytes(certificate.as_bytes(), key.as_bytes(), None)?;
+    /// let (near, far) = UnixStream::pair()?;
+    /// let served = thread::spawn(move || server.wrap_socket(far, true, None, true, false));
+    ///
+    /// // A server whose certificate nobody has vouched for.
+    /// let client = SslContext::new(Purpose::ServerAuth)?;
+    /// let error = client.connect(near, "localhost").unwrap_err();
+    /// assert_eq!(SslError::of(&error).unwrap().reason(), Reason::UnknownIssuer);
+    /// // It was told why we left.
+    /// let told = served.join().unwrap().unwrap_err();
+    /// assert_eq!(SslError::of(&told).unwrap().reason(), Reason::Alert(48));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn connect(
         &self,
         socket: impl Into<GreenSocket>,
@@ -89,6 +127,51 @@ impl SslContext {
 ///
 /// [`accept`](Self::accept) never waits for a handshake, so a client that says nothing, or something else than TLS,
 /// keeps nobody else from being served: the connection's first read reports it.
+///
+/// # Examples
+///
+/// ```
+/// use std::io::{self, Read, Write};
+///
+/// use green::net::{TcpListener, TcpStream};
+/// use green::ssl::{Purpose, SslContext, VerifyLocation};
+/// use green::thread;
+///
+/// # fn main() -> io::Result<()> {
+/// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+/// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+/// let context = SslContext::create_default_context(Purpose::ClientAuth)?;
+/// context.load_cert_chain_bytes(certificate.as_bytes(), key.as_bytes(), None)?;
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let address = listener.local_addr()?;
+/// let listener = context.wrap_listener(listener);
+/// thread::spawn(move || -> io::Result<()> {
+///     for tls in listener.incoming() {
+///         let mut tls = tls?;
+///         // The first read shakes hands here, where nobody else has to wait for it.
+///         thread::spawn(move || -> io::Result<()> {
+///             let mut name = String::new();
+///             tls.read_to_string(&mut name)?;
+///             write!(tls, "hello {name}")?;
+///             tls.shutdown_write()
+///         });
+///     }
+///     Ok(())
+/// });
+///
+/// // A client that never speaks is in nobody's way.
+/// let _silent = TcpStream::connect(address)?;
+/// # let client = SslContext::new(Purpose::ServerAuth)?;
+/// # client.load_verify_locations(VerifyLocation::Bytes(certificate.as_bytes()))?;
+/// let mut tls = client.connect(TcpStream::connect(address)?, "localhost")?;
+/// tls.write_all(b"you")?;
+/// tls.shutdown_write()?;
+/// let mut answer = String::new();
+/// tls.read_to_string(&mut answer)?;
+/// assert_eq!(answer, "hello you");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct SslListener {
     socket: GreenSocket,

@@ -25,7 +25,7 @@ pub(crate) mod openssl;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EngineKind {
-    /// OpenSSL through the `openssl` crate: everything that this module offers. Unix only.
+    /// OpenSSL through the `openssl` crate: everything that this module offers. On Unix, Apple's aside.
     OpenSsl,
     /// The platform's own library through `native-tls`. It has no TLS 1.3 for servers, asks clients for no
     /// certificate, resumes no session, chooses no certificate by name, and tells neither version nor cipher.
@@ -99,7 +99,9 @@ impl EngineKind {
             #[cfg(all(unix, not(target_vendor = "apple")))]
             Self::OpenSsl => Ok(()),
             #[cfg(not(all(unix, not(target_vendor = "apple"))))]
-            Self::OpenSsl => Err(unsupported("the OpenSSL engine exists on Unix only")),
+            Self::OpenSsl => Err(unsupported(
+                "the OpenSSL engine exists on Unix only, Apple's aside",
+            )),
             Self::NativeTls => native_tls::check(settings),
         }
     }
@@ -109,7 +111,9 @@ impl EngineKind {
             #[cfg(all(unix, not(target_vendor = "apple")))]
             Self::OpenSsl => openssl::factory(settings),
             #[cfg(not(all(unix, not(target_vendor = "apple"))))]
-            Self::OpenSsl => Err(unsupported("the OpenSSL engine exists on Unix only")),
+            Self::OpenSsl => Err(unsupported(
+                "the OpenSSL engine exists on Unix only, Apple's aside",
+            )),
             Self::NativeTls => native_tls::factory(settings),
         }
     }

@@ -1,8 +1,10 @@
 //! Peers that are broken, hostile or something else altogether: always an error, always bounded.
 
 use proptest::prelude::*;
+use proptest::sample::Index;
 
 use super::*;
+use crate::ssl::buffer::{INCOMING_CAPACITY, RECORD_PLAINTEXT};
 
 /// A fresh pipe of either engine in either role.
 fn each_role(mut check: impl FnMut(SslPipe, &str)) {
@@ -290,5 +292,110 @@ proptest! {
                 }
             }
         }
+    }
+}
+
+/// What somebody on the way does to the records of a session.
+#[derive(Clone, Debug)]
+enum Change {
+    Flip(Index, Index, u8),
+    Cut(Index, Index),
+    Drop(Index),
+    Repeat(Index),
+    Swap(Index, Index),
+    Insert(Index, Vec<u8>),
+}
+
+impl Change {
+    fn make(&self, records: &mut Vec<Vec<u8>>) {
+        if records.is_empty() {
+            return;
+        }
+        let count = records.len();
+        match self {
+            Change::Flip(which, place, bits) => {
+                let record = &mut records[which.index(count)];
+                if !record.is_empty() {
+                    let place = place.index(record.len());
+                    record[place] ^= bits;
+                }
+            }
+            Change::Cut(which, place) => {
+                let record = &mut records[which.index(count)];
+                record.truncate(place.index(record.len() + 1));
+            }
+            Change::Drop(which) => drop(records.remove(which.index(count))),
+            Change::Repeat(which) => {
+                let which = which.index(count);
+                records.insert(which, records[which].clone());
+            }
+            Change::Swap(one, other) => records.swap(one.index(count), other.index(count)),
+            Change::Insert(which, bytes) => records.insert(which.index(count), bytes.clone()),
+        }
+    }
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let index = any::<Index>;
+    prop_oneof![
+        3 => (index(), index(), 1..=u8::MAX).prop_map(|(a, b, bits)| Change::Flip(a, b, bits)),
+        1 => (index(), index()).prop_map(|(a, b)| Change::Cut(a, b)),
+        1 => index().prop_map(Change::Drop),
+        1 => index().prop_map(Change::Repeat),
+        1 => (index(), index()).prop_map(|(a, b)| Change::Swap(a, b)),
+        1 => (index(), prop::collection::vec(any::<u8>(), 1..100)).prop_map(|(a, bytes)| Change::Insert(a, bytes)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn fuzzed_records_end_in_an_error_and_pass_nothing_that_was_not_sent(
+        setup in 0..SETUPS.len(),
+        from_client in any::<bool>(),
+        sizes in prop::collection::vec(prop_oneof![1..4_usize, 1..RECORD_PLAINTEXT], 1..10),
+        changes in prop::collection::vec(change(), 1..4),
+    ) {
+        let Pair { client, server } = Pair::wrapped(SETUPS[setup]);
+        let (mut sender, mut subject) = if from_client { (client, server) } else { (server, client) };
+        let mut sent = Vec::new();
+        let mut records = Vec::new();
+        for (number, size) in sizes.into_iter().enumerate() {
+            let plaintext = vec![number as u8; size];
+            write(&mut sender, &plaintext);
+            records.push(drain(&mut sender));
+            sent.extend(plaintext);
+        }
+        changes.iter().for_each(|change| change.make(&mut records));
+        let wire = records.concat();
+
+        let mut rest = &wire[..];
+        let mut read = Vec::new();
+        let mut part = [0; 1000];
+        let kind = loop {
+            let fed = subject.feed(rest);
+            rest = &rest[fed..];
+            prop_assert!(subject.bio.wire().incoming.len() <= INCOMING_CAPACITY);
+            prop_assert!(subject.outgoing() < OUTGOING_MARK);
+            match subject.read(&mut part) {
+                Ok(Progress::Done(count)) => {
+                    prop_assert!(count > 0, "a clean end from nowhere");
+                    read.extend_from_slice(&part[..count]);
+                }
+                Ok(wanted) => {
+                    prop_assert_eq!(wanted, Progress::WantRead);
+                    prop_assert!(fed > 0 || rest.is_empty(), "no room for a whole record");
+                    if rest.is_empty() {
+                        subject.feed_eof();
+                    }
+                }
+                Err(error) => break error.kind(),
+            }
+        };
+        prop_assert!(sent.starts_with(&read), "{} bytes of {} differ", read.len(), sent.len());
+        prop_assert!(matches!(kind, ErrorKind::InvalidData | ErrorKind::UnexpectedEof));
+        // And so for ever.
+        prop_assert_eq!(error_of(subject.read(&mut part)).kind(), kind);
     }
 }
