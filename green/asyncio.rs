@@ -25,7 +25,9 @@
 //! | `sleep`, `timeout`, `create_task` | [`thread::sleep`](crate::thread::sleep), [`timeout`](crate::timeout()), [`thread::spawn`](crate::thread::spawn) |
 //!
 //! There is no loop to run and nothing to await: every call works from any green or OS thread, and one that has to wait
-//! parks the calling green thread.
+//! parks the calling green thread. [`Future::wait`] waits for a future, that of [`run_in_executor`] too; `async` code may
+//! await it, since it is a Rust future as well. What [`call_soon`] and its kin return are handles that cancel: who wants to
+//! know when the call has run has it complete a [`Future`].
 
 mod calls;
 mod cell;

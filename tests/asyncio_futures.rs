@@ -4,9 +4,12 @@
 mod both;
 mod util;
 
+use std::future::Future as _;
 use std::io;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use both::on_both;
@@ -110,6 +113,105 @@ fn a_wait_that_times_out_or_is_killed_takes_nothing() {
         assert!(!future.done());
         future.set_result(3).unwrap();
         assert_eq!(future.wait(Some(Duration::ZERO)).unwrap(), 3);
+    });
+}
+
+#[test]
+fn async_code_awaits_a_future_and_each_clone_alone() {
+    on_both("await", || {
+        let future = Future::new();
+        let waiters: Vec<_> = (0..5)
+            .map(|_| {
+                let future = future.clone();
+                green::thread::spawn(move || green::block_on(future))
+            })
+            .collect();
+        let os_waiter = {
+            let future = future.clone();
+            std::thread::spawn(move || green::block_on(async { future.await.map(|n| n + 1) }))
+        };
+        call_soon({
+            let future = future.clone();
+            move || future.set_result(7).unwrap()
+        });
+        for waiter in waiters {
+            assert_eq!(waiter.join().unwrap().unwrap(), 7);
+        }
+        assert_eq!(green::blocking(|| os_waiter.join().unwrap()).unwrap(), 8);
+        assert_eq!(green::block_on(future).unwrap(), 7, "complete already");
+
+        let cancelled = Future::<u8>::new();
+        cancelled.cancel();
+        assert!(is_cancelled(green::block_on(cancelled)));
+        let size = run_in_executor(|| Ok::<_, FutureError>(3));
+        assert_eq!(green::block_on(size).unwrap(), 3);
+    });
+}
+
+#[test]
+fn a_future_keeps_one_waker_for_each_who_awaits_it_and_forgets_who_goes() {
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    on_both("wakers", || {
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(woken.clone());
+        let mut context = Context::from_waker(&waker);
+        let future = Future::new();
+        let kept = Arc::strong_count(&woken);
+
+        let mut gone = future.clone();
+        assert!(Pin::new(&mut gone).poll(&mut context).is_pending());
+        assert!(Pin::new(&mut gone).poll(&mut context).is_pending());
+        assert_eq!(Arc::strong_count(&woken), kept + 1);
+        drop(gone);
+        assert_eq!(Arc::strong_count(&woken), kept);
+
+        let mut awaited = future.clone();
+        let mut moved = future.clone();
+        for handle in [&mut awaited, &mut moved] {
+            assert!(Pin::new(handle).poll(&mut context).is_pending());
+        }
+        // Polled by another task from here on.
+        let other = Arc::new(Woken::default());
+        let theirs = Waker::from(other.clone());
+        let mut elsewhere = Context::from_waker(&theirs);
+        assert!(Pin::new(&mut moved).poll(&mut elsewhere).is_pending());
+        future.set_result("done").unwrap();
+        assert_eq!(woken.0.load(Ordering::SeqCst), 1);
+        assert_eq!(other.0.load(Ordering::SeqCst), 1);
+        assert_eq!(Arc::strong_count(&woken), kept);
+        let Poll::Ready(Ok("done")) = Pin::new(&mut awaited).poll(&mut context) else {
+            panic!("not ready");
+        };
+    });
+}
+
+#[test]
+fn an_executor_that_panics_keeps_nobody_from_hearing() {
+    struct Bomb;
+    impl Wake for Bomb {
+        fn wake(self: Arc<Self>) {
+            panic!("on purpose");
+        }
+    }
+    bounded("bomb", LIMIT, || {
+        let future = Future::new();
+        let mut first = future.clone();
+        let bomb = Waker::from(Arc::new(Bomb));
+        assert!(
+            Pin::new(&mut first)
+                .poll(&mut Context::from_waker(&bomb))
+                .is_pending()
+        );
+        let second = future.clone();
+        let waiter = green::thread::spawn(move || green::block_on(second));
+        future.set_result(1).unwrap();
+        assert_eq!(waiter.join().unwrap().unwrap(), 1);
     });
 }
 

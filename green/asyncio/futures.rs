@@ -3,8 +3,12 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use greenhub::blocking;
@@ -18,7 +22,7 @@ use super::calls::Calls;
 ///
 /// A handle: its clones are the same future. Green threads and OS threads may wait for it, complete it and cancel it, in
 /// any mixture. Waiting takes nothing away, so a waiter that is killed or whose time is up leaves the result to the
-/// others.
+/// others. [`wait`](Future::wait) is what plain code calls; `async` code awaits the future itself.
 ///
 /// Callbacks run by way of [`call_soon`](super::call_soon), on the hub on which the future was made, in the order in
 /// which they were added; never inside the call that completes it.
@@ -26,7 +30,8 @@ use super::calls::Calls;
 /// # Differences from asyncio
 ///
 /// The result is cloned for each who asks for it; [`get`](Future::get) lends it instead. [`wait`](Future::wait) with a
-/// limit does not cancel the future when the limit passes. An error that nobody asked for is not reported.
+/// limit does not cancel the future when the limit passes. A callback is removed by the number that adding it returned. An
+/// error that nobody asked for is not reported.
 ///
 /// # Examples
 ///
@@ -41,23 +46,78 @@ use super::calls::Calls;
 /// assert!(future.set_result("again").is_err());
 /// # Ok::<(), green::asyncio::FutureError>(())
 /// ```
-pub struct Future<T>(Arc<Shared<T>>);
+pub struct Future<T> {
+    shared: Arc<Shared<T>>,
+    /// The number of this handle's waker, if it has been awaited.
+    awaited: Option<u64>,
+}
 
 struct Shared<T> {
     outcome: OnceLock<Result<T, FutureError>>,
-    /// Taken to complete the future, and empty from then on.
-    callbacks: Mutex<Vec<(CallbackId, Callback<T>)>>,
+    /// Locked to complete the future, and empty from then on.
+    pending: Mutex<Pending<T>>,
     waiters: WaitQueue,
     calls: Arc<Calls>,
 }
 
+/// Whom to tell, beside those who wait.
+struct Pending<T> {
+    callbacks: Vec<(CallbackId, Callback<T>)>,
+    /// Of the handles that are awaited, each with its number.
+    wakers: Vec<(u64, Waker)>,
+}
+
 type Callback<T> = Box<dyn FnOnce(&Future<T>) + Send>;
 
+impl<T> Default for Pending<T> {
+    fn default() -> Pending<T> {
+        Pending {
+            callbacks: Vec::new(),
+            wakers: Vec::new(),
+        }
+    }
+}
+
+/// Numbers callbacks and wakers.
+fn next_number() -> u64 {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    NUMBER.fetch_add(1, Ordering::Relaxed)
+}
+
 /// What [`Future::add_done_callback`] returns and [`Future::remove_done_callback`] takes.
+///
+/// # Examples
+///
+/// ```
+/// use green::asyncio::Future;
+///
+/// let future = Future::<()>::new();
+/// let callback = future.add_done_callback(|_| unreachable!());
+/// assert!(future.remove_done_callback(callback));
+/// assert!(!future.remove_done_callback(callback), "only once");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CallbackId(u64);
 
 /// Why a [`Future`] has no result.
+///
+/// # Examples
+///
+/// ```
+/// use std::io::{Error, ErrorKind};
+/// use std::time::Duration;
+///
+/// use green::asyncio::{Future, FutureError};
+///
+/// let future = Future::<u32>::new();
+/// assert!(matches!(future.result(), Err(FutureError::InvalidState)));
+/// let limit = Some(Duration::from_millis(5));
+/// assert!(matches!(future.wait(limit), Err(FutureError::TimedOut)));
+/// future.set_exception(Error::from(ErrorKind::BrokenPipe))?;
+/// let error = Error::from(future.wait(None).unwrap_err());
+/// assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+/// # Ok::<(), FutureError>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum FutureError {
@@ -114,9 +174,9 @@ impl<T: Send + Sync + 'static> Future<T> {
     ///
     /// As [`call_soon`](super::call_soon).
     pub fn new() -> Future<T> {
-        Future(Arc::new(Shared {
+        Future::of(Arc::new(Shared {
             outcome: OnceLock::new(),
-            callbacks: Mutex::default(),
+            pending: Mutex::default(),
             waiters: WaitQueue::new(),
             calls: Calls::here(),
         }))
@@ -127,6 +187,18 @@ impl<T: Send + Sync + 'static> Future<T> {
     /// # Errors
     ///
     /// [`InvalidState`](FutureError::InvalidState) if it is complete already; the value is dropped then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::asyncio::{Future, FutureError};
+    ///
+    /// let future = Future::new();
+    /// future.set_result("first")?;
+    /// assert!(matches!(future.set_result("second"), Err(FutureError::InvalidState)));
+    /// assert_eq!(future.result()?, "first");
+    /// # Ok::<(), FutureError>(())
+    /// ```
     pub fn set_result(&self, result: T) -> Result<(), FutureError> {
         self.complete(Ok(result))
     }
@@ -173,35 +245,40 @@ impl<T: Send + Sync + 'static> Future<T> {
     }
 
     fn complete(&self, outcome: Result<T, FutureError>) -> Result<(), FutureError> {
-        let mut callbacks = self.0.callbacks.lock();
-        let set = self.0.outcome.set(outcome);
-        let callbacks = match &set {
-            Ok(()) => std::mem::take(&mut *callbacks),
-            Err(_) => {
-                drop(callbacks);
-                return Err(FutureError::InvalidState);
-            }
-        };
-        self.0.waiters.wake_all();
+        let mut pending = self.shared.pending.lock();
+        let refused = self.shared.outcome.set(outcome);
+        if refused.is_err() {
+            // What is dropped on return may do anything.
+            drop(pending);
+            return Err(FutureError::InvalidState);
+        }
+        let Pending { callbacks, wakers } = mem::take(&mut *pending);
+        self.shared.waiters.wake_all();
+        // Under the lock, so that one that is added now comes behind them.
         for (_, callback) in callbacks {
             self.call_back(callback);
+        }
+        drop(pending);
+        for (_, waker) in wakers {
+            // An executor's code, which may do anything. The others are to hear all the same.
+            let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
         }
         Ok(())
     }
 
     fn call_back(&self, callback: Callback<T>) {
         let future = self.clone();
-        self.0.calls.soon(Box::new(move || callback(&future)));
+        self.shared.calls.soon(Box::new(move || callback(&future)));
     }
 
     /// Whether the future was cancelled.
     pub fn cancelled(&self) -> bool {
-        matches!(self.0.outcome.get(), Some(Err(FutureError::Cancelled)))
+        matches!(self.shared.outcome.get(), Some(Err(FutureError::Cancelled)))
     }
 
     /// Whether the future is complete: has a result or an error, or was cancelled.
     pub fn done(&self) -> bool {
-        self.0.outcome.get().is_some()
+        self.shared.outcome.get().is_some()
     }
 
     /// Lends the result, without waiting: for values that cannot be cloned, or are not to be.
@@ -209,8 +286,22 @@ impl<T: Send + Sync + 'static> Future<T> {
     /// # Errors
     ///
     /// As [`result`](Future::result).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::asyncio::Future;
+    ///
+    /// struct NotToBeCloned(u32);
+    ///
+    /// let future = Future::new();
+    /// assert!(future.get().is_err());
+    /// future.set_result(NotToBeCloned(7))?;
+    /// assert_eq!(future.get()?.0, 7);
+    /// # Ok::<(), green::asyncio::FutureError>(())
+    /// ```
     pub fn get(&self) -> Result<&T, FutureError> {
-        match self.0.outcome.get() {
+        match self.shared.outcome.get() {
             None => Err(FutureError::InvalidState),
             Some(Ok(result)) => Ok(result),
             Some(Err(error)) => Err(error.clone()),
@@ -236,6 +327,18 @@ impl<T: Send + Sync + 'static> Future<T> {
     ///
     /// [`InvalidState`](FutureError::InvalidState) if it is not complete, [`Cancelled`](FutureError::Cancelled) if it
     /// was cancelled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::asyncio::{Future, FutureError};
+    ///
+    /// let future = Future::new();
+    /// assert!(matches!(future.exception(), Err(FutureError::InvalidState)));
+    /// future.set_result(1)?;
+    /// assert!(future.exception()?.is_none());
+    /// # Ok::<(), FutureError>(())
+    /// ```
     pub fn exception(&self) -> Result<Option<Arc<dyn Error + Send + Sync>>, FutureError> {
         match self.get() {
             Ok(_) => Ok(None),
@@ -252,6 +355,22 @@ impl<T: Send + Sync + 'static> Future<T> {
     ///
     /// [`TimedOut`](FutureError::TimedOut) when the limit passes first, [`Exception`](FutureError::Exception),
     /// [`Cancelled`](FutureError::Cancelled).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use green::asyncio::{Future, FutureError, call_later};
+    ///
+    /// let future = Future::new();
+    /// let early = future.wait(Some(Duration::from_millis(5)));
+    /// assert!(matches!(early, Err(FutureError::TimedOut)));
+    /// let theirs = future.clone();
+    /// call_later(Duration::from_millis(5), move || theirs.set_result(3).unwrap());
+    /// assert_eq!(future.wait(None)?, 3);
+    /// # Ok::<(), FutureError>(())
+    /// ```
     pub fn wait(&self, limit: Option<Duration>) -> Result<T, FutureError>
     where
         T: Clone,
@@ -280,7 +399,7 @@ impl<T: Send + Sync + 'static> Future<T> {
         let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
         while !self.done() {
             let wake = self
-                .0
+                .shared
                 .waiters
                 .wait("asyncio future", deadline, || !self.done());
             if wake == greenhub::wait_queue::Wake::TimedOut {
@@ -313,25 +432,110 @@ impl<T: Send + Sync + 'static> Future<T> {
         &self,
         callback: impl FnOnce(&Future<T>) + Send + 'static,
     ) -> CallbackId {
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let id = CallbackId(NUMBER.fetch_add(1, Ordering::Relaxed));
-        let mut callbacks = self.0.callbacks.lock();
+        let id = CallbackId(next_number());
+        let mut pending = self.shared.pending.lock();
         if self.done() {
-            drop(callbacks);
+            drop(pending);
             self.call_back(Box::new(callback));
         } else {
-            callbacks.push((id, Box::new(callback)));
+            pending.callbacks.push((id, Box::new(callback)));
         }
         id
     }
 
     /// Takes a callback out and drops it. False if it has been called or is about to be.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::asyncio::Future;
+    ///
+    /// let future = Future::new();
+    /// let callback = future.add_done_callback(|_| ());
+    /// future.set_result(())?;
+    /// assert!(!future.remove_done_callback(callback), "too late");
+    /// # Ok::<(), green::asyncio::FutureError>(())
+    /// ```
     pub fn remove_done_callback(&self, id: CallbackId) -> bool {
-        let mut callbacks = self.0.callbacks.lock();
+        let mut pending = self.shared.pending.lock();
+        let callbacks = &mut pending.callbacks;
         let place = callbacks.iter().position(|(theirs, _)| *theirs == id);
         let callback = place.map(|place| callbacks.remove(place));
-        drop(callbacks);
+        drop(pending);
         callback.is_some()
+    }
+}
+
+impl<T> Future<T> {
+    fn of(shared: Arc<Shared<T>>) -> Future<T> {
+        Future {
+            shared,
+            awaited: None,
+        }
+    }
+}
+
+/// A future of asyncio is one of Rust's too: `async` code awaits it, on any executor, or
+/// [`block_on`](crate::block_on). Each clone can be awaited by somebody else.
+///
+/// # Examples
+///
+/// ```
+/// use green::asyncio::{Future, FutureError, run_in_executor};
+///
+/// let (question, answer) = (Future::new(), Future::new());
+/// let (asked, theirs) = (question.clone(), answer.clone());
+/// let thinking = green::thread::spawn(move || {
+///     green::block_on(async {
+///         let base: u32 = asked.await?;
+///         let square = run_in_executor(move || Ok::<_, FutureError>(base * base)).await?;
+///         theirs.set_result(square)
+///     })
+/// });
+/// question.set_result(7)?;
+/// assert_eq!(green::block_on(answer)?, 49);
+/// thinking.join().unwrap()?;
+/// # Ok::<(), FutureError>(())
+/// ```
+impl<T: Clone + Send + Sync + 'static> std::future::Future for Future<T> {
+    type Output = Result<T, FutureError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let future = &mut *self;
+        let mut pending = future.shared.pending.lock();
+        if future.done() {
+            drop(pending);
+            return Poll::Ready(future.result());
+        }
+        let number = *future.awaited.get_or_insert_with(next_number);
+        let waker = context.waker();
+        let known = pending.wakers.iter_mut().find(|(who, _)| *who == number);
+        // A waker is an executor's, and is dropped without the lock.
+        let before = match known {
+            Some((_, known)) if known.will_wake(waker) => None,
+            Some((_, known)) => Some(mem::replace(known, waker.clone())),
+            None => {
+                pending.wakers.push((number, waker.clone()));
+                None
+            }
+        };
+        drop(pending);
+        drop(before);
+        Poll::Pending
+    }
+}
+
+impl<T> Drop for Future<T> {
+    fn drop(&mut self) {
+        let Some(number) = self.awaited else {
+            return;
+        };
+        let mut pending = self.shared.pending.lock();
+        let wakers = &mut pending.wakers;
+        let place = wakers.iter().position(|(who, _)| *who == number);
+        let waker = place.map(|place| wakers.swap_remove(place));
+        drop(pending);
+        drop(waker);
     }
 }
 
@@ -343,14 +547,14 @@ impl<T: Send + Sync + 'static> Default for Future<T> {
 
 impl<T> Clone for Future<T> {
     fn clone(&self) -> Future<T> {
-        Future(Arc::clone(&self.0))
+        Future::of(Arc::clone(&self.shared))
     }
 }
 
 impl<T: fmt::Debug> fmt::Debug for Future<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Future")
-            .field(&self.0.outcome.get())
+            .field(&self.shared.outcome.get())
             .finish()
     }
 }
@@ -392,7 +596,7 @@ where
     green_thread::spawn(move || {
         let theirs = promise.clone();
         let work = move || (!theirs.done()).then(f);
-        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| blocking(work)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| blocking(work)));
         // Completed by now only if it was cancelled, and then nobody wants the outcome.
         let _ = match outcome {
             Ok(None) => return,
