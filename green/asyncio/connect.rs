@@ -99,6 +99,41 @@ where
 /// # Errors
 ///
 /// Those of [`UnixStream::connect`](crate::os::unix::net::UnixStream::connect) and of the TLS handshake.
+///
+/// # Examples
+///
+/// ```
+/// use std::io;
+///
+/// use green::asyncio::{
+///     ConnectionOptions, Future, Protocol, ServerOptions, StreamReader, StreamWriter, Transport,
+///     create_unix_connection, start_unix_server,
+/// };
+///
+/// struct Ask(Future<Vec<u8>>);
+///
+/// impl Protocol for Ask {
+///     fn connection_made(&mut self, transport: Transport) -> io::Result<()> {
+///         transport.write(b"hello\n")
+///     }
+///
+///     fn data_received(&mut self, data: &[u8]) -> io::Result<()> {
+///         Ok(self.0.set_result(data.to_vec())?)
+///     }
+/// }
+///
+/// # fn main() -> io::Result<()> {
+/// let directory = tempfile::tempdir()?;
+/// let path = directory.path().join("socket");
+/// let echo = |reader: StreamReader, writer: StreamWriter| writer.write(&reader.readline()?);
+/// let _server = start_unix_server(echo, &path, ServerOptions::new())?;
+///
+/// let answer = Future::new();
+/// create_unix_connection(|| Ask(answer.clone()), &path, ConnectionOptions::new())?;
+/// assert_eq!(answer.wait(None)?, b"hello\n");
+/// # Ok(())
+/// # }
+/// ```
 pub fn create_unix_connection<P, Kind>(
     factory: impl FnOnce() -> P,
     path: impl AsRef<Path>,
@@ -117,6 +152,36 @@ where
 /// # Errors
 ///
 /// Those of the TLS handshake.
+///
+/// # Examples
+///
+/// ```
+/// use std::io::{self, Read};
+///
+/// use green::asyncio::{ConnectionOptions, Protocol, Transport, create_connection_over};
+/// use green::os::unix::net::UnixStream;
+///
+/// struct Greet;
+///
+/// impl Protocol for Greet {
+///     fn connection_made(&mut self, transport: Transport) -> io::Result<()> {
+///         transport.write(b"welcome")?;
+///         transport.close();
+///         Ok(())
+///     }
+///
+///     fn data_received(&mut self, _: &[u8]) -> io::Result<()> {
+///         Ok(())
+///     }
+/// }
+///
+/// let (ours, mut theirs) = UnixStream::pair()?;
+/// create_connection_over(|| Greet, ours, ConnectionOptions::new())?;
+/// let mut heard = String::new();
+/// theirs.read_to_string(&mut heard)?;
+/// assert_eq!(heard, "welcome");
+/// # Ok::<(), io::Error>(())
+/// ```
 pub fn create_connection_over<P, Kind>(
     factory: impl FnOnce() -> P,
     socket: impl Into<GreenSocket>,
@@ -134,6 +199,40 @@ where
 /// # Errors
 ///
 /// Those of the TLS handshake, in the server's part.
+///
+/// # Examples
+///
+/// ```
+/// use std::io::{self, Read, Write};
+///
+/// use green::asyncio::{Protocol, ServerOptions, Transport, connect_accepted_socket};
+/// use green::net::{TcpListener, TcpStream};
+///
+/// #[derive(Default)]
+/// struct Echo(Option<Transport>);
+///
+/// impl Protocol for Echo {
+///     fn connection_made(&mut self, transport: Transport) -> io::Result<()> {
+///         self.0 = Some(transport);
+///         Ok(())
+///     }
+///
+///     fn data_received(&mut self, data: &[u8]) -> io::Result<()> {
+///         self.0.as_ref().unwrap().write(data)
+///     }
+/// }
+///
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let mut client = TcpStream::connect(listener.local_addr()?)?;
+/// let (accepted, _) = listener.accept()?;
+/// let (transport, _) = connect_accepted_socket(Echo::default, accepted, ServerOptions::new())?;
+/// client.write_all(b"hello")?;
+/// let mut echo = [0; 5];
+/// client.read_exact(&mut echo)?;
+/// assert_eq!(&echo, b"hello");
+/// transport.close();
+/// # Ok::<(), io::Error>(())
+/// ```
 pub fn connect_accepted_socket<P, Kind>(
     factory: impl FnOnce() -> P,
     socket: impl Into<GreenSocket>,
@@ -163,6 +262,7 @@ fn launch<P, Kind>(
 where
     P: StreamProtocol<Kind>,
 {
+    security.check()?;
     let (shared, cell) = prepare(factory, socket, security, None)?;
     let transport = Transport::of(&shared);
     let readers = shared.clone();

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::fmt;
 use std::io;
+use std::mem;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -18,6 +19,48 @@ use endpoint::Endpoint;
 mod endpoint;
 
 /// Settings of a datagram endpoint.
+///
+/// # Examples
+///
+/// ```
+/// use std::io;
+/// use std::net::Ipv4Addr;
+///
+/// use green::asyncio::{DatagramOptions, DatagramProtocol, Future, create_datagram_endpoint};
+/// use green::greenio::SockAddr;
+///
+/// struct Hear(Future<Vec<u8>>);
+///
+/// impl DatagramProtocol for Hear {
+///     fn datagram_received(&mut self, data: &[u8], _: &SockAddr) -> io::Result<()> {
+///         Ok(self.0.set_result(data.to_vec())?)
+///     }
+/// }
+///
+/// // Two who listen to a group, and one who speaks to it.
+/// let group = Ipv4Addr::new(239, 255, 7, 43);
+/// let listen = |port| {
+///     let heard = Future::new();
+///     let options = DatagramOptions::new()
+///         .local_addr((group, port).into())
+///         .reuse_address(true)
+///         .join_multicast_v4(group, Ipv4Addr::LOCALHOST);
+///     let (endpoint, _) = create_datagram_endpoint(|| Hear(heard.clone()), options)?;
+///     io::Result::Ok((endpoint, heard))
+/// };
+/// let one = listen(0)?;
+/// let address = one.0.get_extra_info().sockname().unwrap().as_socket().unwrap();
+/// let two = listen(address.port())?;
+///
+/// let options = DatagramOptions::new().local_addr(([127, 0, 0, 1], 0).into());
+/// let (speaker, _) = create_datagram_endpoint(|| Hear(Future::new()), options)?;
+/// let socket = speaker.get_extra_info().socket();
+/// socket.set_multicast_interface_v4(&Ipv4Addr::LOCALHOST)?;
+/// speaker.sendto(b"to all", address)?;
+/// assert_eq!(one.1.wait(None)?, b"to all");
+/// assert_eq!(two.1.wait(None)?, b"to all");
+/// # Ok::<(), io::Error>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 #[must_use = "settings do nothing by themselves"]
 pub struct DatagramOptions {
@@ -184,6 +227,39 @@ pub fn create_datagram_endpoint<P: DatagramProtocol>(
 /// # Errors
 ///
 /// What keeps a green thread from being started.
+///
+/// # Examples
+///
+/// ```
+/// use std::io;
+///
+/// use green::asyncio::{DatagramProtocol, DatagramTransport, create_datagram_endpoint_over};
+/// use green::greenio::SockAddr;
+/// use green::os::unix::net::UnixDatagram;
+///
+/// #[derive(Default)]
+/// struct Echo(Option<DatagramTransport>);
+///
+/// impl DatagramProtocol for Echo {
+///     fn connection_made(&mut self, transport: DatagramTransport) -> io::Result<()> {
+///         self.0 = Some(transport);
+///         Ok(())
+///     }
+///
+///     fn datagram_received(&mut self, data: &[u8], _: &SockAddr) -> io::Result<()> {
+///         self.0.as_ref().unwrap().send(data)
+///     }
+/// }
+///
+/// let (ours, theirs) = UnixDatagram::pair()?;
+/// let (echo, _) = create_datagram_endpoint_over(Echo::default, ours)?;
+/// theirs.send(b"hello")?;
+/// let mut answer = [0; 100];
+/// let len = theirs.recv(&mut answer)?;
+/// assert_eq!(&answer[..len], b"hello");
+/// echo.close();
+/// # Ok::<(), io::Error>(())
+/// ```
 pub fn create_datagram_endpoint_over<P: DatagramProtocol>(
     factory: impl FnOnce() -> P,
     socket: impl Into<GreenSocket>,
@@ -198,7 +274,7 @@ pub fn create_datagram_endpoint_over<P: DatagramProtocol>(
     let transport = DatagramTransport { endpoint };
     let abandoned = AbortWhenUnwound(&transport);
     transport.endpoint.wait_until_made();
-    std::mem::forget(abandoned);
+    mem::forget(abandoned);
     Ok((transport, ProtocolRef { cell }))
 }
 
@@ -209,6 +285,44 @@ pub fn create_datagram_endpoint_over<P: DatagramProtocol>(
 /// # Differences from asyncio
 ///
 /// [`send`](Self::send) and [`sendto`](Self::sendto) are two, since one needs an address and the other must have none.
+///
+/// # Examples
+///
+/// ```
+/// use std::io;
+///
+/// use green::asyncio::{DatagramOptions, DatagramProtocol, create_datagram_endpoint};
+/// use green::greenio::SockAddr;
+/// use green::net::UdpSocket;
+///
+/// struct Deaf;
+///
+/// impl DatagramProtocol for Deaf {
+///     fn datagram_received(&mut self, _: &[u8], _: &SockAddr) -> io::Result<()> {
+///         Ok(())
+///     }
+/// }
+///
+/// let peer = UdpSocket::bind("127.0.0.1:0")?;
+/// let stranger = UdpSocket::bind("127.0.0.1:0")?;
+/// let options = DatagramOptions::new().remote_addr(peer.local_addr()?);
+/// let (transport, _) = create_datagram_endpoint(|| Deaf, options)?;
+/// transport.send(b"one")?;
+/// transport.sendto(b"two", peer.local_addr()?)?;
+/// let refused = transport.sendto(b"three", stranger.local_addr()?).unwrap_err();
+/// assert_eq!(refused.kind(), io::ErrorKind::InvalidInput);
+/// let mut heard = [0; 100];
+/// assert_eq!(peer.recv(&mut heard)?, 3);
+///
+/// assert!(transport.get_protocol::<Deaf>().is_some());
+/// assert_eq!(transport.get_write_buffer_size(), 0);
+/// transport.set_write_buffer_limits(Some(1000), None)?;
+/// assert_eq!(transport.get_write_buffer_limits(), (250, 1000));
+/// transport.close();
+/// assert!(transport.is_closing());
+/// assert!(transport.send(b"four").is_err());
+/// # Ok::<(), io::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct DatagramTransport {
     endpoint: Arc<Endpoint>,
@@ -254,6 +368,35 @@ impl DatagramTransport {
     }
 
     /// Closes the endpoint at once. What was not sent is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io;
+    ///
+    /// use green::asyncio::{DatagramOptions, DatagramProtocol, Future, create_datagram_endpoint};
+    /// use green::greenio::SockAddr;
+    ///
+    /// struct Deaf(Future<()>);
+    ///
+    /// impl DatagramProtocol for Deaf {
+    ///     fn datagram_received(&mut self, _: &[u8], _: &SockAddr) -> io::Result<()> {
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn connection_lost(&mut self, error: Option<io::Error>) {
+    ///         assert!(error.is_none());
+    ///         self.0.set_result(()).unwrap();
+    ///     }
+    /// }
+    ///
+    /// let lost = Future::new();
+    /// let options = DatagramOptions::new().local_addr(([127, 0, 0, 1], 0).into());
+    /// let (transport, _) = create_datagram_endpoint(|| Deaf(lost.clone()), options)?;
+    /// transport.abort();
+    /// lost.wait(None)?;
+    /// # Ok::<(), io::Error>(())
+    /// ```
     pub fn abort(&self) {
         self.endpoint.end(None);
     }
@@ -292,6 +435,59 @@ impl DatagramTransport {
             self.endpoint.call_reader();
         }
         Ok(())
+    }
+
+    /// Has another protocol take the endpoint over: the next call is its, and no `connection_made` comes before.
+    ///
+    /// # Errors
+    ///
+    /// `NotConnected` if `connection_lost` has been called; the protocol is dropped then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io;
+    ///
+    /// use green::asyncio::{DatagramOptions, DatagramProtocol, Future, create_datagram_endpoint};
+    /// use green::greenio::SockAddr;
+    ///
+    /// struct Deaf;
+    ///
+    /// impl DatagramProtocol for Deaf {
+    ///     fn datagram_received(&mut self, _: &[u8], _: &SockAddr) -> io::Result<()> {
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// struct Hear(Future<Vec<u8>>);
+    ///
+    /// impl DatagramProtocol for Hear {
+    ///     fn datagram_received(&mut self, data: &[u8], _: &SockAddr) -> io::Result<()> {
+    ///         Ok(self.0.set_result(data.to_vec())?)
+    ///     }
+    /// }
+    ///
+    /// let options = DatagramOptions::new().local_addr(([127, 0, 0, 1], 0).into());
+    /// let (endpoint, _) = create_datagram_endpoint(|| Deaf, options)?;
+    /// let heard = Future::new();
+    /// endpoint.set_protocol(Hear(heard.clone()))?;
+    /// assert!(endpoint.get_protocol::<Deaf>().is_none());
+    /// let address = endpoint.get_extra_info().sockname().unwrap().clone();
+    /// endpoint.sendto(b"to myself", address)?;
+    /// assert_eq!(heard.wait(None)?, b"to myself");
+    /// # Ok::<(), io::Error>(())
+    /// ```
+    pub fn set_protocol<P: DatagramProtocol>(&self, protocol: P) -> io::Result<ProtocolRef<P>> {
+        let cell = Cell::new(protocol);
+        let mut state = self.endpoint.state.lock();
+        let Some(callbacks) = &mut state.callbacks else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
+        let replaced = mem::replace(callbacks, cell.clone());
+        drop(state);
+        // A destructor of the user's, hence not under the lock.
+        drop(replaced);
+        Ok(ProtocolRef { cell })
     }
 
     /// The protocol, if it is a `P`. None once `connection_lost` has been called.

@@ -38,6 +38,18 @@ impl Default for Security {
 }
 
 impl Security {
+    /// Refuses the limits that asyncio refuses.
+    pub(super) fn check(&self) -> io::Result<()> {
+        let zero = self.handshake_timeout.is_zero() || self.shutdown_timeout.is_zero();
+        if self.context.is_some() && zero {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "a limit of TLS may not be zero",
+            ));
+        }
+        Ok(())
+    }
+
     /// Shakes hands, if there is TLS. The socket is closed on failure.
     pub(super) fn wrap(&self, socket: GreenSocket, unread: &[u8]) -> io::Result<(Link, ExtraInfo)> {
         let Some(context) = &self.context else {
@@ -66,14 +78,14 @@ impl Security {
 macro_rules! tls_limits {
     ($field:ident) => {
         /// Limits the TLS handshake as a whole; 60 seconds by default, as in asyncio. Zero is refused, with
-        /// `InvalidInput`, when the connection is made.
+        /// `InvalidInput`, by the call that is given these settings.
         pub fn ssl_handshake_timeout(mut self, limit: Duration) -> Self {
             self.$field.handshake_timeout = limit;
             self
         }
 
         /// Limits the orderly end of TLS after a `close`: sending the rest and waiting for the peer's close_notify. 30
-        /// seconds by default, as in asyncio.
+        /// seconds by default, as in asyncio, where `connection_lost` is told `TimedOut` too. Zero is refused likewise.
         pub fn ssl_shutdown_timeout(mut self, limit: Duration) -> Self {
             self.$field.shutdown_timeout = limit;
             self
@@ -93,6 +105,29 @@ macro_rules! limit {
 }
 
 /// Settings of a connection to be made.
+///
+/// # Examples
+///
+/// ```
+/// use std::io;
+/// use std::net::TcpListener;
+/// use std::time::Duration;
+///
+/// use green::asyncio::{ConnectionOptions, open_connection};
+/// use green::ssl::{Purpose, SslContext};
+///
+/// // Takes connections, and says nothing.
+/// let silent = TcpListener::bind("127.0.0.1:0")?;
+/// let options = ConnectionOptions::new()
+///     .local_addr(([127, 0, 0, 1], 0).into())
+///     .ssl(&SslContext::new(Purpose::ServerAuth)?, "localhost")
+///     .ssl_handshake_timeout(Duration::from_millis(20))
+///     .ssl_shutdown_timeout(Duration::from_secs(1))
+///     .limit(1024);
+/// let error = open_connection(silent.local_addr()?, options).unwrap_err();
+/// assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+/// # Ok::<(), io::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "settings do nothing by themselves"]
 pub struct ConnectionOptions {
@@ -137,6 +172,27 @@ impl ConnectionOptions {
 }
 
 /// Settings of a server to be made.
+///
+/// # Examples
+///
+/// ```
+/// use green::asyncio::{ServerOptions, start_server};
+///
+/// // Two servers share an address, and the kernel spreads connections over them.
+/// let options = ServerOptions::new()
+///     .backlog(500)
+///     .reuse_address(true)
+///     .reuse_port(true)
+///     .limit(1024)
+///     .start_serving(false);
+/// let one = start_server(|_, _| Ok(()), "127.0.0.1:0", options.clone())?;
+/// let two = start_server(|_, _| Ok(()), one.local_addr()?, options)?;
+/// assert_eq!(one.local_addr()?, two.local_addr()?);
+/// assert!(!one.is_serving());
+/// one.start_serving()?;
+/// two.start_serving()?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "settings do nothing by themselves"]
 pub struct ServerOptions {
@@ -206,6 +262,21 @@ impl ServerOptions {
     }
 
     /// Whether closing a server of a Unix socket removes its file; true unless set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::asyncio::{ServerOptions, start_unix_server};
+    ///
+    /// let directory = tempfile::tempdir()?;
+    /// let path = directory.path().join("socket");
+    /// let options = ServerOptions::new().cleanup_socket(false);
+    /// drop(start_unix_server(|_, _| Ok(()), &path, options)?);
+    /// assert!(path.exists());
+    /// drop(start_unix_server(|_, _| Ok(()), &path, ServerOptions::new())?);
+    /// assert!(!path.exists());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn cleanup_socket(mut self, cleanup: bool) -> Self {
         self.cleanup_socket = cleanup;
         self
@@ -214,7 +285,11 @@ impl ServerOptions {
     limit!();
 }
 
-/// Settings of [`start_tls`](super::start_tls).
+/// Settings of [`start_tls`](super::start_tls()) and [`StreamWriter::start_tls`](super::StreamWriter::start_tls).
+///
+/// # Examples
+///
+/// See [`start_tls`](super::start_tls()).
 #[derive(Clone, Debug)]
 #[must_use = "settings do nothing by themselves"]
 pub struct TlsOptions {

@@ -32,11 +32,38 @@ use crate::thread::Builder;
 /// # Errors
 ///
 /// Those of [`TcpListener::bind`](crate::net::TcpListener::bind), of any of the addresses; `InvalidInput` if there is
-/// none.
+/// none, or for a limit of TLS of zero.
 ///
 /// # Examples
 ///
-/// See [`create_connection`](super::create_connection).
+/// ```
+/// use std::io::{self, Read, Write};
+///
+/// use green::asyncio::{Protocol, ServerOptions, Transport, create_server};
+/// use green::net::TcpStream;
+///
+/// #[derive(Default)]
+/// struct Echo(Option<Transport>);
+///
+/// impl Protocol for Echo {
+///     fn connection_made(&mut self, transport: Transport) -> io::Result<()> {
+///         self.0 = Some(transport);
+///         Ok(())
+///     }
+///
+///     fn data_received(&mut self, data: &[u8]) -> io::Result<()> {
+///         self.0.as_ref().unwrap().write(data)
+///     }
+/// }
+///
+/// let server = create_server(Echo::default, "127.0.0.1:0", ServerOptions::new())?;
+/// let mut client = TcpStream::connect(server.local_addr()?)?;
+/// client.write_all(b"hello")?;
+/// let mut echo = [0; 5];
+/// client.read_exact(&mut echo)?;
+/// assert_eq!(&echo, b"hello");
+/// # Ok::<(), io::Error>(())
+/// ```
 pub fn create_server<P, Kind>(
     factory: impl Fn() -> P + Send + Sync + 'static,
     address: impl ToSocketAddrs,
@@ -46,6 +73,7 @@ where
     P: StreamProtocol<Kind>,
     Kind: 'static,
 {
+    options.security.check()?;
     let mut listeners = Vec::new();
     for address in addresses(&address)? {
         listeners.push(bind(&address, &options)?);
@@ -65,6 +93,39 @@ where
 /// # Errors
 ///
 /// Those of [`UnixListener::bind`](crate::os::unix::net::UnixListener::bind).
+///
+/// # Examples
+///
+/// ```
+/// use std::io::{self, Read};
+///
+/// use green::asyncio::{Protocol, ServerOptions, Transport, create_unix_server};
+/// use green::os::unix::net::UnixStream;
+///
+/// struct Greet;
+///
+/// impl Protocol for Greet {
+///     fn connection_made(&mut self, transport: Transport) -> io::Result<()> {
+///         transport.write(b"welcome")?;
+///         transport.close();
+///         Ok(())
+///     }
+///
+///     fn data_received(&mut self, _: &[u8]) -> io::Result<()> {
+///         Ok(())
+///     }
+/// }
+///
+/// let directory = tempfile::tempdir()?;
+/// let path = directory.path().join("socket");
+/// let server = create_unix_server(|| Greet, &path, ServerOptions::new())?;
+/// let mut heard = String::new();
+/// UnixStream::connect(&path)?.read_to_string(&mut heard)?;
+/// assert_eq!(heard, "welcome");
+/// server.close();
+/// assert!(!path.exists());
+/// # Ok::<(), io::Error>(())
+/// ```
 pub fn create_unix_server<P, Kind>(
     factory: impl Fn() -> P + Send + Sync + 'static,
     path: impl AsRef<Path>,
@@ -74,6 +135,7 @@ where
     P: StreamProtocol<Kind>,
     Kind: 'static,
 {
+    options.security.check()?;
     let path = path.as_ref();
     let address = SockAddr::unix(path)?;
     if fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
@@ -93,6 +155,30 @@ where
 /// # Errors
 ///
 /// Those of `listen(2)`.
+///
+/// # Examples
+///
+/// ```
+/// use std::io;
+///
+/// use green::asyncio::{Protocol, ServerOptions, create_server_over};
+/// use green::net::{TcpListener, TcpStream};
+///
+/// struct Quiet;
+///
+/// impl Protocol for Quiet {
+///     fn data_received(&mut self, _: &[u8]) -> io::Result<()> {
+///         Ok(())
+///     }
+/// }
+///
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let address = listener.local_addr()?;
+/// let server = create_server_over(|| Quiet, listener, ServerOptions::new())?;
+/// assert_eq!(server.local_addr()?, address);
+/// TcpStream::connect(address)?;
+/// # Ok::<(), io::Error>(())
+/// ```
 pub fn create_server_over<P, Kind>(
     factory: impl Fn() -> P + Send + Sync + 'static,
     socket: impl Into<GreenSocket>,
@@ -102,6 +188,7 @@ where
     P: StreamProtocol<Kind>,
     Kind: 'static,
 {
+    options.security.check()?;
     Server::new(factory, vec![socket.into()], None, options)
 }
 
@@ -121,6 +208,39 @@ fn bind(address: &SocketAddr, options: &ServerOptions) -> io::Result<GreenSocket
 /// A server of [`create_server`] and its kin: asyncio's `Server`.
 ///
 /// Dropping it is [`close`](Self::close), as the end of asyncio's `async with` is.
+///
+/// # Examples
+///
+/// ```
+/// use std::io::{self, Read};
+///
+/// use green::asyncio::{Protocol, ServerOptions, create_server};
+/// use green::net::TcpStream;
+///
+/// struct Quiet;
+///
+/// impl Protocol for Quiet {
+///     fn data_received(&mut self, _: &[u8]) -> io::Result<()> {
+///         Ok(())
+///     }
+/// }
+///
+/// let server = create_server(|| Quiet, "127.0.0.1:0", ServerOptions::new())?;
+/// assert!(server.is_serving());
+/// assert_eq!(server.sockets().len(), 1);
+/// let address = server.local_addr()?;
+/// let mut client = TcpStream::connect(address)?;
+///
+/// // Accepts nobody else, ends its connections in order, and waits for that.
+/// server.close();
+/// assert!(server.sockets().is_empty());
+/// assert!(TcpStream::connect(address).is_err());
+/// server.close_clients();
+/// server.wait_closed();
+/// // An end, or a reset if it had not been accepted yet.
+/// assert!(!matches!(client.read(&mut [0; 1]), Ok(1)));
+/// # Ok::<(), io::Error>(())
+/// ```
 #[must_use = "dropping a server closes it"]
 pub struct Server {
     listeners: Vec<GreenSocket>,
@@ -176,6 +296,20 @@ impl Server {
     ///
     /// Those of `listen(2)`, such as `AddrInUse`; `NotConnected` with [`ClosedLocally`] inside after
     /// [`close`](Self::close); what keeps a green thread from being started.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::asyncio::{ServerOptions, start_server};
+    /// use green::net::TcpStream;
+    ///
+    /// let options = ServerOptions::new().start_serving(false);
+    /// let server = start_server(|_, _| Ok(()), "127.0.0.1:0", options)?;
+    /// assert!(TcpStream::connect(server.local_addr()?).is_err());
+    /// server.start_serving()?;
+    /// assert!(TcpStream::connect(server.local_addr()?).is_ok());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn start_serving(&self) -> io::Result<()> {
         let mut state = self.state.lock();
         match *state {
@@ -201,6 +335,22 @@ impl Server {
     /// # Errors
     ///
     /// Those of [`start_serving`](Self::start_serving).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::time::Duration;
+    ///
+    /// use green::asyncio::{ServerOptions, call_later, start_server};
+    ///
+    /// let server = Arc::new(start_server(|_, _| Ok(()), "127.0.0.1:0", ServerOptions::new())?);
+    /// let theirs = server.clone();
+    /// call_later(Duration::from_millis(5), move || theirs.close());
+    /// server.serve_forever()?;
+    /// assert!(!server.is_serving());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn serve_forever(&self) -> io::Result<()> {
         self.start_serving()?;
         struct Closing<'a>(&'a Server);
@@ -250,6 +400,28 @@ impl Server {
     }
 
     /// Closes every connection at once, as [`Transport::abort`](super::Transport::abort) does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use green::asyncio::{
+    ///     ConnectionOptions, ServerOptions, StreamReader, open_connection, start_server,
+    /// };
+    ///
+    /// // A client that will not go.
+    /// let hold = |reader: StreamReader, _writer| reader.read_to_eof().map(drop);
+    /// let server = start_server(hold, "127.0.0.1:0", ServerOptions::new())?;
+    /// let (reader, _writer) = open_connection(server.local_addr()?, ConnectionOptions::new())?;
+    /// server.close();
+    /// if green::timeout(Duration::from_millis(5), || server.wait_closed()).is_err() {
+    ///     server.abort_clients();
+    ///     server.wait_closed();
+    /// }
+    /// let _ = reader.read_to_eof();
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn abort_clients(&self) {
         for transport in self.connections.transports() {
             transport.end(None);

@@ -47,6 +47,36 @@ pub(super) use upgrade::upgrade;
 ///
 /// Transports may be used from any thread. [`write`](Self::write) returns an error where asyncio raises or drops in
 /// silence. A truncated TLS stream is an error. After a call of `close` nothing is received over TLS either.
+///
+/// # Examples
+///
+/// ```
+/// use std::io::{self, Read, Write};
+///
+/// use green::asyncio::{ConnectionOptions, Protocol, create_connection_over};
+/// use green::os::unix::net::UnixStream;
+///
+/// struct Quiet;
+///
+/// impl Protocol for Quiet {
+///     fn data_received(&mut self, _: &[u8]) -> io::Result<()> {
+///         Ok(())
+///     }
+/// }
+///
+/// let (ours, mut theirs) = UnixStream::pair()?;
+/// let (transport, _) = create_connection_over(|| Quiet, ours, ConnectionOptions::new())?;
+/// assert!(transport.is_reading() && transport.can_write_eof());
+/// transport.write(b"one, ")?;
+/// transport.writelines(&["two, ", "three"])?;
+/// transport.close();
+/// assert!(transport.is_closing() && !transport.is_reading());
+/// assert!(transport.write(b"four").is_err());
+/// let mut heard = String::new();
+/// theirs.read_to_string(&mut heard)?;
+/// assert_eq!(heard, "one, two, three");
+/// # Ok::<(), io::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Transport {
     shared: Arc<Shared>,
@@ -99,6 +129,27 @@ impl Transport {
     /// # Errors
     ///
     /// `Unsupported` over TLS; see [`can_write_eof`](Self::can_write_eof).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::{self, Read};
+    ///
+    /// use green::asyncio::{ConnectionOptions, open_connection_over};
+    /// use green::os::unix::net::UnixStream;
+    ///
+    /// let (ours, mut theirs) = UnixStream::pair()?;
+    /// let (_reader, writer) = open_connection_over(ours, ConnectionOptions::new())?;
+    /// let transport = writer.transport();
+    /// transport.write(b"that is all")?;
+    /// transport.write_eof()?;
+    /// assert_eq!(transport.write(b"!").unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    /// let mut heard = String::new();
+    /// theirs.read_to_string(&mut heard)?;
+    /// assert_eq!(heard, "that is all");
+    /// assert!(!transport.is_closing());
+    /// # Ok::<(), io::Error>(())
+    /// ```
     pub fn write_eof(&self) -> io::Result<()> {
         self.shared.write_eof()
     }
@@ -118,6 +169,28 @@ impl Transport {
     ///
     /// `ConnectionReset` when the connection was lost before all that was written had been sent. The end of a connection
     /// in order is no error: that is the next `write`'s.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::{self, Read};
+    ///
+    /// use green::asyncio::{ConnectionOptions, open_connection_over};
+    /// use green::os::unix::net::UnixStream;
+    ///
+    /// let (ours, mut theirs) = UnixStream::pair()?;
+    /// let (_reader, writer) = open_connection_over(ours, ConnectionOptions::new())?;
+    /// let transport = writer.transport().clone();
+    /// let reading = green::thread::spawn(move || theirs.read_exact(&mut vec![0; 3_000_000]));
+    /// for _ in 0..30 {
+    ///     transport.write(&[7; 100_000])?;
+    ///     transport.drain()?;
+    ///     let (low, high) = transport.get_write_buffer_limits();
+    ///     assert!(transport.get_write_buffer_size() <= high && low < high);
+    /// }
+    /// reading.join().unwrap()?;
+    /// # Ok::<(), io::Error>(())
+    /// ```
     pub fn drain(&self) -> io::Result<()> {
         self.shared.drain()
     }
@@ -131,6 +204,25 @@ impl Transport {
     }
 
     /// Closes the connection at once. What was not sent is dropped; over TLS the peer hears no close_notify.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io;
+    ///
+    /// use green::asyncio::{ConnectionOptions, open_connection_over};
+    /// use green::os::unix::net::UnixStream;
+    ///
+    /// let (ours, theirs) = UnixStream::pair()?;
+    /// let (reader, writer) = open_connection_over(ours, ConnectionOptions::new())?;
+    /// // More than the kernel takes for a peer that does not read.
+    /// writer.write(&vec![7; 3_000_000])?;
+    /// writer.transport().abort();
+    /// assert_eq!(writer.transport().get_write_buffer_size(), 0);
+    /// assert_eq!(reader.read_to_eof()?, b"");
+    /// # drop(theirs);
+    /// # Ok::<(), io::Error>(())
+    /// ```
     pub fn abort(&self) {
         self.shared.end(None);
     }
@@ -148,6 +240,49 @@ impl Transport {
     }
 
     /// Receives again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::{self, Write};
+    ///
+    /// use green::asyncio::{ConnectionOptions, Future, Protocol, Transport, create_connection_over};
+    /// use green::os::unix::net::UnixStream;
+    ///
+    /// /// Takes one piece, and then has to be asked.
+    /// struct Sip {
+    ///     transport: Option<Transport>,
+    ///     first: Future<()>,
+    ///     second: Future<Vec<u8>>,
+    /// }
+    ///
+    /// impl Protocol for Sip {
+    ///     fn connection_made(&mut self, transport: Transport) -> io::Result<()> {
+    ///         self.transport = Some(transport);
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn data_received(&mut self, data: &[u8]) -> io::Result<()> {
+    ///         if self.first.done() {
+    ///             return Ok(self.second.set_result(data.to_vec())?);
+    ///         }
+    ///         self.transport.as_ref().unwrap().pause_reading();
+    ///         Ok(self.first.set_result(())?)
+    ///     }
+    /// }
+    ///
+    /// let (first, second) = (Future::new(), Future::new());
+    /// let sip = Sip { transport: None, first: first.clone(), second: second.clone() };
+    /// let (ours, mut theirs) = UnixStream::pair()?;
+    /// let (transport, _) = create_connection_over(|| sip, ours, ConnectionOptions::new())?;
+    /// theirs.write_all(b"one")?;
+    /// first.wait(None)?;
+    /// theirs.write_all(b"two")?;
+    /// assert!(!transport.is_reading() && !second.done());
+    /// transport.resume_reading();
+    /// assert_eq!(second.wait(None)?, b"two");
+    /// # Ok::<(), io::Error>(())
+    /// ```
     pub fn resume_reading(&self) {
         self.shared.state.lock().reading_paused = false;
         self.shared.call_reader();
@@ -175,6 +310,22 @@ impl Transport {
     /// # Errors
     ///
     /// `InvalidInput` if low is above high.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::asyncio::{ConnectionOptions, open_connection_over};
+    /// use green::os::unix::net::UnixStream;
+    ///
+    /// let (ours, _theirs) = UnixStream::pair()?;
+    /// let (_reader, writer) = open_connection_over(ours, ConnectionOptions::new())?;
+    /// let transport = writer.transport();
+    /// assert_eq!(transport.get_write_buffer_limits(), (16 * 1024, 64 * 1024));
+    /// transport.set_write_buffer_limits(Some(1000), None)?;
+    /// assert_eq!(transport.get_write_buffer_limits(), (250, 1000));
+    /// assert!(transport.set_write_buffer_limits(Some(1), Some(2)).is_err());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn set_write_buffer_limits(
         &self,
         high: Option<usize>,
@@ -196,6 +347,53 @@ impl Transport {
     /// # Errors
     ///
     /// `NotConnected` if `connection_lost` has been called; the protocol is dropped then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::{self, Read, Write};
+    ///
+    /// use green::asyncio::{ConnectionOptions, Protocol, Transport, create_connection_over};
+    /// use green::os::unix::net::UnixStream;
+    ///
+    /// /// Waits for a greeting, and leaves the rest to another.
+    /// struct Greet(Option<Transport>);
+    ///
+    /// impl Protocol for Greet {
+    ///     fn connection_made(&mut self, transport: Transport) -> io::Result<()> {
+    ///         self.0 = Some(transport);
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn data_received(&mut self, _: &[u8]) -> io::Result<()> {
+    ///         let transport = self.0.take().unwrap();
+    ///         transport.set_protocol(Echo(transport.clone()))?;
+    ///         transport.write(b"welcome")
+    ///     }
+    /// }
+    ///
+    /// struct Echo(Transport);
+    ///
+    /// impl Protocol for Echo {
+    ///     fn data_received(&mut self, data: &[u8]) -> io::Result<()> {
+    ///         self.0.write(data)
+    ///     }
+    /// }
+    ///
+    /// let (ours, mut theirs) = UnixStream::pair()?;
+    /// let (transport, _) = create_connection_over(|| Greet(None), ours, ConnectionOptions::new())?;
+    /// assert!(transport.get_protocol::<Greet>().is_some());
+    /// let mut heard = [0; 7];
+    /// theirs.write_all(b"hello")?;
+    /// theirs.read_exact(&mut heard)?;
+    /// assert_eq!(&heard, b"welcome");
+    /// assert!(transport.get_protocol::<Greet>().is_none());
+    /// assert!(transport.get_protocol::<Echo>().is_some());
+    /// theirs.write_all(b"an echo")?;
+    /// theirs.read_exact(&mut heard)?;
+    /// assert_eq!(&heard, b"an echo");
+    /// # Ok::<(), io::Error>(())
+    /// ```
     pub fn set_protocol<P, Kind>(&self, protocol: P) -> io::Result<ProtocolRef<P>>
     where
         P: StreamProtocol<Kind>,
@@ -207,6 +405,8 @@ impl Transport {
         };
         let replaced = std::mem::replace(callbacks, P::callbacks(Arc::clone(&cell)));
         drop(state);
+        // It may be about to receive into the other one's buffer.
+        self.shared.call_reader();
         // A destructor of the user's, hence not under the lock.
         drop(replaced);
         Ok(ProtocolRef { cell })

@@ -309,6 +309,55 @@ fn a_multicast_group_hears_what_is_sent_to_it() {
 }
 
 #[test]
+fn another_protocol_takes_an_endpoint_over() {
+    bounded("set_protocol", PATIENCE, || {
+        let (first, told) = recorder();
+        let (second, heard) = recorder();
+        let (transport, _) = create_datagram_endpoint(|| first, here()).unwrap();
+        assert_eq!(next(&told), Call::Made);
+        // The second has not been told of its transport, and asks for it.
+        let second = transport.set_protocol(second).unwrap();
+        second.with(|second| second.transport = Some(transport.clone()));
+        assert!(transport.get_protocol::<Recorder>().is_some());
+        let (peer, address) = peer();
+        peer.send_to(b"x", address_of(&transport)).unwrap();
+        assert_eq!(next(&heard), Call::Data(b"x".to_vec(), Some(address)));
+        transport.close();
+        assert_eq!(next(&heard), Call::Lost(None));
+        assert!(told.recv().is_err(), "the first is gone, and told nothing");
+        let gone = transport.set_protocol(recorder().0);
+        assert_eq!(gone.unwrap_err().kind(), io::ErrorKind::NotConnected);
+    });
+}
+
+#[test]
+fn a_broadcast_goes_out_if_it_is_allowed() {
+    bounded("broadcast", PATIENCE, || {
+        // Of the loopback's network.
+        let everybody = |port| SocketAddr::from(([127, 255, 255, 255], port));
+        let (listener, heard) = recorder();
+        let options = DatagramOptions::new().local_addr(everybody(0));
+        let (listener, _) = create_datagram_endpoint(|| listener, options).unwrap();
+        let to = everybody(address_of(&listener).port());
+        assert_eq!(next(&heard), Call::Made);
+        for allowed in [false, true] {
+            let (protocol, calls) = recorder();
+            let options = here().allow_broadcast(allowed);
+            let (sender, _) = create_datagram_endpoint(|| protocol, options).unwrap();
+            assert_eq!(next(&calls), Call::Made);
+            sender.sendto(b"all of you", to).unwrap();
+            match allowed {
+                false => assert_eq!(next(&calls), Call::Error(io::ErrorKind::PermissionDenied)),
+                true => {
+                    let from = Some(address_of(&sender));
+                    assert_eq!(next(&heard), Call::Data(b"all of you".to_vec(), from));
+                }
+            }
+        }
+    });
+}
+
+#[test]
 fn an_endpoint_without_an_address_is_refused() {
     let (protocol, _calls) = recorder();
     let refused = create_datagram_endpoint(|| protocol, DatagramOptions::new());

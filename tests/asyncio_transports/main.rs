@@ -8,8 +8,10 @@ mod example_program;
 mod util;
 
 mod datagram;
+mod ends;
 mod flow;
 mod interop;
+mod kinds;
 mod plain;
 mod program;
 mod recorder;

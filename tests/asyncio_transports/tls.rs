@@ -6,7 +6,8 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::time::Duration;
 
 use green::asyncio::{
-    ConnectionOptions, Server, ServerOptions, Transport, create_connection, create_server,
+    ConnectionOptions, Server, ServerOptions, Transport, create_connection, create_connection_over,
+    create_server,
 };
 use green::ssl::{EngineKind, TlsVersion};
 use openssl::ssl::{ShutdownState, Ssl, SslStream};
@@ -231,6 +232,97 @@ fn a_peer_that_takes_nothing_at_the_end_is_waited_for_as_long_as_the_limit_says(
         pair.transport.close();
         assert_eq!(pair.record.verdict(), Some(io::ErrorKind::TimedOut));
         assert_eq!(pair.transport.get_write_buffer_size(), 0);
+    });
+}
+
+#[test]
+fn a_peer_that_talks_on_at_the_end_is_heard_out_as_long_as_the_limit_says() {
+    each("talks on at the end", |setup| {
+        let limits = Limits {
+            shutdown: Duration::from_millis(50),
+            ..AMPLE
+        };
+        let Pair {
+            record,
+            mut peer,
+            transport,
+            _server,
+        } = pair_within(setup, recorder(), limits);
+        transport.close();
+        // Until the transport has closed.
+        while peer.write_all(&[7; 1000]).is_ok() {}
+        assert_eq!(record.verdict(), Some(io::ErrorKind::TimedOut));
+    });
+}
+
+#[test]
+fn a_limit_that_no_clock_can_name_is_none_and_zero_is_refused() {
+    each("odd limits", |setup| {
+        let limits = Limits {
+            shutdown: Duration::MAX,
+            handshake: Duration::MAX,
+        };
+        let mut pair = pair_within(setup, recorder(), limits);
+        pair.transport.close();
+        assert!(said_close_notify(&mut pair.peer));
+        pair.peer.shutdown().unwrap();
+        assert_eq!(pair.record.all(), [Call::Made, Call::Lost(None)]);
+
+        let client = client_context(EngineKind::default(), setup.version);
+        let server = server_context(EngineKind::default(), setup.version);
+        let (client, server) = (
+            ConnectionOptions::new().ssl(&client, "localhost"),
+            ServerOptions::new().ssl(&server),
+        );
+        let zero = Duration::ZERO;
+        let nowhere = "127.0.0.1:0";
+        let refused = match setup.server {
+            true => [
+                server.clone().ssl_handshake_timeout(zero),
+                server.ssl_shutdown_timeout(zero),
+            ]
+            .map(|options| create_server(|| recorder().0, nowhere, options).map(drop)),
+            false => [
+                client.clone().ssl_handshake_timeout(zero),
+                client.ssl_shutdown_timeout(zero),
+            ]
+            .map(|options| {
+                let (ours, _theirs) = green::os::unix::net::UnixStream::pair().unwrap();
+                create_connection_over(|| recorder().0, ours, options).map(drop)
+            }),
+        };
+        for refused in refused {
+            assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        }
+    });
+}
+
+#[test]
+fn a_paused_transport_delivers_nothing_and_loses_nothing() {
+    each("paused reading", |setup| {
+        let act = |call: &Call, transport: &Transport| {
+            if *call == Call::Data(b"1".to_vec()) {
+                transport.pause_reading();
+            }
+            Ok(false)
+        };
+        let mut pair = pair(setup, recorder_that(act));
+        pair.peer.write_all(b"1").unwrap();
+        assert_eq!(pair.record.next(), Call::Made);
+        assert_eq!(pair.record.next(), Call::Data(b"1".to_vec()));
+        pair.peer.write_all(b"2").unwrap();
+        pair.peer.shutdown().unwrap();
+        // Its own direction goes on.
+        pair.transport.write(b"3").unwrap();
+        pair.peer.read_exact(&mut [0; 1]).unwrap();
+        assert!(!pair.transport.is_reading());
+        assert_eq!(pair.record.so_far().len(), 2);
+        pair.transport.resume_reading();
+        let all = Call::Data(b"12".to_vec());
+        assert_eq!(
+            pair.record.all(),
+            [Call::Made, all, Call::Eof, Call::Lost(None)]
+        );
     });
 }
 

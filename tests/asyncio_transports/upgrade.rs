@@ -165,3 +165,75 @@ fn a_close_in_the_midst_of_the_handshake_is_not_forgotten() {
         assert_eq!(pair.record.all(), [Call::Made, Call::Lost(None)]);
     });
 }
+
+/// Begins TLS as a client, and returns when the handshake is under way: with who waits for its end.
+fn begun(
+    setup: crate::tls::Setup,
+    pair: &crate::plain::Pair,
+) -> green::thread::JoinHandle<io::Result<green::asyncio::Transport>> {
+    let context = client_context(EngineKind::default(), setup.version);
+    let transport = pair.transport.clone();
+    let starting = green::thread::spawn(move || {
+        start_tls(&transport, &TlsOptions::client(&context, "localhost"))
+    });
+    // Its first flight has come.
+    pair.peer.peek(&mut [0; 1]).unwrap();
+    starting
+}
+
+#[test]
+fn a_close_asked_of_the_old_transport_in_the_midst_is_done_by_the_new_one() {
+    each("close in the handshake", |setup| {
+        if !setup.server {
+            return;
+        }
+        let pair = pair_of(recorder());
+        let starting = begun(setup, &pair);
+        pair.transport.close();
+        let ssl = Ssl::new(&peer_context(true, setup.version, Peers::Easy)).unwrap();
+        let mut peer = ssl.accept(pair.peer).unwrap();
+        let tls = starting.join().unwrap().unwrap();
+        assert!(tls.is_closing());
+        assert_eq!(peer.read(&mut [0; 1]).unwrap(), 0, "close_notify");
+        peer.shutdown().unwrap();
+        assert_eq!(pair.record.all(), [Call::Made, Call::Lost(None)]);
+    });
+}
+
+#[test]
+fn a_peer_that_leaves_in_the_midst_of_the_handshake_is_an_error_for_both() {
+    each("left in the handshake", |setup| {
+        let pair = pair_of(recorder());
+        let starting = begun(setup, &pair);
+        // The flight is unread, so that the socket's close resets.
+        let kind = match setup.server {
+            true => {
+                pair.peer.shutdown(std::net::Shutdown::Write).unwrap();
+                io::ErrorKind::UnexpectedEof
+            }
+            false => {
+                drop(pair.peer);
+                io::ErrorKind::ConnectionReset
+            }
+        };
+        let error = starting.join().unwrap().unwrap_err();
+        assert_eq!(error.kind(), kind);
+        assert_eq!(pair.record.verdict(), Some(kind));
+        assert_eq!(pair.record.all().len(), 2);
+    });
+}
+
+#[test]
+fn a_caller_killed_in_the_midst_of_the_handshake_ends_the_connection() {
+    each("killed in the handshake", |setup| {
+        let mut pair = pair_of(recorder());
+        let starting = begun(setup, &pair);
+        starting.kill().unwrap();
+        assert!(starting.join().is_err());
+        assert_eq!(pair.record.verdict(), Some(io::ErrorKind::Other));
+        assert_eq!(pair.record.all().len(), 2);
+        // What it had said, and the end.
+        let mut flight = Vec::new();
+        let _ = pair.peer.read_to_end(&mut flight);
+    });
+}

@@ -121,9 +121,9 @@ impl Link {
         self.socket().shutdown(Shutdown::Write)
     }
 
-    /// Ends the conversation in order, before the connection is closed: with TLS, waits until `deadline` for the peer's
-    /// close_notify. What it sends before that is dropped.
-    pub(super) fn part(&self, deadline: Instant) -> io::Result<()> {
+    /// Ends the conversation in order, before the connection is closed: with TLS, waits until `deadline`, if there is one,
+    /// for the peer's close_notify. What it sends before that is dropped.
+    pub(super) fn part(&self, deadline: Option<Instant>) -> io::Result<()> {
         let mut buf = [0; 4096];
         match self {
             // Unread bytes would make the kernel send a reset, which can overtake what was sent before. Bounded: a
@@ -140,10 +140,15 @@ impl Link {
                 Ok(())
             }
             Link::Tls(tls) => {
-                tls.set_write_timeout(Some(left(deadline)))?;
+                tls.set_write_timeout(deadline.map(left))?;
                 let mut outcome = tls.shutdown_write();
                 while outcome.is_ok() {
-                    tls.set_read_timeout(Some(left(deadline)))?;
+                    // A peer that talks on would never keep a read waiting.
+                    if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                        outcome = Err(io::ErrorKind::TimedOut.into());
+                        break;
+                    }
+                    tls.set_read_timeout(deadline.map(left))?;
                     match (&*tls).read(&mut buf) {
                         Ok(0) => break,
                         read => outcome = read.map(drop),

@@ -213,7 +213,7 @@ impl Ending<'_> {
             (state.dead, state.deadline)
         };
         if !dead {
-            let parted = shared.link.part(deadline.unwrap_or_else(Instant::now));
+            let parted = shared.link.part(deadline);
             // One who aborts meanwhile has ended it before.
             shared.end(parted.err());
         }

@@ -54,7 +54,7 @@ pub(in super::super) struct State {
     pub(super) dropped: bool,
     /// Why, if not for `abort`; for `connection_lost`.
     pub(super) cause: Option<io::Error>,
-    /// When TLS must have ended.
+    /// When TLS must have ended, once it is to; none for a limit that no clock can name.
     pub(super) deadline: Option<Instant>,
     pub(super) handover: Handover,
     pub(super) attachment: Option<Attachment>,

@@ -16,7 +16,8 @@ use greenhub::{ClosedLocally, Killed};
 ///
 /// Sends what was written before, in the clear, shakes hands, and returns. It may be called inside the protocol's own
 /// call, or by any other thread. The protocol hears nothing of it, no second `connection_made` either: give it the new
-/// transport. The old one is of no use any more; its methods find it closing.
+/// transport. The old one is of no use any more; its methods find it closing. Asked in the midst of the handshake, its
+/// `close` is done when that is over, within its limit, and its `abort` at once.
 ///
 /// What the peer sent behind the word that begins TLS must not have been received already: hence a protocol should
 /// have the peer wait for an answer, as SMTP's and IMAP's STARTTLS do.
@@ -24,9 +25,60 @@ use greenhub::{ClosedLocally, Killed};
 /// # Errors
 ///
 /// `Unsupported` if the connection speaks TLS already; `NotConnected` with [`ClosedLocally`] inside if the transport is
-/// closing; `BrokenPipe` after `write_eof`; `AlreadyExists` while another call is under way; those of
+/// closing; `BrokenPipe` after `write_eof`; `AlreadyExists` while another call is under way; `InvalidInput` for a limit of zero; those of
 /// [`do_handshake`](crate::ssl::GreenSslSocket::do_handshake), after which the connection is over, and `connection_lost`
 /// is told the same.
+///
+/// # Examples
+///
+/// ```
+/// use std::io;
+///
+/// use green::asyncio::{
+///     ConnectionOptions, Protocol, ServerOptions, StreamReader, StreamWriter, TlsOptions,
+///     create_connection, start_server, start_tls,
+/// };
+/// use green::ssl::{Purpose, SslContext, VerifyLocation};
+///
+/// /// What has been said to us, a piece at a time.
+/// struct Hear(green::channel::Sender<Vec<u8>>);
+///
+/// impl Protocol for Hear {
+///     fn data_received(&mut self, data: &[u8]) -> io::Result<()> {
+///         self.0.send(data.to_vec()).map_err(io::Error::other)
+///     }
+/// }
+///
+/// # fn main() -> io::Result<()> {
+/// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+/// # let (cert, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+/// let theirs = SslContext::new(Purpose::ClientAuth)?;
+/// theirs.load_cert_chain_bytes(cert.as_bytes(), key.as_bytes(), None)?;
+/// let handler = move |reader: StreamReader, mut writer: StreamWriter| {
+///     assert_eq!(reader.readline()?, b"STARTTLS\n");
+///     writer.write(b"go ahead\n")?;
+///     writer.start_tls(&TlsOptions::server(&theirs))?;
+///     writer.write(b"in secret\n")?;
+///     reader.read_to_eof().map(drop)
+/// };
+/// let server = start_server(handler, "127.0.0.1:0", ServerOptions::new())?;
+///
+/// let (said, heard) = green::channel::unbounded();
+/// let (plain, _) =
+///     create_connection(|| Hear(said), server.local_addr()?, ConnectionOptions::new())?;
+/// plain.write(b"STARTTLS\n")?;
+/// assert_eq!(heard.recv().unwrap(), b"go ahead\n");
+///
+/// let ours = SslContext::new(Purpose::ServerAuth)?;
+/// ours.load_verify_locations(VerifyLocation::Bytes(cert.as_bytes()))?;
+/// let tls = start_tls(&plain, &TlsOptions::client(&ours, "localhost"))?;
+/// assert!(tls.get_extra_info().peercert().is_some());
+/// assert_eq!(heard.recv().unwrap(), b"in secret\n");
+/// assert!(plain.is_closing() && !tls.is_closing());
+/// tls.close();
+/// # Ok(())
+/// # }
+/// ```
 pub fn start_tls(transport: &Transport, options: &TlsOptions) -> io::Result<Transport> {
     upgrade(transport, options, Vec::new)
 }
@@ -38,6 +90,7 @@ pub(in super::super) fn upgrade(
     options: &TlsOptions,
     untouched: impl FnOnce() -> Vec<u8>,
 ) -> io::Result<Transport> {
+    options.security.check()?;
     let old = transport.shared();
     ask(old)?;
     let abandoned = EndWhenUnwound(old);
