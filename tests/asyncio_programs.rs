@@ -102,6 +102,17 @@ fn asyncio_streams_talks_to_itself() {
         );
         let wrong = run(build("asyncio_streams"), &["bogus"], b"").unwrap();
         assert_eq!(wrong.status.code(), Some(2));
+        let help = run(build("asyncio_streams"), &["--help"], b"").unwrap();
+        assert!(help.status.success());
+        assert_eq!(help.stdout, wrong.stderr);
+        let nowhere = ["client", "127.0.0.1:1", "/nowhere.pem"];
+        let wrong = run(build("asyncio_streams"), &nowhere, b"").unwrap();
+        assert_eq!(wrong.status.code(), Some(1));
+        let said = String::from_utf8(wrong.stderr).unwrap();
+        assert!(
+            said.starts_with("asyncio_streams: /nowhere.pem: "),
+            "{said}"
+        );
     });
 }
 

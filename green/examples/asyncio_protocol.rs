@@ -24,7 +24,10 @@ use green::ssl::{Purpose, SslContext, VerifyLocation};
 const USAGE: &str = "\
 Usage: asyncio_protocol                                 both ends in this process
        asyncio_protocol server ADDRESS CERT KEY         a certificate and its key, as PEM files
-       asyncio_protocol client ADDRESS CAFILE WORD...   one message; the server is `localhost`";
+       asyncio_protocol client ADDRESS CAFILE WORD...   one message; the server is `localhost`
+
+Echoes over TLS, with asyncio's protocols. A message ends with a NUL byte. Control-C stops the
+server in order.";
 
 /// How long clients may take to say goodbye when the server is stopped.
 const GRACE: Duration = Duration::from_secs(5);
@@ -96,6 +99,10 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match &arguments[..] {
         [] => demo(),
+        ["-h" | "--help"] => {
+            println!("{USAGE}");
+            Ok(())
+        }
         ["server", address, cert, key] => serve(address, cert, key),
         ["client", address, cafile, words @ ..] if !words.is_empty() => {
             talk(address, cafile, &words.join(" "))
@@ -114,15 +121,21 @@ fn main() -> ExitCode {
     }
 }
 
+/// Says what an error is about.
+fn about<T>(what: &str, outcome: io::Result<T>) -> io::Result<T> {
+    outcome.map_err(|error| io::Error::new(error.kind(), format!("{what}: {error}")))
+}
+
 fn serve(address: &str, cert: &str, key: &str) -> io::Result<()> {
     let context = SslContext::create_default_context(Purpose::ClientAuth)?;
-    context.load_cert_chain(cert, Some(Path::new(key)), None)?;
+    let files = format!("{cert}, {key}");
+    about(
+        &files,
+        context.load_cert_chain(cert, Some(Path::new(key)), None),
+    )?;
     let options = ServerOptions::new().ssl(&context);
-    let server = Arc::new(asyncio::create_server(
-        EchoServer::default,
-        address,
-        options,
-    )?);
+    let server = asyncio::create_server(EchoServer::default, address, options);
+    let server = Arc::new(about(address, server)?);
     println!("echoing over TLS on {}", server.local_addr()?);
     for signal in [SIGINT, SIGTERM] {
         let server = server.clone();
@@ -145,7 +158,8 @@ fn stop(server: &Server) -> io::Result<()> {
 
 fn talk(address: &str, cafile: &str, message: &str) -> io::Result<()> {
     let context = SslContext::new(Purpose::ServerAuth)?;
-    context.load_verify_locations(VerifyLocation::File(Path::new(cafile)))?;
+    let issuers = VerifyLocation::File(Path::new(cafile));
+    about(cafile, context.load_verify_locations(issuers))?;
     println!("{}", echo(address, &context, message)?);
     Ok(())
 }
@@ -159,7 +173,10 @@ fn echo(address: &str, context: &SslContext, message: &str) -> io::Result<String
         done: done.clone(),
     };
     let options = ConnectionOptions::new().ssl(context, "localhost");
-    asyncio::create_connection(|| client, address, options)?;
+    about(
+        address,
+        asyncio::create_connection(|| client, address, options),
+    )?;
     let mut echo = done.wait(None).map_err(io::Error::other)?;
     // The end of the message is not part of it.
     if echo.pop() != Some(0) {

@@ -31,7 +31,10 @@ const USAGE: &str = "\
 Usage: asyncio_streams                                both ends in this process
        asyncio_streams server ADDRESS CERT KEY        a certificate and its key, as PEM files
        asyncio_streams client ADDRESS CAFILE [NAME]   the message is standard input; NAME is on
-                                                      the server's certificate (localhost)";
+                                                      the server's certificate (localhost)
+
+Echoes over TLS, with asyncio's streams. A message ends with a NUL byte. Control-C stops the server
+in order.";
 
 /// How long a client may think.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -43,6 +46,10 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match arguments[..] {
         [] => demo(),
+        ["-h" | "--help"] => {
+            green::println!("{USAGE}");
+            Ok(())
+        }
         ["server", address, cert, key] => serve_files(address, cert, key),
         ["client", address, cafile] => ask_from_stdin(address, cafile, "localhost"),
         ["client", address, cafile, name] => ask_from_stdin(address, cafile, name),
@@ -60,11 +67,20 @@ fn main() -> ExitCode {
     }
 }
 
+/// Says what an error is about.
+fn about<T>(what: &str, outcome: io::Result<T>) -> io::Result<T> {
+    outcome.map_err(|error| io::Error::new(error.kind(), format!("{what}: {error}")))
+}
+
 /// Serves until SIGINT or SIGTERM, and lets the conversations under way end.
 fn serve_files(address: &str, cert: &str, key: &str) -> io::Result<()> {
     let context = SslContext::create_default_context(Purpose::ClientAuth)?;
-    context.load_cert_chain(cert, Some(Path::new(key)), None)?;
-    let server = serve(address, &context)?;
+    let files = format!("{cert}, {key}");
+    about(
+        &files,
+        context.load_cert_chain(cert, Some(Path::new(key)), None),
+    )?;
+    let server = about(address, serve(address, &context))?;
     green::println!("echoing over TLS on {}", server.local_addr()?);
 
     let stop = Future::new();
@@ -121,7 +137,11 @@ fn echo(reader: StreamReader, writer: StreamWriter) -> io::Result<()> {
 
 fn ask_from_stdin(address: &str, cafile: &str, name: &str) -> io::Result<()> {
     let context = SslContext::new(Purpose::ServerAuth)?;
-    context.load_verify_locations(VerifyLocation::Bytes(&fs::read(cafile)?))?;
+    let issuers = about(cafile, fs::read(cafile))?;
+    about(
+        cafile,
+        context.load_verify_locations(VerifyLocation::Bytes(&issuers)),
+    )?;
     let mut message = String::new();
     green::io::stdin().read_to_string(&mut message)?;
     let answer = ask(address, &context, name, &[message.trim_end()])?;
@@ -132,7 +152,7 @@ fn ask_from_stdin(address: &str, cafile: &str, name: &str) -> io::Result<()> {
 /// Sends a message in parts, and returns what comes back.
 fn ask(address: &str, context: &SslContext, name: &str, parts: &[&str]) -> io::Result<String> {
     let options = ConnectionOptions::new().ssl(context, name);
-    let (reader, writer) = open_connection(address, options)?;
+    let (reader, writer) = about(address, open_connection(address, options))?;
     writer.writelines(parts)?;
     writer.write(b"\0")?;
     writer.drain()?;

@@ -67,5 +67,16 @@ fn asyncio_protocol_echoes_within_itself_and_over_files_and_stops_in_order() {
         let output = Command::new(&program).arg("bogus").output().unwrap();
         assert_eq!(output.status.code(), Some(2));
         assert!(output.stderr.starts_with(b"Usage: asyncio_protocol"));
+        let help = Command::new(&program).arg("--help").output().unwrap();
+        assert!(help.status.success());
+        assert_eq!(help.stdout, output.stderr);
+        let nowhere = ["server", "127.0.0.1:0", "/nowhere.pem", "/key.pem"];
+        let output = Command::new(&program).args(nowhere).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            said.starts_with("asyncio_protocol: /nowhere.pem, /key.pem: "),
+            "{said}"
+        );
     });
 }
