@@ -261,6 +261,21 @@ pub fn call_at(when: Instant, callback: impl FnOnce() + Send + 'static) -> Timer
 }
 
 /// A callback that [`call_soon`] was asked for. Dropped, it lets the callback run.
+///
+/// # Examples
+///
+/// ```
+/// use green::asyncio::{Future, call_soon};
+///
+/// let done = Future::new();
+/// let theirs = done.clone();
+/// let handle = call_soon(move || theirs.set_result(()).unwrap());
+/// done.wait(None)?;
+/// assert!(!handle.cancelled());
+/// assert!(!handle.cancel(), "it has begun");
+/// assert!(handle.cancelled());
+/// # Ok::<(), green::asyncio::FutureError>(())
+/// ```
 #[derive(Clone)]
 pub struct Handle {
     calls: Arc<Calls>,
@@ -294,6 +309,22 @@ impl fmt::Debug for Handle {
 }
 
 /// A callback that [`call_later`] or [`call_at`] was asked for. Dropped, it lets the callback run.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::time::{Duration, Instant};
+///
+/// use green::asyncio::call_later;
+///
+/// let held = Arc::new("what the callback captured");
+/// let theirs = held.clone();
+/// let handle = call_later(Duration::from_secs(3600), move || drop(theirs));
+/// assert!(handle.when() > Instant::now());
+/// assert!(handle.cancel() && handle.cancelled());
+/// assert_eq!(Arc::strong_count(&held), 1);
+/// ```
 #[derive(Clone, Debug)]
 pub struct TimerHandle(Handle);
 

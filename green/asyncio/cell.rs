@@ -64,6 +64,42 @@ impl<P> Drop for Using<'_, P> {
 /// A handle to the protocol of a transport, beside the transport: what `create_connection` returns with it.
 ///
 /// It outlives the connection, so results may be left in the protocol and taken from there.
+///
+/// # Examples
+///
+/// ```
+/// use std::io::{self, Write};
+///
+/// use green::asyncio::{ConnectionOptions, Future, Protocol, create_connection_over};
+/// use green::os::unix::net::UnixStream;
+///
+/// struct Count {
+///     bytes: usize,
+///     over: Future<()>,
+/// }
+///
+/// impl Protocol for Count {
+///     fn data_received(&mut self, data: &[u8]) -> io::Result<()> {
+///         self.bytes += data.len();
+///         Ok(())
+///     }
+///
+///     fn connection_lost(&mut self, _: Option<io::Error>) {
+///         self.over.set_result(()).unwrap();
+///     }
+/// }
+///
+/// let over = Future::new();
+/// let count = Count { bytes: 0, over: over.clone() };
+/// let (ours, mut theirs) = UnixStream::pair()?;
+/// let (_, protocol) = create_connection_over(|| count, ours, ConnectionOptions::new())?;
+/// protocol.with(|count| count.bytes = 1000);
+/// theirs.write_all(b"five!")?;
+/// drop(theirs);
+/// over.wait(None)?;
+/// assert_eq!(protocol.with(|count| count.bytes), 1005);
+/// # Ok::<(), io::Error>(())
+/// ```
 pub struct ProtocolRef<P> {
     pub(super) cell: Arc<Cell<P>>,
 }

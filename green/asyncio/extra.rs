@@ -9,6 +9,39 @@ use crate::ssl::{Certificate, Cipher, GreenSslSocket, SslContext, TlsVersion};
 /// What is known of a connection beside its bytes: asyncio's `get_extra_info`, with a method for each of its names.
 ///
 /// The addresses are those of the start, so they are known after the end too.
+///
+/// # Examples
+///
+/// ```
+/// use green::asyncio::{
+///     ConnectionOptions, ServerOptions, StreamReader, open_connection, start_server,
+/// };
+/// use green::ssl::{Purpose, SslContext, VerifyLocation};
+///
+/// # fn main() -> std::io::Result<()> {
+/// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+/// # let (cert, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+/// let theirs = SslContext::new(Purpose::ClientAuth)?;
+/// theirs.load_cert_chain_bytes(cert.as_bytes(), key.as_bytes(), None)?;
+/// let options = ServerOptions::new().ssl(&theirs);
+/// let hold = |reader: StreamReader, _writer| reader.read_to_eof().map(drop);
+/// let server = start_server(hold, "127.0.0.1:0", options)?;
+///
+/// let ours = SslContext::new(Purpose::ServerAuth)?;
+/// ours.load_verify_locations(VerifyLocation::Bytes(cert.as_bytes()))?;
+/// let options = ConnectionOptions::new().ssl(&ours, "localhost");
+/// let (_reader, writer) = open_connection(server.local_addr()?, options)?;
+/// let extra = writer.get_extra_info();
+/// assert_eq!(extra.peername().and_then(|peer| peer.as_socket()), server.local_addr().ok());
+/// assert!(extra.sockname().is_some_and(|ours| ours.is_ipv4()));
+/// assert!(extra.socket().nodelay()?);
+/// assert!(extra.sslcontext().is_some() && extra.ssl_object().is_some());
+/// assert!(extra.cipher().is_some() && extra.version().is_some());
+/// assert!(extra.peercert().is_some());
+/// assert_eq!(extra.compression(), None);
+/// # Ok(())
+/// # }
+/// ```
 pub struct ExtraInfo {
     peername: Option<SockAddr>,
     sockname: Option<SockAddr>,

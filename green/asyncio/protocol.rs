@@ -79,6 +79,48 @@ pub trait Protocol: Send + 'static {
     /// # Errors
     ///
     /// Any; it ends the connection.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::{self, Read, Write};
+    /// use std::net::Shutdown;
+    ///
+    /// use green::asyncio::{ConnectionOptions, Protocol, Transport, create_connection_over};
+    /// use green::os::unix::net::UnixStream;
+    ///
+    /// /// Answers when it has heard everything.
+    /// #[derive(Default)]
+    /// struct Count(usize, Option<Transport>);
+    ///
+    /// impl Protocol for Count {
+    ///     fn connection_made(&mut self, transport: Transport) -> io::Result<()> {
+    ///         self.1 = Some(transport);
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn data_received(&mut self, data: &[u8]) -> io::Result<()> {
+    ///         self.0 += data.len();
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn eof_received(&mut self) -> io::Result<bool> {
+    ///         let transport = self.1.as_ref().unwrap();
+    ///         transport.write(self.0.to_string().as_bytes())?;
+    ///         transport.close();
+    ///         Ok(true)
+    ///     }
+    /// }
+    ///
+    /// let (ours, mut theirs) = UnixStream::pair()?;
+    /// create_connection_over(Count::default, ours, ConnectionOptions::new())?;
+    /// theirs.write_all(b"how long is this?")?;
+    /// theirs.shutdown(Shutdown::Write)?;
+    /// let mut answer = String::new();
+    /// theirs.read_to_string(&mut answer)?;
+    /// assert_eq!(answer, "17");
+    /// # Ok::<(), io::Error>(())
+    /// ```
     fn eof_received(&mut self) -> io::Result<bool> {
         Ok(false)
     }
@@ -96,6 +138,45 @@ pub trait Protocol: Send + 'static {
     ///
     /// It does not come out of [`write`](Transport::write) but after the call under way has returned, and not at all if
     /// the peer has taken the bytes by then. Code that waits may call [`drain`](Transport::drain) instead.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::{self, Read};
+    ///
+    /// use green::asyncio::{ConnectionOptions, Future, Protocol, create_connection_over};
+    /// use green::os::unix::net::UnixStream;
+    ///
+    /// struct Source {
+    ///     full: Future<()>,
+    ///     empty: Future<()>,
+    /// }
+    ///
+    /// impl Protocol for Source {
+    ///     fn data_received(&mut self, _: &[u8]) -> io::Result<()> {
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn pause_writing(&mut self) {
+    ///         self.full.set_result(()).unwrap();
+    ///     }
+    ///
+    ///     fn resume_writing(&mut self) {
+    ///         self.empty.set_result(()).unwrap();
+    ///     }
+    /// }
+    ///
+    /// let (full, empty) = (Future::new(), Future::new());
+    /// let source = Source { full: full.clone(), empty: empty.clone() };
+    /// let (ours, mut theirs) = UnixStream::pair()?;
+    /// let (transport, _) = create_connection_over(|| source, ours, ConnectionOptions::new())?;
+    /// transport.write(&vec![7; 3_000_000])?;
+    /// full.wait(None)?;
+    /// theirs.read_exact(&mut vec![0; 3_000_000])?;
+    /// empty.wait(None)?;
+    /// assert_eq!(transport.get_write_buffer_size(), 0);
+    /// # Ok::<(), io::Error>(())
+    /// ```
     fn pause_writing(&mut self) {}
 
     /// What waits to be sent has sunk to the low mark.
@@ -105,6 +186,46 @@ pub trait Protocol: Send + 'static {
 /// As [`Protocol`], for one that has a buffer of its own to receive into: asyncio's `BufferedProtocol`.
 ///
 /// A plain connection is received straight into the buffer; from TLS the bytes are copied once.
+///
+/// # Examples
+///
+/// ```
+/// use std::io::{self, Write};
+///
+/// use green::asyncio::{BufferedProtocol, ConnectionOptions, Future, create_connection_over};
+/// use green::os::unix::net::UnixStream;
+///
+/// /// Fills ten bytes.
+/// struct Fill {
+///     room: [u8; 10],
+///     filled: usize,
+///     done: Future<[u8; 10]>,
+/// }
+///
+/// impl BufferedProtocol for Fill {
+///     fn get_buffer(&mut self, _size_hint: usize) -> &mut [u8] {
+///         &mut self.room[self.filled..]
+///     }
+///
+///     fn buffer_updated(&mut self, count: usize) -> io::Result<()> {
+///         self.filled += count;
+///         if self.filled == self.room.len() {
+///             self.done.set_result(self.room)?;
+///             self.filled = 0;
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// let done = Future::new();
+/// let fill = Fill { room: [0; 10], filled: 0, done: done.clone() };
+/// let (ours, mut theirs) = UnixStream::pair()?;
+/// create_connection_over(|| fill, ours, ConnectionOptions::new())?;
+/// theirs.write_all(b"in two ")?;
+/// theirs.write_all(b"goes")?;
+/// assert_eq!(&done.wait(None)?, b"in two goe");
+/// # Ok::<(), io::Error>(())
+/// ```
 pub trait BufferedProtocol: Send + 'static {
     /// As [`Protocol::connection_made`].
     ///
@@ -153,6 +274,44 @@ pub trait BufferedProtocol: Send + 'static {
 /// What to do about datagrams: asyncio's `DatagramProtocol`.
 ///
 /// `connection_made` comes first and `connection_lost` last, exactly once.
+///
+/// # Examples
+///
+/// ```
+/// use std::io;
+///
+/// use green::asyncio::{DatagramOptions, DatagramProtocol, Future, create_datagram_endpoint};
+/// use green::greenio::SockAddr;
+/// use green::net::UdpSocket;
+///
+/// struct Hear(Future<(Vec<u8>, SockAddr)>);
+///
+/// impl DatagramProtocol for Hear {
+///     fn datagram_received(&mut self, data: &[u8], from: &SockAddr) -> io::Result<()> {
+///         Ok(self.0.set_result((data.to_vec(), from.clone()))?)
+///     }
+///
+///     fn error_received(&mut self, error: io::Error) {
+///         println!("{error}");
+///     }
+///
+///     fn connection_lost(&mut self, error: Option<io::Error>) {
+///         println!("closed: {error:?}");
+///     }
+/// }
+///
+/// let heard = Future::new();
+/// let options = DatagramOptions::new().local_addr(([127, 0, 0, 1], 0).into());
+/// let (endpoint, _) = create_datagram_endpoint(|| Hear(heard.clone()), options)?;
+/// let address = endpoint.get_extra_info().sockname().unwrap().as_socket().unwrap();
+/// let peer = UdpSocket::bind("127.0.0.1:0")?;
+/// peer.send_to(b"a datagram", address)?;
+/// let (data, from) = heard.wait(None)?;
+/// assert_eq!(data, b"a datagram");
+/// assert_eq!(from.as_socket(), peer.local_addr().ok());
+/// endpoint.close();
+/// # Ok::<(), io::Error>(())
+/// ```
 pub trait DatagramProtocol: Send + 'static {
     /// The socket is open.
     ///
@@ -200,6 +359,51 @@ pub enum OwnBuffer {}
 /// A [`Protocol`] or a [`BufferedProtocol`]: what the transport of a stream takes. `Kind` is found by the compiler.
 ///
 /// It has no methods for users and cannot be implemented for other types.
+///
+/// # Examples
+///
+/// ```
+/// use std::io;
+///
+/// use green::asyncio::{
+///     BufferedProtocol, ConnectionOptions, Protocol, StreamProtocol, Transport,
+///     create_connection_over,
+/// };
+/// use green::os::unix::net::UnixStream;
+///
+/// /// Has either kind of protocol serve one end of a pair.
+/// fn serve<Kind, P: StreamProtocol<Kind>>(protocol: P) -> io::Result<(Transport, UnixStream)> {
+///     let (ours, theirs) = UnixStream::pair()?;
+///     let made = create_connection_over(|| protocol, ours, ConnectionOptions::new())?;
+///     Ok((made.0, theirs))
+/// }
+///
+/// struct InPieces;
+///
+/// impl Protocol for InPieces {
+///     fn data_received(&mut self, _: &[u8]) -> io::Result<()> {
+///         Ok(())
+///     }
+/// }
+///
+/// struct InABuffer([u8; 100]);
+///
+/// impl BufferedProtocol for InABuffer {
+///     fn get_buffer(&mut self, _: usize) -> &mut [u8] {
+///         &mut self.0
+///     }
+///
+///     fn buffer_updated(&mut self, _: usize) -> io::Result<()> {
+///         Ok(())
+///     }
+/// }
+///
+/// let (one, _peer) = serve(InPieces)?;
+/// let (two, _other) = serve(InABuffer([0; 100]))?;
+/// assert!(one.get_protocol::<InPieces>().is_some());
+/// assert!(two.get_protocol::<InABuffer>().is_some());
+/// # Ok::<(), io::Error>(())
+/// ```
 pub trait StreamProtocol<Kind>: Send + Sized + 'static + sealed::StreamProtocol<Kind> {}
 
 impl<P: sealed::StreamProtocol<Kind>, Kind> StreamProtocol<Kind> for P {}
@@ -230,6 +434,38 @@ pub(super) mod sealed {
 
 /// A protocol's call panicked: what [`connection_lost`](Protocol::connection_lost) is told, inside an `io::Error` of
 /// kind `Other`.
+///
+/// # Examples
+///
+/// ```
+/// use std::io::{self, Write};
+///
+/// use green::asyncio::{
+///     ConnectionOptions, Future, Protocol, ProtocolPanicked, create_connection_over,
+/// };
+/// use green::os::unix::net::UnixStream;
+///
+/// struct Clumsy(Future<String>);
+///
+/// impl Protocol for Clumsy {
+///     fn data_received(&mut self, _: &[u8]) -> io::Result<()> {
+///         panic!("oh dear");
+///     }
+///
+///     fn connection_lost(&mut self, error: Option<io::Error>) {
+///         let cause = error.and_then(|error| error.downcast::<ProtocolPanicked>().ok());
+///         let message = cause.as_ref().and_then(|cause| cause.message());
+///         self.0.set_result(message.unwrap_or_default().to_owned()).unwrap();
+///     }
+/// }
+///
+/// let told = Future::new();
+/// let (ours, mut theirs) = UnixStream::pair()?;
+/// create_connection_over(|| Clumsy(told.clone()), ours, ConnectionOptions::new())?;
+/// theirs.write_all(b"x")?;
+/// assert_eq!(told.wait(None)?, "oh dear");
+/// # Ok::<(), io::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct ProtocolPanicked {
     pub(super) message: Option<String>,

@@ -69,6 +69,19 @@ pub fn add_signal_handler(
 ///
 /// The signal is ignored from then on, as [`green::signal`](crate::signal) has it, where asyncio puts back what the
 /// system does by default. `signal_hook::low_level::emulate_default_handler` does that on demand.
+///
+/// # Examples
+///
+/// ```
+/// use green::asyncio::{add_signal_handler, remove_signal_handler};
+/// use green::signal::consts::SIGUSR2;
+///
+/// add_signal_handler(SIGUSR2, || unreachable!())?;
+/// assert!(remove_signal_handler(SIGUSR2));
+/// signal_hook::low_level::raise(SIGUSR2)?;
+/// assert!(!remove_signal_handler(SIGUSR2), "there is none any more");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub fn remove_signal_handler(signal: c_int) -> bool {
     let handler = HANDLERS.lock().remove(&signal);
     let had_one = handler.is_some();

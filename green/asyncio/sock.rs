@@ -48,6 +48,20 @@ pub fn sock_recv(sock: &GreenSocket, max_bytes: usize) -> io::Result<Vec<u8>> {
 /// # Errors
 ///
 /// As [`GreenSocket::recv`].
+///
+/// # Examples
+///
+/// ```
+/// use green::asyncio::{sock_recv_into, sock_sendall};
+/// use green::greenio::{Domain, GreenSocket, Type};
+///
+/// let (ours, theirs) = GreenSocket::pair(Domain::UNIX, Type::STREAM, None)?;
+/// sock_sendall(&theirs, b"hello")?;
+/// let mut buffer = [0; 100];
+/// assert_eq!(sock_recv_into(&ours, &mut buffer)?, 5);
+/// assert_eq!(&buffer[..5], b"hello");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub fn sock_recv_into(sock: &GreenSocket, buf: &mut [u8]) -> io::Result<usize> {
     sock.recv(buf)
 }
@@ -57,6 +71,21 @@ pub fn sock_recv_into(sock: &GreenSocket, buf: &mut [u8]) -> io::Result<usize> {
 /// # Errors
 ///
 /// As [`GreenSocket::recv_from`].
+///
+/// # Examples
+///
+/// ```
+/// use std::net::SocketAddr;
+///
+/// use green::asyncio::{sock_recvfrom, sock_sendto};
+/// use green::greenio::{Domain, GreenSocket, Type};
+///
+/// let ours = GreenSocket::new(Domain::IPV4, Type::DGRAM, None)?;
+/// ours.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())?;
+/// sock_sendto(&ours, b"to myself", ours.local_addr()?)?;
+/// assert_eq!(sock_recvfrom(&ours, 2)?, (b"to".to_vec(), ours.local_addr()?));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub fn sock_recvfrom(sock: &GreenSocket, max_bytes: usize) -> io::Result<(Vec<u8>, SockAddr)> {
     let mut data = vec![0; max_bytes];
     let (len, sender) = sock.recv_from(&mut data)?;
@@ -69,6 +98,24 @@ pub fn sock_recvfrom(sock: &GreenSocket, max_bytes: usize) -> io::Result<(Vec<u8
 /// # Errors
 ///
 /// As [`GreenSocket::recv_from`].
+///
+/// # Examples
+///
+/// ```
+/// use std::net::SocketAddr;
+///
+/// use green::asyncio::{sock_recvfrom_into, sock_sendto};
+/// use green::greenio::{Domain, GreenSocket, Type};
+///
+/// let ours = GreenSocket::new(Domain::IPV4, Type::DGRAM, None)?;
+/// ours.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())?;
+/// sock_sendto(&ours, b"to myself", ours.local_addr()?)?;
+/// let mut buffer = [0; 100];
+/// let (len, sender) = sock_recvfrom_into(&ours, &mut buffer)?;
+/// assert_eq!(&buffer[..len], b"to myself");
+/// assert_eq!(sender, ours.local_addr()?);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub fn sock_recvfrom_into(sock: &GreenSocket, buf: &mut [u8]) -> io::Result<(usize, SockAddr)> {
     sock.recv_from(buf)
 }
@@ -78,6 +125,23 @@ pub fn sock_recvfrom_into(sock: &GreenSocket, buf: &mut [u8]) -> io::Result<(usi
 /// # Errors
 ///
 /// As [`GreenSocket::send_all`], which also tells how much was sent.
+///
+/// # Examples
+///
+/// ```
+/// use green::asyncio::{sock_recv, sock_sendall};
+/// use green::greenio::{Domain, GreenSocket, Type};
+///
+/// let (ours, theirs) = GreenSocket::pair(Domain::UNIX, Type::STREAM, None)?;
+/// // More than the kernel keeps for a reader who is slow.
+/// let sender = green::thread::spawn(move || sock_sendall(&theirs, &vec![7; 3_000_000]));
+/// let mut count = 0;
+/// while count < 3_000_000 {
+///     count += sock_recv(&ours, 65_536)?.len();
+/// }
+/// sender.join().unwrap()?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub fn sock_sendall(sock: &GreenSocket, data: &[u8]) -> io::Result<()> {
     Ok(sock.send_all(data)?)
 }
@@ -153,6 +217,26 @@ pub fn sock_connect(sock: &GreenSocket, address: impl Into<SockAddr>) -> io::Res
 /// # Errors
 ///
 /// As [`GreenSocket::accept`].
+///
+/// # Examples
+///
+/// ```
+/// use std::net::SocketAddr;
+///
+/// use green::asyncio::{sock_accept, sock_recv};
+/// use green::greenio::{Domain, GreenSocket, Type};
+///
+/// let listener = GreenSocket::new(Domain::IPV4, Type::STREAM, None)?;
+/// listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())?;
+/// listener.listen(100)?;
+/// let address = listener.local_addr()?.as_socket().unwrap();
+/// let client = green::net::TcpStream::connect(address)?;
+/// let (served, from) = sock_accept(&listener)?;
+/// assert_eq!(from.as_socket(), client.local_addr().ok());
+/// drop(client);
+/// assert_eq!(sock_recv(&served, 100)?, b"");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub fn sock_accept(sock: &GreenSocket) -> io::Result<(GreenSocket, SockAddr)> {
     sock.accept()
 }

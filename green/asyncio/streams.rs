@@ -72,6 +72,24 @@ pub fn open_connection(
 /// # Errors
 ///
 /// As [`create_unix_connection`](super::create_unix_connection).
+///
+/// # Examples
+///
+/// ```
+/// use green::asyncio::{ConnectionOptions, open_unix_connection};
+/// use green::os::unix::net::UnixListener;
+///
+/// let directory = tempfile::tempdir()?;
+/// let path = directory.path().join("socket");
+/// let listener = UnixListener::bind(&path)?;
+/// let (reader, writer) = open_unix_connection(&path, ConnectionOptions::new())?;
+/// let (mut peer, _) = listener.accept()?;
+/// writer.write(b"hello")?;
+/// std::io::Read::read_exact(&mut peer, &mut [0; 5])?;
+/// drop(peer);
+/// assert_eq!(reader.read_to_eof()?, b"");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub fn open_unix_connection(
     path: impl AsRef<Path>,
     options: ConnectionOptions,
@@ -135,6 +153,28 @@ fn open(
 /// # Examples
 ///
 /// See [`open_connection`].
+///
+/// ```
+/// use std::io::{Read, Write};
+/// use std::net::Shutdown;
+///
+/// use green::asyncio::{ServerOptions, StreamReader, StreamWriter, start_server};
+/// use green::net::TcpStream;
+///
+/// let backwards = |reader: StreamReader, writer: StreamWriter| {
+///     let mut message = reader.read_to_eof()?;
+///     message.reverse();
+///     writer.write(&message)
+/// };
+/// let server = start_server(backwards, "127.0.0.1:0", ServerOptions::new())?;
+/// let mut client = TcpStream::connect(server.local_addr()?)?;
+/// client.write_all(b"stressed")?;
+/// client.shutdown(Shutdown::Write)?;
+/// let mut answer = String::new();
+/// client.read_to_string(&mut answer)?;
+/// assert_eq!(answer, "desserts");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub fn start_server<F>(
     client_connected: F,
     address: impl ToSocketAddrs,
@@ -184,6 +224,24 @@ where
 /// # Errors
 ///
 /// As [`create_server_over`](super::create_server_over).
+///
+/// # Examples
+///
+/// ```
+/// use green::asyncio::{
+///     ConnectionOptions, ServerOptions, StreamReader, StreamWriter, open_connection,
+///     start_server_over,
+/// };
+/// use green::net::TcpListener;
+///
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let address = listener.local_addr()?;
+/// let answer = |_: StreamReader, writer: StreamWriter| writer.write(b"noon");
+/// let _server = start_server_over(answer, listener, ServerOptions::new())?;
+/// let (reader, _writer) = open_connection(address, ConnectionOptions::new())?;
+/// assert_eq!(reader.read_to_eof()?, b"noon");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub fn start_server_over<F>(
     client_connected: F,
     socket: impl Into<GreenSocket>,

@@ -7,6 +7,22 @@ use std::io;
 /// Why a [`StreamReader`](super::StreamReader) could not return what was asked for.
 ///
 /// `?` turns it into an [`io::Error`], which carries it inside.
+///
+/// # Examples
+///
+/// ```
+/// use std::io;
+///
+/// use green::asyncio::{ReadError, StreamReader};
+///
+/// let reader = StreamReader::with_limit(8);
+/// reader.feed_data(b"a line that is too long");
+/// assert!(matches!(reader.readuntil(b"\n"), Err(ReadError::LimitOverrun(_))));
+/// reader.feed_eof();
+/// let error = reader.readexactly(100).unwrap_err();
+/// assert_eq!(error.partial(), Some(&b"a line that is too long"[..]));
+/// assert_eq!(io::Error::from(error).kind(), io::ErrorKind::UnexpectedEof);
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ReadError {
@@ -19,6 +35,20 @@ pub enum ReadError {
 }
 
 /// The stream ended before all that was asked for had come; what had come is here.
+///
+/// # Examples
+///
+/// ```
+/// use green::asyncio::{ReadError, StreamReader};
+///
+/// let reader = StreamReader::new();
+/// reader.feed_data(b"too short");
+/// reader.feed_eof();
+/// let Err(ReadError::Incomplete(error)) = reader.readexactly(100) else { unreachable!() };
+/// assert_eq!(error.partial, b"too short");
+/// assert_eq!(error.expected, Some(100));
+/// assert_eq!(error.to_string(), "the stream ended after 9 of 100 bytes");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IncompleteReadError {
     /// What came before the end.
@@ -28,6 +58,21 @@ pub struct IncompleteReadError {
 }
 
 /// More than the reader's limit came without a separator. The data stays in the reader.
+///
+/// # Examples
+///
+/// ```
+/// use green::asyncio::{ReadError, StreamReader};
+///
+/// let reader = StreamReader::with_limit(4);
+/// reader.feed_data(b"too long;next;");
+/// let Err(ReadError::LimitOverrun(error)) = reader.readuntil(b";") else { unreachable!() };
+/// assert!(error.found);
+/// assert_eq!(error.consumed, 8);
+/// assert_eq!(reader.readexactly(error.consumed + 1)?, b"too long;");
+/// assert_eq!(reader.readuntil(b";")?, b"next;");
+/// # Ok::<(), ReadError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LimitOverrunError {
     /// How many bytes are to be read, by [`readexactly`](super::StreamReader::readexactly), say, to get rid of what was

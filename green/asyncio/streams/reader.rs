@@ -87,6 +87,14 @@ impl StreamReader {
     }
 
     /// A reader with a limit of so many bytes, at least 1.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let reader = green::asyncio::StreamReader::with_limit(1024);
+    /// assert_eq!(reader.limit(), 1024);
+    /// assert_eq!(green::asyncio::StreamReader::new().limit(), 64 * 1024);
+    /// ```
     pub fn with_limit(limit: usize) -> StreamReader {
         StreamReader(Arc::new(Shared {
             limit: limit.max(1),
@@ -106,6 +114,18 @@ impl StreamReader {
     /// # Errors
     ///
     /// What broke the connection, once everything before it is read.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let reader = green::asyncio::StreamReader::new();
+    /// reader.feed_data(b"what has come");
+    /// reader.feed_eof();
+    /// assert_eq!(reader.read(4)?, b"what");
+    /// assert_eq!(reader.read(100)?, b" has come");
+    /// assert_eq!(reader.read(100)?, b"");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn read(&self, max_bytes: usize) -> io::Result<Vec<u8>> {
         if max_bytes == 0 {
             return Ok(Vec::new());
@@ -140,6 +160,20 @@ impl StreamReader {
     /// # Errors
     ///
     /// What broke the connection; what came before stays to be read.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let reader = green::asyncio::StreamReader::new();
+    /// let feeder = reader.clone();
+    /// green::thread::spawn(move || {
+    ///     feeder.feed_data(b"all ");
+    ///     feeder.feed_data(b"of it");
+    ///     feeder.feed_eof();
+    /// });
+    /// assert_eq!(reader.read_to_eof()?, b"all of it");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn read_to_eof(&self) -> io::Result<Vec<u8>> {
         let _turn = self.take_turn();
         let mut state = self.wait_until(State::is_over);
@@ -153,6 +187,20 @@ impl StreamReader {
     ///
     /// [`Incomplete`](ReadError::Incomplete), with what came, if the stream ends first. What broke the connection; what
     /// came before stays to be read.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::asyncio::StreamReader;
+    ///
+    /// let reader = StreamReader::new();
+    /// reader.feed_data(b"header and a bit");
+    /// reader.feed_eof();
+    /// assert_eq!(reader.readexactly(6)?, b"header");
+    /// let error = reader.readexactly(100).unwrap_err();
+    /// assert_eq!(error.partial(), Some(&b" and a bit"[..]));
+    /// # Ok::<(), green::asyncio::ReadError>(())
+    /// ```
     pub fn readexactly(&self, len: usize) -> Result<Vec<u8>, ReadError> {
         let _turn = self.take_turn();
         let mut state = self.wait_until(|state| state.buffer.len() >= len || state.is_over());
@@ -174,6 +222,21 @@ impl StreamReader {
     /// [`LimitOverrun`](ReadError::LimitOverrun) if the line is longer than the limit. The line is dropped then, or as
     /// much of it as has come, so that the next call goes on behind it; [`readuntil`](StreamReader::readuntil)
     /// keeps it. What broke the connection.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::asyncio::{ReadError, StreamReader};
+    ///
+    /// let reader = StreamReader::with_limit(10);
+    /// reader.feed_data(b"short\nfar too long a line\nlast");
+    /// reader.feed_eof();
+    /// assert_eq!(reader.readline()?, b"short\n");
+    /// assert!(matches!(reader.readline(), Err(ReadError::LimitOverrun(_))));
+    /// assert_eq!(reader.readline()?, b"last");
+    /// assert_eq!(reader.readline()?, b"");
+    /// # Ok::<(), ReadError>(())
+    /// ```
     pub fn readline(&self) -> Result<Vec<u8>, ReadError> {
         let _turn = self.take_turn();
         match self.search(&[b"\n"]) {
@@ -282,6 +345,18 @@ impl StreamReader {
     }
 
     /// Whether the end of the stream has come and everything before it was read.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let reader = green::asyncio::StreamReader::new();
+    /// reader.feed_data(b"x");
+    /// reader.feed_eof();
+    /// assert!(!reader.at_eof());
+    /// reader.read(1)?;
+    /// assert!(reader.at_eof());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn at_eof(&self) -> bool {
         let state = self.0.state.lock();
         state.ended && state.buffer.is_empty()

@@ -25,6 +25,27 @@ use crate::ssl::verdict::Verdict;
 /// # Examples
 ///
 /// See [`open_connection`](super::open_connection).
+///
+/// ```
+/// use std::io::{self, Read};
+///
+/// use green::asyncio::{ConnectionOptions, open_connection_over};
+/// use green::os::unix::net::UnixStream;
+///
+/// let (ours, mut theirs) = UnixStream::pair()?;
+/// let (_reader, writer) = open_connection_over(ours, ConnectionOptions::new())?;
+/// writer.write(b"one, ")?;
+/// writer.writelines(&["two, ", "three"])?;
+/// writer.drain()?;
+/// assert!(writer.can_write_eof() && !writer.is_closing());
+/// writer.close();
+/// writer.wait_closed()?;
+/// assert!(writer.is_closing());
+/// let mut heard = String::new();
+/// theirs.read_to_string(&mut heard)?;
+/// assert_eq!(heard, "one, two, three");
+/// # Ok::<(), io::Error>(())
+/// ```
 pub struct StreamWriter {
     transport: Transport,
     reader: StreamReader,
@@ -80,6 +101,25 @@ impl StreamWriter {
     /// # Errors
     ///
     /// As [`Transport::write_eof`]: `Unsupported` over TLS.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io;
+    ///
+    /// use green::asyncio::{ConnectionOptions, ServerOptions, open_connection, start_server};
+    ///
+    /// let echo = |reader: green::asyncio::StreamReader, writer: green::asyncio::StreamWriter| {
+    ///     writer.write(&reader.read_to_eof()?)
+    /// };
+    /// let server = start_server(echo, "127.0.0.1:0", ServerOptions::new())?;
+    /// let (reader, writer) = open_connection(server.local_addr()?, ConnectionOptions::new())?;
+    /// writer.write(b"all of it")?;
+    /// writer.write_eof()?;
+    /// assert_eq!(writer.write(b"!").unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    /// assert_eq!(reader.read_to_eof()?, b"all of it");
+    /// # Ok::<(), io::Error>(())
+    /// ```
     pub fn write_eof(&self) -> io::Result<()> {
         self.explained(self.transport.write_eof())
     }
@@ -121,6 +161,41 @@ impl StreamWriter {
     /// # Errors
     ///
     /// As [`start_tls`](super::super::start_tls()).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::asyncio::{
+    ///     ConnectionOptions, ServerOptions, StreamReader, StreamWriter, TlsOptions, open_connection,
+    ///     start_server,
+    /// };
+    /// use green::ssl::{Purpose, SslContext, VerifyLocation};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    /// # let (cert, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// let theirs = SslContext::new(Purpose::ClientAuth)?;
+    /// theirs.load_cert_chain_bytes(cert.as_bytes(), key.as_bytes(), None)?;
+    /// let handler = move |reader: StreamReader, mut writer: StreamWriter| {
+    ///     assert_eq!(reader.readline()?, b"STARTTLS\n");
+    ///     writer.write(b"go ahead\n")?;
+    ///     writer.start_tls(&TlsOptions::server(&theirs))?;
+    ///     writer.write(&reader.readline()?)
+    /// };
+    /// let server = start_server(handler, "127.0.0.1:0", ServerOptions::new())?;
+    ///
+    /// let (reader, mut writer) = open_connection(server.local_addr()?, ConnectionOptions::new())?;
+    /// writer.write(b"STARTTLS\n")?;
+    /// assert_eq!(reader.readline()?, b"go ahead\n");
+    /// let ours = SslContext::new(Purpose::ServerAuth)?;
+    /// ours.load_verify_locations(VerifyLocation::Bytes(cert.as_bytes()))?;
+    /// writer.start_tls(&TlsOptions::client(&ours, "localhost"))?;
+    /// assert!(!writer.can_write_eof());
+    /// writer.write(b"in secret\n")?;
+    /// assert_eq!(reader.readline()?, b"in secret\n");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn start_tls(&mut self, options: &TlsOptions) -> io::Result<()> {
         self.transport = upgrade(&self.transport, options, || self.reader.take_all())?;
         self.reader.set_source(Box::new(self.transport.clone()));

@@ -11,6 +11,17 @@ use crate::ssl::verdict::Verdict;
 /// What a protocol does with what comes; for code that feeds a reader of its own.
 impl StreamReader {
     /// Adds data. Never waits: a reader without a connection takes any amount. After the end it does nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let reader = green::asyncio::StreamReader::new();
+    /// reader.feed_data(b"one\nt");
+    /// reader.feed_data(b"wo\n");
+    /// assert_eq!(reader.readline()?, b"one\n");
+    /// assert_eq!(reader.readline()?, b"two\n");
+    /// # Ok::<(), green::asyncio::ReadError>(())
+    /// ```
     pub fn feed_data(&self, data: &[u8]) {
         let mut state = self.0.state.lock();
         if data.is_empty() || state.ended {
@@ -23,12 +34,36 @@ impl StreamReader {
     }
 
     /// Ends the stream.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let reader = green::asyncio::StreamReader::new();
+    /// reader.feed_eof();
+    /// assert_eq!(reader.read(100)?, b"");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn feed_eof(&self) {
         self.0.state.lock().ended = true;
         self.0.more.wake_all();
     }
 
     /// Ends the stream with an error, for whoever reads once all before it is read, again and again. The first one stays.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io;
+    ///
+    /// let reader = green::asyncio::StreamReader::new();
+    /// reader.feed_data(b"before");
+    /// reader.set_exception(io::ErrorKind::ConnectionAborted.into());
+    /// assert!(reader.exception().is_some());
+    /// assert_eq!(reader.read(100)?, b"before");
+    /// let error = reader.read(100).unwrap_err();
+    /// assert_eq!(error.kind(), io::ErrorKind::ConnectionAborted);
+    /// # Ok::<(), io::Error>(())
+    /// ```
     pub fn set_exception(&self, error: io::Error) {
         self.fail(keep(error));
     }

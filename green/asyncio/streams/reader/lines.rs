@@ -19,6 +19,17 @@ impl io::Read for StreamReader {
 
 /// The lines of a stream, each with its newline, waiting for each; made by iterating over a `&StreamReader`. An error of
 /// the connection is the last item; after a line that is too long the next one follows.
+///
+/// # Examples
+///
+/// ```
+/// let reader = green::asyncio::StreamReader::new();
+/// reader.feed_data(b"one\ntwo\nthree");
+/// reader.feed_eof();
+/// let lines: Result<Vec<_>, _> = reader.into_iter().collect();
+/// assert_eq!(lines?, [&b"one\n"[..], b"two\n", b"three"]);
+/// # Ok::<(), green::asyncio::ReadError>(())
+/// ```
 #[derive(Debug)]
 pub struct Lines<'a> {
     reader: &'a StreamReader,
