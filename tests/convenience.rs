@@ -15,8 +15,11 @@ use util::bounded;
 const LIMIT: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
+/// On an address of its own, so that no other test is given its port once it is closed.
 fn local() -> (TcpListener, SocketAddr) {
-    let listener = green::listen("127.0.0.1:0").unwrap();
+    static NEXT: AtomicUsize = AtomicUsize::new(1);
+    let number = NEXT.fetch_add(1, SeqCst);
+    let listener = green::listen(format!("127.91.5.{number}:0")).unwrap();
     let address = listener.local_addr().unwrap();
     (listener, address)
 }
@@ -341,7 +344,8 @@ fn a_client_that_never_shakes_hands_keeps_no_other_from_a_tls_server() {
 #[test]
 fn j4_a_used_port_can_be_shared_only_when_all_ask_for_it() {
     bounded("j4", LIMIT, || {
-        let first = Listen::new().reuse_port(true).tcp("127.0.0.1:0").unwrap();
+        // An address whose ports no other test takes meanwhile.
+        let first = Listen::new().reuse_port(true).tcp("127.91.4.4:0").unwrap();
         let address = first.local_addr().unwrap();
         let second = Listen::new().reuse_port(true).tcp(address).unwrap();
         assert_eq!(second.local_addr().unwrap(), address);

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use greenhub::greenio::{Domain, GreenSocket, Type};
+use greenhub::source::{Direction, Source};
 use net_support::*;
 
 fn udp() -> GreenSocket {
@@ -100,6 +101,25 @@ fn e15_d1_close_wakes_a_reader() {
         assert_eq!(server.recv(&mut [0; 8]).unwrap(), 0);
         wait_until("a broken pipe", || server.send(b"x").is_err());
         assert_raw(server.send(b"x"), libc::EPIPE);
+    });
+}
+
+/// An event descriptor has no peer and nothing to shut down.
+#[test]
+fn j7_closing_an_event_descriptor_ends_both_that_wait_for_it() {
+    both_ways(|on| {
+        let event = rustix::event::eventfd(0, rustix::event::EventfdFlags::NONBLOCK).unwrap();
+        let source = Arc::new(Source::new(event));
+        let waiters = [(); 2].map(|()| {
+            let source = source.clone();
+            on.spawn(move || source.wait(Direction::Read, None))
+        });
+        settle();
+        source.close();
+        for waiter in waiters {
+            assert_closed_here(waiter.join());
+        }
+        assert_closed_here(source.wait(Direction::Read, None));
     });
 }
 

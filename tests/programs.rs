@@ -110,6 +110,53 @@ fn tour_explains_its_arguments() {
     }
 }
 
+#[test]
+fn programs_explain_their_arguments() {
+    for (name, wrong) in [
+        (
+            "serve",
+            &[
+                &["--bogus"][..],
+                &["--grace", "soon"],
+                &["--concurrency", "0"],
+            ][..],
+        ),
+        (
+            "chat",
+            &[&["--bogus"], &["--guests"], &["--guests", "none"]],
+        ),
+        (
+            "crawler",
+            &[&["--bogus"], &["--pages", "0"], &["--connections"]],
+        ),
+        ("udp_multicast", &[&["--bogus"], &["now"]]),
+    ] {
+        let program = build(name);
+        let usage = format!("Usage: {name}");
+        for help in ["--help", "-h"] {
+            let output = run(Command::new(&program).arg(help));
+            assert!(output.status.success(), "{name} {help}");
+            assert!(output.stdout.starts_with(usage.as_bytes()), "{name} {help}");
+        }
+        for arguments in wrong {
+            let output = run(Command::new(&program).args(*arguments));
+            assert_eq!(output.status.code(), Some(2), "{name} {arguments:?}");
+            assert!(
+                output.stderr.starts_with(usage.as_bytes()),
+                "{name} {arguments:?}"
+            );
+        }
+    }
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for name in ["serve", "chat"] {
+        let output = run(Command::new(build(name)).arg(&address));
+        assert_eq!(output.status.code(), Some(1));
+        let words = format!("{name}: cannot listen on {address}: ");
+        assert!(text(&output).starts_with(&words), "{}", text(&output));
+    }
+}
+
 /// Starts the program `serve`; gives it, its output and its address.
 fn serve(
     grace: &str,

@@ -229,6 +229,33 @@ fn d7_a_put_that_does_not_wait_reaches_none_of_those_who_are_dying() {
     });
 }
 
+/// Nobody's code runs in a hub's own context. What comes nearest is a link, which runs while its
+/// green thread ends.
+#[test]
+fn d8_a_put_and_a_get_that_do_not_wait_work_while_a_green_thread_ends() {
+    both_ways(|on| {
+        let queue = Arc::new(Queue::bounded(1));
+        let rendezvous = Arc::new(LightQueue::bounded(0));
+        let theirs = rendezvous.clone();
+        let getter = on.spawn(move || theirs.get());
+        wait_until("a getter", || rendezvous.getting() == 1);
+        let (say, hear) = std::sync::mpsc::channel();
+        let ending = thread::spawn(thread::park);
+        let (bounded, met) = (queue.clone(), rendezvous.clone());
+        ending.link(move |_| {
+            let puts = [bounded.try_put(7), bounded.try_put(8), met.try_put(9)];
+            let gets = [bounded.try_get(), bounded.try_get(), met.try_get()];
+            let _ = say.send((puts, gets));
+        });
+        ending.thread().unpark();
+        ending.join().unwrap();
+        let puts = [Ok(()), Err(Full(8)), Ok(())];
+        let gets = [Ok(7), Err(Empty), Err(Empty)];
+        assert_eq!(hear.recv(), Ok((puts, gets)));
+        assert_eq!(getter.join(), 9);
+    });
+}
+
 #[test]
 fn d9_what_a_getter_panics_with_is_its_own() {
     both_ways(|on| {

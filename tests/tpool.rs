@@ -92,6 +92,21 @@ fn i3_errors_and_panics_come_back_whole_and_the_value_stays_usable() {
 }
 
 #[test]
+fn i6_limits_of_sockets_are_theirs_alone() {
+    both_ways(|_| {
+        let (ours, _theirs) = green::os::unix::net::UnixStream::pair().unwrap();
+        ours.set_read_timeout(Some(Duration::from_millis(1)))
+            .unwrap();
+        let proxy = Proxy::new(ours.try_clone().unwrap());
+        let limited = || std::io::Read::read(&mut &ours, &mut [0]).unwrap_err();
+        assert!(green::is_timeout(&limited()));
+        // Waits for its result far longer.
+        proxy.call(|_| std::thread::sleep(SHORT));
+        assert!(green::is_timeout(&limited()));
+    });
+}
+
+#[test]
 fn calls_of_one_proxy_run_one_after_the_other() {
     both_ways(|on| {
         let proxy = Proxy::new((0, 0));

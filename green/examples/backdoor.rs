@@ -27,7 +27,18 @@ use green::net::{TcpListener, TcpStream};
 use green::sync::{Condvar, Mutex};
 use green::{channel, signal, thread};
 
-const USAGE: &str = "Usage: backdoor [--unix PATH] [--tcp ADDRESS] [--http [ADDRESS]] [--customers N] [--idle N] [--seconds N]";
+const USAGE: &str = "\
+Usage: backdoor [--unix PATH] [--tcp ADDRESS] [--http [ADDRESS]]
+                [--customers N] [--idle N] [--seconds N]
+
+A small busy shop, to be looked into while it runs: it says where.
+
+  --unix PATH       the console on this socket   (in the directory for temporary files)
+  --tcp ADDRESS     the console also there; a loopback address
+  --http [ADDRESS]  the page for a browser       (127.0.0.1 and a free port)
+  --customers N     customers at once            (50)
+  --idle N          green threads that only wait (100)
+  --seconds N       ends by itself               (goes on until Ctrl-C)";
 
 struct Options {
     unix: PathBuf,
@@ -69,6 +80,13 @@ impl Options {
 }
 
 fn main() -> ExitCode {
+    if std::env::args()
+        .skip(1)
+        .any(|argument| argument == "--help" || argument == "-h")
+    {
+        println!("{USAGE}");
+        return ExitCode::SUCCESS;
+    }
     let Some(options) = Options::parse(std::env::args().skip(1)) else {
         eprintln!("{USAGE}");
         return ExitCode::from(2);

@@ -1,4 +1,4 @@
-//! A server in one call, stopped gracefully: on SIGTERM or Ctrl-C it takes no more connections, lets
+//! A server in one call, stopped gracefully: on SIGTERM or Ctrl-C it takes no more connections,
 //! answers the lines under way, and cuts whoever takes too long.
 //!
 //! ```sh
@@ -18,7 +18,17 @@ use green::signal::Signals;
 use green::signal::consts::{SIGINT, SIGTERM};
 use green::thread;
 
-const USAGE: &str = "usage: serve [ADDRESS] [--grace SECONDS] [--concurrency N]";
+const USAGE: &str = "\
+Usage: serve [ADDRESS] [--grace SECONDS] [--concurrency N]
+
+Answers lines in capitals; `wait SECONDS` is a line that takes that long.
+
+  ADDRESS            where to listen                        (127.0.0.1:7017)
+  --grace SECONDS    for the lines under way when it stops  (10)
+  --concurrency N    connections at a time                  (1000)
+
+Ctrl-C or SIGTERM stops it: nobody else is let in, the lines under way are
+answered, and whoever takes longer than the grace is cut off.";
 
 struct Options {
     address: String,
@@ -27,6 +37,13 @@ struct Options {
 }
 
 fn main() -> ExitCode {
+    if std::env::args()
+        .skip(1)
+        .any(|argument| argument == "--help" || argument == "-h")
+    {
+        println!("{USAGE}");
+        return ExitCode::SUCCESS;
+    }
     let Some(options) = options(std::env::args().skip(1)) else {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
@@ -66,7 +83,11 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
 fn run(options: &Options) -> io::Result<()> {
     // From here on the two signals no longer end the process.
     let signals = Signals::new([SIGTERM, SIGINT])?;
-    let listener = Listen::new().backlog(1024).tcp(&options.address)?;
+    let listener = Listen::new().backlog(1024).tcp(&options.address);
+    let listener = listener.map_err(|error| {
+        let text = format!("cannot listen on {}: {error}", options.address);
+        io::Error::new(error.kind(), text)
+    })?;
     println!("serving on {}", listener.local_addr()?);
     let server = Server::new(listener)
         .concurrency(options.concurrency)

@@ -17,6 +17,7 @@
 //! ```
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,13 +30,40 @@ const RECEIVERS: usize = 3;
 const BEFORE_LEAVING: u32 = 5;
 const AFTER_LEAVING: u32 = 3;
 
+/// For a datagram that is to come, however busy the machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// Longer than a datagram takes within a machine: silence of this length means that none comes.
 const SILENCE: Duration = Duration::from_millis(500);
 
 /// The index of the loopback interface, which is the first one everywhere on Linux.
 const LOOPBACK_INDEX: u32 = 1;
 
-fn main() -> io::Result<()> {
+const USAGE: &str = "\
+Usage: udp_multicast
+
+A sender and three receivers on the loopback interface, first over IPv4, then
+over IPv6; each says what it hears. Takes nothing, and ends by itself.";
+
+fn main() -> ExitCode {
+    if let Some(argument) = std::env::args().nth(1) {
+        if argument == "--help" || argument == "-h" {
+            println!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
+    }
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("udp_multicast: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> io::Result<()> {
     count_aloud(IpAddr::V4(Ipv4Addr::new(239, 255, 7, 7)))?;
     match count_aloud(IpAddr::V6(Ipv6Addr::new(0xff01, 0, 0, 0, 0, 0, 7, 7))) {
         Err(error) if error.kind() == io::ErrorKind::NetworkUnreachable => {
@@ -76,19 +104,17 @@ fn count_aloud(group: IpAddr) -> io::Result<()> {
     for (number, socket) in sockets.into_iter().enumerate() {
         let in_step = in_step.clone();
         receivers.push(thread::spawn(move || -> io::Result<u32> {
-            let first = hear(number, &socket, BEFORE_LEAVING);
-            if number == 0 {
+            let first = hear(number, &socket, BEFORE_LEAVING, PATIENCE);
+            let (left, limit) = if number == 0 {
                 println!("  receiver {number} leaves the group");
-            }
-            let left = if number == 0 {
-                leave(&socket, group)
+                (leave(&socket, group), SILENCE)
             } else {
-                Ok(())
+                (Ok(()), PATIENCE)
             };
             // Reached by all, whatever befell them: the others wait here.
             in_step.wait();
             left?;
-            Ok(first? + hear(number, &socket, AFTER_LEAVING)?)
+            Ok(first? + hear(number, &socket, AFTER_LEAVING, limit)?)
         }));
     }
     for number in 1..=BEFORE_LEAVING {
@@ -109,9 +135,9 @@ fn count_aloud(group: IpAddr) -> io::Result<()> {
     Ok(())
 }
 
-/// Prints up to `most` datagrams and gives their number; silence ends it early.
-fn hear(number: usize, socket: &UdpSocket, most: u32) -> io::Result<u32> {
-    socket.set_read_timeout(Some(SILENCE))?;
+/// Prints up to `most` datagrams and gives their number; a silence of `limit` ends it early.
+fn hear(number: usize, socket: &UdpSocket, most: u32, limit: Duration) -> io::Result<u32> {
+    socket.set_read_timeout(Some(limit))?;
     let mut buffer = [0; 64];
     for heard in 0..most {
         match socket.recv_from(&mut buffer) {

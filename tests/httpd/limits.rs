@@ -1,4 +1,4 @@
-//! Limits of time and number, stopping, and the command line.
+//! Limits of time and number, stopping, and the command line (J6).
 
 use super::*;
 

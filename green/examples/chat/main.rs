@@ -26,7 +26,16 @@ use green::thread;
 
 use room::Room;
 
-const USAGE: &str = "Usage: chat [--guests N] [ADDRESS]     (default: 127.0.0.1:7027, 1000 guests)";
+const USAGE: &str = "\
+Usage: chat [--guests N] [ADDRESS]
+
+What one says, all the others read: `nc ADDRESS PORT`, a name, then lines;
+/quit leaves.
+
+  --guests N   guests at a time   (1000)
+  ADDRESS      where to listen    (127.0.0.1:7027)
+
+Ctrl-C or SIGTERM says good-bye to all and ends it.";
 /// How long the guests have to read the rest, when the chat ends.
 const GOOD_BYE: Duration = Duration::from_secs(5);
 
@@ -36,6 +45,13 @@ struct Options {
 }
 
 fn main() -> ExitCode {
+    if std::env::args()
+        .skip(1)
+        .any(|argument| argument == "--help" || argument == "-h")
+    {
+        println!("{USAGE}");
+        return ExitCode::SUCCESS;
+    }
     let Some(options) = options(std::env::args().skip(1)) else {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
@@ -66,7 +82,10 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
 
 fn run(options: &Options) -> io::Result<()> {
     let signals = Signals::new([SIGINT, SIGTERM])?;
-    let listener = TcpListener::bind(&options.address)?;
+    let listener = TcpListener::bind(&options.address).map_err(|error| {
+        let text = format!("cannot listen on {}: {error}", options.address);
+        io::Error::new(error.kind(), text)
+    })?;
     note(&format!("chatting on {}", listener.local_addr()?));
     let guests = GreenPool::new(options.guests);
     let room = Arc::new(Room::default());
