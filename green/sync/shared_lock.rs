@@ -180,26 +180,14 @@ impl SharedLock {
     /// Leaves the lock, owned as the writer, to whoever waits.
     #[cold]
     fn leave(&self, next: Next) {
-        let mut dying_writers_only = false;
         loop {
             let state = self.state.load(Relaxed);
             let readers_wait = state & READERS_WAIT != 0;
-            let writers_wait = state & WAITING_WRITERS != 0 && !dying_writers_only;
+            let writers_wait = state & WAITING_WRITERS != 0;
             if writers_wait && (next == Next::Writer || !readers_wait) {
-                let handed_over = self.writers.wake_one_then(|woken, _| {
-                    if woken {
-                        self.state.fetch_sub(WAITING_WRITER, Release);
-                    }
-                });
-                if handed_over {
-                    // It may have come and gone before it was taken off the count.
-                    return self.admit_stranded();
-                }
-                // Counted, yet none to choose: those writers unwind just now.
-                dying_writers_only = true;
+                return self.leave_to_writer();
             } else if readers_wait {
-                self.downgrade();
-                return self.unlock_read();
+                return self.leave_to_readers();
             } else if self
                 .state
                 .compare_exchange(state, state & !WRITER, Release, Relaxed)
@@ -208,6 +196,34 @@ impl SharedLock {
                 return;
             }
         }
+    }
+
+    /// Writers are counted. If none is there to choose, they unwind just now; then the lock is
+    /// freed before another can queue, which would look in vain for somebody to wake it.
+    fn leave_to_writer(&self) {
+        let mut left = false;
+        let handed_over = self.writers.wake_one_then(|woken, _| {
+            if woken {
+                self.state.fetch_sub(WAITING_WRITER, Release);
+            } else {
+                let freed = self.state.try_update(Release, Relaxed, |state| {
+                    (state & READERS_WAIT == 0).then_some(state & !WRITER)
+                });
+                left = freed.is_ok();
+            }
+        });
+        if handed_over {
+            // It may have come and gone before it was taken off the count.
+            self.admit_stranded();
+        } else if !left {
+            self.leave_to_readers();
+        }
+    }
+
+    /// Lets the readers in that queue; the last of all to leave passes the lock on.
+    fn leave_to_readers(&self) {
+        self.downgrade();
+        self.unlock_read();
     }
 
     /// For whoever takes a writer off the count: lets readers in that queue only because of it.

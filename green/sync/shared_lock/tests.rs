@@ -1,7 +1,10 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicI32, Ordering::Relaxed},
+        atomic::{
+            AtomicI32, AtomicU32,
+            Ordering::{Acquire, Relaxed, Release},
+        },
     },
     thread,
     time::{Duration, Instant},
@@ -103,6 +106,38 @@ fn b12_a_lock_left_to_a_dying_writer_is_free() {
     assert!(lock.try_read());
 }
 
+/// In each round a second writer comes about when the first leaves, and nobody comes after it who
+/// would wake it.
+#[test]
+fn b12_a_writer_that_queues_as_the_lock_is_left_to_a_dying_one_is_woken() {
+    const ROUNDS: u32 = 25_000;
+    let lock = Arc::new(SharedLock::new());
+    // As if a writer were unwinding all the while: it is counted, and cannot be chosen.
+    lock.state.fetch_add(WAITING_WRITER, Relaxed);
+    let (begun, ended) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let (begins, ends) = (Arc::clone(&begun), Arc::clone(&ended));
+    let second = in_thread(&lock, move |lock| {
+        for round in 1..=ROUNDS {
+            wait_until(|| begins.load(Acquire) == round);
+            lock.write();
+            lock.unlock_write();
+            ends.store(round, Release);
+        }
+    });
+    for round in 1..=ROUNDS {
+        lock.write();
+        begun.store(round, Release);
+        // It takes the other a little while to come.
+        for _ in 0..round % 256 {
+            std::hint::spin_loop();
+        }
+        lock.unlock_write();
+        wait_until(|| ended.load(Acquire) == round);
+    }
+    second.join().unwrap();
+    assert_eq!(lock.state.load(Relaxed), WAITING_WRITER);
+}
+
 #[test]
 fn stays_exclusive_under_any_order_of_events() {
     let lock = Arc::new(SharedLock::new());
@@ -158,9 +193,19 @@ fn in_thread(
 }
 
 fn wait_for(lock: &SharedLock, reached: impl Fn(u64) -> bool) {
-    let limit = Instant::now() + Duration::from_secs(10);
-    while !reached(lock.state.load(Relaxed)) {
-        assert!(Instant::now() < limit, "nobody queued");
+    wait_until(|| reached(lock.state.load(Relaxed)));
+}
+
+fn wait_until(holds: impl Fn() -> bool) {
+    for _ in 0..1_000 {
+        if holds() {
+            return;
+        }
+        std::hint::spin_loop();
+    }
+    let limit = Instant::now() + Duration::from_secs(30);
+    while !holds() {
+        assert!(Instant::now() < limit, "somebody waits in vain");
         thread::yield_now();
     }
 }
