@@ -160,8 +160,9 @@ pub fn at(when: Instant) -> Receiver<Instant> {
 
 /// Creates a channel that delivers a message every `duration`: the moment at which it was due.
 ///
-/// Messages do not pile up: when one was not taken in time, the next is due `duration` after it was
-/// taken. The channel never disconnects.
+/// Who waits in `recv` for each message in time has them at that distance exactly. Messages do not
+/// pile up: when one was asked for late, the next is due `duration` after that. The channel never
+/// disconnects.
 ///
 /// # Examples
 ///

@@ -173,6 +173,22 @@ fn ticks_do_not_pile_up() {
 }
 
 #[test]
+fn ticks_keep_their_beat_for_one_who_asks_in_time() {
+    let (period, early) = (Duration::from_secs(3600), Duration::from_millis(1));
+    let due = Instant::now();
+    let timer = Timer::new(Some(due), Some(period));
+    // However long it took to come up.
+    thread::sleep(early);
+    assert_eq!(timer.take_for(due - early), Some(due));
+    assert_eq!(timer.due(), Some(due + period));
+
+    let timer = Timer::new(Some(due), Some(period));
+    let late = due + early;
+    assert_eq!(timer.take_for(late), Some(due));
+    assert_eq!(timer.due(), Some(late + period));
+}
+
+#[test]
 fn select_takes_what_is_ready() {
     let (sender, receiver) = unbounded();
     let (other, full) = bounded(1);

@@ -31,18 +31,25 @@ impl Timer {
 
     /// The message, if it is due: the moment for which it was due.
     pub(super) fn try_take(&self) -> Option<Instant> {
+        self.take_for(Instant::now())
+    }
+
+    /// As [`try_take`](Timer::try_take), for one who asked at `asked` and may have waited since.
+    pub(super) fn take_for(&self, asked: Instant) -> Option<Instant> {
         let mut due = self.due.lock();
-        let now = Instant::now();
-        let message = due.filter(|due| *due <= now)?;
-        // Messages that nobody took are left out: the next is due a whole period from now.
-        *due = self.period.and_then(|period| now.checked_add(period));
+        let message = due.filter(|due| *due <= Instant::now())?;
+        // Who asked before it was due keeps the beat, however late it came up. Messages that nobody
+        // took are left out: the next is due a whole period after this one was asked for.
+        let from = message.max(asked);
+        *due = self.period.and_then(|period| from.checked_add(period));
         Some(message)
     }
 
     /// Waits for the message; `None` if the deadline passes before.
     pub(super) fn take(&self, deadline: Option<Instant>) -> Option<Instant> {
+        let asked = Instant::now();
         loop {
-            if let Some(message) = self.try_take() {
+            if let Some(message) = self.take_for(asked) {
                 return Some(message);
             }
             if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
