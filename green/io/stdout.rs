@@ -8,6 +8,7 @@
     reason = "atexit: std's own clean-up knows nothing of our buffer"
 )]
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, IoSlice, LineWriter, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -74,6 +75,18 @@ fn write(fd: BorrowedFd<'_>, buf: &[u8]) -> io::Result<usize> {
     raw::if_open(result, buf.len())
 }
 
+/// All slices as one. Std's own writers pass several on only to those that say, by an unstable method, that they take
+/// them; others get the first alone.
+fn joined<'a>(bufs: &'a [IoSlice<'_>]) -> Cow<'a, [u8]> {
+    match bufs {
+        [one] => Cow::Borrowed(one),
+        _ => Cow::Owned(bufs.iter().fold(Vec::new(), |mut all, buf| {
+            all.extend_from_slice(buf);
+            all
+        })),
+    }
+}
+
 /// Returns a handle for the standard output of this process. All handles share one line buffer.
 ///
 /// # Examples
@@ -116,6 +129,17 @@ pub struct Stdout {
 }
 
 /// Use of standard output by one thread, made by [`Stdout::lock`]. The same thread may lock again.
+///
+/// # Examples
+///
+/// ```
+/// use std::io::Write;
+///
+/// let mut held = green::io::stdout().lock();
+/// writeln!(held, "no other thread's line")?;
+/// writeln!(held, "comes between these")?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct StdoutLock<'a> {
     held: ReentrantGuard<'a, LineWriter<Output>>,
 }
@@ -154,7 +178,7 @@ macro_rules! impl_stream {
             }
 
             fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-                self.held.value().write_vectored(bufs)
+                self.held.value().write(&joined(bufs))
             }
 
             fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {

@@ -20,6 +20,7 @@
 mod util;
 
 mod harness;
+mod standard_streams;
 
 /// The bodies, with `std` for `lib`.
 #[path = "bodies"]
@@ -45,6 +46,8 @@ mod over_std {
     pub mod mpsc;
     pub mod process;
     pub mod sync;
+    pub mod sync_once;
+    pub mod tcp_connect;
     pub mod tcp_endings;
     pub mod tcp_listener;
     pub mod tcp_stream;
@@ -116,6 +119,8 @@ mod over_green {
     pub mod mpsc;
     pub mod process;
     pub mod sync;
+    pub mod sync_once;
+    pub mod tcp_connect;
     pub mod tcp_endings;
     pub mod tcp_listener;
     pub mod tcp_stream;

@@ -24,12 +24,16 @@ parity! {
         "File::sync_data", "File::lock", "File::lock_shared", "File::try_lock",
         "File::try_lock_shared", "File::unlock", "File::set_len", "File::metadata",
         "File::try_clone", "File::set_permissions", "File::set_times", "File::set_modified",
-        "Debug for File", "FileExt for File", "From<File> for OwnedFd", "From<OwnedFd> for File",
+        "Debug for File", "FileExt::read_at", "FileExt::read_exact_at", "FileExt::write_at",
+        "FileExt::write_all_at", "From<File> for OwnedFd", "From<OwnedFd> for File",
         "FromRawFd for File", "IntoRawFd for File", "Read for &File", "Seek for &File",
         "Write for &File", "Read for Arc<File>", "Write for Arc<File>", "Seek for Arc<File>",
-        "OpenOptions::read", "OpenOptions::write", "OpenOptions::append", "OpenOptions::truncate",
-        "OpenOptions::create", "OpenOptions::create_new", "OpenOptions::open", "OpenOptionsExt",
-        "DirBuilder", "DirBuilderExt", "DirEntry", "DirEntryExt", "ReadDir",
+        "OpenOptions::new", "OpenOptions::read", "OpenOptions::write", "OpenOptions::append",
+        "OpenOptions::truncate", "OpenOptions::create", "OpenOptions::create_new",
+        "OpenOptions::open", "OpenOptionsExt::mode", "OpenOptionsExt::custom_flags",
+        "DirBuilder::new", "DirBuilder::recursive", "DirBuilder::create", "DirBuilderExt::mode",
+        "DirEntry::path", "DirEntry::metadata", "DirEntry::file_type", "DirEntry::file_name",
+        "Debug for DirEntry", "DirEntryExt::ino", "Iterator for ReadDir",
         "FileTimes", "FileType", "Metadata", "Permissions", "TryLockError",
         "canonicalize", "copy", "create_dir", "create_dir_all", "exists", "hard_link", "metadata",
         "read", "read_dir", "read_link", "read_to_string", "remove_dir", "remove_dir_all",
@@ -51,14 +55,18 @@ parity! {
         ],
         opened: ["File::open", "File::create", "File::create_new"],
         options: [
-            "File::options", "OpenOptions::read", "OpenOptions::write", "OpenOptions::append",
-            "OpenOptions::truncate", "OpenOptions::create", "OpenOptions::create_new",
-            "OpenOptions::open", "OpenOptionsExt",
+            "File::options", "OpenOptions::new", "OpenOptions::read", "OpenOptions::write",
+            "OpenOptions::append", "OpenOptions::truncate", "OpenOptions::create",
+            "OpenOptions::create_new", "OpenOptions::open", "OpenOptionsExt::mode",
+            "OpenOptionsExt::custom_flags",
         ],
         reads_and_writes: ["Read for &File", "Write for &File", "Seek for &File"],
         whole_reads: ["Read for &File"],
         vectored: ["Read for &File", "Write for &File"],
-        at_offsets: ["FileExt for File"],
+        at_offsets: [
+            "FileExt::read_at", "FileExt::read_exact_at", "FileExt::write_at",
+            "FileExt::write_all_at",
+        ],
         seeks: ["Seek for &File"],
         lengths_and_metadata: ["File::set_len", "File::metadata", "Debug for File"],
         permissions_and_times: [
@@ -80,17 +88,21 @@ parity! {
             "metadata", "symlink_metadata", "unix::symlink",
         ],
         directories: [
-            "create_dir", "create_dir_all", "remove_dir", "remove_dir_all", "DirBuilder",
-            "DirBuilderExt",
+            "create_dir", "create_dir_all", "remove_dir", "remove_dir_all",
+            "DirBuilder::new", "DirBuilder::recursive", "DirBuilder::create",
+            "DirBuilderExt::mode",
         ],
-        listings: ["read_dir", "ReadDir", "DirEntry", "DirEntryExt"],
+        listings: [
+            "read_dir", "Iterator for ReadDir", "DirEntry::path", "DirEntry::metadata",
+            "DirEntry::file_type", "DirEntry::file_name", "Debug for DirEntry", "DirEntryExt::ino",
+        ],
         owners: ["unix::chown", "unix::lchown", "unix::fchown"],
     },
 }
 
 /// Compiles only if every function has std's signature.
 pub fn signatures(t: &mut Transcript) {
-    let _: fn(&File) -> io::Result<()> = File::sync_all;
+    let _: [fn(&File) -> io::Result<()>; 2] = [File::sync_all, File::sync_data];
     let _: fn(&File) -> Result<(), TryLockError> = File::try_lock;
     let _: fn(&File) -> io::Result<fs::Metadata> = File::metadata;
     let _: fn(&File) -> io::Result<File> = File::try_clone;

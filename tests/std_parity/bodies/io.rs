@@ -338,3 +338,51 @@ pub fn writes_nothing(t: &mut Transcript) {
     t.result("stderr", &(&io::stderr()).write(b""));
     t.outcome("flush", &io::stderr().lock().flush());
 }
+
+/// All that the standard streams can do. Not in the list above: it needs a process of its own, see
+/// `standard_streams.rs`, and says what it sees on standard output.
+pub fn standard_streams() {
+    let input = io::stdin();
+    let mut line = String::from(">");
+    let length = input.read_line(&mut line).unwrap();
+    super::lib::println!("read_line: {length} {line:?}");
+
+    let mut held = input.lock();
+    let mut bytes = Vec::new();
+    held.read_until(b';', &mut bytes).unwrap();
+    let mut two = [0; 2];
+    held.read_exact(&mut two).unwrap();
+    drop(held);
+    let one = (&input).read(&mut [0]).unwrap();
+    super::lib::println!("locked: {bytes:?} {two:?}, then {one}");
+
+    let mut output = io::stdout();
+    let pieces = [IoSlice::new(b"in "), IoSlice::new(b"pieces\n")];
+    let written = output.write_vectored(&pieces).unwrap();
+    (&output).write_all(b"by reference\n").unwrap();
+    let mut held = output.lock();
+    writeln!(held, "locked, after {written}").unwrap();
+    // The same thread comes in again.
+    super::lib::print!("no end of line, ");
+    held.flush().unwrap();
+    drop(held);
+
+    let mut errors = io::stderr();
+    errors.write_all(b"at once, ").unwrap();
+    writeln!(errors.lock(), "also locked").unwrap();
+    let pieces = [IoSlice::new(b"in "), IoSlice::new(b"pieces\n")];
+    let written = errors.write_vectored(&pieces).unwrap();
+    super::lib::println!("errors: {written}");
+    super::lib::eprintln!("and by macro");
+
+    let lines: Vec<_> = input.lines().take(2).map(Result::unwrap).collect();
+    super::lib::println!("lines: {lines:?}");
+    let not_text = io::stdin().read_line(&mut line).unwrap_err();
+    super::lib::println!("not UTF-8: {:?} {line:?}", not_text.kind());
+    let mut rest = String::new();
+    let length = io::stdin().read_to_string(&mut rest).unwrap();
+    super::lib::println!("rest: {length} {rest:?}");
+    let end = io::stdin().read_line(&mut rest).unwrap();
+    super::lib::println!("end: {end}");
+    super::lib::print!("left to the end of the process");
+}

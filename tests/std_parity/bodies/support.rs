@@ -9,6 +9,7 @@
 use std::fmt::Debug;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -164,4 +165,9 @@ pub fn backlog(listener: &TcpListener) -> u32 {
     assert_eq!(code, 0, "TCP_INFO: {}", io::Error::last_os_error());
     // For a listener the kernel reports its backlog in this field.
     info.tcpi_sacked
+}
+
+/// Runs `f`, which panics as planned.
+pub fn panics<T>(f: impl FnOnce() -> T) -> thread::Result<T> {
+    catch_unwind(AssertUnwindSafe(f))
 }

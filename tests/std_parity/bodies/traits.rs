@@ -7,12 +7,22 @@ use super::lib::os::unix::net::{self as unix, UnixDatagram, UnixListener, UnixSt
 use super::lib::thread::{
     AccessError, Builder, JoinHandle, LocalKey, Scope, ScopedJoinHandle, Thread, ThreadId,
 };
-use super::lib::{fs, io, process};
+use super::lib::{fs, io, os, process, time};
 use crate::harness::Transcript;
 
 parity! {
     topic: traits,
-    items: ["impl Send for JoinHandle", "impl Sync for JoinHandle"],
+    items: [
+        "impl Send for JoinHandle", "impl Sync for JoinHandle",
+        "net::AddrParseError", "net::IpAddr", "net::Ipv4Addr", "net::Ipv6Addr", "net::Shutdown",
+        "net::SocketAddr", "net::SocketAddrV4", "net::SocketAddrV6", "net::ToSocketAddrs",
+        "time::Duration", "time::Instant", "time::SystemTime", "time::SystemTimeError",
+        "time::TryFromFloatSecsError", "time::UNIX_EPOCH",
+        "thread::Result",
+        "os::unix::ffi::OsStrExt", "os::unix::ffi::OsStringExt", "os::unix::thread::RawPthread",
+        "os::unix::net::SocketAddr", "os::linux::fs::MetadataExt",
+        "os::linux::net::SocketAddrExt",
+    ],
     differs: [
         "impl Send for JoinHandle" =>
             "std's is Send and Sync whatever its result is, for no thread can have \
@@ -25,7 +35,20 @@ parity! {
         of_streams: [],
         of_processes: [],
         of_files: [],
-        re_exports_are_std: [],
+        re_exports_are_std: [
+            "net::AddrParseError", "net::IpAddr", "net::Ipv4Addr", "net::Ipv6Addr", "net::Shutdown",
+            "net::SocketAddr", "net::SocketAddrV4", "net::SocketAddrV6", "net::ToSocketAddrs",
+            "thread::Result",
+        ],
+        times_are_std: [
+            "time::Duration", "time::Instant", "time::SystemTime", "time::SystemTimeError",
+            "time::TryFromFloatSecsError", "time::UNIX_EPOCH",
+        ],
+        additions_of_unix_are_std: [
+            "os::unix::ffi::OsStrExt", "os::unix::ffi::OsStringExt",
+            "os::unix::thread::RawPthread", "os::unix::net::SocketAddr",
+            "os::linux::fs::MetadataExt", "os::linux::net::SocketAddrExt",
+        ],
     },
 }
 
@@ -95,5 +118,42 @@ pub fn re_exports_are_std(t: &mut Transcript) {
     takes(&"127.0.0.1:1");
     let result: super::lib::thread::Result<u8> = Ok(1);
     let _: std::thread::Result<u8> = result;
+    t.see("compiles", true);
+}
+
+/// As the one above.
+pub fn times_are_std(t: &mut Transcript) {
+    let _: fn(time::Duration) -> std::time::Duration = |same| same;
+    let _: fn(time::Instant) -> std::time::Instant = |same| same;
+    let _: fn(time::SystemTime) -> std::time::SystemTime = |same| same;
+    let _: fn(time::SystemTimeError) -> std::time::SystemTimeError = |same| same;
+    let _: fn(time::TryFromFloatSecsError) -> std::time::TryFromFloatSecsError = |same| same;
+    t.see("epoch", time::UNIX_EPOCH == std::time::UNIX_EPOCH);
+}
+
+/// As the one above.
+pub fn additions_of_unix_are_std(t: &mut Transcript) {
+    fn of_text<T: std::os::unix::ffi::OsStrExt + ?Sized>() {}
+    fn text<T: os::unix::ffi::OsStrExt + ?Sized>() {
+        of_text::<T>();
+    }
+    fn of_string<T: std::os::unix::ffi::OsStringExt>() {}
+    fn string<T: os::unix::ffi::OsStringExt>() {
+        of_string::<T>();
+    }
+    fn of_metadata<T: std::os::linux::fs::MetadataExt>() {}
+    fn metadata<T: os::linux::fs::MetadataExt>() {
+        of_metadata::<T>();
+    }
+    fn of_address<T: std::os::linux::net::SocketAddrExt>() {}
+    fn address<T: os::linux::net::SocketAddrExt>() {
+        of_address::<T>();
+    }
+    text::<std::ffi::OsStr>();
+    string::<std::ffi::OsString>();
+    metadata::<std::fs::Metadata>();
+    address::<std::os::unix::net::SocketAddr>();
+    let _: fn(os::unix::net::SocketAddr) -> std::os::unix::net::SocketAddr = |same| same;
+    let _: fn(os::unix::thread::RawPthread) -> std::os::unix::thread::RawPthread = |same| same;
     t.see("compiles", true);
 }
