@@ -18,6 +18,20 @@ use rustix::event::{PollFlags, Timespec, epoll};
 use rustix::io::Errno;
 
 /// What a [`PollFd`] waits for.
+///
+/// # Examples
+///
+/// ```
+/// use green::os::unix::net::UnixStream;
+/// use green::select::{Interest, PollFd, poll};
+///
+/// let (stream, _peer) = UnixStream::pair()?;
+/// let mut one = [PollFd::new(&stream, Interest::READABLE | Interest::WRITABLE)];
+/// poll(&mut one, None)?;
+/// let readiness = one[0].readiness();
+/// assert!(readiness.is_writable() && !readiness.is_readable());
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Interest(PollFlags);
 
@@ -41,6 +55,20 @@ impl std::ops::BitOr for Interest {
 }
 
 /// What [`poll`] found out about one descriptor.
+///
+/// # Examples
+///
+/// ```
+/// use green::select::{Interest, PollFd, poll};
+///
+/// let (reader, writer) = green::io::pipe()?;
+/// drop(writer);
+/// let mut one = [PollFd::new(&reader, Interest::READABLE)];
+/// poll(&mut one, None)?;
+/// let readiness = one[0].readiness();
+/// assert!(readiness.is_readable() && readiness.is_hang_up() && !readiness.is_error());
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Readiness(PollFlags);
 
@@ -90,6 +118,19 @@ impl fmt::Debug for Readiness {
 }
 
 /// One descriptor for [`poll`]: what is waited for and, afterwards, what was found.
+///
+/// # Examples
+///
+/// ```
+/// use green::select::{Interest, PollFd, poll};
+/// use std::time::Duration;
+///
+/// let (reader, _writer) = green::io::pipe()?;
+/// let mut fds = [PollFd::new(&reader, Interest::READABLE)];
+/// assert_eq!(poll(&mut fds, Some(Duration::ZERO))?, 0);
+/// assert!(!fds[0].readiness().any());
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct PollFd<'fd> {
     fd: BorrowedFd<'fd>,
@@ -222,6 +263,18 @@ fn events(interest: Interest) -> epoll::EventFlags {
 }
 
 /// Which descriptors [`select`] found ready, as positions in the lists it was given.
+///
+/// # Examples
+///
+/// ```
+/// use green::select::select;
+/// use std::time::Duration;
+///
+/// let (reader, _writer) = green::io::pipe()?;
+/// let selected = select(&[&reader], &[], &[], Some(Duration::from_millis(5)))?;
+/// assert!(selected.is_empty());
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selected {
     /// Positions in the first list: reading would not wait.

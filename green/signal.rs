@@ -100,6 +100,17 @@ impl Signals {
     ///
     /// `InvalidInput` for what is no signal and for those that cannot be caught: SIGKILL and SIGSTOP by nature, SIGSEGV,
     /// SIGILL and SIGFPE because the program cannot go on after one. Else those of eventfd(2) and sigaction(2).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::signal::{Signals, consts};
+    ///
+    /// let signals = Signals::new([consts::SIGHUP, consts::SIGTERM])?;
+    /// assert_eq!(signals.pending().next(), None);
+    /// assert!(Signals::new([consts::SIGKILL]).is_err());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn new<I, S>(signals: I) -> io::Result<Signals>
     where
         I: IntoIterator<Item = S>,
@@ -126,6 +137,18 @@ impl Signals {
     /// # Errors
     ///
     /// As [`new`](Signals::new).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::signal::{Signals, consts::{SIGUSR1, SIGUSR2}};
+    ///
+    /// let signals = Signals::new([SIGUSR1])?;
+    /// signals.add(SIGUSR2)?;
+    /// signal_hook::low_level::raise(SIGUSR2)?;
+    /// assert_eq!(signals.wait()?, SIGUSR2);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn add(&self, signal: c_int) -> io::Result<()> {
         if !(1..=64).contains(&signal) {
             let message = format!("{signal} is not the number of a signal");
@@ -151,6 +174,17 @@ impl Signals {
     }
 
     /// Stops listening for a signal. Returns whether it was listened for. One that is pending is still heard.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::signal::{Signals, consts::SIGUSR1};
+    ///
+    /// let signals = Signals::new([SIGUSR1])?;
+    /// assert!(signals.remove(SIGUSR1));
+    /// assert!(!signals.remove(SIGUSR1));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn remove(&self, signal: c_int) -> bool {
         self.actions.lock().remove(&signal).is_some_and(unregister)
     }
@@ -160,6 +194,18 @@ impl Signals {
     /// # Errors
     ///
     /// `NotConnected` after [`close`](Signals::close).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::signal::{Signals, consts::{SIGUSR1, SIGUSR2}};
+    ///
+    /// let signals = Signals::new([SIGUSR1, SIGUSR2])?;
+    /// let waiting = green::thread::spawn(move || signals.wait());
+    /// signal_hook::low_level::raise(SIGUSR2)?;
+    /// assert_eq!(waiting.join().unwrap()?, SIGUSR2);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn wait(&self) -> io::Result<c_int> {
         self.next_signal(Patience::default())
     }
@@ -191,6 +237,18 @@ impl Signals {
     }
 
     /// Returns the signals that have come, without waiting. Empty after [`close`](Signals::close).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::signal::{Signals, consts::{SIGUSR1, SIGUSR2}};
+    ///
+    /// let signals = Signals::new([SIGUSR1, SIGUSR2])?;
+    /// signal_hook::low_level::raise(SIGUSR2)?;
+    /// signal_hook::low_level::raise(SIGUSR1)?;
+    /// assert_eq!(signals.pending().collect::<Vec<_>>(), [SIGUSR1, SIGUSR2]);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn pending(&self) -> impl Iterator<Item = c_int> {
         std::iter::from_fn(|| {
             self.next_signal(Patience {
@@ -202,11 +260,39 @@ impl Signals {
     }
 
     /// Returns the signals one by one, waiting for each, until [`close`](Signals::close).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::signal::{Signals, consts::SIGUSR1};
+    ///
+    /// let signals = Signals::new([SIGUSR1])?;
+    /// signal_hook::low_level::raise(SIGUSR1)?;
+    /// for signal in signals.forever() {
+    ///     assert_eq!(signal, SIGUSR1);
+    ///     signals.close();
+    /// }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn forever(&self) -> Forever<'_> {
         Forever { signals: self }
     }
 
     /// Stops listening and ends all waits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::signal::{Signals, consts::SIGHUP};
+    /// use std::sync::Arc;
+    ///
+    /// let signals = Arc::new(Signals::new([SIGHUP])?);
+    /// let listener = Arc::clone(&signals);
+    /// let waiting = green::thread::spawn(move || listener.wait());
+    /// signals.close();
+    /// assert!(waiting.join().unwrap().is_err());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn close(&self) {
         for (_, action) in std::mem::take(&mut *self.actions.lock()) {
             unregister(action);

@@ -76,6 +76,19 @@ impl<T> Receiver<T> {
     /// # Errors
     ///
     /// [`TryRecvError::Empty`], or [`TryRecvError::Disconnected`] if nothing can come any more.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::channel::{TryRecvError, unbounded};
+    ///
+    /// let (sender, receiver) = unbounded();
+    /// assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
+    /// sender.send(1).unwrap();
+    /// drop(sender);
+    /// assert_eq!(receiver.try_recv(), Ok(1));
+    /// assert_eq!(receiver.try_recv(), Err(TryRecvError::Disconnected));
+    /// ```
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
         match &self.flavor {
             Flavor::Values(core) => core.try_recv().map_err(|refusal| match refusal {
@@ -94,6 +107,18 @@ impl<T> Receiver<T> {
     /// # Errors
     ///
     /// If the channel is empty and all senders are gone, now or while waiting.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::channel::{RecvError, unbounded};
+    ///
+    /// let (sender, receiver) = unbounded();
+    /// let receiving = green::thread::spawn(move || (receiver.recv(), receiver.recv()));
+    /// sender.send(1).unwrap();
+    /// drop(sender);
+    /// assert_eq!(receiving.join().unwrap(), (Ok(1), Err(RecvError)));
+    /// ```
     pub fn recv(&self) -> Result<T, RecvError> {
         self.recv_until(None).map_err(|_| RecvError)
     }
@@ -104,6 +129,19 @@ impl<T> Receiver<T> {
     ///
     /// [`RecvTimeoutError::Timeout`], or [`RecvTimeoutError::Disconnected`] if nothing can come any
     /// more.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::channel::{RecvTimeoutError, unbounded};
+    /// use std::time::Duration;
+    ///
+    /// let (sender, receiver) = unbounded::<u8>();
+    /// let limit = Duration::from_millis(5);
+    /// assert_eq!(receiver.recv_timeout(limit), Err(RecvTimeoutError::Timeout));
+    /// drop(sender);
+    /// assert_eq!(receiver.recv_timeout(limit), Err(RecvTimeoutError::Disconnected));
+    /// ```
     pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
         self.recv_until(Instant::now().checked_add(timeout))
     }
@@ -113,6 +151,19 @@ impl<T> Receiver<T> {
     /// # Errors
     ///
     /// As for [`recv_timeout`](Receiver::recv_timeout).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::channel::unbounded;
+    /// use std::time::{Duration, Instant};
+    ///
+    /// let (sender, receiver) = unbounded();
+    /// sender.send(1).unwrap();
+    /// let deadline = Instant::now() + Duration::from_millis(5);
+    /// assert_eq!(receiver.recv_deadline(deadline), Ok(1));
+    /// assert!(receiver.recv_deadline(deadline).is_err());
+    /// ```
     pub fn recv_deadline(&self, deadline: Instant) -> Result<T, RecvTimeoutError> {
         self.recv_until(Some(deadline))
     }
@@ -148,6 +199,16 @@ impl<T> Receiver<T> {
     }
 
     /// The number of values in the channel.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, receiver) = green::channel::bounded(1);
+    /// assert!(receiver.is_empty());
+    /// sender.send(1).unwrap();
+    /// assert_eq!((receiver.len(), receiver.capacity()), (1, Some(1)));
+    /// assert!(receiver.is_full());
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         match &self.flavor {
@@ -168,6 +229,17 @@ impl<T> Receiver<T> {
     }
 
     /// Whether both receive from the same channel.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::channel::unbounded;
+    ///
+    /// let (_sender, receiver) = unbounded::<u8>();
+    /// let (_sender, other) = unbounded();
+    /// assert!(receiver.same_channel(&receiver.clone()));
+    /// assert!(!receiver.same_channel(&other));
+    /// ```
     #[must_use]
     pub fn same_channel(&self, other: &Receiver<T>) -> bool {
         match (&self.flavor, &other.flavor) {
@@ -179,12 +251,29 @@ impl<T> Receiver<T> {
     }
 
     /// Receives until the channel is empty and disconnected, and waits in between.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, receiver) = green::channel::unbounded();
+    /// green::thread::spawn(move || (1..=3).try_for_each(|value| sender.send(value)));
+    /// assert_eq!(receiver.iter().collect::<Vec<_>>(), [1, 2, 3]);
+    /// ```
     #[must_use]
     pub fn iter(&self) -> Iter<'_, T> {
         Iter::new(self)
     }
 
     /// Receives until it would have to wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, receiver) = green::channel::unbounded();
+    /// sender.send(1).unwrap();
+    /// sender.send(2).unwrap();
+    /// assert_eq!(receiver.try_iter().collect::<Vec<_>>(), [1, 2]);
+    /// ```
     #[must_use]
     pub fn try_iter(&self) -> TryIter<'_, T> {
         TryIter::new(self)

@@ -98,6 +98,24 @@ impl<'a> Select<'a> {
     }
 
     /// Creates an empty list; of several operations that can go on, the first is chosen.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::channel::{Select, unbounded};
+    ///
+    /// let (first_sender, first) = unbounded();
+    /// let (second_sender, second) = unbounded();
+    /// first_sender.send(1).unwrap();
+    /// second_sender.send(2).unwrap();
+    ///
+    /// let mut select = Select::new_biased();
+    /// select.recv(&first);
+    /// select.recv(&second);
+    /// let operation = select.select();
+    /// assert_eq!(operation.index(), 0);
+    /// assert_eq!(operation.recv(&first), Ok(1));
+    /// ```
     #[must_use]
     pub fn new_biased() -> Select<'a> {
         Select {
@@ -107,6 +125,20 @@ impl<'a> Select<'a> {
     }
 
     /// Adds a send operation; returns its number.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::channel::{Select, bounded};
+    ///
+    /// let (sender, receiver) = bounded(1);
+    /// let mut select = Select::new();
+    /// let index = select.send(&sender);
+    /// let operation = select.select();
+    /// assert_eq!(operation.index(), index);
+    /// operation.send(&sender, "value").unwrap();
+    /// assert_eq!(receiver.recv(), Ok("value"));
+    /// ```
     pub fn send<T>(&mut self, s: &'a Sender<T>) -> usize {
         self.add(s)
     }
@@ -121,6 +153,20 @@ impl<'a> Select<'a> {
     /// # Panics
     ///
     /// If there is no such operation.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::channel::{Select, unbounded};
+    ///
+    /// let (sender, receiver) = unbounded::<u8>();
+    /// drop(sender);
+    /// let mut select = Select::new();
+    /// let index = select.recv(&receiver);
+    /// assert_eq!(select.try_ready(), Ok(index));
+    /// select.remove(index);
+    /// assert!(select.try_ready().is_err());
+    /// ```
     pub fn remove(&mut self, index: usize) {
         let place = self
             .operations
@@ -135,6 +181,19 @@ impl<'a> Select<'a> {
     /// # Errors
     ///
     /// If none can.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::channel::{Select, unbounded};
+    ///
+    /// let (sender, receiver) = unbounded();
+    /// let mut select = Select::new();
+    /// select.recv(&receiver);
+    /// assert!(select.try_select().is_err());
+    /// sender.send(1).unwrap();
+    /// assert_eq!(select.try_select().unwrap().recv(&receiver), Ok(1));
+    /// ```
     pub fn try_select(&mut self) -> Result<SelectedOperation<'a>, TrySelectError> {
         self.choose(Limit::Now).ok_or(TrySelectError)
     }
@@ -155,6 +214,18 @@ impl<'a> Select<'a> {
     /// # Errors
     ///
     /// If none can go on in time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::channel::{Select, unbounded};
+    /// use std::time::Duration;
+    ///
+    /// let (_sender, receiver) = unbounded::<u8>();
+    /// let mut select = Select::new();
+    /// select.recv(&receiver);
+    /// assert!(select.select_timeout(Duration::from_millis(5)).is_err());
+    /// ```
     pub fn select_timeout(
         &mut self,
         timeout: Duration,
@@ -190,6 +261,20 @@ impl<'a> Select<'a> {
     /// # Panics
     ///
     /// If no operation has been added.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::channel::{Select, unbounded};
+    ///
+    /// let (sender, receiver) = unbounded();
+    /// let mut select = Select::new();
+    /// let index = select.recv(&receiver);
+    /// let sending = green::thread::spawn(move || sender.send(1));
+    /// assert_eq!(select.ready(), index);
+    /// assert_eq!(receiver.try_recv(), Ok(1));
+    /// # sending.join().unwrap().unwrap();
+    /// ```
     pub fn ready(&mut self) -> usize {
         self.assert_not_empty();
         self.find_ready(Limit::Until(None))
@@ -407,6 +492,18 @@ impl<'a> SelectedOperation<'a> {
     /// # Panics
     ///
     /// If `r` is not the receiver that was added for this operation.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::channel::{RecvError, Select, unbounded};
+    ///
+    /// let (sender, receiver) = unbounded::<u8>();
+    /// drop(sender);
+    /// let mut select = Select::new();
+    /// select.recv(&receiver);
+    /// assert_eq!(select.select().recv(&receiver), Err(RecvError));
+    /// ```
     pub fn recv<T>(self, r: &Receiver<T>) -> Result<T, RecvError> {
         r.recv_selected(self.complete(r, "passed a receiver that wasn't selected"))
     }

@@ -47,6 +47,18 @@ impl<T> Sender<T> {
     ///
     /// Gives the value back: [`TrySendError::Full`], or [`TrySendError::Disconnected`] if all
     /// receivers are gone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::channel::{TrySendError, bounded};
+    ///
+    /// let (sender, receiver) = bounded(1);
+    /// assert_eq!(sender.try_send(1), Ok(()));
+    /// assert_eq!(sender.try_send(2), Err(TrySendError::Full(2)));
+    /// drop(receiver);
+    /// assert_eq!(sender.try_send(3), Err(TrySendError::Disconnected(3)));
+    /// ```
     pub fn try_send(&self, msg: T) -> Result<(), TrySendError<T>> {
         self.core
             .try_send(msg)
@@ -61,6 +73,21 @@ impl<T> Sender<T> {
     /// # Errors
     ///
     /// Gives the value back if all receivers are gone, now or while waiting.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::channel::{SendError, bounded};
+    ///
+    /// let (sender, receiver) = bounded(0);
+    /// let sending = green::thread::spawn(move || {
+    ///     assert_eq!(sender.send(1), Ok(()));
+    ///     sender.send(2)
+    /// });
+    /// assert_eq!(receiver.recv(), Ok(1));
+    /// drop(receiver);
+    /// assert_eq!(sending.join().unwrap(), Err(SendError(2)));
+    /// ```
     pub fn send(&self, msg: T) -> Result<(), SendError<T>> {
         self.core.send(msg, None).map_err(|(msg, _)| SendError(msg))
     }
@@ -71,6 +98,17 @@ impl<T> Sender<T> {
     ///
     /// Gives the value back: [`SendTimeoutError::Timeout`], or [`SendTimeoutError::Disconnected`]
     /// if all receivers are gone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::channel::{SendTimeoutError, bounded};
+    /// use std::time::Duration;
+    ///
+    /// let (sender, _receiver) = bounded(0);
+    /// let sent = sender.send_timeout(1, Duration::from_millis(5));
+    /// assert_eq!(sent, Err(SendTimeoutError::Timeout(1)));
+    /// ```
     pub fn send_timeout(&self, msg: T, timeout: Duration) -> Result<(), SendTimeoutError<T>> {
         self.send_until(msg, Instant::now().checked_add(timeout))
     }
@@ -80,6 +118,18 @@ impl<T> Sender<T> {
     /// # Errors
     ///
     /// As for [`send_timeout`](Sender::send_timeout).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::channel::bounded;
+    /// use std::time::{Duration, Instant};
+    ///
+    /// let (sender, _receiver) = bounded(1);
+    /// let deadline = Instant::now() + Duration::from_millis(5);
+    /// assert!(sender.send_deadline(1, deadline).is_ok());
+    /// assert!(sender.send_deadline(2, deadline).is_err());
+    /// ```
     pub fn send_deadline(&self, msg: T, deadline: Instant) -> Result<(), SendTimeoutError<T>> {
         self.send_until(msg, Some(deadline))
     }
@@ -107,6 +157,17 @@ impl<T> Sender<T> {
     }
 
     /// The number of values in the channel.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, _receiver) = green::channel::bounded(2);
+    /// assert!(sender.is_empty());
+    /// sender.send(1).unwrap();
+    /// assert_eq!((sender.len(), sender.capacity()), (1, Some(2)));
+    /// sender.send(2).unwrap();
+    /// assert!(sender.is_full());
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.core.len()
@@ -119,6 +180,17 @@ impl<T> Sender<T> {
     }
 
     /// Whether both send to the same channel.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::channel::unbounded;
+    ///
+    /// let (sender, _receiver) = unbounded::<u8>();
+    /// let (other, _receiver) = unbounded();
+    /// assert!(sender.same_channel(&sender.clone()));
+    /// assert!(!sender.same_channel(&other));
+    /// ```
     #[must_use]
     pub fn same_channel(&self, other: &Sender<T>) -> bool {
         Arc::ptr_eq(&self.core, &other.core)

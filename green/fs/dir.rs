@@ -80,6 +80,21 @@ impl fmt::Debug for ReadDir {
 }
 
 /// One entry of a directory.
+///
+/// # Examples
+///
+/// ```
+/// let directory = tempfile::tempdir()?;
+/// green::fs::write(directory.path().join("note"), "12345")?;
+/// for entry in green::fs::read_dir(&directory)? {
+///     let entry = entry?;
+///     assert_eq!(entry.file_name(), "note");
+///     assert_eq!(entry.path(), directory.path().join("note"));
+///     assert!(entry.file_type()?.is_file());
+///     assert_eq!(entry.metadata()?.len(), 5);
+/// }
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct DirEntry {
     inner: Arc<std_fs::DirEntry>,
     /// Most file systems tell it with the name; where they do not, it was asked for along with the name.
@@ -140,6 +155,20 @@ impl fmt::Debug for DirEntry {
 }
 
 /// How to make a directory, see `std::fs::DirBuilder`.
+///
+/// # Examples
+///
+/// ```
+/// use green::fs::DirBuilder;
+/// use green::os::unix::fs::{DirBuilderExt, PermissionsExt};
+///
+/// let directory = tempfile::tempdir()?;
+/// let path = directory.path().join("a/b/c");
+/// assert!(DirBuilder::new().create(&path).is_err());
+/// DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
+/// assert_eq!(green::fs::metadata(&path)?.permissions().mode() & 0o777, 0o700);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct DirBuilder {
     recursive: bool,

@@ -55,6 +55,18 @@ impl File {
     /// # Errors
     ///
     /// Those of `std::fs::File::open`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::fs::File;
+    /// use std::io::{BufRead, BufReader};
+    ///
+    /// let file = File::open("/proc/self/status")?;
+    /// let first = BufReader::new(file).lines().next().unwrap()?;
+    /// assert!(first.starts_with("Name:"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn open<P: AsRef<Path>>(path: P) -> io::Result<File> {
         super::with_path(path, |path| std_fs::File::open(path)).map(File::from)
     }
@@ -64,6 +76,20 @@ impl File {
     /// # Errors
     ///
     /// Those of `std::fs::File::create`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::fs::File;
+    /// use std::io::Write;
+    ///
+    /// let directory = tempfile::tempdir()?;
+    /// let path = directory.path().join("note");
+    /// green::fs::write(&path, "a long first text")?;
+    /// File::create(&path)?.write_all(b"a second")?;
+    /// assert_eq!(green::fs::read(&path)?, b"a second");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn create<P: AsRef<Path>>(path: P) -> io::Result<File> {
         super::with_path(path, |path| std_fs::File::create(path)).map(File::from)
     }
@@ -73,6 +99,20 @@ impl File {
     /// # Errors
     ///
     /// Those of `std::fs::File::create_new`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::fs::File;
+    /// use std::io::ErrorKind;
+    ///
+    /// let directory = tempfile::tempdir()?;
+    /// let path = directory.path().join("only once");
+    /// File::create_new(&path)?;
+    /// let error = File::create_new(&path).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn create_new<P: AsRef<Path>>(path: P) -> io::Result<File> {
         super::with_path(path, |path| std_fs::File::create_new(path)).map(File::from)
     }
@@ -111,6 +151,22 @@ impl File {
     /// # Differences from std
     ///
     /// It tries again every 1 to 50 ms, so it may come late by as much, and waiters are not served in order.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::fs::{File, TryLockError};
+    ///
+    /// let directory = tempfile::tempdir()?;
+    /// let path = directory.path().join("shared");
+    /// let (one, other) = (File::create(&path)?, File::open(&path)?);
+    /// one.lock()?;
+    /// assert!(matches!(other.try_lock(), Err(TryLockError::WouldBlock)));
+    /// one.unlock()?;
+    /// other.lock_shared()?;
+    /// one.lock_shared()?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn lock(&self) -> io::Result<()> {
         self.lock_by_trying(|file| file.try_lock())
     }
@@ -160,6 +216,21 @@ impl File {
     /// # Errors
     ///
     /// Those of ftruncate(2); `InvalidInput` when it is not open for writing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::fs::File;
+    /// use std::io::Write;
+    ///
+    /// let directory = tempfile::tempdir()?;
+    /// let path = directory.path().join("note");
+    /// let mut file = File::create(&path)?;
+    /// file.write_all(b"12345")?;
+    /// file.set_len(3)?;
+    /// assert_eq!(green::fs::read(&path)?, b"123");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn set_len(&self, size: u64) -> io::Result<()> {
         self.call(move |file| file.set_len(size))
     }
@@ -169,6 +240,16 @@ impl File {
     /// # Errors
     ///
     /// Those of fstat(2).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::fs::File;
+    ///
+    /// let metadata = File::open("/")?.metadata()?;
+    /// assert!(metadata.is_dir());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn metadata(&self) -> io::Result<Metadata> {
         self.call(|file| file.metadata())
     }
@@ -178,6 +259,20 @@ impl File {
     /// # Errors
     ///
     /// Too many open descriptors.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::fs::File;
+    /// use std::io::{Seek, Write};
+    ///
+    /// let directory = tempfile::tempdir()?;
+    /// let mut file = File::create_new(directory.path().join("note"))?;
+    /// let mut other = file.try_clone()?;
+    /// file.write_all(b"12345")?;
+    /// assert_eq!(other.stream_position()?, 5);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn try_clone(&self) -> io::Result<File> {
         self.inner.try_clone().map(File::from)
     }
@@ -187,6 +282,19 @@ impl File {
     /// # Errors
     ///
     /// Those of fchmod(2).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::fs::{File, Permissions};
+    /// use green::os::unix::fs::PermissionsExt;
+    ///
+    /// let directory = tempfile::tempdir()?;
+    /// let file = File::create(directory.path().join("note"))?;
+    /// file.set_permissions(Permissions::from_mode(0o600))?;
+    /// assert_eq!(file.metadata()?.permissions().mode() & 0o777, 0o600);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn set_permissions(&self, perm: Permissions) -> io::Result<()> {
         self.call(move |file| file.set_permissions(perm))
     }
@@ -196,6 +304,20 @@ impl File {
     /// # Errors
     ///
     /// Those of `std::fs::File::set_times`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::fs::{File, FileTimes};
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// let directory = tempfile::tempdir()?;
+    /// let file = File::create(directory.path().join("note"))?;
+    /// let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+    /// file.set_times(FileTimes::new().set_accessed(long_ago).set_modified(long_ago))?;
+    /// assert_eq!(file.metadata()?.modified()?, long_ago);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn set_times(&self, times: FileTimes) -> io::Result<()> {
         self.call(move |file| file.set_times(times))
     }

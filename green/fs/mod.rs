@@ -99,6 +99,17 @@ path_functions! {
 /// # Errors
 ///
 /// Those of `std::fs::copy`.
+///
+/// # Examples
+///
+/// ```
+/// let directory = tempfile::tempdir()?;
+/// let (from, to) = (directory.path().join("from"), directory.path().join("to"));
+/// green::fs::write(&from, "text")?;
+/// assert_eq!(green::fs::copy(&from, &to)?, 4);
+/// assert_eq!(green::fs::read_to_string(&to)?, "text");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub fn copy<P: AsRef<Path>, Q: AsRef<Path>>(from: P, to: Q) -> io::Result<u64> {
     with_paths(from, to, |from, to| std::fs::copy(from, to))
 }
@@ -108,6 +119,18 @@ pub fn copy<P: AsRef<Path>, Q: AsRef<Path>>(from: P, to: Q) -> io::Result<u64> {
 /// # Errors
 ///
 /// Those of `std::fs::hard_link`.
+///
+/// # Examples
+///
+/// ```
+/// let directory = tempfile::tempdir()?;
+/// let (name, other) = (directory.path().join("name"), directory.path().join("other"));
+/// green::fs::write(&name, "text")?;
+/// green::fs::hard_link(&name, &other)?;
+/// green::fs::remove_file(&name)?;
+/// assert_eq!(green::fs::read_to_string(&other)?, "text");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub fn hard_link<P: AsRef<Path>, Q: AsRef<Path>>(original: P, link: Q) -> io::Result<()> {
     with_paths(original, link, |original, link| {
         std::fs::hard_link(original, link)
@@ -119,6 +142,18 @@ pub fn hard_link<P: AsRef<Path>, Q: AsRef<Path>>(original: P, link: Q) -> io::Re
 /// # Errors
 ///
 /// Those of `std::fs::rename`.
+///
+/// # Examples
+///
+/// ```
+/// let directory = tempfile::tempdir()?;
+/// let (before, after) = (directory.path().join("before"), directory.path().join("after"));
+/// green::fs::write(&before, "text")?;
+/// green::fs::rename(&before, &after)?;
+/// assert!(!green::fs::exists(&before)?);
+/// assert_eq!(green::fs::read_to_string(&after)?, "text");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub fn rename<P: AsRef<Path>, Q: AsRef<Path>>(from: P, to: Q) -> io::Result<()> {
     with_paths(from, to, |from, to| std::fs::rename(from, to))
 }
@@ -128,6 +163,19 @@ pub fn rename<P: AsRef<Path>, Q: AsRef<Path>>(from: P, to: Q) -> io::Result<()> 
 /// # Errors
 ///
 /// Those of `std::fs::set_permissions`.
+///
+/// # Examples
+///
+/// ```
+/// let directory = tempfile::tempdir()?;
+/// let path = directory.path().join("note");
+/// green::fs::write(&path, "text")?;
+/// let mut permissions = green::fs::metadata(&path)?.permissions();
+/// permissions.set_readonly(true);
+/// green::fs::set_permissions(&path, permissions)?;
+/// assert!(green::fs::metadata(&path)?.permissions().readonly());
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub fn set_permissions<P: AsRef<Path>>(path: P, perm: Permissions) -> io::Result<()> {
     with_path(path, |path| std::fs::set_permissions(path, perm))
 }

@@ -64,6 +64,24 @@ impl OpenOptions {
     /// # Errors
     ///
     /// Those of `std::fs::OpenOptions::open`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::fs::OpenOptions;
+    /// use std::io::{ErrorKind, Write};
+    ///
+    /// let directory = tempfile::tempdir()?;
+    /// let path = directory.path().join("log");
+    /// for line in ["one", "two"] {
+    ///     let mut file = OpenOptions::new().append(true).create(true).open(&path)?;
+    ///     writeln!(file, "{line}")?;
+    /// }
+    /// assert_eq!(green::fs::read_to_string(&path)?, "one\ntwo\n");
+    /// let error = OpenOptions::new().write(true).create_new(true).open(&path).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn open<P: AsRef<Path>>(&self, path: P) -> io::Result<File> {
         let options = self.inner.clone();
         super::with_path(path, move |path| options.open(path)).map(File::from)

@@ -79,6 +79,22 @@ impl PipeReader {
     /// # Differences from std
     ///
     /// The handles share one descriptor, which is closed with the last of them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::{Read, Write};
+    ///
+    /// let (mut reader, mut writer) = green::io::pipe()?;
+    /// let mut other = reader.try_clone()?;
+    /// writer.write_all(b"ab")?;
+    /// let mut byte = [0];
+    /// reader.read_exact(&mut byte)?;
+    /// assert_eq!(&byte, b"a");
+    /// other.read_exact(&mut byte)?;
+    /// assert_eq!(&byte, b"b");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn try_clone(&self) -> io::Result<PipeReader> {
         Ok(PipeReader {
             pipe: Arc::clone(&self.pipe),
@@ -96,6 +112,23 @@ impl PipeWriter {
     /// # Differences from std
     ///
     /// The handles share one descriptor, which is closed with the last of them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::{Read, Write};
+    ///
+    /// let (mut reader, mut writer) = green::io::pipe()?;
+    /// let mut other = writer.try_clone()?;
+    /// writer.write_all(b"one ")?;
+    /// drop(writer);
+    /// other.write_all(b"two")?;
+    /// drop(other);
+    /// let mut text = String::new();
+    /// reader.read_to_string(&mut text)?;
+    /// assert_eq!(text, "one two");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn try_clone(&self) -> io::Result<PipeWriter> {
         Ok(PipeWriter {
             pipe: Arc::clone(&self.pipe),

@@ -52,6 +52,17 @@ impl TcpStream {
     /// [`ConnectionRefused`](io::ErrorKind::ConnectionRefused);
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if there is no address;
     /// that of the look-up if it fails.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::net::{TcpListener, TcpStream};
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let address = listener.local_addr()?;
+    /// assert_eq!(TcpStream::connect(address)?.peer_addr()?, address);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn connect<A: ToSocketAddrs>(addr: A) -> io::Result<TcpStream> {
         each_address(addr, |address| {
             let socket = open(address)?;
@@ -66,6 +77,18 @@ impl TcpStream {
     ///
     /// [`TimedOut`](io::ErrorKind::TimedOut) when the time has passed;
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) for a timeout of zero.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::net::{TcpListener, TcpStream};
+    /// use std::time::Duration;
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let stream = TcpStream::connect_timeout(&listener.local_addr()?, Duration::from_secs(5))?;
+    /// assert_eq!(stream.peer_addr()?, listener.local_addr()?);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn connect_timeout(addr: &SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
         let socket = open(addr)?;
         socket.connect_timeout(&(*addr).into(), timeout)?;
@@ -96,6 +119,25 @@ impl TcpStream {
     /// # Errors
     ///
     /// [`NotConnected`](io::ErrorKind::NotConnected) if the connection is gone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::net::{Shutdown, TcpListener, TcpStream};
+    /// use std::io::{self, Write};
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let mut client = TcpStream::connect(listener.local_addr()?)?;
+    /// let (mut server, _) = listener.accept()?;
+    ///
+    /// client.write_all(b"question")?;
+    /// client.shutdown(Shutdown::Write)?;
+    /// assert_eq!(io::read_to_string(&server)?, "question");
+    /// server.write_all(b"answer")?;
+    /// drop(server);
+    /// assert_eq!(io::read_to_string(client)?, "answer");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.socket.shutdown(how)
     }
@@ -116,6 +158,22 @@ impl TcpStream {
     /// # Errors
     ///
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) for a timeout of zero.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::net::{TcpListener, TcpStream};
+    /// use std::io::{ErrorKind, Read};
+    /// use std::time::Duration;
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let mut client = TcpStream::connect(listener.local_addr()?)?;
+    /// client.set_read_timeout(Some(Duration::from_millis(5)))?;
+    /// let error = client.read(&mut [0]).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::WouldBlock);
+    /// assert!(green::is_timeout(&error));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn set_read_timeout(&self, dur: Option<Duration>) -> io::Result<()> {
         self.socket.set_read_timeout(dur)
     }
@@ -153,6 +211,23 @@ impl TcpStream {
     /// # Errors
     ///
     /// As a read.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::net::{TcpListener, TcpStream};
+    /// use std::io::{Read, Write};
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let mut client = TcpStream::connect(listener.local_addr()?)?;
+    /// let (mut server, _) = listener.accept()?;
+    /// client.write_all(b"x")?;
+    /// let mut byte = [0];
+    /// assert_eq!(server.peek(&mut byte)?, 1);
+    /// assert_eq!(server.read(&mut byte)?, 1);
+    /// assert_eq!(&byte, b"x");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.socket.peek(buf)
     }
@@ -208,6 +283,20 @@ impl TcpStream {
     /// # Errors
     ///
     /// None; std's signature.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::net::{TcpListener, TcpStream};
+    /// use std::io::{ErrorKind, Read};
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let mut client = TcpStream::connect(listener.local_addr()?)?;
+    /// client.set_nonblocking(true)?;
+    /// let error = client.read(&mut [0]).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::WouldBlock);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
         self.socket.set_nonblocking(nonblocking);
         Ok(())
@@ -295,12 +384,39 @@ impl TcpListener {
     /// # Errors
     ///
     /// Those of `accept(2)`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::net::{TcpListener, TcpStream};
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let client = TcpStream::connect(listener.local_addr()?)?;
+    /// let (server, peer) = listener.accept()?;
+    /// assert_eq!(peer, client.local_addr()?);
+    /// assert_eq!(server.peer_addr()?, peer);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let (socket, peer) = self.socket.accept()?;
         Ok((TcpStream { socket }, ip_address(peer)?))
     }
 
     /// Connections without end, as [`accept`](Self::accept) returns them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::net::{TcpListener, TcpStream};
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let address = listener.local_addr()?;
+    /// let clients = [TcpStream::connect(address)?, TcpStream::connect(address)?];
+    /// for (client, stream) in clients.iter().zip(listener.incoming()) {
+    ///     assert_eq!(stream?.peer_addr()?, client.local_addr()?);
+    /// }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn incoming(&self) -> Incoming<'_> {
         Incoming { listener: self }
     }

@@ -59,6 +59,19 @@ impl UdpSocket {
     ///
     /// Those of `recv(2)`; [`WouldBlock`](io::ErrorKind::WouldBlock) when the read
     /// timeout passes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::net::UdpSocket;
+    ///
+    /// let (one, other) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?);
+    /// one.send_to(b"hello", other.local_addr()?)?;
+    /// let mut buffer = [0; 16];
+    /// let (length, from) = other.recv_from(&mut buffer)?;
+    /// assert_eq!((&buffer[..length], from), (&b"hello"[..], one.local_addr()?));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         let (len, sender) = self.socket.recv_from(buf)?;
         Ok((len, ip_address(sender)?))
@@ -304,6 +317,20 @@ impl UdpSocket {
     ///
     /// The error of the last address tried;
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if there is no address.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::net::UdpSocket;
+    ///
+    /// let (one, other) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?);
+    /// one.connect(other.local_addr()?)?;
+    /// other.connect(one.local_addr()?)?;
+    /// one.send(b"hello")?;
+    /// let mut buffer = [0; 16];
+    /// assert_eq!(other.recv(&mut buffer)?, 5);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn connect<A: ToSocketAddrs>(&self, addr: A) -> io::Result<()> {
         each_address(addr, |address| self.socket.connect(&(*address).into()))
     }

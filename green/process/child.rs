@@ -23,6 +23,21 @@ const PIECE_BYTES: usize = 64 * 1024;
 /// A child process, made by [`Command::spawn`](super::Command::spawn).
 ///
 /// Dropping it neither kills the child nor waits for it, as in std.
+///
+/// # Examples
+///
+/// ```
+/// use green::process::{Command, Stdio};
+/// use std::io::{Read, Write};
+///
+/// let mut child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+/// child.stdin.take().unwrap().write_all(b"there and back")?;
+/// let mut text = String::new();
+/// child.stdout.take().unwrap().read_to_string(&mut text)?;
+/// assert_eq!(text, "there and back");
+/// assert!(child.wait()?.success());
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct Child {
     inner: std_process::Child,
     command: String,
@@ -56,6 +71,18 @@ impl Child {
     /// # Errors
     ///
     /// Those of kill(2).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::os::unix::process::ExitStatusExt;
+    /// use green::process::Command;
+    ///
+    /// let mut child = Command::new("sleep").arg("60").spawn()?;
+    /// child.kill()?;
+    /// assert_eq!(child.wait()?.signal(), Some(green::signal::consts::SIGKILL));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn kill(&mut self) -> io::Result<()> {
         self.inner.kill()
     }
@@ -70,6 +97,18 @@ impl Child {
     /// # Errors
     ///
     /// Those of waitpid(2): other code in the process has waited for this child.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::process::{Command, Stdio};
+    ///
+    /// // `cat` ends because its input does.
+    /// let mut child = Command::new("cat").stdin(Stdio::piped()).spawn()?;
+    /// assert!(child.wait()?.success());
+    /// assert!(child.wait()?.success());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn wait(&mut self) -> io::Result<ExitStatus> {
         drop(self.stdin.take());
         self.wait_for_end(None)
@@ -106,6 +145,18 @@ impl Child {
     /// # Errors
     ///
     /// As [`wait`](Child::wait).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::process::{Command, Stdio};
+    ///
+    /// let mut child = Command::new("cat").stdin(Stdio::piped()).spawn()?;
+    /// assert!(child.try_wait()?.is_none());
+    /// let status = child.wait()?;
+    /// assert_eq!(child.try_wait()?, Some(status));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
         self.inner.try_wait()
     }
@@ -116,6 +167,18 @@ impl Child {
     /// # Errors
     ///
     /// Those of read(2), and as [`wait`](Child::wait).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::process::{Command, Stdio};
+    ///
+    /// let child = Command::new("echo").arg("done").stdout(Stdio::piped()).spawn()?;
+    /// let output = child.wait_with_output()?;
+    /// assert!(output.status.success());
+    /// assert_eq!(output.stdout, b"done\n");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn wait_with_output(mut self) -> io::Result<Output> {
         self.communicate(&[], None)
     }

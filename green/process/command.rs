@@ -51,6 +51,16 @@ impl Command {
     }
 
     /// Adds several arguments.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::process::Command;
+    ///
+    /// let output = Command::new("printf").args(["%s-%s", "a", "b"]).output()?;
+    /// assert_eq!(output.stdout, b"a-b");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn args<I, S>(&mut self, args: I) -> &mut Command
     where
         I: IntoIterator<Item = S>,
@@ -61,6 +71,16 @@ impl Command {
     }
 
     /// Sets an environment variable of the child.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::process::Command;
+    ///
+    /// let output = Command::new("sh").args(["-c", "echo $COLOUR"]).env("COLOUR", "green").output()?;
+    /// assert_eq!(output.stdout, b"green\n");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn env<K, V>(&mut self, key: K, val: V) -> &mut Command
     where
         K: AsRef<OsStr>,
@@ -88,18 +108,49 @@ impl Command {
     }
 
     /// Lets the child inherit no environment variable.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::process::Command;
+    ///
+    /// let output = Command::new("/usr/bin/env").env_clear().env("ONLY", "this").output()?;
+    /// assert_eq!(output.stdout, b"ONLY=this\n");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn env_clear(&mut self) -> &mut Command {
         self.inner.env_clear();
         self
     }
 
     /// Sets the child's working directory.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::process::Command;
+    ///
+    /// let output = Command::new("pwd").current_dir("/").output()?;
+    /// assert_eq!(output.stdout, b"/\n");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn current_dir<P: AsRef<Path>>(&mut self, dir: P) -> &mut Command {
         self.inner.current_dir(dir);
         self
     }
 
     /// Sets the child's standard input: inherited by default, none at all for [`output`](Command::output).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::process::{Command, Stdio};
+    ///
+    /// let mut child = Command::new("cat").stdin(Stdio::null()).spawn()?;
+    /// assert!(child.stdin.is_none());
+    /// assert!(child.wait()?.success());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn stdin<T: Into<Stdio>>(&mut self, cfg: T) -> &mut Command {
         self.inner.stdin(cfg);
         self.configured[0] = true;
@@ -107,6 +158,21 @@ impl Command {
     }
 
     /// Sets the child's standard output: inherited by default, a pipe for [`output`](Command::output).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::process::Command;
+    /// use std::io::Read;
+    ///
+    /// let (mut reader, writer) = green::io::pipe()?;
+    /// let status = Command::new("echo").arg("through a pipe").stdout(writer).status()?;
+    /// assert!(status.success());
+    /// let mut text = String::new();
+    /// reader.read_to_string(&mut text)?;
+    /// assert_eq!(text, "through a pipe\n");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn stdout<T: Into<Stdio>>(&mut self, cfg: T) -> &mut Command {
         self.inner.stdout(cfg);
         self.configured[1] = true;
@@ -144,6 +210,17 @@ impl Command {
     /// # Errors
     ///
     /// As [`spawn`](Command::spawn). A child that fails is no error here: see [`Output::status`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::process::Command;
+    ///
+    /// let output = Command::new("sh").args(["-c", "echo trouble >&2; exit 3"]).output()?;
+    /// assert_eq!(output.status.code(), Some(3));
+    /// assert_eq!(output.stderr, b"trouble\n");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn output(&mut self) -> io::Result<Output> {
         self.start([Stdio::null, Stdio::piped, Stdio::piped])?
             .wait_with_output()
@@ -154,6 +231,16 @@ impl Command {
     /// # Errors
     ///
     /// As [`spawn`](Command::spawn). A child that fails is no error here.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::process::Command;
+    ///
+    /// assert!(Command::new("true").status()?.success());
+    /// assert!(!Command::new("false").status()?.success());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn status(&mut self) -> io::Result<ExitStatus> {
         self.spawn()?.wait()
     }
@@ -164,6 +251,19 @@ impl Command {
     }
 
     /// The arguments so far, the program not among them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::process::Command;
+    ///
+    /// let mut command = Command::new("ls");
+    /// command.args(["-l", "/"]).env("LANG", "C").env_remove("PATH").current_dir("/");
+    /// assert_eq!(command.get_program(), "ls");
+    /// assert_eq!(command.get_args().collect::<Vec<_>>(), ["-l", "/"]);
+    /// assert_eq!(command.get_envs().count(), 2);
+    /// assert_eq!(command.get_current_dir(), Some(std::path::Path::new("/")));
+    /// ```
     pub fn get_args(&self) -> CommandArgs<'_> {
         self.inner.get_args()
     }

@@ -83,6 +83,24 @@ impl Condvar {
     /// # Errors
     ///
     /// [`PoisonError`], with the guard, if the mutex is poisoned when it is locked again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::sync::{Arc, Condvar, Mutex};
+    ///
+    /// let shared = Arc::new((Mutex::new(None), Condvar::new()));
+    /// let teller = Arc::clone(&shared);
+    /// green::thread::spawn(move || {
+    ///     *teller.0.lock().unwrap() = Some("news");
+    ///     teller.1.notify_all();
+    /// });
+    /// let mut told = shared.0.lock().unwrap();
+    /// while told.is_none() {
+    ///     told = shared.1.wait(told).unwrap();
+    /// }
+    /// assert_eq!(*told, Some("news"));
+    /// ```
     pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> LockResult<MutexGuard<'a, T>> {
         self.wait_until(guard, None).0
     }
@@ -132,6 +150,18 @@ impl Condvar {
     /// # Errors
     ///
     /// As for [`wait`](Condvar::wait).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::sync::{Condvar, Mutex};
+    /// use std::time::Duration;
+    ///
+    /// let (mutex, nobody_notifies) = (Mutex::new(()), Condvar::new());
+    /// let held = mutex.lock().unwrap();
+    /// let (_held, result) = nobody_notifies.wait_timeout(held, Duration::from_millis(5)).unwrap();
+    /// assert!(result.timed_out());
+    /// ```
     pub fn wait_timeout<'a, T>(
         &self,
         guard: MutexGuard<'a, T>,
@@ -151,6 +181,19 @@ impl Condvar {
     /// # Errors
     ///
     /// As for [`wait`](Condvar::wait).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::sync::{Condvar, Mutex};
+    /// use std::time::Duration;
+    ///
+    /// let (pending, changed) = (Mutex::new(true), Condvar::new());
+    /// let held = pending.lock().unwrap();
+    /// let limit = Duration::from_millis(5);
+    /// let (held, result) = changed.wait_timeout_while(held, limit, |pending| *pending).unwrap();
+    /// assert!(*held && result.timed_out());
+    /// ```
     pub fn wait_timeout_while<'a, T, F>(
         &self,
         mut guard: MutexGuard<'a, T>,

@@ -111,6 +111,18 @@ impl<T> SyncSender<T> {
     ///
     /// Gives the value back: [`TrySendError::Full`], or [`TrySendError::Disconnected`] if the
     /// receiver is gone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::sync::mpsc::{TrySendError, sync_channel};
+    ///
+    /// let (sender, receiver) = sync_channel(1);
+    /// assert_eq!(sender.try_send(1), Ok(()));
+    /// assert_eq!(sender.try_send(2), Err(TrySendError::Full(2)));
+    /// drop(receiver);
+    /// assert_eq!(sender.try_send(3), Err(TrySendError::Disconnected(3)));
+    /// ```
     pub fn try_send(&self, t: T) -> Result<(), TrySendError<T>> {
         self.channel.try_send(t).map_err(|error| match error {
             channel::TrySendError::Full(t) => TrySendError::Full(t),
@@ -138,6 +150,19 @@ impl<T> Receiver<T> {
     /// # Errors
     ///
     /// [`TryRecvError::Empty`], or [`TryRecvError::Disconnected`] if nothing can come any more.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::sync::mpsc::{TryRecvError, channel};
+    ///
+    /// let (sender, receiver) = channel();
+    /// assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
+    /// sender.send(1).unwrap();
+    /// drop(sender);
+    /// assert_eq!(receiver.try_recv(), Ok(1));
+    /// assert_eq!(receiver.try_recv(), Err(TryRecvError::Disconnected));
+    /// ```
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
         self.channel.try_recv().map_err(|error| match error {
             channel::TryRecvError::Empty => TryRecvError::Empty,
@@ -150,6 +175,17 @@ impl<T> Receiver<T> {
     /// # Errors
     ///
     /// If the channel is empty and all senders are gone, now or while waiting.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::sync::mpsc::{RecvError, channel};
+    ///
+    /// let (sender, receiver) = channel();
+    /// green::thread::spawn(move || sender.send(1));
+    /// assert_eq!(receiver.recv(), Ok(1));
+    /// assert_eq!(receiver.recv(), Err(RecvError));
+    /// ```
     pub fn recv(&self) -> Result<T, RecvError> {
         self.channel.recv().map_err(|_| RecvError)
     }
@@ -160,6 +196,19 @@ impl<T> Receiver<T> {
     ///
     /// [`RecvTimeoutError::Timeout`], or [`RecvTimeoutError::Disconnected`] if nothing can come any
     /// more.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::sync::mpsc::{RecvTimeoutError, channel};
+    /// use std::time::Duration;
+    ///
+    /// let (sender, receiver) = channel::<u8>();
+    /// let limit = Duration::from_millis(5);
+    /// assert_eq!(receiver.recv_timeout(limit), Err(RecvTimeoutError::Timeout));
+    /// drop(sender);
+    /// assert_eq!(receiver.recv_timeout(limit), Err(RecvTimeoutError::Disconnected));
+    /// ```
     pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
         self.channel
             .recv_timeout(timeout)
@@ -170,11 +219,28 @@ impl<T> Receiver<T> {
     }
 
     /// Receives until the channel is empty and disconnected, and waits in between.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, receiver) = green::sync::mpsc::channel();
+    /// green::thread::spawn(move || (1..=3).try_for_each(|value| sender.send(value)));
+    /// assert_eq!(receiver.iter().collect::<Vec<_>>(), [1, 2, 3]);
+    /// ```
     pub fn iter(&self) -> Iter<'_, T> {
         Iter { rx: self }
     }
 
     /// Receives until it would have to wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, receiver) = green::sync::mpsc::channel();
+    /// sender.send(1).unwrap();
+    /// sender.send(2).unwrap();
+    /// assert_eq!(receiver.try_iter().collect::<Vec<_>>(), [1, 2]);
+    /// ```
     pub fn try_iter(&self) -> TryIter<'_, T> {
         TryIter { rx: self }
     }

@@ -126,6 +126,19 @@ impl<T: ?Sized> Mutex<T> {
     ///
     /// [`TryLockError::WouldBlock`] if it is held; [`TryLockError::Poisoned`], with the guard, if a
     /// holder panicked.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::sync::{Mutex, TryLockError};
+    ///
+    /// let mutex = Mutex::new(1);
+    /// let held = mutex.lock().unwrap();
+    /// assert!(matches!(mutex.try_lock(), Err(TryLockError::WouldBlock)));
+    /// drop(held);
+    /// *mutex.try_lock().unwrap() += 1;
+    /// assert_eq!(mutex.into_inner().unwrap(), 2);
+    /// ```
     #[inline]
     pub fn try_lock(&self) -> TryLockResult<MutexGuard<'_, T>> {
         if !self.lock.try_lock() {
@@ -143,6 +156,26 @@ impl<T: ?Sized> Mutex<T> {
     }
 
     /// Declares the data sound again: later locks succeed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::sync::{Arc, Mutex};
+    ///
+    /// let mutex = Arc::new(Mutex::new(0));
+    /// let other = Arc::clone(&mutex);
+    /// let panicking = green::thread::spawn(move || {
+    ///     let _held = other.lock().unwrap();
+    ///     panic!("with the lock held");
+    /// });
+    /// assert!(panicking.join().is_err());
+    ///
+    /// let mut held = mutex.lock().unwrap_err().into_inner();
+    /// *held = 1;
+    /// mutex.clear_poison();
+    /// drop(held);
+    /// assert_eq!(*mutex.lock().unwrap(), 1);
+    /// ```
     #[inline]
     pub fn clear_poison(&self) {
         self.poison.clear();

@@ -100,6 +100,19 @@ impl Once {
     }
 
     /// As [`call_once`](Once::call_once), but runs `f` also after an initialiser that panicked.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::sync::Once;
+    ///
+    /// static START: Once = Once::new();
+    ///
+    /// let failed = green::thread::spawn(|| START.call_once(|| panic!("not this time"))).join();
+    /// assert!(failed.is_err());
+    /// START.call_once_force(|state| assert!(state.is_poisoned()));
+    /// assert!(START.is_completed());
+    /// ```
     #[inline]
     pub fn call_once_force<F>(&self, f: F)
     where
@@ -126,6 +139,19 @@ impl Once {
     /// # Panics
     ///
     /// If an initialiser panicked.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::sync::Once;
+    ///
+    /// static START: Once = Once::new();
+    ///
+    /// let starter = green::thread::spawn(|| START.call_once(|| green::println!("started")));
+    /// START.wait();
+    /// assert!(START.is_completed());
+    /// # starter.join().unwrap();
+    /// ```
     #[track_caller]
     pub fn wait(&self) {
         if !self.is_completed() {

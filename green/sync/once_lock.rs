@@ -82,6 +82,18 @@ impl<T> OnceLock<T> {
     }
 
     /// Waits until the value is there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::sync::OnceLock;
+    ///
+    /// static ANSWER: OnceLock<u32> = OnceLock::new();
+    ///
+    /// let setter = green::thread::spawn(|| ANSWER.set(42));
+    /// assert_eq!(*ANSWER.wait(), 42);
+    /// # setter.join().unwrap().unwrap();
+    /// ```
     #[inline]
     pub fn wait(&self) -> &T {
         self.once.wait_force();
@@ -94,6 +106,17 @@ impl<T> OnceLock<T> {
     /// # Errors
     ///
     /// Gives `value` back if the cell was full.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::sync::OnceLock;
+    ///
+    /// let cell = OnceLock::new();
+    /// assert_eq!(cell.set(1), Ok(()));
+    /// assert_eq!(cell.set(2), Err(2));
+    /// assert_eq!(cell.get(), Some(&1));
+    /// ```
     #[inline]
     pub fn set(&self, value: T) -> Result<(), T> {
         let mut value = Some(value);
@@ -116,6 +139,16 @@ impl<T> OnceLock<T> {
     /// # Panics
     ///
     /// If `f` panics; the cell stays empty then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::sync::OnceLock;
+    ///
+    /// let cell = OnceLock::new();
+    /// assert_eq!(*cell.get_or_init(|| 1), 1);
+    /// assert_eq!(*cell.get_or_init(|| unreachable!()), 1);
+    /// ```
     #[inline]
     pub fn get_or_init<F>(&self, f: F) -> &T
     where
@@ -137,6 +170,16 @@ impl<T> OnceLock<T> {
     }
 
     /// Takes the value out, and leaves the cell empty.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::sync::OnceLock;
+    ///
+    /// let mut cell = OnceLock::from(1);
+    /// assert_eq!(cell.take(), Some(1));
+    /// assert_eq!(cell.get(), None);
+    /// ```
     #[inline]
     pub fn take(&mut self) -> Option<T> {
         if !self.once.is_completed() {

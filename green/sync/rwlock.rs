@@ -166,6 +166,19 @@ impl<T: ?Sized> RwLock<T> {
     ///
     /// [`TryLockError::WouldBlock`] if it is held; [`TryLockError::Poisoned`], with the guard, if a
     /// writer panicked.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::sync::{RwLock, TryLockError};
+    ///
+    /// let lock = RwLock::new(1);
+    /// let reading = lock.read().unwrap();
+    /// assert!(matches!(lock.try_write(), Err(TryLockError::WouldBlock)));
+    /// drop(reading);
+    /// *lock.try_write().unwrap() += 1;
+    /// assert_eq!(*lock.try_read().unwrap(), 2);
+    /// ```
     #[inline]
     pub fn try_write(&self) -> TryLockResult<RwLockWriteGuard<'_, T>> {
         if !self.lock.try_write() {
@@ -224,6 +237,19 @@ impl<T: ?Sized> RwLock<T> {
 
 impl<'rwlock, T: ?Sized> RwLockWriteGuard<'rwlock, T> {
     /// Becomes a reader without letting another writer in between; readers that wait enter, too.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::sync::{RwLock, RwLockWriteGuard};
+    ///
+    /// let lock = RwLock::new(1);
+    /// let mut writing = lock.write().unwrap();
+    /// *writing = 2;
+    /// // No other writer comes in between.
+    /// let reading = RwLockWriteGuard::downgrade(writing);
+    /// assert_eq!((*reading, *lock.read().unwrap()), (2, 2));
+    /// ```
     pub fn downgrade(s: Self) -> RwLockReadGuard<'rwlock, T> {
         let guard = ManuallyDrop::new(s);
         let rwlock = guard.rwlock;

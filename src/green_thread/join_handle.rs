@@ -152,6 +152,14 @@ impl<T> JoinHandle<T> {
     /// # Panics
     ///
     /// If a green thread joins itself, as in std.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use greenhub::green_thread::spawn;
+    ///
+    /// assert_eq!(spawn(|| 6 * 7).join().unwrap(), 42);
+    /// ```
     pub fn join(self) -> Result<T> {
         self.0.join()
     }
@@ -267,6 +275,16 @@ impl<T> JoinHandle<T> {
     /// # Errors
     ///
     /// `Unsupported` in a program built with `panic = "abort"`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use greenhub::green_thread::{park, spawn};
+    ///
+    /// let handle = spawn(park);
+    /// handle.kill().unwrap();
+    /// assert!(handle.join().is_err());
+    /// ```
     pub fn kill(&self) -> io::Result<()> {
         self.0.kill()
     }

@@ -61,6 +61,22 @@ macro_rules! thread_local {
 ///
 /// It is made at its first use, and dropped when the green thread ends, before
 /// a join returns; the last one made is dropped first.
+///
+/// # Examples
+///
+/// ```
+/// use std::cell::Cell;
+///
+/// use greenhub::green_thread::spawn;
+///
+/// greenhub::thread_local! {
+///     static COUNT: Cell<u32> = const { Cell::new(0) };
+/// }
+///
+/// COUNT.set(1);
+/// let other = spawn(|| COUNT.replace(5)).join().unwrap();
+/// assert_eq!((other, COUNT.get()), (0, 1));
+/// ```
 pub struct LocalKey<T: 'static> {
     init: fn() -> T,
 }

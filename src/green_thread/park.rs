@@ -14,11 +14,46 @@ use crate::hub::wait_word::Phase;
 /// Parks the running thread until its token is there, and takes the token.
 ///
 /// May return without it, as std's may: wait in a loop.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::atomic::{AtomicBool, Ordering};
+///
+/// use greenhub::green_thread::{park, spawn};
+///
+/// static READY: AtomicBool = AtomicBool::new(false);
+///
+/// let waiter = spawn(|| {
+///     while !READY.load(Ordering::Acquire) {
+///         park();
+///     }
+/// });
+/// READY.store(true, Ordering::Release);
+/// waiter.thread().unpark();
+/// waiter.join().unwrap();
+/// ```
 pub fn park() {
     park_until(Nanos::NEVER);
 }
 
 /// As [`park`], for no longer than `limit`.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::{Duration, Instant};
+///
+/// use greenhub::green_thread::{current, park_timeout};
+///
+/// let begun = Instant::now();
+/// park_timeout(Duration::from_millis(5));
+/// assert!(begun.elapsed() >= Duration::from_millis(5));
+///
+/// // A token that was left before ends the wait at once.
+/// current().unpark();
+/// park_timeout(Duration::from_secs(3600));
+/// ```
 pub fn park_timeout(limit: Duration) {
     park_until(Nanos::after(limit));
 }

@@ -50,6 +50,16 @@ impl Thread {
 
     /// Makes the thread's token available: its `park`, under way or the next,
     /// returns.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use greenhub::green_thread::{park, spawn};
+    ///
+    /// let parked = spawn(park);
+    /// parked.thread().unpark();
+    /// parked.join().unwrap();
+    /// ```
     pub fn unpark(&self) {
         super::park::unpark(&self.task);
     }
@@ -65,6 +75,18 @@ impl fmt::Debug for Thread {
 }
 
 /// A handle to the running thread, green or OS.
+///
+/// # Examples
+///
+/// ```
+/// use greenhub::green_thread::{Builder, current};
+///
+/// let handle = Builder::new()
+///     .name("worker".to_owned())
+///     .spawn(|| current().name().map(str::to_owned))
+///     .unwrap();
+/// assert_eq!(handle.join().unwrap().as_deref(), Some("worker"));
+/// ```
 pub fn current() -> Thread {
     current::with(|task| Thread { task: task.clone() })
 }

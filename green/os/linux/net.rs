@@ -13,6 +13,18 @@ pub use std::os::linux::net::SocketAddrExt;
 use crate::net::TcpStream;
 
 /// Options of TCP that only Linux has.
+///
+/// # Examples
+///
+/// ```
+/// use green::net::{TcpListener, TcpStream};
+/// use green::os::linux::net::TcpStreamExt;
+///
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let stream = TcpStream::connect(listener.local_addr()?)?;
+/// stream.set_quickack(true)?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub trait TcpStreamExt {
     /// Acknowledges at once (`TCP_QUICKACK`). The kernel may clear it again by
     /// itself.

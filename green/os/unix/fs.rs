@@ -13,6 +13,18 @@ pub use std::os::unix::fs::{
 /// # Errors
 ///
 /// Those of symlink(2).
+///
+/// # Examples
+///
+/// ```
+/// use green::os::unix::fs::symlink;
+///
+/// let directory = tempfile::tempdir()?;
+/// let link = directory.path().join("link");
+/// symlink("elsewhere", &link)?;
+/// assert_eq!(green::fs::read_link(&link)?, std::path::Path::new("elsewhere"));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub fn symlink<P: AsRef<Path>, Q: AsRef<Path>>(original: P, link: Q) -> io::Result<()> {
     let (original, link) = (original.as_ref().to_owned(), link.as_ref().to_owned());
     greenhub::blocking(move || std::os::unix::fs::symlink(original, link))
@@ -43,6 +55,18 @@ pub fn lchown<P: AsRef<Path>>(dir: P, uid: Option<u32>, gid: Option<u32>) -> io:
 /// # Errors
 ///
 /// Those of fchown(2), and too many open descriptors: the call works on a duplicate.
+///
+/// # Examples
+///
+/// ```
+/// use green::os::unix::fs::{MetadataExt, fchown};
+///
+/// let directory = tempfile::tempdir()?;
+/// let file = green::fs::File::create(directory.path().join("note"))?;
+/// let group = file.metadata()?.gid();
+/// fchown(&file, None, Some(group))?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub fn fchown<F: AsFd>(fd: F, uid: Option<u32>, gid: Option<u32>) -> io::Result<()> {
     let fd = fd.as_fd().try_clone_to_owned()?;
     greenhub::blocking(move || std::os::unix::fs::fchown(fd, uid, gid))

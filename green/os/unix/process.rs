@@ -23,6 +23,17 @@ mod sealed {
 /// # Differences from std
 ///
 /// `before_exec`, deprecated since 1.37, is missing.
+///
+/// # Examples
+///
+/// ```
+/// use green::os::unix::process::CommandExt;
+/// use green::process::Command;
+///
+/// let output = Command::new("sh").args(["-c", "echo $0"]).arg0("another-name").output()?;
+/// assert_eq!(output.stdout, b"another-name\n");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub trait CommandExt: sealed::Sealed {
     /// Sets the child's user.
     fn uid(&mut self, id: u32) -> &mut Command;

@@ -70,6 +70,18 @@ impl UnixDatagram {
     /// # Errors
     ///
     /// Too many open files.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::os::unix::net::UnixDatagram;
+    ///
+    /// let (one, other) = UnixDatagram::pair()?;
+    /// one.send(b"hello")?;
+    /// let mut buffer = [0; 16];
+    /// assert_eq!(other.recv(&mut buffer)?, 5);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn pair() -> io::Result<(UnixDatagram, UnixDatagram)> {
         let (one, other) = GreenSocket::pair(Domain::UNIX, Type::DGRAM, None)?;
         Ok((one.into(), other.into()))
@@ -127,6 +139,21 @@ impl UnixDatagram {
     /// timeout passes.
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) for a path that is too long or
     /// holds a null byte.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::os::unix::net::UnixDatagram;
+    ///
+    /// let directory = tempfile::tempdir()?;
+    /// let path = directory.path().join("socket");
+    /// let receiver = UnixDatagram::bind(&path)?;
+    /// UnixDatagram::unbound()?.send_to(b"hello", &path)?;
+    /// let mut buffer = [0; 16];
+    /// let (length, from) = receiver.recv_from(&mut buffer)?;
+    /// assert!(&buffer[..length] == b"hello" && from.is_unnamed());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn send_to<P: AsRef<Path>>(&self, buf: &[u8], path: P) -> io::Result<usize> {
         self.socket.send_to(buf, &address::of_path(path.as_ref())?)
     }

@@ -63,6 +63,19 @@ impl UnixStream {
     /// # Errors
     ///
     /// Too many open files.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::os::unix::net::UnixStream;
+    /// use std::io::{self, Write};
+    ///
+    /// let (mut one, other) = UnixStream::pair()?;
+    /// one.write_all(b"hello")?;
+    /// drop(one);
+    /// assert_eq!(io::read_to_string(other)?, "hello");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn pair() -> io::Result<(UnixStream, UnixStream)> {
         let (one, other) = GreenSocket::pair(Domain::UNIX, Type::STREAM, None)?;
         Ok((one.into(), other.into()))
