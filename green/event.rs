@@ -350,6 +350,12 @@ impl<T, E> fmt::Debug for Event<T, E> {
 }
 
 /// An event that had not been sent was to be reset: see [`Event::reset`].
+///
+/// ```
+/// use green::event::{Event, NotSent};
+///
+/// assert_eq!(Event::<()>::new().reset(), Err(NotSent));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotSent;
 

@@ -337,18 +337,54 @@ impl<T, E> Pool<T, E> {
     }
 
     /// How many threads wait for an item.
+    ///
+    /// ```
+    /// use std::{convert::Infallible, sync::Arc, time::Duration};
+    ///
+    /// use green::{pools::Pool, thread};
+    ///
+    /// let pool = Arc::new(Pool::new(1, || Ok::<_, Infallible>(7)));
+    /// let taken = pool.get().unwrap();
+    /// let theirs = pool.clone();
+    /// let waiter = thread::spawn(move || *theirs.get().unwrap());
+    /// while pool.waiting() == 0 {
+    ///     thread::sleep(Duration::from_millis(1));
+    /// }
+    /// drop(taken);
+    /// assert_eq!(waiter.join().unwrap(), 7);
+    /// ```
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.permits.waiting()
     }
 
     /// How many items there are: idle, in use, and being made.
+    ///
+    /// ```
+    /// use std::convert::Infallible;
+    ///
+    /// use green::pools::Pool;
+    ///
+    /// let pool = Pool::new(5, || Ok::<_, Infallible>(()));
+    /// assert_eq!(pool.size(), 0);
+    /// let _two = (pool.get().unwrap(), pool.get().unwrap());
+    /// assert_eq!(pool.size(), 2);
+    /// ```
     #[must_use]
     pub fn size(&self) -> usize {
         self.state.lock().size
     }
 
     /// How many items there may be.
+    ///
+    /// ```
+    /// use std::convert::Infallible;
+    ///
+    /// use green::pools::Pool;
+    ///
+    /// let pool = Pool::new(5, || Ok::<_, Infallible>(()));
+    /// assert_eq!(pool.max_size(), 5);
+    /// ```
     #[must_use]
     pub fn max_size(&self) -> usize {
         self.state.lock().max_size
@@ -372,6 +408,16 @@ impl<T, E> Drop for Making<'_, T, E> {
 
 /// An item of a [`Pool`], in use. Dropping it puts it back, unless that happens while the thread
 /// unwinds: then it is [discarded](Item::discard).
+///
+/// ```
+/// use std::convert::Infallible;
+///
+/// use green::pools::Pool;
+///
+/// let pool = Pool::new(1, || Ok::<_, Infallible>(Vec::new()));
+/// pool.get().unwrap().push("put back with it");
+/// assert_eq!(*pool.get().unwrap(), ["put back with it"]);
+/// ```
 pub struct Item<'a, T, E = io::Error> {
     pool: &'a Pool<T, E>,
     /// None while it is being made, and once it is out of the pool for good.

@@ -337,6 +337,14 @@ impl Server {
     }
 
     /// The TCP address of the console opened last.
+    ///
+    /// ```
+    /// use green::backdoor::Server;
+    ///
+    /// let backdoor = Server::new().tcp("127.0.0.1:0")?;
+    /// assert!(backdoor.address().unwrap().ip().is_loopback());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn address(&self) -> Option<SocketAddr> {
         self.address
     }
@@ -356,6 +364,16 @@ impl Server {
     }
 
     /// The paths of the Unix sockets.
+    ///
+    /// ```
+    /// use green::backdoor::Server;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("shop.sock");
+    /// let backdoor = Server::new().unix(&path)?;
+    /// assert!(backdoor.paths().eq([&path]));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn paths(&self) -> impl Iterator<Item = &PathBuf> {
         self.files.iter().map(UnixFile::path)
     }

@@ -76,6 +76,15 @@ impl Connect {
 
     /// Connects to the first address of `addr` that answers.
     ///
+    /// ```
+    /// use green::convenience::Connect;
+    ///
+    /// let listener = green::listen("127.0.0.1:0")?;
+    /// let stream = Connect::new().to(listener.local_addr()?)?;
+    /// assert_eq!(stream.peer_addr()?, listener.local_addr()?);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// The error of the last address tried, such as

@@ -25,6 +25,12 @@ pub struct StopServe(Option<io::Error>);
 
 impl StopServe {
     /// The server ends well.
+    ///
+    /// ```
+    /// use green::convenience::StopServe;
+    ///
+    /// assert_eq!(StopServe::new().to_string(), "the server is to stop");
+    /// ```
     pub const fn new() -> StopServe {
         StopServe(None)
     }
@@ -76,6 +82,16 @@ impl Error for StopServe {
 ///
 /// Not `io::Result`: an error of one connection, its peer's doing as often as not, must be no reason
 /// to end a server. A handler deals with it, or drops it: `let _ = talk(stream);`.
+///
+/// ```
+/// use green::convenience::{Outcome, StopServe};
+///
+/// fn is_what_a_handler_returns(_: impl Outcome) {}
+///
+/// is_what_a_handler_returns(());
+/// is_what_a_handler_returns(Ok::<(), StopServe>(()));
+/// is_what_a_handler_returns(Err::<(), _>(StopServe::new()));
+/// ```
 pub trait Outcome: sealed::Sealed {
     #[doc(hidden)]
     fn stop(self) -> Option<StopServe>;

@@ -147,6 +147,32 @@ impl<L: Accept> Server<L> {
     /// How many connections are handled at once. The next one is accepted when one of them has
     /// ended; until then it waits in the listener's queue.
     ///
+    /// ```
+    /// use std::io::{Read, Write};
+    ///
+    /// use green::convenience::{Server, StopServe};
+    ///
+    /// // One after the other.
+    /// let server = Server::new(green::listen("127.0.0.1:0")?).concurrency(1);
+    /// let address = server.listener().local_addr()?;
+    /// let running = green::thread::spawn(|| {
+    ///     server.run(|mut stream, _| {
+    ///         let mut order = [0];
+    ///         match stream.read_exact(&mut order) {
+    ///             Ok(()) if order == *b"q" => Err(StopServe::new()),
+    ///             _ => Ok(drop(stream.write_all(b"done"))),
+    ///         }
+    ///     })
+    /// });
+    /// for order in [b"a", b"q"] {
+    ///     let mut client = green::connect(address)?;
+    ///     client.write_all(order)?;
+    ///     client.read_to_end(&mut Vec::new())?;
+    /// }
+    /// assert_eq!(running.join().unwrap()?.connections, 2);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
     /// # Panics
     ///
     /// If it is 0: such a server would wait for ever.
@@ -186,11 +212,29 @@ impl<L: Accept> Server<L> {
     }
 
     /// Stops the server from elsewhere.
+    ///
+    /// ```
+    /// use green::convenience::Server;
+    ///
+    /// let server = Server::new(green::listen("127.0.0.1:0")?);
+    /// // It is told to stop before it begins.
+    /// server.stop_handle().stop();
+    /// assert_eq!(server.run(|_, _| ())?.connections, 0);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn stop_handle(&self) -> StopHandle {
         StopHandle(self.stop.clone())
     }
 
     /// The listener.
+    ///
+    /// ```
+    /// use green::convenience::Server;
+    ///
+    /// let server = Server::new(green::listen("127.0.0.1:0")?);
+    /// assert_ne!(server.listener().local_addr()?.port(), 0);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn listener(&self) -> &L {
         &self.listener
     }
@@ -204,6 +248,31 @@ impl<L: Accept> Server<L> {
     /// a failing accept leave the server running (and is logged); while descriptors or memory are
     /// short, it pauses. If `run` itself is killed or runs into a time limit, the connections under
     /// way are ended at once. It may be called from green threads and from OS threads.
+    ///
+    /// ```
+    /// use std::io::{Read, Write};
+    /// use std::time::Duration;
+    ///
+    /// use green::convenience::Server;
+    ///
+    /// let server = Server::new(green::listen("127.0.0.1:0")?);
+    /// let (address, stop) = (server.listener().local_addr()?, server.stop_handle());
+    /// let running = green::thread::spawn(|| {
+    ///     server.run(|mut stream, _| {
+    ///         let mut line = [0; 5];
+    ///         // How a client goes is its own affair.
+    ///         let _ = stream.read_exact(&mut line).and_then(|()| stream.write_all(&line));
+    ///     })
+    /// });
+    /// let mut client = green::connect(address)?;
+    /// client.write_all(b"hello")?;
+    /// let mut answer = String::new();
+    /// client.read_to_string(&mut answer)?;
+    /// assert_eq!(answer, "hello");
+    /// stop.stop();
+    /// assert_eq!(running.join().unwrap()?.connections, 1);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -276,6 +276,15 @@ impl GreenPool {
     }
 
     /// How many places there are.
+    ///
+    /// ```
+    /// use green::pool::GreenPool;
+    ///
+    /// let pool = GreenPool::default();
+    /// assert_eq!(pool.size(), 1000);
+    /// pool.resize(10);
+    /// assert_eq!(pool.size(), 10);
+    /// ```
     #[must_use]
     pub fn size(&self) -> usize {
         self.slots.size()

@@ -74,6 +74,13 @@ impl<T: Send + 'static> GreenPile<T> {
     }
 
     /// The pool that the tasks run in.
+    ///
+    /// ```
+    /// use green::pool::GreenPool;
+    ///
+    /// let pile = GreenPool::new(7).pile::<u32>();
+    /// assert_eq!(pile.pool().size(), 7);
+    /// ```
     #[must_use]
     pub fn pool(&self) -> &GreenPool {
         &self.pool
@@ -98,6 +105,15 @@ impl<T: Send + 'static> GreenPile<T> {
     }
 
     /// Whether no result is to come.
+    ///
+    /// ```
+    /// use green::pool::GreenPool;
+    ///
+    /// let mut pile = GreenPool::new(2).pile();
+    /// assert!(pile.is_empty());
+    /// pile.spawn(|| 7);
+    /// assert!(!pile.is_empty());
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.started.is_empty()

@@ -17,6 +17,13 @@ pub struct Full<T>(pub T);
 
 impl<T> Full<T> {
     /// The item that was not put.
+    ///
+    /// ```
+    /// use green::queue::Queue;
+    ///
+    /// let queue = Queue::bounded(0);
+    /// assert_eq!(queue.try_put("item").unwrap_err().into_inner(), "item");
+    /// ```
     pub fn into_inner(self) -> T {
         self.0
     }

@@ -83,6 +83,14 @@ impl BoundedSemaphore {
     }
 
     /// Takes a permit if one is free.
+    ///
+    /// ```
+    /// use green::semaphore::BoundedSemaphore;
+    ///
+    /// let semaphore = BoundedSemaphore::new(1);
+    /// assert!(semaphore.try_acquire());
+    /// assert!(!semaphore.try_acquire());
+    /// ```
     #[must_use]
     pub fn try_acquire(&self) -> bool {
         self.count(self.permits.try_acquire())
@@ -149,17 +157,50 @@ impl BoundedSemaphore {
     }
 
     /// As [`permit`](BoundedSemaphore::permit), if one is free.
+    ///
+    /// ```
+    /// use green::semaphore::BoundedSemaphore;
+    ///
+    /// let semaphore = BoundedSemaphore::new(1);
+    /// let permit = semaphore.try_permit();
+    /// assert!(permit.is_some());
+    /// assert!(semaphore.try_permit().is_none());
+    /// ```
     pub fn try_permit(&self) -> Option<BoundedPermit<'_>> {
         self.try_acquire().then(|| BoundedPermit(self))
     }
 
     /// How many permits are free.
+    ///
+    /// ```
+    /// use green::semaphore::BoundedSemaphore;
+    ///
+    /// let semaphore = BoundedSemaphore::new(3);
+    /// semaphore.acquire();
+    /// assert_eq!(semaphore.available(), 2);
+    /// ```
     #[must_use]
     pub fn available(&self) -> usize {
         self.permits.available()
     }
 
     /// How many threads wait for one.
+    ///
+    /// ```
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// use green::{semaphore::BoundedSemaphore, thread};
+    ///
+    /// let semaphore = Arc::new(BoundedSemaphore::new(1));
+    /// semaphore.acquire();
+    /// let theirs = semaphore.clone();
+    /// let waiter = thread::spawn(move || theirs.acquire());
+    /// while semaphore.waiting() == 0 {
+    ///     thread::sleep(Duration::from_millis(1));
+    /// }
+    /// semaphore.release().unwrap();
+    /// waiter.join().unwrap();
+    /// ```
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.permits.waiting()
@@ -167,6 +208,16 @@ impl BoundedSemaphore {
 }
 
 /// A permit of a [`BoundedSemaphore`]; dropping it gives it back.
+///
+/// ```
+/// use green::semaphore::{BoundedPermit, BoundedSemaphore};
+///
+/// let semaphore = BoundedSemaphore::new(1);
+/// let permit: BoundedPermit<'_> = semaphore.permit();
+/// assert_eq!(semaphore.available(), 0);
+/// drop(permit);
+/// assert_eq!(semaphore.available(), 1);
+/// ```
 #[derive(Debug)]
 #[must_use = "a permit that is dropped at once protects nothing"]
 pub struct BoundedPermit<'a>(&'a BoundedSemaphore);
@@ -195,6 +246,12 @@ impl Drop for BoundedPermit<'_> {
 }
 
 /// More was released than acquired: see [`BoundedSemaphore::release`].
+///
+/// ```
+/// use green::semaphore::{BoundedSemaphore, NotAcquired};
+///
+/// assert_eq!(BoundedSemaphore::new(1).release(), Err(NotAcquired));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotAcquired;
 

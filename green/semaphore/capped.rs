@@ -81,6 +81,14 @@ impl CappedSemaphore {
     }
 
     /// Takes a permit if one is there, or somebody waits to release one.
+    ///
+    /// ```
+    /// use green::semaphore::CappedSemaphore;
+    ///
+    /// let semaphore = CappedSemaphore::new(1, 5);
+    /// assert!(semaphore.try_acquire());
+    /// assert!(!semaphore.try_acquire());
+    /// ```
     #[must_use]
     pub fn try_acquire(&self) -> bool {
         self.permits.try_get().is_some()
@@ -123,6 +131,14 @@ impl CappedSemaphore {
     }
 
     /// Adds a permit if there is room for it, or somebody waits to acquire one.
+    ///
+    /// ```
+    /// use green::semaphore::CappedSemaphore;
+    ///
+    /// let semaphore = CappedSemaphore::new(0, 1);
+    /// assert!(semaphore.try_release());
+    /// assert!(!semaphore.try_release());
+    /// ```
     #[must_use]
     pub fn try_release(&self) -> bool {
         self.permits.try_put(()).is_ok()
@@ -161,11 +177,28 @@ impl CappedSemaphore {
     }
 
     /// As [`permit`](CappedSemaphore::permit), if that does not have to wait.
+    ///
+    /// ```
+    /// use green::semaphore::CappedSemaphore;
+    ///
+    /// let semaphore = CappedSemaphore::new(1, 1);
+    /// let permit = semaphore.try_permit();
+    /// assert!(permit.is_some());
+    /// assert!(semaphore.try_permit().is_none());
+    /// ```
     pub fn try_permit(&self) -> Option<CappedPermit<'_>> {
         self.try_acquire().then(|| CappedPermit(self))
     }
 
     /// How many permits are free.
+    ///
+    /// ```
+    /// use green::semaphore::CappedSemaphore;
+    ///
+    /// let semaphore = CappedSemaphore::new(2, 3);
+    /// semaphore.release();
+    /// assert_eq!(semaphore.available(), 3);
+    /// ```
     #[must_use]
     pub fn available(&self) -> usize {
         self.permits.len()
@@ -196,6 +229,22 @@ impl CappedSemaphore {
     }
 
     /// How many threads wait to release.
+    ///
+    /// ```
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// use green::{semaphore::CappedSemaphore, thread};
+    ///
+    /// let semaphore = Arc::new(CappedSemaphore::new(1, 1));
+    /// let theirs = semaphore.clone();
+    /// let releaser = thread::spawn(move || theirs.release());
+    /// while semaphore.releasing() == 0 {
+    ///     thread::sleep(Duration::from_millis(1));
+    /// }
+    /// semaphore.acquire();
+    /// releaser.join().unwrap();
+    /// assert_eq!((semaphore.releasing(), semaphore.available()), (0, 1));
+    /// ```
     #[must_use]
     pub fn releasing(&self) -> usize {
         self.permits.putting()
@@ -214,6 +263,16 @@ impl fmt::Debug for CappedSemaphore {
 
 /// A permit of a [`CappedSemaphore`]; dropping it releases it, which waits if others have filled the
 /// semaphore meanwhile.
+///
+/// ```
+/// use green::semaphore::{CappedPermit, CappedSemaphore};
+///
+/// let semaphore = CappedSemaphore::new(1, 1);
+/// let permit: CappedPermit<'_> = semaphore.permit();
+/// assert_eq!(semaphore.available(), 0);
+/// drop(permit);
+/// assert_eq!(semaphore.available(), 1);
+/// ```
 #[derive(Debug)]
 #[must_use = "a permit that is dropped at once protects nothing"]
 pub struct CappedPermit<'a>(&'a CappedSemaphore);

@@ -9,6 +9,11 @@ use crate::hub::placement;
 use crate::report::{Site, State, report};
 
 /// Every descriptor that a hub watches: see [`listeners`].
+///
+/// ```
+/// let listeners = greenhub::debug::listeners();
+/// assert_eq!(listeners.to_string().lines().count(), listeners.listeners.len());
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Listeners {
@@ -17,6 +22,14 @@ pub struct Listeners {
 }
 
 /// One descriptor that is registered with a hub's poller.
+///
+/// ```
+/// for listener in greenhub::debug::listeners().listeners {
+///     // hub 0, fd 7: read not ready, awaited by 12, write ready
+///     println!("{listener}");
+///     assert!(listener.to_string().contains(&format!("fd {}", listener.fd)));
+/// }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Listener {

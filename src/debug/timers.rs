@@ -7,6 +7,11 @@ use crate::green_thread::ThreadId;
 use crate::report::{Called, Site, State, ThreadReport, report};
 
 /// Every wait that has a deadline: see [`timers`].
+///
+/// ```
+/// let timers = greenhub::debug::timers();
+/// assert_eq!(timers.to_string().lines().count(), timers.timers.len());
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Timers {
@@ -15,6 +20,28 @@ pub struct Timers {
 }
 
 /// A wait that ends by a deadline, if not before.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use greenhub::debug::timers;
+/// use greenhub::green_thread::{Builder, sleep};
+///
+/// let sleeper = Builder::new()
+///     .name("sleeper".to_owned())
+///     .hub(0)
+///     .spawn(|| sleep(Duration::from_secs(3600)))?;
+/// let timer = loop {
+///     let ours = |timer: &greenhub::debug::Timer| timer.thread() == sleeper.thread().id();
+///     if let Some(timer) = timers().timers.into_iter().find(ours) {
+///         break timer;
+///     }
+/// };
+/// assert_eq!((timer.name(), timer.hub()), (Some("sleeper"), 0));
+/// // hub 0, in 3600.0s: 1 sleeper, sleep
+/// assert!(timer.to_string().ends_with("sleeper, sleep"));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Timer {

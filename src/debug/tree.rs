@@ -10,6 +10,16 @@ use crate::report::{ThreadReport, report};
 const DEEPEST: usize = 24;
 
 /// Every green thread under the one that started it: see [`tree`].
+///
+/// ```
+/// use greenhub::{debug::tree, green_thread::{park, spawn}};
+///
+/// let parked = spawn(park);
+/// let id = parked.thread().id().as_u64().to_string();
+/// // A line a green thread: "     1 an unnamed one on hub 0: waits for park since 2.0ms".
+/// assert!(tree().to_string().contains(&id));
+/// parked.thread().unpark();
+/// ```
 #[derive(Clone, Debug)]
 pub struct Tree {
     threads: Vec<ThreadReport>,

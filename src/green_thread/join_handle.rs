@@ -119,6 +119,14 @@ pub(crate) fn kill(victim: &Arc<Task>) -> io::Result<()> {
 /// A handle to a green thread: to join it, or to end it.
 ///
 /// Dropping it detaches the green thread.
+///
+/// ```
+/// use greenhub::green_thread::{JoinHandle, spawn};
+///
+/// let handles: Vec<JoinHandle<u32>> = (0..3).map(|n| spawn(move || n * n)).collect();
+/// let squares = handles.into_iter().map(|handle| handle.join().unwrap());
+/// assert_eq!(squares.sum::<u32>(), 5);
+/// ```
 pub struct JoinHandle<T>(pub(super) JoinInner<T>);
 
 // SAFETY: as std's. A handle gives access to the result alone, which `spawn`
@@ -166,6 +174,16 @@ impl<T> JoinHandle<T> {
 
     /// Whether the green thread has ended: then [`join`](JoinHandle::join) does
     /// not wait.
+    ///
+    /// ```
+    /// use greenhub::green_thread::{park, spawn};
+    ///
+    /// let handle = spawn(park);
+    /// assert!(!handle.is_finished());
+    /// handle.thread().unpark();
+    /// handle.wait();
+    /// assert!(handle.is_finished());
+    /// ```
     pub fn is_finished(&self) -> bool {
         self.0.is_finished()
     }

@@ -8,6 +8,22 @@ use super::Result;
 use crate::error::Killed;
 
 /// How a green thread ended: what a [link](super::JoinHandle::link) is told.
+///
+/// ```
+/// use std::sync::mpsc;
+///
+/// use greenhub::green_thread::{Ending, park, spawn};
+///
+/// let (endings, watched) = mpsc::channel();
+/// let (parked, returned) = (spawn(park), spawn(|| ()));
+/// for handle in [&parked, &returned] {
+///     let endings = endings.clone();
+///     handle.link(move |ending| endings.send(ending).unwrap());
+/// }
+/// assert_eq!(watched.recv(), Ok(Ending::Returned));
+/// parked.kill().unwrap();
+/// assert_eq!(watched.recv(), Ok(Ending::Killed));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// It returned a value.
@@ -30,6 +46,15 @@ impl Ending {
 
 /// Names a function that was [linked](super::JoinHandle::link) to a green
 /// thread.
+///
+/// ```
+/// use greenhub::green_thread::{Link, park, spawn};
+///
+/// let handle = spawn(park);
+/// let link: Link = handle.link(|_| ());
+/// assert!(handle.unlink(link));
+/// handle.thread().unpark();
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Link(u64);
 

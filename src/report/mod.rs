@@ -15,6 +15,17 @@ mod text;
 pub(crate) use text::Called;
 
 /// Every green thread at about one moment: see [`report`].
+///
+/// ```
+/// use greenhub::{green_thread::{park, spawn}, report};
+///
+/// let parked = spawn(park);
+/// let report = report();
+/// assert_eq!(report.hubs.len(), greenhub::hub_count()?);
+/// assert_eq!(report.threads.len(), report.hubs.iter().map(|hub| hub.threads).sum::<usize>());
+/// parked.thread().unpark();
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Report {
@@ -25,6 +36,17 @@ pub struct Report {
 }
 
 /// One green thread.
+///
+/// ```
+/// use greenhub::{green_thread::{Builder, park}, report};
+///
+/// let parked = Builder::new().name("parked".to_owned()).spawn(park)?;
+/// let threads = report().threads;
+/// let found = threads.iter().find(|thread| thread.id == parked.thread().id()).unwrap();
+/// assert_eq!((found.name.as_deref(), found.parent), (Some("parked"), None));
+/// parked.thread().unpark();
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ThreadReport {
@@ -50,6 +72,21 @@ pub struct ThreadReport {
 }
 
 /// What a green thread does.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use greenhub::{Site, State, green_thread::{sleep, spawn}, report};
+///
+/// let sleeper = spawn(|| sleep(Duration::from_secs(3600)));
+/// let state = || {
+///     let threads = report().threads;
+///     threads.iter().find(|thread| thread.id == sleeper.thread().id()).unwrap().state
+/// };
+/// while state() != State::Waiting(Site::Sleep) {
+///     sleep(Duration::from_millis(1));
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum State {
@@ -62,6 +99,15 @@ pub enum State {
 }
 
 /// One hub, from its start.
+///
+/// ```
+/// greenhub::run(|| ());
+/// for hub in greenhub::report().hubs {
+///     // hub 0: 1 green threads, 0 of them ready, 0 in the inbox, …
+///     println!("{hub}");
+///     assert!(hub.begun >= hub.ended);
+/// }
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct HubReport {

@@ -63,6 +63,15 @@ impl Semaphore {
     }
 
     /// As [`new`](Semaphore::new), with the name that a report shows.
+    ///
+    /// ```
+    /// use greenhub::semaphore::Semaphore;
+    ///
+    /// // `threads` in a backdoor, and `report`, say "waits for printer".
+    /// static PRINTER: Semaphore = Semaphore::named("printer", 1);
+    ///
+    /// assert!(PRINTER.try_acquire());
+    /// ```
     pub const fn named(what: &'static str, permits: usize) -> Semaphore {
         assert!(permits <= MAX_PERMITS, "too many permits for a semaphore");
         Semaphore {
@@ -195,6 +204,14 @@ impl Semaphore {
     }
 
     /// How many permits are free.
+    ///
+    /// ```
+    /// use greenhub::semaphore::Semaphore;
+    ///
+    /// let semaphore = Semaphore::new(3);
+    /// assert!(semaphore.try_acquire());
+    /// assert_eq!(semaphore.available(), 2);
+    /// ```
     pub fn available(&self) -> usize {
         self.permits.load(Ordering::Relaxed).max(0) as usize
     }

@@ -5,6 +5,16 @@ use std::time::Duration;
 use super::Semaphore;
 
 /// A permit of a [`Semaphore`]; dropping it gives it back.
+///
+/// ```
+/// use greenhub::semaphore::{Permit, Semaphore};
+///
+/// let semaphore = Semaphore::new(1);
+/// let permit: Permit<'_> = semaphore.permit();
+/// assert_eq!(semaphore.available(), 0);
+/// drop(permit);
+/// assert_eq!(semaphore.available(), 1);
+/// ```
 #[derive(Debug)]
 #[must_use = "a permit that is dropped at once protects nothing"]
 pub struct Permit<'a>(&'a Semaphore);
