@@ -47,6 +47,8 @@ fn get(agent: &Agent, address: &str) -> Result<String, ureq::Error> {
 
 #[test]
 fn ureq_fetches_from_httpd() {
+    // Before the time is counted: it may have to be compiled.
+    let program = build("httpd");
     alone(
         "http::ureq_fetches_from_httpd",
         &[("GREEN_HUBS", "1")],
@@ -54,7 +56,7 @@ fn ureq_fetches_from_httpd() {
             let site = tempfile::tempdir().unwrap();
             let large: Vec<u8> = (0..3_000_000u32).map(|n| (n / 7) as u8).collect();
             std::fs::write(site.path().join("large"), &large).unwrap();
-            let mut httpd = Command::new(build("httpd"))
+            let mut httpd = Command::new(&program)
                 .args(["--listen", "127.0.0.1:0"])
                 .arg(site.path())
                 .stdout(Stdio::piped())
