@@ -154,6 +154,37 @@ impl ConnectionOptions {
 
     /// Speaks TLS with the settings of `context` to a server that shows a certificate for `server_hostname`. An empty
     /// name names none, and is refused when the connection is made unless the context checks no names.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::asyncio::{
+    ///     ConnectionOptions, ServerOptions, StreamReader, StreamWriter, open_connection, start_server,
+    /// };
+    /// use green::ssl::{Purpose, SslContext, VerifyLocation};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    /// # let (cert, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// let theirs = SslContext::new(Purpose::ClientAuth)?;
+    /// theirs.load_cert_chain_bytes(cert.as_bytes(), key.as_bytes(), None)?;
+    /// let echo = |reader: StreamReader, writer: StreamWriter| writer.write(&reader.readline()?);
+    /// let server = start_server(echo, "127.0.0.1:0", ServerOptions::new().ssl(&theirs))?;
+    ///
+    /// let ours = SslContext::new(Purpose::ServerAuth)?;
+    /// ours.load_verify_locations(VerifyLocation::Bytes(cert.as_bytes()))?;
+    /// let options = ConnectionOptions::new().ssl(&ours, "localhost");
+    /// let (reader, writer) = open_connection(server.local_addr()?, options)?;
+    /// writer.write(b"a secret\n")?;
+    /// assert_eq!(reader.readline()?, b"a secret\n");
+    ///
+    /// // The certificate is not that of another name.
+    /// let options = ConnectionOptions::new().ssl(&ours, "example.org");
+    /// let error = open_connection(server.local_addr()?, options).unwrap_err();
+    /// assert_eq!(error.kind(), std::io::ErrorKind::InvalidData);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn ssl(mut self, context: &SslContext, server_hostname: &str) -> Self {
         self.security.context = Some(context.clone());
         self.security.server_hostname = Some(server_hostname.to_owned());

@@ -332,6 +332,39 @@ pub trait DatagramProtocol: Send + 'static {
 
     /// An earlier datagram, or receiving, met an error, such as `ConnectionRefused` from a connected peer's machine.
     /// The transport goes on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io;
+    ///
+    /// use green::asyncio::{DatagramOptions, DatagramProtocol, Future, create_datagram_endpoint};
+    /// use green::greenio::SockAddr;
+    /// use green::net::UdpSocket;
+    ///
+    /// struct Told(Future<io::ErrorKind>);
+    ///
+    /// impl DatagramProtocol for Told {
+    ///     fn datagram_received(&mut self, _: &[u8], _: &SockAddr) -> io::Result<()> {
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn error_received(&mut self, error: io::Error) {
+    ///         assert!(error.raw_os_error().is_some());
+    ///         self.0.set_result(error.kind()).unwrap();
+    ///     }
+    /// }
+    ///
+    /// let told = Future::new();
+    /// let peer = UdpSocket::bind("127.0.0.1:0")?;
+    /// let options = DatagramOptions::new().remote_addr(peer.local_addr()?);
+    /// let (endpoint, _) = create_datagram_endpoint(|| Told(told.clone()), options)?;
+    /// // Longer than any datagram of UDP.
+    /// endpoint.send(&[7; 70_000])?;
+    /// told.wait(None)?;
+    /// assert!(!endpoint.is_closing());
+    /// # Ok::<(), io::Error>(())
+    /// ```
     fn error_received(&mut self, error: io::Error) {
         let _ = error;
     }

@@ -187,6 +187,7 @@ fn echo(address: &str, context: &SslContext, message: &str) -> io::Result<String
 
 /// The same, with a certificate that is made here and never touches a disk.
 fn demo() -> io::Result<()> {
+    println!("both ends in this process; --help tells of more");
     let made =
         rcgen::generate_simple_self_signed(["localhost".to_owned()]).map_err(io::Error::other)?;
     let cert = made.cert.pem();

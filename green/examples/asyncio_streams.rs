@@ -168,6 +168,7 @@ fn ask(address: &str, context: &SslContext, name: &str, parts: &[&str]) -> io::R
 
 /// The same, with a certificate that is made here and never touches a disk.
 fn demo() -> io::Result<()> {
+    green::println!("both ends in this process; --help tells of more");
     let made =
         rcgen::generate_simple_self_signed(["localhost".to_owned()]).map_err(io::Error::other)?;
     let cert = made.cert.pem();

@@ -89,6 +89,27 @@ impl StreamWriter {
     /// # Errors
     ///
     /// What broke the connection; else as [`Transport::drain`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::{self, Read};
+    ///
+    /// use green::asyncio::{ConnectionOptions, open_connection_over};
+    /// use green::os::unix::net::UnixStream;
+    ///
+    /// let (ours, mut theirs) = UnixStream::pair()?;
+    /// let (_reader, writer) = open_connection_over(ours, ConnectionOptions::new())?;
+    /// let reading = green::thread::spawn(move || theirs.read_to_end(&mut Vec::new()));
+    /// for _ in 0..30 {
+    ///     writer.write(&[7; 100_000])?;
+    ///     writer.drain()?;
+    ///     assert!(writer.transport().get_write_buffer_size() <= 64 * 1024);
+    /// }
+    /// writer.close();
+    /// assert_eq!(reading.join().unwrap()?, 3_000_000);
+    /// # Ok::<(), io::Error>(())
+    /// ```
     pub fn drain(&self) -> io::Result<()> {
         if let Some(error) = self.reader.exception() {
             return Err(error);
@@ -145,6 +166,23 @@ impl StreamWriter {
     /// # Errors
     ///
     /// What broke the connection.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io;
+    ///
+    /// use green::asyncio::{ConnectionOptions, open_connection_over};
+    /// use green::os::unix::net::UnixStream;
+    ///
+    /// let (ours, theirs) = UnixStream::pair()?;
+    /// let (_reader, writer) = open_connection_over(ours, ConnectionOptions::new())?;
+    /// writer.write(b"never read")?;
+    /// drop(theirs);
+    /// let error = writer.wait_closed().unwrap_err();
+    /// assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+    /// # Ok::<(), io::Error>(())
+    /// ```
     pub fn wait_closed(&self) -> io::Result<()> {
         self.closed.wait_done(None);
         match self.closed.get() {
