@@ -55,12 +55,19 @@ where
 }
 
 macro_rules! path_functions {
-    ($($(#[$doc:meta])* $name:ident -> $result:ty;)+) => {$(
+    ($($(#[$doc:meta])* $name:ident -> $result:ty, as in $example:literal;)+) => {$(
         $(#[$doc])*
         ///
         /// # Errors
         ///
         #[doc = concat!("Those of `std::fs::", stringify!($name), "`.")]
+        ///
+        /// # Examples
+        ///
+        /// ```
+        #[doc = $example]
+        /// # Ok::<(), std::io::Error>(())
+        /// ```
         pub fn $name<P: AsRef<Path>>(path: P) -> io::Result<$result> {
             with_path(path, |path| std::fs::$name(path))
         }
@@ -69,29 +76,52 @@ macro_rules! path_functions {
 
 path_functions! {
     /// Returns the absolute path, without symbolic links.
-    canonicalize -> PathBuf;
+    canonicalize -> PathBuf, as in "assert_eq!(green::fs::canonicalize(\"/proc/..\")?, std::path::Path::new(\"/\"));";
     /// Makes a directory.
-    create_dir -> ();
+    create_dir -> (), as in r#"let directory = tempfile::tempdir()?;
+let path = directory.path().join("new");
+green::fs::create_dir(&path)?;
+assert!(green::fs::create_dir(&path).is_err());"#;
     /// Makes a directory and those above it that are missing.
-    create_dir_all -> ();
+    create_dir_all -> (), as in r#"let directory = tempfile::tempdir()?;
+let path = directory.path().join("a/b/c");
+green::fs::create_dir_all(&path)?;
+green::fs::create_dir_all(&path)?;"#;
     /// Returns whether something is there; an error when that cannot be found out.
-    exists -> bool;
+    exists -> bool, as in r#"assert!(green::fs::exists("/proc")?);
+assert!(!green::fs::exists("/no such directory")?);"#;
     /// Returns what the file system knows of a path, after symbolic links.
-    metadata -> Metadata;
+    metadata -> Metadata, as in r#"assert!(green::fs::metadata("/proc/self")?.is_dir());"#;
     /// Returns a whole file.
-    read -> Vec<u8>;
+    read -> Vec<u8>, as in r#"let limits = green::fs::read("/proc/self/limits")?;
+assert!(limits.starts_with(b"Limit"));"#;
     /// Returns where a symbolic link points.
-    read_link -> PathBuf;
+    read_link -> PathBuf, as in r#"let directory = tempfile::tempdir()?;
+let link = directory.path().join("link");
+green::os::unix::fs::symlink("elsewhere", &link)?;
+assert_eq!(green::fs::read_link(&link)?, std::path::Path::new("elsewhere"));"#;
     /// Returns a whole file as text.
-    read_to_string -> String;
+    read_to_string -> String, as in r#"let limits = green::fs::read_to_string("/proc/self/limits")?;
+assert!(limits.lines().count() > 1);"#;
     /// Removes an empty directory.
-    remove_dir -> ();
+    remove_dir -> (), as in r#"let directory = tempfile::tempdir()?;
+let path = directory.path().join("new");
+green::fs::create_dir(&path)?;
+assert!(green::fs::remove_dir(&directory).is_err());
+green::fs::remove_dir(&path)?;"#;
     /// Removes a directory with all that is in it.
-    remove_dir_all -> ();
+    remove_dir_all -> (), as in r#"let directory = tempfile::tempdir()?;
+green::fs::create_dir_all(directory.path().join("a/b/c"))?;
+green::fs::remove_dir_all(directory.path().join("a"))?;
+assert_eq!(green::fs::read_dir(&directory)?.count(), 0);"#;
     /// Removes a file.
-    remove_file -> ();
+    remove_file -> (), as in r#"let directory = tempfile::tempdir()?;
+let path = directory.path().join("note");
+green::fs::write(&path, "text")?;
+green::fs::remove_file(&path)?;
+assert!(!green::fs::exists(&path)?);"#;
     /// Returns what the file system knows of a path itself, be it a symbolic link.
-    symlink_metadata -> Metadata;
+    symlink_metadata -> Metadata, as in r#"assert!(green::fs::symlink_metadata("/proc/self")?.is_symlink());"#;
 }
 
 /// Copies a file's bytes and permissions and returns the number of bytes.
