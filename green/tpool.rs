@@ -43,14 +43,14 @@ where
 /// dropped there.
 ///
 /// ```
-/// use std::time::Duration;
+/// use std::{sync::mpsc, time::Duration};
 ///
 /// use green::tpool;
 ///
-/// let slow = tpool::execute_timeout(Duration::from_millis(1), || {
-///     std::thread::sleep(Duration::from_millis(100));
-/// });
+/// let (answer, question) = mpsc::channel::<u32>();
+/// let slow = tpool::execute_timeout(Duration::from_millis(1), move || question.recv());
 /// assert!(slow.is_err());
+/// # drop(answer);
 /// assert_eq!(tpool::execute_timeout(Duration::from_secs(60), || 7), Ok(7));
 /// ```
 ///
@@ -164,18 +164,18 @@ impl<T: Send + 'static> Proxy<T> {
     /// As [`call`](Proxy::call), but waits no longer than `limit`, for its turn and for the result.
     ///
     /// ```
-    /// use std::time::Duration;
+    /// use std::{sync::mpsc, time::Duration};
     ///
     /// use green::tpool::Proxy;
     ///
-    /// let proxy = Proxy::new(0);
-    /// let slow = proxy.call_timeout(Duration::from_millis(1), |value| {
-    ///     std::thread::sleep(Duration::from_millis(100));
-    ///     *value += 1;
-    /// });
+    /// let (answer, question) = mpsc::channel();
+    /// let proxy = Proxy::new(question);
+    /// let slow = proxy.call_timeout(Duration::from_millis(1), |question| question.recv());
     /// assert!(slow.is_err());
-    /// // The next call waits for it: it runs on, if it had begun.
-    /// assert!(proxy.call(|value| *value) <= 1);
+    /// // If it had begun, it runs on to its end, and the next call waits for that.
+    /// answer.send(1).unwrap();
+    /// answer.send(2).unwrap();
+    /// assert!(proxy.call(|question| question.recv()).is_ok());
     /// ```
     ///
     /// # Errors

@@ -361,6 +361,36 @@ fn j4_a_used_port_can_be_shared_only_when_all_ask_for_it() {
     });
 }
 
+/// Keeps what is logged as a warning.
+struct Warnings(std::sync::Mutex<Vec<String>>);
+
+impl log::Log for Warnings {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if record.level() == log::Level::Warn {
+            self.0.lock().unwrap().push(record.args().to_string());
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+#[test]
+fn j4_port_0_with_reuse_port_works_and_is_warned_about() {
+    static WARNINGS: Warnings = Warnings(std::sync::Mutex::new(Vec::new()));
+    log::set_logger(&WARNINGS).unwrap();
+    log::set_max_level(log::LevelFilter::Warn);
+    let listener = Listen::new().reuse_port(true).tcp("127.91.4.5:0").unwrap();
+    assert_ne!(listener.local_addr().unwrap().port(), 0);
+    let warnings = WARNINGS.0.lock().unwrap();
+    // Other tests may be warned of something else meanwhile.
+    let ours = |warning: &&String| warning.contains("127.91.4.5:0 with reuse_port");
+    assert_eq!(warnings.iter().filter(ours).count(), 1, "{warnings:?}");
+}
+
 #[test]
 fn a_connection_comes_from_the_address_asked_for_and_within_the_limit() {
     bounded("connect", LIMIT, || {

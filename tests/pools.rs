@@ -338,6 +338,28 @@ fn d13_piles_of_one_pool_give_each_its_results_in_order() {
     });
 }
 
+#[test]
+fn d13_a_pile_waits_within_a_limit_and_keeps_its_order() {
+    both_ways(|_| {
+        let pool = GreenPool::new(1);
+        let mut pile = pool.pile();
+        assert!(pile.wait_timeout(SHORT), "there is nothing to wait for");
+        let go = Arc::new(Event::new());
+        let theirs = go.clone();
+        pile.spawn(move || {
+            let Ok(()) = theirs.wait();
+            1
+        });
+        assert!(!pile.wait_timeout(SHORT));
+        assert!(pile.spawn_timeout(SHORT, || 2).is_err());
+        assert_eq!((pile.len(), pool.waiting()), (1, 0));
+        go.send(()).unwrap();
+        assert!(pile.spawn_timeout(FOR_EVER, || 3).is_ok());
+        assert!(pile.wait_timeout(FOR_EVER));
+        assert_eq!(pile.map(Result::unwrap).collect::<Vec<_>>(), [1, 3]);
+    });
+}
+
 /// A value, or the name of the task that failed.
 type Node = Arc<Event<u32, &'static str>>;
 

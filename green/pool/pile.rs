@@ -1,8 +1,12 @@
 //! Tasks in a pile, whose results come out in the order in which they were spawned.
 
-use std::{collections::VecDeque, fmt};
+use std::{
+    collections::VecDeque,
+    fmt,
+    time::{Duration, Instant},
+};
 
-use super::{GreenPool, imap::first};
+use super::{GreenPool, imap::first, slot::Place};
 use crate::thread::{self, JoinHandle};
 
 /// Many tasks that belong together: spawn them, then iterate over their results, which come in the
@@ -66,11 +70,72 @@ impl<T: Send + 'static> GreenPile<T> {
     ///
     /// As [`GreenPool::spawn`].
     pub fn spawn<F: FnOnce() -> T + Send + 'static>(&mut self, f: F) {
-        let place = self.pool.slots.place();
+        self.start(self.pool.slots.place(), f);
+    }
+
+    /// As [`spawn`](GreenPile::spawn), but waits for a place no longer than `limit`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use green::pool::GreenPool;
+    ///
+    /// let pool = GreenPool::new(1);
+    /// let holder = pool.spawn(green::thread::park);
+    /// let mut pile = pool.pile();
+    /// assert!(pile.spawn_timeout(Duration::from_millis(1), || 7).is_err());
+    /// holder.thread().unpark();
+    /// assert!(pile.spawn_timeout(Duration::from_secs(60), || 8).is_ok());
+    /// assert_eq!(pile.next().unwrap().unwrap(), 8);
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Gives the function back if the limit passed.
+    ///
+    /// # Panics
+    ///
+    /// As [`GreenPool::spawn`].
+    pub fn spawn_timeout<F>(&mut self, limit: Duration, f: F) -> Result<(), F>
+    where
+        F: FnOnce() -> T + Send + 'static,
+    {
+        let deadline = Instant::now().checked_add(limit);
+        match self.pool.slots.place_until(deadline) {
+            Some(place) => {
+                self.start(place, f);
+                Ok(())
+            }
+            None => Err(f),
+        }
+    }
+
+    fn start<F: FnOnce() -> T + Send + 'static>(&mut self, place: Place, f: F) {
         self.started.push_back(self.pool.start_in(place.slot, f));
         if let Some(handle) = self.started.back().filter(|_| place.is_lent) {
             handle.wait();
         }
+    }
+
+    /// Parks until the next result is there, for no longer than `limit`; false if it passed. If there
+    /// is none to come, `next` need not wait for that, so it is true.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use green::{pool::GreenPool, thread};
+    ///
+    /// let mut pile = GreenPool::new(1).pile();
+    /// pile.spawn(|| thread::sleep(Duration::from_millis(50)));
+    /// while !pile.wait_timeout(Duration::from_millis(1)) {
+    ///     // Something else.
+    /// }
+    /// assert!(pile.next().unwrap().is_ok());
+    /// ```
+    #[must_use]
+    pub fn wait_timeout(&self, limit: Duration) -> bool {
+        let first = self.started.front();
+        first.is_none_or(|first| first.wait_timeout(limit))
     }
 
     /// The pool that the tasks run in.
