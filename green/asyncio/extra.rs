@@ -16,7 +16,7 @@ use crate::ssl::{Certificate, Cipher, GreenSslSocket, SslContext, TlsVersion};
 /// use green::asyncio::{
 ///     ConnectionOptions, ServerOptions, StreamReader, open_connection, start_server,
 /// };
-/// use green::ssl::{Purpose, SslContext, VerifyLocation};
+/// use green::ssl::{EngineKind, Purpose, SslContext, VerifyLocation};
 ///
 /// # fn main() -> std::io::Result<()> {
 /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
@@ -27,7 +27,8 @@ use crate::ssl::{Certificate, Cipher, GreenSslSocket, SslContext, TlsVersion};
 /// let hold = |reader: StreamReader, _writer| reader.read_to_eof().map(drop);
 /// let server = start_server(hold, "127.0.0.1:0", options)?;
 ///
-/// let ours = SslContext::new(Purpose::ServerAuth)?;
+/// // The other engine tells neither cipher nor version.
+/// let ours = SslContext::with_engine(Purpose::ServerAuth, EngineKind::OpenSsl)?;
 /// ours.load_verify_locations(VerifyLocation::Bytes(cert.as_bytes()))?;
 /// let options = ConnectionOptions::new().ssl(&ours, "localhost");
 /// let (_reader, writer) = open_connection(server.local_addr()?, options)?;

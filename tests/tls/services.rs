@@ -11,6 +11,7 @@ use green::ssl::{
 };
 use greenhub::ClosedLocally;
 use greenhub::green_thread::{Builder, JoinHandle, spawn};
+use greenhub::greenio::{Domain, GreenSocket, Type};
 use greenhub::semaphore::Semaphore;
 
 use super::*;
@@ -305,31 +306,30 @@ fn g3_a_connection_made_later_is_shaken_by_its_first_read() {
     green_test("g3", || {
         let (listener, address) = listener(&server_context(EngineKind::OpenSsl, V13));
         let greeter = spawn(move || {
-            let (mut tls, _) = listener.accept().unwrap();
-            tls.write_all(b"welcome").unwrap();
-            tls.shutdown_write().unwrap();
+            for _ in 0..2 {
+                let (mut tls, _) = listener.accept().unwrap();
+                tls.write_all(b"welcome").unwrap();
+                tls.shutdown_write().unwrap();
+            }
         });
-        let socket = greenhub::greenio::GreenSocket::new(
-            greenhub::greenio::Domain::IPV4,
-            greenhub::greenio::Type::STREAM,
-            None,
-        )
-        .unwrap();
-        let context = client_context(EngineKind::OpenSsl, V13);
-        let mut tls = context
-            .wrap_socket(socket, false, Some("localhost"), false, false)
-            .unwrap();
-        // G10: before that, a call ends in an error and not in a wait.
-        let error = tls.read(&mut [0; 4]).unwrap_err();
-        assert!(error.raw_os_error().is_some(), "{error:?}");
-        drop(tls);
-        let tcp = green::net::TcpStream::connect(address).unwrap();
-        let mut tls = context
-            .wrap_socket(tcp, false, Some("localhost"), false, false)
-            .unwrap();
-        let mut all = Vec::new();
-        tls.read_to_end(&mut all).unwrap();
-        assert_eq!(all, b"welcome");
+        for engine in [EngineKind::OpenSsl, EngineKind::NativeTls] {
+            let context = client_context(engine, V13);
+            let wrapped = || {
+                let socket = GreenSocket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+                context
+                    .wrap_socket(socket, false, Some("localhost"), false, false)
+                    .unwrap()
+            };
+            // G10: before that, a call ends in an error and not in a wait.
+            let error = wrapped().read(&mut [0; 4]).unwrap_err();
+            assert!(error.raw_os_error().is_some(), "{error:?}");
+
+            let mut tls = wrapped();
+            tls.get_ref().connect(&address.into()).unwrap();
+            let mut all = Vec::new();
+            tls.read_to_end(&mut all).unwrap();
+            assert_eq!(all, b"welcome");
+        }
         greeter.join().unwrap();
     });
 }
