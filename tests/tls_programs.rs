@@ -224,6 +224,37 @@ def read(count):
 ";
 
 #[test]
+fn the_programs_explain_themselves() {
+    for name in ["echo_tls", "https_get", "httpd", "reconnect", "tls_proxy"] {
+        let program = build(name);
+        let output = run(Command::new(&program).arg("--help"), b"");
+        assert_eq!(output.status.code(), Some(0), "{name}");
+        let page = String::from_utf8(output.stdout).unwrap();
+        assert!(page.contains(&format!("Usage: {name}")), "{page}");
+        let output = run(Command::new(&program).arg("--bogus"), b"");
+        assert_eq!(output.status.code(), Some(2), "{name}");
+        assert!(text(&output).contains(name) && output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn the_programs_name_the_file_that_is_not_there() {
+    let nowhere = ["/nowhere/cert.pem", "/nowhere/key.pem"];
+    let [cert, key] = nowhere;
+    for (name, arguments) in [
+        ("echo_tls", &["server", "127.0.0.1:0", cert, key][..]),
+        ("echo_tls", &["client", "127.0.0.1:1", cert]),
+        ("https_get", &["--cafile", cert, "https://localhost:1/"]),
+        ("httpd", &["--listen", "127.0.0.1:0", "--tls", cert, key]),
+        ("tls_proxy", &["127.0.0.1:0", cert, key, "127.0.0.1:1"]),
+    ] {
+        let output = run(Command::new(build(name)).args(arguments), b"");
+        assert_eq!(output.status.code(), Some(1), "{name}");
+        assert!(text(&output).contains(cert), "{name}: {}", text(&output));
+    }
+}
+
+#[test]
 fn echo_tls_shows_both_ways_to_end_a_message() {
     let output = run(&mut Command::new(build("echo_tls")), b"");
     let said = text(&output);
@@ -378,6 +409,29 @@ fn https_get_believes_nobody_whom_it_was_not_told_to() {
 
     let output = get(&["--insecure", &url]);
     assert!(output.status.success() && output.stdout == files.big);
+}
+
+#[test]
+fn https_get_names_a_certificate_that_has_expired() {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut certificate = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    certificate.not_before = rcgen::date_time_ymd(2001, 1, 1);
+    certificate.not_after = rcgen::date_time_ymd(2002, 1, 1);
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (cert, key_file) = (path("cert.pem"), path("key.pem"));
+    fs::write(&cert, certificate.self_signed(&key).unwrap().pem()).unwrap();
+    fs::write(&key_file, key.serialize_pem()).unwrap();
+    let arguments = ["127.0.0.1:0", &cert, &key_file, "127.0.0.1:1"];
+    let server = Server::start(&build("tls_proxy"), &arguments, "on ");
+    let mut get = Command::new(build("https_get"));
+    let output = run(get.args(["--cafile", &cert, &server.url("")]), b"");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        text(&output).contains("CertificateExpired"),
+        "{}",
+        text(&output)
+    );
 }
 
 #[test]

@@ -9,11 +9,11 @@
 //! cargo run -p green-std --example echo_tls -- client 127.0.0.1:7443 cert.pem    # or:
 //! openssl s_client -connect 127.0.0.1:7443 -CAfile cert.pem -quiet
 //! ```
+use std::env;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
-use std::{env, fs};
 
 use green::net::{TcpListener, TcpStream};
 use green::ssl::{GreenSslSocket, Purpose, SslContext, SslListener, VerifyLocation};
@@ -30,6 +30,10 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match arguments[..] {
         [] => demo(),
+        ["--help" | "-h"] => {
+            println!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
         ["server", address, cert, key] => serve_files(address, cert, key),
         ["client", address, cafile] => talk_from_stdin(address, cafile, "localhost"),
         ["client", address, cafile, name] => talk_from_stdin(address, cafile, name),
@@ -49,8 +53,10 @@ fn main() -> ExitCode {
 
 fn serve_files(address: &str, cert: &str, key: &str) -> io::Result<()> {
     let context = SslContext::create_default_context(Purpose::ClientAuth)?;
-    context.load_cert_chain(cert, Some(Path::new(key)), None)?;
-    let listener = TcpListener::bind(address)?;
+    context
+        .load_cert_chain(cert, Some(Path::new(key)), None)
+        .map_err(about(&format!("{cert}, {key}")))?;
+    let listener = TcpListener::bind(address).map_err(about(address))?;
     println!("echoing over TLS on {}", listener.local_addr()?);
     serve(&context.wrap_listener(listener));
     Ok(())
@@ -81,15 +87,19 @@ fn echo(mut tls: &GreenSslSocket) -> io::Result<()> {
 
 fn talk_from_stdin(address: &str, cafile: &str, name: &str) -> io::Result<()> {
     let context = SslContext::new(Purpose::ServerAuth)?;
-    context.load_verify_locations(VerifyLocation::Bytes(&fs::read(cafile)?))?;
-    let tcp = TcpStream::connect(address)?;
-    talk(
-        context.connect(tcp, name)?,
-        green::io::stdin().lines().collect::<io::Result<Vec<_>>>()?,
-    )
+    context
+        .load_verify_locations(VerifyLocation::File(Path::new(cafile)))
+        .map_err(about(cafile))?;
+    let tcp = TcpStream::connect(address).map_err(about(address))?;
+    talk(context.connect(tcp, name)?, green::io::stdin().lines())
 }
 
-fn talk(tls: GreenSslSocket, messages: Vec<String>) -> io::Result<()> {
+/// Puts what could not be used before the reason.
+fn about(what: &str) -> impl FnOnce(io::Error) -> io::Error {
+    move |error| io::Error::new(error.kind(), format!("{what}: {error}"))
+}
+
+fn talk(tls: GreenSslSocket, messages: impl Iterator<Item = io::Result<String>>) -> io::Result<()> {
     tls.set_read_timeout(Some(Duration::from_secs(10)))?;
     if let (Some(version), Some(cipher)) = (tls.version()?, tls.cipher()?) {
         println!("connected: {version}, {}", cipher.name);
@@ -98,7 +108,7 @@ fn talk(tls: GreenSslSocket, messages: Vec<String>) -> io::Result<()> {
 
     // A message ends with a NUL byte. Every peer can do that, because it needs nothing of TLS.
     for message in messages {
-        (&tls).write_all(message.as_bytes())?;
+        (&tls).write_all(message?.as_bytes())?;
         (&tls).write_all(&[0])?;
         let mut echo = Vec::new();
         incoming.read_until(0, &mut echo)?;
@@ -136,5 +146,5 @@ fn demo() -> io::Result<()> {
     client.load_verify_locations(VerifyLocation::Bytes(cert.as_bytes()))?;
     let tls = client.connect(TcpStream::connect(address)?, "localhost")?;
     let messages = ["hello", "", "a longer message, in many words"];
-    talk(tls, messages.map(str::to_owned).to_vec())
+    talk(tls, messages.into_iter().map(|text| Ok(text.to_owned())))
 }

@@ -21,7 +21,8 @@ Usage: https_get [OPTIONS] https://HOST[:PORT][/PATH]
 
   --cafile FILE     trust the certificates in this PEM file, in place of the system's
   --insecure        trust anybody: the page may then come from anybody
-  --limit SECONDS   for everything together   (30)";
+  --limit SECONDS   for everything together   (30)
+  --help            this page";
 
 /// The longest head of an answer that is read, in bytes.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
@@ -40,6 +41,10 @@ struct Url {
 }
 
 fn main() -> ExitCode {
+    if env::args().any(|one| one == "--help" || one == "-h") {
+        println!("{USAGE}");
+        return ExitCode::SUCCESS;
+    }
     let options = match Options::parse(env::args().skip(1)) {
         Ok(options) => options,
         Err(message) => {
@@ -70,7 +75,9 @@ fn main() -> ExitCode {
 fn get(options: &Options) -> io::Result<u16> {
     let context = context(options)?;
     let Url { host, port, path } = &options.url;
-    let mut tls = context.connect(TcpStream::connect((host.as_str(), *port))?, host)?;
+    let tcp = TcpStream::connect((host.as_str(), *port))
+        .map_err(|error| about(&format!("{host}, port {port}"), error))?;
+    let mut tls = context.connect(tcp, host)?;
     describe(&tls)?;
     // HTTP/1.0: the answer comes in one piece and ends with the connection.
     write!(
@@ -118,7 +125,9 @@ fn context(options: &Options) -> io::Result<SslContext> {
         None => SslContext::create_default_context(Purpose::ServerAuth)?,
         Some(file) => {
             let context = SslContext::new(Purpose::ServerAuth)?;
-            context.load_verify_locations(VerifyLocation::File(Path::new(file)))?;
+            context
+                .load_verify_locations(VerifyLocation::File(Path::new(file)))
+                .map_err(|error| about(file, error))?;
             context
         }
     };
@@ -127,6 +136,11 @@ fn context(options: &Options) -> io::Result<SslContext> {
         context.set_verify_mode(VerifyMode::None)?;
     }
     Ok(context)
+}
+
+/// Puts what could not be used before the reason.
+fn about(what: &str, error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{what}: {error}"))
 }
 
 fn describe(tls: &GreenSslSocket) -> io::Result<()> {

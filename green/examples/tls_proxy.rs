@@ -31,6 +31,10 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
+    if arguments.iter().any(|one| one == "--help" || one == "-h") {
+        println!("{USAGE}");
+        return ExitCode::SUCCESS;
+    }
     let [listen, cert, key, upstream] = &arguments[..] else {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
@@ -46,8 +50,10 @@ fn main() -> ExitCode {
 
 fn run(listen: &str, cert: &str, key: &str, upstream: &str) -> io::Result<()> {
     let context = SslContext::create_default_context(Purpose::ClientAuth)?;
-    context.load_cert_chain(cert, Some(Path::new(key)), None)?;
-    let listener = TcpListener::bind(listen)?;
+    context
+        .load_cert_chain(cert, Some(Path::new(key)), None)
+        .map_err(|error| about(&format!("{cert}, {key}"), error))?;
+    let listener = TcpListener::bind(listen).map_err(|error| about(listen, error))?;
     let mut stdout = io::stdout();
     writeln!(
         stdout,
@@ -69,6 +75,11 @@ fn run(listen: &str, cert: &str, key: &str, upstream: &str) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Puts what could not be used before the reason.
+fn about(what: &str, error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{what}: {error}"))
 }
 
 /// What went wrong, and on which side.

@@ -52,6 +52,10 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match arguments[..] {
         [] => demonstrate(),
+        ["--help" | "-h"] => {
+            println!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
         ["server", address] => server::serve(address).map_err(Into::into),
         ["client", address] => ask_for_ever(address),
         // How the demonstration runs its last part.
@@ -77,7 +81,10 @@ fn main() -> ExitCode {
 }
 
 fn ask_for_ever(address: &str) -> Outcome {
-    let client = Client::start(address.parse()?);
+    let server = address
+        .parse()
+        .map_err(|_| format!("{address} is not an address such as 127.0.0.1:7007"))?;
+    let client = Client::start(server);
     loop {
         sleep(Duration::from_secs(1));
         println!("{} answers so far", client.answers());
