@@ -342,7 +342,8 @@ impl Transport {
         Ok(())
     }
 
-    /// Has another protocol take the connection over: the next call is its, and no `connection_made` comes before.
+    /// Has another protocol take the connection over: the next call is its, and no `connection_made` comes before. A call
+    /// that is under way or just beginning, when another thread asks, is still the old one's.
     ///
     /// # Errors
     ///

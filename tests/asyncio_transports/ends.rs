@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use green::asyncio::{BufferedProtocol, Future, Protocol, Transport};
 use green::channel::{Receiver, Sender, unbounded};
+use green::{Site, State, thread};
 
 use crate::kinds::{data, each_kind, meet, pair, serve, told, wires};
 use crate::recorder::{Call, PATIENCE, recorder, recorder_that};
@@ -40,6 +41,29 @@ fn a_close_with_much_to_send() {
         pair.peer.end();
         let calls = vec![Call::Made, Call::Paused, Call::Resumed];
         assert_eq!(told(&pair.record), (calls, None));
+    });
+}
+
+#[test]
+fn a_close_while_nothing_is_read_is_in_order_too() {
+    each_kind("close, paused", |kind| {
+        // From the start, so that what comes is never taken.
+        let act = |call: &Call, transport: &Transport| {
+            if *call == Call::Made {
+                transport.pause_reading();
+            }
+            Ok(false)
+        };
+        let mut pair = pair(kind, recorder_that(act));
+        pair.peer.say(b"not delivered");
+        // It has come, so that no reset is due when we close.
+        let socket = pair.transport.get_extra_info().socket();
+        socket.peek(&mut [0; 1]).unwrap();
+        pair.transport.write(b"farewell").unwrap();
+        pair.transport.close();
+        assert_eq!(pair.peer.rest(), b"farewell");
+        pair.peer.end();
+        assert_eq!(told(&pair.record), (vec![Call::Made], None));
     });
 }
 
@@ -229,7 +253,7 @@ fn a_killed_reader_tells_its_protocol_over_any_connection() {
             kind,
             recorder_that(move |call, _| {
                 if *call == Call::Made {
-                    theirs.set_result(green::thread::current().id()).unwrap();
+                    theirs.set_result(thread::current().id()).unwrap();
                 }
                 Ok(false)
             }),
@@ -343,13 +367,34 @@ fn another_protocol_that_takes_over_hears_the_rest_and_the_end() {
     });
 }
 
+/// For a reader whose peer says nothing: it then waits until that does.
+fn until_it_waits_for_its_peer(reader: thread::ThreadId) {
+    loop {
+        let threads = green::report().threads;
+        let found = threads.iter().find(|thread| thread.id == reader).unwrap();
+        if matches!(found.state, State::Waiting(Site::Readable(_))) {
+            return;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
 #[test]
 fn a_protocol_given_from_outside_hears_what_comes_next() {
     each_kind("set_protocol outside", |kind| {
-        let mut pair = pair(kind, recorder());
+        let reader = Future::new();
+        let theirs = reader.clone();
+        let act = move |call: &Call, _: &Transport| {
+            if matches!(call, Call::Data(_)) {
+                theirs.set_result(thread::current().id()).unwrap();
+            }
+            Ok(false)
+        };
+        let mut pair = pair(kind, recorder_that(act));
         pair.peer.say(b"1");
         assert_eq!(pair.record.next(), Call::Made);
         assert_eq!(pair.record.next(), data(b"1"));
+        until_it_waits_for_its_peer(reader.wait(Some(PATIENCE)).unwrap());
         let (heir, heard) = Heir::new();
         if kind.buffered {
             pair.transport.set_protocol(heir).unwrap();

@@ -256,6 +256,44 @@ fn a_peer_that_talks_on_at_the_end_is_heard_out_as_long_as_the_limit_says() {
 }
 
 #[test]
+fn a_peer_that_first_has_to_get_rid_of_much_is_no_obstacle_to_a_close() {
+    each("both full", |setup| {
+        let mut pair = pair(setup, recorder());
+        let much = vec![7; 12_000_000];
+        pair.transport.write(&much).unwrap();
+        pair.transport.close();
+        // Hears nothing until it has said all this, which nobody wants any more.
+        pair.peer.write_all(&much).unwrap();
+        let mut heard = Vec::new();
+        pair.peer.read_to_end(&mut heard).unwrap();
+        assert!(heard == much);
+        pair.peer.shutdown().unwrap();
+        assert_eq!(pair.record.verdict(), None);
+    });
+}
+
+#[test]
+fn a_peer_that_has_ended_its_direction_hears_all_before_the_close() {
+    each("half cut", |setup| {
+        for cut in [false, true] {
+            let mut pair = pair(setup, recorder());
+            pair.transport.pause_reading();
+            let much = vec![7; 12_000_000];
+            pair.transport.write(&much).unwrap();
+            pair.transport.close();
+            match cut {
+                true => pair.peer.get_ref().shutdown(Shutdown::Write).unwrap(),
+                false => drop(pair.peer.shutdown().unwrap()),
+            }
+            let mut heard = Vec::new();
+            pair.peer.read_to_end(&mut heard).unwrap();
+            assert!(heard == much);
+            assert_eq!(pair.record.verdict(), None);
+        }
+    });
+}
+
+#[test]
 fn a_limit_that_no_clock_can_name_is_none_and_zero_is_refused() {
     each("odd limits", |setup| {
         let limits = Limits {
@@ -448,6 +486,34 @@ fn a_peer_that_refuses_us_is_an_error_of_the_protocol_s_at_the_latest() {
             }
         }
         peer.join().unwrap();
+    });
+}
+
+#[test]
+fn a_server_that_ends_its_clients_ends_those_that_shake_hands_too() {
+    each("clients in the handshake", |setup| {
+        if !setup.server {
+            return;
+        }
+        for abort in [false, true] {
+            let (protocol, record) = recorder();
+            let (server, address) = serve(setup, protocol, AMPLE);
+            let mut peer = patient(TcpStream::connect(address).unwrap());
+            let context = client_context(EngineKind::default(), setup.version);
+            let mut begun = context.pipe(false, Some("localhost")).unwrap();
+            let _ = begun.handshake().unwrap();
+            begun.drain_to(&mut peer).unwrap();
+            // It has been answered, and says nothing more.
+            peer.read_exact(&mut [0; 1]).unwrap();
+            server.close();
+            match abort {
+                true => server.abort_clients(),
+                false => server.close_clients(),
+            }
+            server.wait_closed();
+            let _ = peer.read_to_end(&mut Vec::new());
+            assert_eq!(record.so_far(), []);
+        }
     });
 }
 

@@ -143,27 +143,29 @@ impl Link {
                 tls.set_write_timeout(deadline.map(left))?;
                 let mut outcome = tls.shutdown_write();
                 while outcome.is_ok() {
-                    // A peer that talks on would never keep a read waiting.
-                    if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                        outcome = Err(io::ErrorKind::TimedOut.into());
-                        break;
-                    }
-                    tls.set_read_timeout(deadline.map(left))?;
-                    match (&*tls).read(&mut buf) {
-                        Ok(0) => break,
-                        read => outcome = read.map(drop),
+                    match discard(tls, deadline, &AtomicBool::new(false)) {
+                        Ok(false) => break,
+                        heard => outcome = heard.map(drop),
                     }
                 }
                 match outcome {
                     // All was sent; that the peer goes without a word of parting is its own affair.
                     Err(error) if is_departure(&error) => Ok(()),
-                    Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(io::Error::new(
-                        io::ErrorKind::TimedOut,
-                        "TLS shutdown timed out",
-                    )),
+                    Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                        Err(shutdown_timed_out())
+                    }
                     outcome => outcome,
                 }
             }
+        }
+    }
+
+    /// Takes what the peer still says, until `deadline`, and drops it; false at its end. `Interrupted` once `stop` is set.
+    /// Only for TLS.
+    pub(super) fn discard(&self, deadline: Option<Instant>, stop: &AtomicBool) -> io::Result<bool> {
+        match self {
+            Link::Plain(_) => Ok(false),
+            Link::Tls(tls) => discard(tls, deadline, stop),
         }
     }
 
@@ -172,6 +174,15 @@ impl Link {
     pub(in super::super) fn close(&self) {
         self.socket().close();
     }
+}
+
+fn discard(tls: &GreenSslSocket, deadline: Option<Instant>, stop: &AtomicBool) -> io::Result<bool> {
+    // A peer that talks on would never keep a read waiting.
+    if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+        return Err(io::ErrorKind::TimedOut.into());
+    }
+    tls.set_read_timeout(deadline.map(left))?;
+    Ok(tls.read_unless(&mut [0; 4096], stop)? > 0)
 }
 
 fn patience(socket: &GreenSocket) -> Patience {
@@ -228,6 +239,10 @@ pub(in super::super) fn unless(stop: &AtomicBool) -> io::Result<()> {
 fn left(deadline: Instant) -> Duration {
     let left = deadline.saturating_duration_since(Instant::now());
     left.max(Duration::from_millis(1))
+}
+
+pub(super) fn shutdown_timed_out() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "TLS shutdown timed out")
 }
 
 fn is_departure(error: &io::Error) -> bool {

@@ -10,7 +10,7 @@ use greenhub::Killed;
 use super::super::cell::Callbacks;
 use super::Transport;
 use super::buffers::Buffer;
-use super::link::Received;
+use super::link::{Received, shutdown_timed_out};
 use super::shared::{Handover, Shared};
 use crate::thread::current;
 
@@ -20,7 +20,7 @@ struct Reader<'a> {
     own: Option<Buffer>,
     /// What has been received and not been delivered.
     received: Undelivered,
-    /// The peer has ended its direction, and the protocol keeps ours open.
+    /// Nothing more comes from the peer, or at least we look for nothing.
     ended: bool,
 }
 
@@ -38,6 +38,7 @@ enum Step {
     Deliver,
     Receive,
     Wait(Option<Instant>),
+    Discard(Option<Instant>),
     HandOver,
     /// Another transport has the connection.
     Gone,
@@ -78,6 +79,7 @@ impl Reader<'_> {
                 Step::Deliver => self.deliver(),
                 Step::Receive => self.receive(),
                 Step::Wait(deadline) => self.wait(deadline),
+                Step::Discard(deadline) => self.discard(deadline),
                 Step::HandOver => self.hand_over(),
                 Step::Gone => return false,
                 Step::Broken => {
@@ -111,9 +113,12 @@ impl Reader<'_> {
             return Step::Tell { paused };
         }
         if state.closing {
+            let heard_all = self.ended || matches!(self.received, Undelivered::End);
             return match state.sending {
-                true => Step::Wait(state.deadline),
                 false => Step::Over,
+                // A peer that waits until we take what it says would not take what we say.
+                true if self.shared.link.is_tls() && !heard_all => Step::Discard(state.deadline),
+                true => Step::Wait(state.deadline),
             };
         }
         if matches!(state.handover, Handover::Asked) {
@@ -175,13 +180,27 @@ impl Reader<'_> {
     }
 
     fn wait(&self, deadline: Option<Instant>) {
-        let shared = self.shared;
-        if !shared.attention.wait("asyncio transport", deadline) {
-            shared.end(Some(io::Error::new(
-                io::ErrorKind::TimedOut,
-                "TLS shutdown timed out",
-            )));
+        if !self.shared.attention.wait("asyncio transport", deadline) {
+            self.too_late();
         }
+    }
+
+    fn discard(&mut self, deadline: Option<Instant>) {
+        let shared = self.shared;
+        let heard = shared
+            .attention
+            .at_socket(|stop| shared.link.discard(deadline, stop));
+        match heard {
+            Ok(true) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => self.too_late(),
+            // Whether the peer still takes what we say is for the sender to learn.
+            Ok(false) | Err(_) => self.ended = true,
+        }
+    }
+
+    fn too_late(&self) {
+        self.shared.end(Some(shutdown_timed_out()));
     }
 
     /// Lets go of the connection, and waits until another transport has taken it or it has ended.
