@@ -15,6 +15,9 @@ use green::thread;
 use crate::recorder::{Call, PATIENCE, recorder, recorder_that};
 use crate::util::bounded;
 
+/// Where no other test listens than the one that takes it, so that a port that was given back is nobody else's at once.
+const ALONE: [&str; 3] = ["127.0.7.1:0", "127.0.7.2:0", "127.0.7.3:0"];
+
 /// Sends back what it gets.
 #[derive(Default)]
 struct Echo(Option<Transport>);
@@ -45,7 +48,7 @@ fn echoes(mut peer: impl Read + Write) {
 #[test]
 fn a_server_serves_many_and_outlives_its_close() {
     bounded("server", PATIENCE, || {
-        let server = create_server(Echo::default, "127.0.0.1:0", ServerOptions::new()).unwrap();
+        let server = create_server(Echo::default, ALONE[0], ServerOptions::new()).unwrap();
         assert!(server.is_serving());
         assert_eq!(server.sockets().len(), 1);
         let address = server.local_addr().unwrap();
@@ -95,7 +98,7 @@ fn a_server_ends_its_clients_in_order_or_at_once() {
 #[test]
 fn a_dropped_server_closes_and_its_connections_go_on() {
     bounded("drop", PATIENCE, || {
-        let server = create_server(Echo::default, "127.0.0.1:0", ServerOptions::new()).unwrap();
+        let server = create_server(Echo::default, ALONE[1], ServerOptions::new()).unwrap();
         let address = server.local_addr().unwrap();
         let peer = patient(TcpStream::connect(address).unwrap());
         echoes(&peer);
@@ -237,7 +240,7 @@ fn a_connection_comes_from_the_address_that_was_asked_for() {
 #[test]
 fn nobody_there_is_an_error_and_no_call() {
     bounded("refused", PATIENCE, || {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = TcpListener::bind(ALONE[2]).unwrap();
         let address = listener.local_addr().unwrap();
         drop(listener);
         let (protocol, record) = recorder();
