@@ -142,6 +142,7 @@ fn b4_cancel_is_effective_before_the_start_alone() {
         let runs = ran.clone();
         let later = spawn_after(FOR_EVER, move || runs.store(true, SeqCst));
         assert!(!later.wait_timeout(Duration::from_millis(1)));
+        assert!(!later.is_started());
         assert!(later.cancel());
         assert!(later.join().unwrap_err().is::<Killed>());
         let killed = spawn_after(FOR_EVER, || ());
@@ -156,6 +157,7 @@ fn b4_cancel_is_effective_before_the_start_alone() {
             5
         });
         started.recv().unwrap();
+        assert!(runs.is_started());
         assert!(!runs.cancel());
         runs.thread().unpark();
         assert_eq!(runs.join().unwrap(), 5);

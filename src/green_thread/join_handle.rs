@@ -188,6 +188,31 @@ impl<T> JoinHandle<T> {
         self.0.is_finished()
     }
 
+    /// Whether the green thread has had its first turn on its hub, even if only
+    /// to end because it had been killed before.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use greenhub::green_thread::{spawn, spawn_after};
+    ///
+    /// let later = spawn_after(Duration::from_secs(3600), || ());
+    /// assert!(!later.is_started());
+    /// later.cancel();
+    ///
+    /// let soon = spawn(|| ());
+    /// soon.wait();
+    /// assert!(soon.is_started());
+    /// ```
+    pub fn is_started(&self) -> bool {
+        !self
+            .0
+            .thread
+            .task
+            .green()
+            .is_some_and(|green| green.is_new())
+    }
+
     /// Parks the running thread until the green thread has ended, and keeps the
     /// result: [`join`](JoinHandle::join) gives it afterwards without waiting.
     ///
