@@ -25,6 +25,7 @@ use greenhub::source::{Direction, Patience};
 use greenhub::wait_queue::{WaitQueue, Wake};
 use parking_lot::Mutex;
 
+use super::TlsVersion;
 use super::pipe::{Progress, SslPipe};
 
 pub(super) struct Duplex {
@@ -156,6 +157,9 @@ impl Duplex {
             match progress {
                 Ok(progress) => {
                     if let Err(error) = self.drain(call) {
+                        if progress == Progress::Done(()) && self.owes_tickets_alone(&error) {
+                            break;
+                        }
                         // An alert tells more than the broken pipe that follows it.
                         let alert = self
                             .feed(Call::ONCE)
@@ -182,6 +186,18 @@ impl Duplex {
         self.handshaken.store(true, Ordering::Release);
         self.end_sending(sending);
         Ok(())
+    }
+
+    /// Whether all that a finished handshake could not send is what the peer did not wait for: in TLS 1.3 a server's
+    /// session tickets leave after the last word of the client, who may have said more and gone. What it said can
+    /// be read, and the next write fails. OpenSSL over a socket does the same.
+    fn owes_tickets_alone(&self, error: &io::Error) -> bool {
+        let gone = matches!(
+            error.kind(),
+            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
+        );
+        let pipe = self.pipe.lock();
+        gone && pipe.server_side() && matches!(pipe.version(), Ok(Some(TlsVersion::Tls13)))
     }
 
     /// Decrypts into `buf`. `Ok(0)` is the peer's close_notify.

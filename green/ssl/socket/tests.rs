@@ -6,8 +6,9 @@ use greenhub::green_thread::{sleep, spawn};
 
 use super::*;
 use crate::net::{TcpListener, TcpStream};
+use crate::os::unix::net::UnixStream;
 use crate::ssl::testing::{SETUPS, Setup, client_context, server_context};
-use crate::ssl::{Reason, SslError};
+use crate::ssl::{Progress, Reason, SslError, TlsVersion};
 
 /// Runs `body` for every pairing of engines and versions, on this OS thread and on a green thread.
 fn each(body: impl Fn(Setup) + Copy + Send + 'static) {
@@ -189,6 +190,41 @@ fn g8_a_client_that_is_no_tls_is_refused_with_the_cause() {
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
         assert_eq!(SslError::of(&error).unwrap().reason(), Reason::NotTls);
     });
+}
+
+#[test]
+fn g8_a_client_that_goes_before_its_tickets_is_heard() {
+    for setup in SETUPS {
+        if setup.version != TlsVersion::Tls13 {
+            continue;
+        }
+        let (theirs, ours) = UnixStream::pair().unwrap();
+        let server = server_context(setup.server).accept(ours).unwrap();
+        server.set_nonblocking(true);
+        let mut client = client_context(setup.client)
+            .pipe(false, Some("localhost"))
+            .unwrap();
+        while client.handshake().unwrap() != Progress::Done(()) {
+            client.drain_to(&mut &theirs).unwrap();
+            let error = server.do_handshake().unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+            client.feed_from(&mut &theirs).unwrap();
+        }
+        assert_eq!(client.write(b"last words").unwrap(), Progress::Done(10));
+        while client.outgoing() > 0 {
+            client.drain_to(&mut &theirs).unwrap();
+        }
+        drop(theirs);
+
+        server.do_handshake().unwrap();
+        let mut heard = [0; 10];
+        (&server).read_exact(&mut heard).unwrap();
+        assert_eq!(&heard, b"last words");
+        let error = (&server).read(&mut heard).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+        let error = (&server).write(b"too late").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+    }
 }
 
 #[test]
