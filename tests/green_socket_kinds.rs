@@ -1,6 +1,6 @@
 //! `GreenSocket`: families, options, ancillary data, descriptors from elsewhere.
 
-#![expect(unsafe_code, reason = "sets an option by its bytes")]
+#![expect(unsafe_code, reason = "sets an option by its bytes, asks for ids")]
 
 mod net_support;
 
@@ -13,6 +13,7 @@ use greenhub::greenio::{
     ControlMessage, ControlWriter, Domain, GreenSocket, Protocol, SockAddr, TcpKeepalive, Type,
 };
 use net_support::*;
+use socket2::{SockFilter, SockRef};
 
 fn udp() -> GreenSocket {
     let socket = GreenSocket::new(Domain::IPV4, Type::DGRAM, None).unwrap();
@@ -367,6 +368,76 @@ fn options_by_number() {
     assert_raw(client.option_i32(9999, 1), libc::EOPNOTSUPP);
 }
 
+/// The kernel counts this one option in instructions of eight bytes.
+#[test]
+fn a_filter_is_read_as_bytes_and_not_beyond_its_buffer() {
+    let socket = udp();
+    let program: Vec<SockFilter> = (0..64)
+        .map(|_| SockFilter::new(0x06, 0, 0, 0xffff))
+        .collect();
+    SockRef::from(&socket).attach_filter(&program).unwrap();
+    let filter =
+        |value: &mut [u8]| socket.option_bytes(libc::SOL_SOCKET, libc::SO_GET_FILTER, value);
+
+    assert_eq!(filter(&mut []).unwrap(), 512, "how many bytes it has");
+    // Too short for the program, also where a count of bytes taken for one of
+    // instructions would be enough.
+    let mut all = [0x55; 512];
+    for short in [8, 64, 511] {
+        assert_raw(filter(&mut all[..short]), libc::EINVAL);
+        assert!(all[short..].iter().all(|byte| *byte == 0x55), "{short}");
+    }
+    assert_eq!(filter(&mut all).unwrap(), 512);
+    let instruction = [6, 0, 0, 0, 0xff, 0xff, 0, 0];
+    assert!(all.chunks(8).all(|chunk| chunk == instruction));
+    assert_eq!(
+        socket
+            .option_i32(libc::SOL_SOCKET, libc::SO_GET_FILTER)
+            .unwrap(),
+        0,
+        "no room for an instruction"
+    );
+}
+
+#[test]
+fn only_what_is_borrowed_is_sent_as_a_descriptor() {
+    let (here, there) = unix_pair(Type::STREAM);
+    let mut control = ControlWriter::new();
+    let number = there.as_raw_fd().to_ne_bytes();
+    assert_kind(
+        control.push(libc::SOL_SOCKET, libc::SCM_RIGHTS, &number),
+        ErrorKind::InvalidInput,
+    );
+    const SOL_RDS: i32 = 276;
+    assert_kind(control.push(SOL_RDS, 1, &[0; 48]), ErrorKind::InvalidInput);
+
+    // Nothing of what was refused is sent.
+    let sent = here.sendmsg(&[IoSlice::new(b"none")], None, &control, 0);
+    assert_eq!(sent.unwrap(), 4);
+    let (mut bytes, mut room) = ([0; 8], [0; 64]);
+    let bufs = &mut [IoSliceMut::new(&mut bytes)];
+    let mut received = there.recvmsg(bufs, &mut room, 0).unwrap();
+    assert!(received.control.next().is_none());
+
+    // Data alone is sent as it is: here our own process, user and group.
+    there.set_passcred(true).unwrap();
+    // SAFETY: these calls cannot fail and take no pointer.
+    let ids = unsafe { [libc::getpid() as u32, libc::getuid(), libc::getgid()] };
+    let credentials: Vec<u8> = ids.iter().flat_map(|id| id.to_ne_bytes()).collect();
+    control
+        .push(libc::SOL_SOCKET, libc::SCM_CREDENTIALS, &credentials)
+        .unwrap();
+    here.sendmsg(&[IoSlice::new(b"me")], None, &control, 0)
+        .unwrap();
+    drop(received);
+    let bufs = &mut [IoSliceMut::new(&mut bytes)];
+    let mut received = there.recvmsg(bufs, &mut room, 0).unwrap();
+    let Some(ControlMessage::Other { data, .. }) = received.control.next() else {
+        panic!("no credentials came");
+    };
+    assert_eq!(data, credentials);
+}
+
 #[test]
 fn descriptors_travel_and_none_leaks() {
     both_ways(|_| {
@@ -374,7 +445,7 @@ fn descriptors_travel_and_none_leaks() {
         let (reader, writer) = io::pipe().unwrap();
         let mut control = ControlWriter::new();
         control.rights(&[writer.as_fd(), here.as_fd()]);
-        let sent = here.sendmsg(&[IoSlice::new(b"take")], None, control.as_bytes(), 0);
+        let sent = here.sendmsg(&[IoSlice::new(b"take")], None, &control, 0);
         assert_eq!(sent.unwrap(), 4);
         drop(writer);
 
@@ -395,7 +466,7 @@ fn descriptors_travel_and_none_leaks() {
         let (reader, writer) = io::pipe().unwrap();
         let mut control = ControlWriter::new();
         control.rights(&[writer.as_fd()]);
-        here.sendmsg(&[IoSlice::new(b"take")], None, control.as_bytes(), 0)
+        here.sendmsg(&[IoSlice::new(b"take")], None, &control, 0)
             .unwrap();
         drop(writer);
         drop(
@@ -462,7 +533,12 @@ fn messages_of_several_buffers_go_to_an_address() {
         let (sender, receiver) = (udp(), udp());
         let address: SockAddr = receiver.local_addr().unwrap();
         let bufs = [IoSlice::new(b"to"), IoSlice::new(b"gether")];
-        assert_eq!(sender.sendmsg(&bufs, Some(&address), &[], 0).unwrap(), 8);
+        assert_eq!(
+            sender
+                .sendmsg(&bufs, Some(&address), &ControlWriter::new(), 0)
+                .unwrap(),
+            8
+        );
         let mut buf = [0; 16];
         assert_eq!(
             receiver.recv_with_flags(&mut buf, libc::MSG_PEEK).unwrap(),

@@ -7,6 +7,8 @@
 
 #![expect(unsafe_code, reason = "takes ownership of received descriptors")]
 
+use std::io;
+use std::marker::PhantomData;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use libc::c_int;
@@ -122,7 +124,7 @@ fn take_descriptors(data: &[u8]) -> Vec<OwnedFd> {
 ///
 /// let mut control = ControlWriter::new();
 /// control.rights(&[reader.as_fd()]);
-/// here.sendmsg(&[IoSlice::new(b"a pipe")], None, control.as_bytes(), 0)?;
+/// here.sendmsg(&[IoSlice::new(b"a pipe")], None, &control, 0)?;
 /// drop(reader);
 ///
 /// let (mut bytes, mut room) = ([0; 16], [0; 64]);
@@ -138,28 +140,63 @@ fn take_descriptors(data: &[u8]) -> Vec<OwnedFd> {
 /// # }
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct ControlWriter {
+pub struct ControlWriter<'fd> {
     bytes: Vec<u8>,
+    /// They are open until the message is sent.
+    descriptors: PhantomData<BorrowedFd<'fd>>,
 }
 
-impl ControlWriter {
+impl<'fd> ControlWriter<'fd> {
     /// No control message yet.
-    pub fn new() -> ControlWriter {
-        ControlWriter::default()
+    pub const fn new() -> ControlWriter<'fd> {
+        ControlWriter {
+            bytes: Vec::new(),
+            descriptors: PhantomData,
+        }
     }
 
     /// Adds descriptors for the peer (`SCM_RIGHTS`, Unix sockets). They are
-    /// duplicated when the message is sent.
-    pub fn rights(&mut self, descriptors: &[BorrowedFd<'_>]) {
+    /// duplicated when the message is sent, and borrowed until then.
+    ///
+    /// ```compile_fail,E0505
+    /// # use greenhub::greenio::ControlWriter;
+    /// # use std::os::fd::AsFd;
+    /// let (reader, _writer) = std::io::pipe().unwrap();
+    /// let mut control = ControlWriter::new();
+    /// control.rights(&[reader.as_fd()]);
+    /// drop(reader);
+    /// println!("its number may be another's by now: {control:?}");
+    /// ```
+    pub fn rights(&mut self, descriptors: &[BorrowedFd<'fd>]) {
         let numbers: Vec<u8> = descriptors
             .iter()
             .flat_map(|descriptor| descriptor.as_raw_fd().to_ne_bytes())
             .collect();
-        self.push(libc::SOL_SOCKET, libc::SCM_RIGHTS, &numbers);
+        self.add(libc::SOL_SOCKET, libc::SCM_RIGHTS, &numbers);
     }
 
-    /// Adds a control message of any kind.
-    pub fn push(&mut self, level: c_int, kind: c_int, data: &[u8]) {
+    /// Adds a control message of any kind whose data is data alone.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) for a kind whose data stands
+    /// for something of the process: descriptors by number (`SCM_RIGHTS`, which
+    /// [`rights`](Self::rights) adds) and addresses of memory (those of RDS).
+    pub fn push(&mut self, level: c_int, kind: c_int, data: &[u8]) -> io::Result<()> {
+        /// From linux/socket.h; libc does not have it.
+        const SOL_RDS: c_int = 276;
+        let refusal = match (level, kind) {
+            (libc::SOL_SOCKET, libc::SCM_RIGHTS) => "descriptors are added by `rights`",
+            (SOL_RDS, _) => "control messages of RDS hold addresses of memory",
+            _ => {
+                self.add(level, kind, data);
+                return Ok(());
+            }
+        };
+        Err(io::Error::new(io::ErrorKind::InvalidInput, refusal))
+    }
+
+    fn add(&mut self, level: c_int, kind: c_int, data: &[u8]) {
         self.bytes.extend((HEADER + data.len()).to_ne_bytes());
         self.bytes.extend(level.to_ne_bytes());
         self.bytes.extend(kind.to_ne_bytes());
@@ -169,7 +206,7 @@ impl ControlWriter {
     }
 
     /// The control messages as the kernel wants them.
-    pub fn as_bytes(&self) -> &[u8] {
+    pub(super) fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
 }

@@ -31,6 +31,10 @@ impl GreenSocket {
     /// Reads an option into `value` and returns how many bytes it has. `value` is
     /// zeroed first: no request can be passed in that way.
     ///
+    /// The length is in bytes also for `SO_GET_FILTER`, where the kernel counts
+    /// instructions. With no room for even one of them (an empty `value`) it is
+    /// that of the whole program.
+    ///
     /// # Errors
     ///
     /// Those of `getsockopt(2)`.

@@ -12,8 +12,8 @@ use std::time::Instant;
 use libc::c_int;
 use socket2::{Domain, SockAddr};
 
-use super::GreenSocket;
 use super::unannounced::retry_unannounced;
+use super::{ControlWriter, GreenSocket};
 use crate::source::{Direction, Patience};
 use crate::sys::socket;
 
@@ -56,7 +56,7 @@ impl GreenSocket {
     ///
     /// See [Sending](#sending).
     pub fn send_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.sendmsg(bufs, None, &[], 0)
+        self.sendmsg(bufs, None, &ControlWriter::new(), 0)
     }
 
     /// Sends `buf` to `address`.
@@ -85,7 +85,7 @@ impl GreenSocket {
     }
 
     /// Sends one message from several buffers, to `address` if one is given, with
-    /// ancillary data as [`ControlWriter`](super::ControlWriter) builds it.
+    /// the ancillary data in `control`.
     ///
     /// # Errors
     ///
@@ -94,11 +94,11 @@ impl GreenSocket {
         &self,
         bufs: &[IoSlice<'_>],
         address: Option<&SockAddr>,
-        control: &[u8],
+        control: &ControlWriter<'_>,
         flags: c_int,
     ) -> io::Result<usize> {
         self.transmit(address, flags, |fd| {
-            socket::sendmsg(fd, bufs, address, control, flags)
+            socket::sendmsg(fd, bufs, address, control.as_bytes(), flags)
         })
     }
 

@@ -147,22 +147,36 @@ pub(crate) fn send_file(
     Ok(sent)
 }
 
-/// `getsockopt(2)`: fills `value` and returns the length that the kernel wrote.
-/// The buffer is zeroed first, because a few options take it for a request that
-/// holds addresses, to which the kernel would then write.
+/// `getsockopt(2)`: fills `value` and returns the length that the kernel wrote,
+/// in bytes.
+///
+/// The kernel writes to memory of ours that is zeroed and longer than it is told.
+/// A few options take what they find for a request that holds addresses, to
+/// which they would then write; and some families write an `int` or a structure
+/// of theirs without looking at the length (Bluetooth, NFC, ATM).
 pub(crate) fn option(
     fd: BorrowedFd<'_>,
     level: c_int,
     name: c_int,
     value: &mut [u8],
 ) -> io::Result<usize> {
+    /// More than any of these writes unasked.
+    const SPARE: usize = 256;
+    // All but one count in bytes: a filter's program counts in instructions.
+    let unit = match (level, name) {
+        (libc::SOL_SOCKET, libc::SO_GET_FILTER) => size_of::<libc::sock_filter>(),
+        _ => 1,
+    };
     value.fill(0);
-    let mut len = option_len(value.len());
-    let pointer = value.as_mut_ptr().cast::<c_void>();
-    // SAFETY: the kernel writes at most `len` bytes to `value`, which is that
-    // long; zeroed, it holds no address for the kernel to follow.
+    let mut room = vec![0_u8; value.len() + SPARE];
+    let mut len = option_len(value.len() / unit);
+    let pointer = room.as_mut_ptr().cast::<c_void>();
+    // SAFETY: the kernel writes at most `len` units, which fit into `value.len()`
+    // bytes, or, where it does not look at `len`, less than `SPARE` bytes; `room`
+    // has both. It is zeroed, so it holds no address for the kernel to follow.
     checked(unsafe { libc::getsockopt(fd.as_raw_fd(), level, name, pointer, &raw mut len) })?;
-    Ok(len as usize)
+    value.copy_from_slice(&room[..value.len()]);
+    Ok(len as usize * unit)
 }
 
 /// `setsockopt(2)`.
