@@ -107,8 +107,38 @@ impl Lock {
 
     #[cold]
     fn unlock_contended(&self) {
+        while let Some(hand_over) = self.leave_or_keep_to_wake() {
+            let mut done = true;
+            self.queue.wake_one_then(|woken, more_wait| {
+                self.state.update(Release, Relaxed, |mut state| {
+                    state &= !WAITING;
+                    if more_wait {
+                        state |= WAITING;
+                    }
+                    // One that was woken while the lock was still ours can have cleared the mark
+                    // only by dying, and it left the wake-up to us: the next in the queue has it.
+                    let died = woken && !hand_over && state & WOKEN == 0;
+                    done = !died;
+                    if !(died || woken && hand_over) {
+                        state &= !LOCKED;
+                    }
+                    if !woken && !hand_over {
+                        state &= !WOKEN;
+                    }
+                    state
+                });
+            });
+            if done {
+                return;
+            }
+        }
+    }
+
+    /// Leaves the lock, unless a waiter is to be woken first, whose wake-up then is a hand-over or
+    /// not. Nobody can do anything before the queue has let go of that waiter: the lock stays ours.
+    fn leave_or_keep_to_wake(&self) -> Option<bool> {
         let mut state = self.state.load(Relaxed);
-        let hand_over = loop {
+        loop {
             let (next, wakes) = if state & WOKEN != 0 {
                 let since = now_us().wrapping_sub(self.woken_at_us.load(Relaxed));
                 let handed_over = since >= HEAD_START_US;
@@ -116,10 +146,9 @@ impl Lock {
             } else if state & WAITING == 0 {
                 (state & !LOCKED, false)
             } else if state & BYPASSED != 0 {
-                break true;
+                return Some(true);
             } else {
                 self.woken_at_us.store(now_us(), Relaxed);
-                // Still locked, so that the waiter can do nothing before the queue has let go.
                 (state | WOKEN, true)
             };
             match self
@@ -127,25 +156,9 @@ impl Lock {
                 .compare_exchange_weak(state, next, Release, Relaxed)
             {
                 Err(now) => state = now,
-                Ok(_) if wakes => break false,
-                Ok(_) => return,
+                Ok(_) => return wakes.then_some(false),
             }
-        };
-        self.queue.wake_one_then(|woken, more_wait| {
-            self.state.update(Release, Relaxed, |mut state| {
-                state &= !WAITING;
-                if more_wait {
-                    state |= WAITING;
-                }
-                if !(woken && hand_over) {
-                    state &= !LOCKED;
-                }
-                if !woken && !hand_over {
-                    state &= !WOKEN;
-                }
-                state
-            });
-        });
+        }
     }
 }
 
@@ -217,7 +230,8 @@ impl Drop for Turn<'_> {
             return;
         }
         let before = self.lock.state.fetch_and(!mark, Acquire);
-        // Killed on its way: the lock, or the wake-up, belongs to the next in the queue.
+        // Killed on its way: the lock, or the wake-up, belongs to the next in the queue. Whoever has
+        // the lock sees when leaving it that nobody is on its way any more.
         if self.is_handed_over(before) || self.standing == Standing::Woken && self.lock.try_lock() {
             self.lock.unlock();
         }

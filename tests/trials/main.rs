@@ -1,8 +1,8 @@
 //! Reliability trials of the runtime: many rounds of the races that hang programs.
 //!
 //! T4 waiters of one descriptor, T5 close under a waiter, T6 reuse of a
-//! descriptor's number, T7 data at the deadline. Short by default; with
-//! `GREEN_TRIALS=full` the full counts:
+//! descriptor's number, T7 data at the deadline, T8 a waiter that dies as it is
+//! woken. Short by default; with `GREEN_TRIALS=full` the full counts:
 //!
 //! ```text
 //! GREEN_TRIALS=full cargo test --release --test trials -- --nocapture --test-threads=1
@@ -22,6 +22,9 @@ use greenhub::green_thread::{Builder, sleep, spawn, yield_now};
 use greenhub::source::{Direction, Patience, Source};
 use greenhub::{ClosedLocally, is_timeout};
 
+#[expect(dead_code, reason = "no trial ends by a signal")]
+#[path = "../util/child.rs"]
+mod child;
 mod close;
 mod deadline;
 mod many_waiters;
@@ -30,6 +33,7 @@ mod random;
 mod reuse;
 #[path = "../util/mod.rs"]
 mod util;
+mod wake_up;
 
 use random::{Random, seed};
 

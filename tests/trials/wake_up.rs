@@ -1,0 +1,197 @@
+//! T8: a lock, permit or item that is given up just as the first who waits for it dies goes to the next.
+
+use green::channel;
+use green::queue::Queue;
+use green::semaphore::Semaphore;
+use green::sync::{Mutex, RwLock};
+
+use super::*;
+use crate::child::alone;
+
+/// Rounds of one process.
+const CHUNK: u64 = 2_500;
+/// A waiter that is not woken for so long never will be.
+const LOST: Duration = Duration::from_secs(20);
+
+/// Something that one thread at a time has.
+type Hold = Arc<dyn Fn(&mut dyn FnMut()) + Send + Sync>;
+
+/// The same for each kind of thing; the first one counts double.
+fn holds() -> Vec<(&'static str, Hold)> {
+    fn hold(f: impl Fn(&mut dyn FnMut()) + Send + Sync + 'static) -> Hold {
+        Arc::new(f)
+    }
+    let (mutex, shared, permit) = (Mutex::new(()), RwLock::new(()), Semaphore::new(1));
+    let (sender, receiver) = channel::bounded(1);
+    sender.send(()).unwrap();
+    let queue = Queue::bounded(1);
+    queue.put(());
+    let mutex = hold(move |inside| {
+        let _held = mutex.lock();
+        inside();
+    });
+    vec![
+        ("Mutex", mutex.clone()),
+        ("Mutex", mutex),
+        (
+            "RwLock",
+            hold(move |inside| {
+                let _held = shared.write();
+                inside();
+            }),
+        ),
+        (
+            "Semaphore",
+            hold(move |inside| {
+                let _held = permit.permit();
+                inside();
+            }),
+        ),
+        (
+            "channel",
+            hold(move |inside| {
+                receiver.recv().unwrap();
+                inside();
+                sender.send(()).unwrap();
+            }),
+        ),
+        (
+            "Queue",
+            hold(move |inside| {
+                queue.get();
+                inside();
+                queue.put(());
+            }),
+        ),
+    ]
+}
+
+fn spin_until(at: Instant) {
+    while Instant::now() < at {
+        std::hint::spin_loop();
+    }
+}
+
+/// One holder, two who wait on other hubs; the first of them dies about when the
+/// holder lets go.
+fn rounds(rounds: u64, mut random: Random, by_kill: bool) {
+    let hubs = greenhub::hub_count().unwrap();
+    let holds = holds();
+    let (send, due) =
+        std::sync::mpsc::sync_channel::<(Instant, greenhub::green_thread::JoinHandle<_>)>(1);
+    let killer = std::thread::spawn(move || {
+        let mut died = 0u64;
+        for (at, victim) in due {
+            spin_until(at);
+            victim.kill().unwrap();
+            died += u64::from(victim.join().is_err());
+        }
+        died
+    });
+    let mut died = 0;
+    for round in 0..rounds {
+        let (name, hold) = &holds[random.below(holds.len() as u64) as usize];
+        let limit = if by_kill { LOST } else { 150 * MICROSECOND };
+        let near = |random: &mut Random| {
+            Instant::now() + 10 * MICROSECOND + Duration::from_nanos(random.below(20_000))
+        };
+        let (queued, first_began) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let began = Instant::now();
+        let (mut first, mut second) = (None, None);
+        hold(&mut || {
+            let (theirs, note, at) = (hold.clone(), queued.clone(), first_began.clone());
+            let waits = move || {
+                let wait = || {
+                    at.store(began.elapsed().as_nanos() as u64, SeqCst);
+                    note.fetch_add(1, SeqCst);
+                    theirs(&mut || ());
+                };
+                greenhub::timeout(limit, wait).is_err()
+            };
+            first = Some(Builder::new().hub(1).spawn(waits).unwrap());
+            while queued.load(SeqCst) == 0 {
+                std::thread::yield_now();
+            }
+            let (theirs, note) = (hold.clone(), queued.clone());
+            let waits = move || {
+                note.fetch_add(1, SeqCst);
+                theirs(&mut || ());
+            };
+            second = Some(Builder::new().hub(hubs - 1).spawn(waits).unwrap());
+            while queued.load(SeqCst) < 2 {
+                std::thread::yield_now();
+            }
+            if by_kill {
+                send.send((near(&mut random), first.take().unwrap()))
+                    .unwrap();
+                spin_until(near(&mut random));
+            } else {
+                let passes = began + Duration::from_nanos(first_began.load(SeqCst)) + limit;
+                let early = Duration::from_nanos(random.below(20_000));
+                spin_until(passes + 15 * MICROSECOND - early);
+            }
+        });
+        let second = second.unwrap();
+        assert!(
+            second.wait_timeout(LOST),
+            "{name}, round {round}: the next was not woken"
+        );
+        second.join().unwrap();
+        died += first.map_or(0, |first| u64::from(first.join().unwrap()));
+    }
+    drop(send);
+    died += killer.join().unwrap();
+    assert!(died > 0, "nobody died, so that nothing was tried");
+}
+
+fn trial(name: &str, hubs: &str, by_kill: bool) {
+    let full = Trial::new("t8", CHUNK, 100_000);
+    for chunk in 0..full.rounds / CHUNK {
+        let seed = full.seed.wrapping_add(chunk);
+        let environment = [("GREEN_HUBS", hubs), ("GREEN_SEED", &seed.to_string())];
+        alone(name, &environment, || {
+            rounds(CHUNK, Random::new(random::seed()), by_kill)
+        })
+        .well();
+    }
+    println!(
+        "{name}: seed {}, {} rounds, none lost",
+        full.seed, full.rounds
+    );
+}
+
+#[test]
+fn t8_a_wake_up_outlives_a_limit_on_two_hubs() {
+    trial(
+        "wake_up::t8_a_wake_up_outlives_a_limit_on_two_hubs",
+        "2",
+        false,
+    );
+}
+
+#[test]
+fn t8_a_wake_up_outlives_a_kill_on_two_hubs() {
+    trial(
+        "wake_up::t8_a_wake_up_outlives_a_kill_on_two_hubs",
+        "2",
+        true,
+    );
+}
+
+#[test]
+fn t8_a_wake_up_outlives_a_limit_on_four_hubs() {
+    trial(
+        "wake_up::t8_a_wake_up_outlives_a_limit_on_four_hubs",
+        "4",
+        false,
+    );
+}
+
+#[test]
+fn t8_a_wake_up_outlives_a_kill_on_four_hubs() {
+    trial(
+        "wake_up::t8_a_wake_up_outlives_a_kill_on_four_hubs",
+        "4",
+        true,
+    );
+}
