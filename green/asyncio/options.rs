@@ -67,7 +67,7 @@ impl Security {
         let tls = crate::ssl::GreenSslSocket::from_pipe(socket, pipe);
         tls.set_handshake_timeout(Some(self.handshake_timeout))?;
         if let Err(error) = tls.do_handshake() {
-            tls.get_ref().close();
+            tls.get_ref().source().close();
             return Err(error);
         }
         let extra = ExtraInfo::of_tls(&tls, context);

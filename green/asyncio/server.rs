@@ -554,7 +554,7 @@ impl Connections {
             .filter_map(|live| match live {
                 Live::Made(shared) => shared.upgrade(),
                 Live::Handshaking(socket) => {
-                    socket.close();
+                    socket.source().close();
                     None
                 }
             })

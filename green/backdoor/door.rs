@@ -60,7 +60,8 @@ impl Drop for Door {
         let mut sessions = self.inner.sessions.lock();
         sessions.closed = true;
         self.inner.listener.close();
-        sessions.open.values().for_each(|socket| socket.close());
+        let open = sessions.open.values();
+        open.for_each(|socket| socket.source().close());
     }
 }
 

@@ -293,10 +293,10 @@ impl GreenSslSocket {
 
     /// Closes the connection for every handle, now: whoever waits on it gets [`ClosedLocally`].
     ///
-    /// One attempt is made to send close_notify; it never waits. With a peer that reads slowly the attempt may find the
+    /// One attempt is made to send close_notify; that never waits. With a peer that reads slowly the attempt may find the
     /// socket full, and the peer sees an end without close_notify: where that matters, call
     /// [`shutdown_write`](Self::shutdown_write) before, which waits under the write timeout. Dropping the last handle is
-    /// the same. A socket whose linger time is zero is reset instead, and one whose last write was cut short ends
+    /// the same, but does not linger: see [`GreenSocket::close`]. A socket whose linger time is zero is reset instead, and one whose last write was cut short ends
     /// without close_notify, so that the peer takes neither for a clean end.
     ///
     /// # Examples

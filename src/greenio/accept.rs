@@ -65,6 +65,9 @@ impl GreenSocket {
                 self.shared().backoff.reset();
                 let kind = self.shared().kind;
                 let accepted = GreenSocket::from_parts(socket.into(), kind, Settings::default());
+                if self.source().may_linger() {
+                    accepted.source().note_may_linger();
+                }
                 Ok((accepted, address))
             }
             Err(error) => {

@@ -18,6 +18,7 @@ use socket2::{SockRef, Socket};
 use super::GreenSocket;
 use super::settings::Settings;
 use super::socket::Kind;
+use crate::sys::fd;
 
 /// # Giving the descriptor back
 impl GreenSocket {
@@ -69,7 +70,12 @@ impl From<OwnedFd> for GreenSocket {
         if !settings.nonblocking() {
             socket.set_nonblocking(true).ok();
         }
-        GreenSocket::from_parts(descriptor, kind, settings)
+        let lingers = fd::linger(descriptor.as_fd()).is_some();
+        let socket = GreenSocket::from_parts(descriptor, kind, settings);
+        if lingers {
+            socket.source().note_may_linger();
+        }
+        socket
     }
 }
 

@@ -69,16 +69,33 @@ impl GreenSocket {
     }
 
     /// What closing does with unsent data (`SO_LINGER`): with `None`, it is sent in
-    /// the background; with zero, it is dropped and the connection reset.
+    /// the background; with zero, it is dropped and the connection reset; with any
+    /// other time, [`close`](Self::close) waits until the peer has all of it, no
+    /// longer than that, and what is left then is sent in the background.
     ///
-    /// The kernel counts whole seconds. A descriptor of ours is non-blocking, so
-    /// closing never waits, however long the lingering.
+    /// The kernel counts whole seconds: a part of one counts as one. Sockets that a
+    /// listener accepts inherit the setting.
+    ///
+    /// # Differences from std
+    ///
+    /// Dropping the last handle does not wait, however long the lingering: the data
+    /// is sent in the background. That switches the setting off for whoever holds a
+    /// duplicate of the descriptor, in this process or another.
     ///
     /// # Errors
     ///
     /// Those of `setsockopt(2)`.
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
-        self.sock().set_linger(linger)
+        /// The kernel's own limit.
+        const LONGEST_S: u64 = i32::MAX as u64;
+        let whole = linger.map(|time| {
+            let begun = u64::from(time.subsec_nanos() > 0);
+            Duration::from_secs(time.as_secs().saturating_add(begun).min(LONGEST_S))
+        });
+        if whole.is_some_and(|time| !time.is_zero()) {
+            self.source().note_may_linger();
+        }
+        self.sock().set_linger(whole)
     }
 
     /// The setting of [`set_linger`](Self::set_linger).

@@ -16,7 +16,7 @@ impl GreenSocket {
     ///
     /// Those of `getsockopt(2)`.
     pub fn option_i32(&self, level: c_int, name: c_int) -> io::Result<c_int> {
-        socket::int_option(self.as_fd(), level, name)
+        socket::int_option(self.source().fd().as_fd(), level, name)
     }
 
     /// Sets an option whose value is an `int`.
@@ -25,7 +25,7 @@ impl GreenSocket {
     ///
     /// Those of `setsockopt(2)`.
     pub fn set_option_i32(&self, level: c_int, name: c_int, value: c_int) -> io::Result<()> {
-        socket::set_int_option(self.as_fd(), level, name, value)
+        socket::set_int_option(self.source().fd().as_fd(), level, name, value)
     }
 
     /// Reads an option into `value` and returns how many bytes it has. `value` is
@@ -39,7 +39,7 @@ impl GreenSocket {
     ///
     /// Those of `getsockopt(2)`.
     pub fn option_bytes(&self, level: c_int, name: c_int, value: &mut [u8]) -> io::Result<usize> {
-        socket::option(self.as_fd(), level, name, value)
+        socket::option(self.source().fd().as_fd(), level, name, value)
     }
 
     /// Sets an option to a value of any type, given as its bytes.

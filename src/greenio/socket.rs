@@ -14,8 +14,10 @@ use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
 use super::accept::Backoff;
 use super::settings::Settings;
+use super::unannounced::retry_unannounced;
 use super::verdict::Verdict;
-use crate::source::{Direction, Source};
+use crate::source::{Direction, Patience, Source};
+use crate::sys::socket;
 
 /// A socket of any family and type that parks green threads instead of blocking.
 ///
@@ -272,8 +274,23 @@ impl GreenSocket {
     /// kind [`NotConnected`](io::ErrorKind::NotConnected). Dropping the last
     /// handle closes as well; this is for code that must close while others still
     /// hold a handle. Closing twice is harmless.
+    ///
+    /// It waits only for a TCP connection that lingers
+    /// ([`set_linger`](Self::set_linger)): until the peer has confirmed all that was
+    /// sent, or is gone, or the time has passed. Everything said above has happened
+    /// by then. `socket.source().close()` closes without that wait.
     pub fn close(&self) {
-        self.shared.source.close();
+        if let Some((rest, time)) = self.shared.source.close_but_linger() {
+            let patience = Patience {
+                nonblocking: false,
+                limit: Some(time),
+            };
+            // Once the time has passed the rest is the kernel's.
+            let _ = retry_unannounced(&rest, patience, |fd| match socket::is_closing(fd) {
+                true => Err(io::ErrorKind::WouldBlock.into()),
+                false => Ok(()),
+            });
+        }
     }
 
     /// Whether [`close`](Self::close) was called on any handle.
@@ -339,7 +356,7 @@ impl GreenSocket {
 
     /// The calls that never wait go through `socket2`.
     pub(super) fn sock(&self) -> SockRef<'_> {
-        SockRef::from(self)
+        SockRef::from(self.source().fd())
     }
 }
 
@@ -365,7 +382,7 @@ impl AsRawFd for GreenSocket {
 impl fmt::Debug for GreenSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut fields = f.debug_struct("GreenSocket");
-        fields.field("fd", &self.as_raw_fd());
+        fields.field("fd", &self.source().fd().as_raw_fd());
         if let Ok(address) = self.local_addr() {
             fields.field("local", &Shown(address));
         }

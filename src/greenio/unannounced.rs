@@ -4,8 +4,9 @@
 //! they could succeed: connecting to a Unix listener whose queue is full, and
 //! sending to the address of a Unix datagram (or netlink) socket whose queue is
 //! full of *other* senders' messages. Both queues belong to the peer, and the
-//! kernel tells only those who sleep inside the call. So they are tried again
-//! after a pause, from 1 ms doubling to 16 ms.
+//! kernel tells only those who sleep inside the call. Nor does poll(2) report that
+//! the peer has confirmed everything, which a socket that lingers waits for. So they
+//! are tried again after a pause, from 1 ms doubling to 16 ms.
 
 use std::io;
 use std::os::fd::BorrowedFd;

@@ -42,11 +42,13 @@ use crate::wait_queue::{Place, Wake};
 mod direction;
 mod line;
 mod lines;
+mod lingering;
 mod retry;
 
 pub use self::direction::Direction;
 pub(crate) use self::direction::poll_now;
 pub(crate) use self::lines::Lines;
+use self::lingering::Lingering;
 
 /// How one call waits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,10 +69,12 @@ impl Patience {
 
 /// A non-blocking descriptor that green threads and OS threads can wait for.
 ///
-/// Dropping it deregisters and closes the descriptor.
+/// Dropping it deregisters and closes the descriptor, without waiting: a socket
+/// that lingers (`SO_LINGER`) does so in the background.
 pub struct Source {
-    // Before `fd`: it is deregistered first, and closed then.
+    // Before `fd`: it is deregistered first, and closed last.
     lines: Registered,
+    lingering: Lingering,
     fd: OwnedFd,
     /// Whether a short read means that the buffer is empty.
     tcp_stream: bool,
@@ -87,6 +91,7 @@ impl Source {
     pub fn new(fd: OwnedFd) -> Source {
         Source {
             lines: Registered(Lines::ready(fd.as_raw_fd())),
+            lingering: Lingering::none(fd.as_raw_fd()),
             fd,
             tcp_stream: false,
         }
@@ -107,6 +112,7 @@ impl Source {
 
     /// Gives the descriptor back, deregistered, still in non-blocking mode.
     pub fn into_fd(self) -> OwnedFd {
+        self.lingering.keep();
         let Source { lines, fd, .. } = self;
         drop(lines);
         fd
@@ -127,7 +133,7 @@ impl Source {
         }
         // What is remembered may be out of date: ask whether it is ready now.
         let seen = line.look();
-        if poll_now(self.as_raw_fd(), direction)? {
+        if poll_now(self.fd.as_raw_fd(), direction)? {
             give_way();
             return Ok(true);
         }
@@ -166,17 +172,57 @@ impl Source {
 
     /// Ends every wait on it with [`ClosedLocally`], now and from now on, shuts
     /// a socket down in both directions, so that the peer hears of it whoever
-    /// else holds a duplicate, and closes the open file. Does not wait.
+    /// else holds a duplicate, and closes the open file. Does not wait: a socket
+    /// that lingers does so in the background.
     ///
     /// The number of the descriptor stays taken until the source is dropped.
     pub fn close(&self) {
-        if self.lines.mark_closed() {
-            self.lines.deregister();
-            fd::shutdown_both(self.as_fd());
-            // With no descriptor to spare for the replacement the open file
-            // lives on until the drop: shut down and marked it is no use.
-            let _ = fd::replace_by_dead(self.as_fd());
+        drop(self.close_but_linger());
+    }
+
+    /// As [`close`](Source::close), but gives out the open file of a socket that is
+    /// to linger, and for how long.
+    pub(crate) fn close_but_linger(&self) -> Option<(Source, Duration)> {
+        if !self.lines.mark_closed() {
+            return None;
         }
+        self.lines.deregister();
+        fd::shutdown_both(self.fd.as_fd());
+        let lingering = self.lingering();
+        if lingering.is_none() {
+            self.lingering.leave_to_the_kernel();
+        }
+        // With no descriptor to spare for the replacement the open file
+        // lives on until the drop: shut down and marked it is no use.
+        let _ = fd::replace_by_dead(self.fd.as_fd());
+        lingering
+    }
+
+    /// A handle of its own to the open file, and the time, if it lingers at all.
+    fn lingering(&self) -> Option<(Source, Duration)> {
+        let time = match self.lingering.is_possible() {
+            true => fd::linger(self.fd.as_fd())?,
+            false => return None,
+        };
+        let rest = Source::new(fd::duplicate(self.fd.as_raw_fd()).ok()?);
+        rest.lingering.note_possible();
+        Some((rest, time))
+    }
+
+    /// Whether the socket may linger when it is closed.
+    pub(crate) fn may_linger(&self) -> bool {
+        self.lingering.is_possible()
+    }
+
+    /// To be called if it may.
+    pub(crate) fn note_may_linger(&self) {
+        self.lingering.note_possible();
+    }
+
+    /// The descriptor, for calls that do not make it linger.
+    #[inline]
+    pub(crate) fn fd(&self) -> &OwnedFd {
+        &self.fd
     }
 
     /// Whether [`close`](Source::close) was called.
@@ -204,22 +250,22 @@ impl Drop for Registered {
 }
 
 impl AsFd for Source {
-    #[inline]
     fn as_fd(&self) -> BorrowedFd<'_> {
+        self.lingering.note_possible();
         self.fd.as_fd()
     }
 }
 
 impl AsRawFd for Source {
     fn as_raw_fd(&self) -> RawFd {
-        self.fd.as_raw_fd()
+        self.as_fd().as_raw_fd()
     }
 }
 
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Source")
-            .field("fd", &self.as_raw_fd())
+            .field("fd", &self.fd.as_raw_fd())
             .field("closed", &self.is_closed())
             .finish_non_exhaustive()
     }

@@ -69,7 +69,7 @@ impl Source {
             }
             let seen = line.look();
             if waited || patience.nonblocking || (seen.is_ready() && line.waiters.is_empty()) {
-                match operation(self.as_fd()) {
+                match operation(self.fd().as_fd()) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         line.exhausted(seen);
                         if patience.nonblocking {

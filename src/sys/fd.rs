@@ -41,6 +41,36 @@ pub(crate) fn shutdown_both(fd: BorrowedFd<'_>) {
     unsafe { libc::shutdown(fd.as_raw_fd(), libc::SHUT_RDWR) };
 }
 
+/// How long the kernel would wait in close(2) of a socket that lingers; `None`
+/// where it would not.
+pub(crate) fn linger(fd: BorrowedFd<'_>) -> Option<Duration> {
+    let time = SockRef::from(&fd).linger().ok()??;
+    (!time.is_zero()).then_some(time)
+}
+
+/// Has close(2) not wait, if it would: the kernel then does what is left in the
+/// background.
+pub(crate) fn linger_in_background(fd: RawFd) {
+    let mut setting = libc::linger {
+        l_onoff: 0,
+        l_linger: 0,
+    };
+    let mut len = size_of::<libc::linger>() as libc::socklen_t;
+    // SAFETY: `setting` is valid for `len` bytes; a wrong `fd` is an error.
+    let asked = unsafe {
+        let setting = (&raw mut setting).cast();
+        libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_LINGER, setting, &mut len)
+    };
+    if asked == 0 && setting.l_onoff != 0 && setting.l_linger != 0 {
+        setting.l_onoff = 0;
+        // SAFETY: as above.
+        unsafe {
+            let setting = (&raw const setting).cast();
+            libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_LINGER, setting, len)
+        };
+    }
+}
+
 /// Releases the open file behind `fd` at once while its number stays taken: an
 /// unconnected socket, on which every call fails, takes its place. So a call
 /// that another thread is about to make on this number can never meet somebody

@@ -215,6 +215,19 @@ pub(crate) fn int_option(fd: BorrowedFd<'_>, level: c_int, name: c_int) -> io::R
     Ok(c_int::from_ne_bytes(value))
 }
 
+/// Whether a TCP connection was ended here and the peer has not confirmed all that
+/// was sent; it is what close(2) waits for where the socket lingers.
+pub(crate) fn is_closing(fd: BorrowedFd<'_>) -> bool {
+    // The kernel's numbers, from its tcp_states.h.
+    const FIN_WAIT1: u8 = 4;
+    const LAST_ACK: u8 = 9;
+    const CLOSING: u8 = 11;
+    // The first byte of tcp_info is the state.
+    let mut state = [0];
+    let told = option(fd, libc::IPPROTO_TCP, libc::TCP_INFO, &mut state);
+    told.is_ok() && [FIN_WAIT1, LAST_ACK, CLOSING].contains(&state[0])
+}
+
 /// The address of a sender that has none.
 pub(crate) fn no_address() -> SockAddr {
     // SAFETY: all of the address's zero bytes are initialised.

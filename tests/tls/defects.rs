@@ -319,6 +319,42 @@ fn a_linger_time_of_zero_resets() {
 }
 
 #[test]
+fn a_socket_that_lingers_holds_no_hub_when_it_is_dropped_or_closed() {
+    green_test("lingering", || {
+        for close in [false, true] {
+            let (tls, mut peer) = shaken(ROLES[1]);
+            let (long, soon) = (Duration::from_secs(40), Duration::from_secs(20));
+            let socket = SockRef::from(tls.get_ref());
+            socket.set_linger(Some(long)).unwrap();
+            tls.set_nonblocking(true);
+            while (&tls).write(&[0; 65536]).is_ok() {}
+            let peer = spawn(move || {
+                // Until then it confirms nothing, and a close has to wait.
+                sleep(Duration::from_millis(100));
+                greenhub::blocking(move || peer.read_to_end());
+            });
+            let ticks = Rc::new(Cell::new(0));
+            let counted = ticks.clone();
+            let ticker = green_thread::spawn_local(move || {
+                loop {
+                    counted.set(counted.get() + 1);
+                    sleep(Duration::from_millis(1));
+                }
+            });
+            let began = Instant::now();
+            if close {
+                tls.close();
+                assert!(ticks.get() > 2, "the hub went on");
+            }
+            drop(tls);
+            assert!(began.elapsed() < soon, "{:?}", began.elapsed());
+            ticker.kill().unwrap();
+            peer.join().unwrap();
+        }
+    });
+}
+
+#[test]
 fn d10_closing_right_after_the_handshake_is_a_clean_end_and_no_reset() {
     green_test("tickets", || {
         for role in tls_roles() {

@@ -170,9 +170,9 @@ impl Link {
     }
 
     /// Closes the connection as it is, for whoever waits on it too. The last handle to TLS says close_notify in
-    /// passing, if nothing was left unsaid; this does not.
+    /// passing, if nothing was left unsaid; this does not. Does not wait.
     pub(in super::super) fn close(&self) {
-        self.socket().close();
+        self.socket().source().close();
     }
 }
 

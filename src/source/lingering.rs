@@ -1,0 +1,92 @@
+//! Sockets that linger (`SO_LINGER`).
+//!
+//! close(2) of one waits until the peer has everything or the time has passed,
+//! O_NONBLOCK or not, and would hold the hub. What it does to the connection is the
+//! same without lingering: the kernel goes on sending in the background, also
+//! after the time. So lingering is switched off just before the close.
+//!
+//! To ask about it costs a system call, so it is remembered whether it may be on:
+//! it was switched on here, inherited from a listener, or the descriptor was lent
+//! to somebody who may have done it.
+
+use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::sys::fd;
+
+/// Dropped before the descriptor that it is about.
+pub(super) struct Lingering {
+    fd: RawFd,
+    possible: AtomicBool,
+}
+
+impl Lingering {
+    pub(super) fn none(fd: RawFd) -> Lingering {
+        Lingering {
+            fd,
+            possible: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn is_possible(&self) -> bool {
+        self.possible.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_possible(&self) {
+        // Looked at first, so that the usual case writes nothing shared.
+        if !self.is_possible() {
+            self.possible.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// The descriptor goes to somebody else as it is.
+    pub(super) fn keep(&self) {
+        self.possible.store(false, Ordering::Relaxed);
+    }
+
+    /// From here on a close does not wait.
+    pub(super) fn leave_to_the_kernel(&self) {
+        if self.possible.swap(false, Ordering::Relaxed) {
+            fd::linger_in_background(self.fd);
+        }
+    }
+}
+
+impl Drop for Lingering {
+    fn drop(&mut self) {
+        self.leave_to_the_kernel();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::os::fd::AsFd;
+    use std::time::Duration;
+
+    use crate::greenio::{Domain, GreenSocket, Type};
+
+    /// The kernel is asked about lingering only where it may be on.
+    #[test]
+    fn an_ordinary_connection_is_closed_without_a_question() {
+        let listener = GreenSocket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        listener.set_reuse_address(true).unwrap();
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        listener.bind(&any.into()).unwrap();
+        listener.listen(8).unwrap();
+        let client = GreenSocket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        client.connect(&listener.local_addr().unwrap()).unwrap();
+        let (server, _) = listener.accept().unwrap();
+        server.set_nodelay(true).unwrap();
+        client.send_all(b"x").unwrap();
+        assert_eq!(server.recv(&mut [0; 8]).unwrap(), 1);
+        client.set_linger(None).unwrap();
+        client.set_linger(Some(Duration::ZERO)).unwrap();
+        for socket in [&listener, &client, &server] {
+            assert!(!socket.source().may_linger(), "{socket:?}");
+        }
+
+        let _ = server.as_fd();
+        assert!(server.source().may_linger(), "somebody may have set it");
+    }
+}
