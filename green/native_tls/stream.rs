@@ -5,6 +5,8 @@ use std::fmt;
 use std::io::{self, Read, Write};
 use std::result;
 
+use greenhub::greenio::OneCall;
+
 use super::{Certificate, Error, Result};
 use crate::ssl::{Progress, SslPipe};
 
@@ -14,7 +16,9 @@ const FIRST: usize = 1024;
 
 /// A TLS connection over `S`. [`TlsAcceptor`](super::TlsAcceptor) has an example.
 ///
-/// Its calls wait as those of `S` do: over a green stream a green thread parks, under the stream's own timeouts.
+/// Its calls wait as those of `S` do: over a green stream a green thread parks, under the stream's own timeouts, which cover
+/// each call as a whole. What could not be sent, because a write timed out or the stream is non-blocking, keeps nobody from
+/// reading: what has arrived is read first, and the rest is sent in passing.
 pub struct TlsStream<S> {
     pipe: SslPipe,
     stream: S,
@@ -147,12 +151,13 @@ impl<S: Read + Write> TlsStream<S> {
     ///
     /// The stream's.
     pub fn shutdown(&mut self) -> io::Result<()> {
-        self.send()?;
+        let _call = OneCall::begin();
         self.pipe.shutdown()?;
         self.send()
     }
 
     fn finish_handshake(&mut self) -> io::Result<()> {
+        let _call = OneCall::begin();
         loop {
             match self.pipe.handshake() {
                 Ok(Progress::Done(())) => return self.send(),
@@ -175,6 +180,7 @@ impl<S: Read + Write> TlsStream<S> {
         }
     }
 
+    /// Sends what was made, before anything else is done.
     fn send(&mut self) -> io::Result<()> {
         while self.pipe.outgoing() > 0 {
             match self.pipe.drain_to(&mut self.stream) {
@@ -185,6 +191,13 @@ impl<S: Read + Write> TlsStream<S> {
             }
         }
         Ok(())
+    }
+
+    /// Sends what the stream takes now.
+    fn send_in_passing(&mut self) {
+        let _call = OneCall::in_passing();
+        // An error of the stream is the pipe's to answer, to writes.
+        let _ = self.send();
     }
 
     /// Receives at least a byte, or the end, which is the pipe's to answer.
@@ -224,10 +237,31 @@ impl<S: Read + Write> Read for TlsStream<S> {
     ///
     /// `UnexpectedEof` if the stream ended without it; the stream's own; `InvalidData` if the peer broke the protocol.
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let _call = OneCall::begin();
+        // What an earlier call could not send waits on: the peer may take nothing until it is read from.
+        let behind = self.pipe.outgoing() > 0;
         loop {
-            match self.pipe.read(buf)? {
-                Progress::Done(count) => return Ok(count),
-                wanted => self.satisfy(wanted)?,
+            match self.pipe.read(buf) {
+                Ok(Progress::WantRead) => {
+                    if behind {
+                        self.send_in_passing();
+                    } else {
+                        // The answer to a renewed handshake: the peer waits for it. That it cannot be told ends no reading.
+                        let _ = self.send();
+                    }
+                    self.receive()?;
+                }
+                // So many answers wait that no more may be made.
+                Ok(Progress::WantWrite) => self.send()?,
+                Ok(Progress::Done(count)) => {
+                    self.send_in_passing();
+                    return Ok(count);
+                }
+                // An alert that says why.
+                Err(error) => {
+                    self.send_in_passing();
+                    return Err(error);
+                }
             }
         }
     }
@@ -240,6 +274,7 @@ impl<S: Read + Write> Write for TlsStream<S> {
     ///
     /// The stream's own. After `WouldBlock` nothing of `buf` has been taken.
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let _call = OneCall::begin();
         // What an earlier call left.
         self.send()?;
         loop {
@@ -257,6 +292,7 @@ impl<S: Read + Write> Write for TlsStream<S> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        let _call = OneCall::begin();
         self.send()?;
         self.stream.flush()
     }

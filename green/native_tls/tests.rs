@@ -1,6 +1,6 @@
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::*;
 use crate::net::{TcpListener, TcpStream};
@@ -133,5 +133,159 @@ fn a_silent_server_ends_by_the_streams_own_timeout() {
             .unwrap();
         let outcome = connector().connect("localhost", client);
         assert!(matches!(outcome, Err(HandshakeError::WouldBlock(_))));
+    });
+}
+
+/// The two ends of TLS over sockets that hold few `bytes`.
+fn connected(bytes: usize) -> (TlsStream<TcpStream>, TlsStream<TcpStream>) {
+    let (client, server) = tcp_pair();
+    client.as_ref().set_send_buffer_size(bytes).unwrap();
+    server.as_ref().set_recv_buffer_size(bytes).unwrap();
+    let serving = thread::spawn(move || acceptor().accept(server).unwrap());
+    let client = connector().connect("localhost", client).unwrap();
+    (client, serving.join().unwrap())
+}
+
+#[test]
+fn what_arrived_is_read_although_a_write_timed_out() {
+    const LIMIT: Duration = Duration::from_millis(100);
+    both(|| {
+        let (mut client, mut server) = connected(8192);
+        client.get_ref().set_write_timeout(Some(LIMIT)).unwrap();
+        let error = loop {
+            if let Err(error) = client.write(&[7; 65536]) {
+                break error;
+            }
+        };
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+
+        // The peer answers early, and ends; it reads nothing.
+        server.write_all(b"no more").unwrap();
+        server.shutdown().unwrap();
+        let began = Instant::now();
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).unwrap();
+        assert_eq!(answer, b"no more");
+        assert!(began.elapsed() < Duration::from_secs(5));
+    });
+}
+
+#[test]
+fn much_passes_both_ways_without_blocking() {
+    const AMOUNT: usize = 5_000_000;
+    both(|| {
+        let (client, server) = connected(128 * 1024);
+        // The peer sends all of its own before it takes anything.
+        let serving = thread::spawn(move || {
+            let mut server = server;
+            server.write_all(&vec![1; AMOUNT]).unwrap();
+            let mut heard = vec![0; AMOUNT];
+            server.read_exact(&mut heard).unwrap();
+            heard.iter().all(|&byte| byte == 2)
+        });
+        let mut client = client;
+        client.get_ref().set_nonblocking(true).unwrap();
+        let (mut sent, mut heard) = (0, 0);
+        let mut buffer = vec![0; 65536];
+        let began = Instant::now();
+        while sent < AMOUNT || heard < AMOUNT {
+            assert!(began.elapsed() < Duration::from_secs(60), "{sent} {heard}");
+            let mut idle = true;
+            if sent < AMOUNT
+                && let Ok(count) = client.write(&vec![2; (AMOUNT - sent).min(65536)])
+            {
+                sent += count;
+                idle = false;
+            }
+            if heard < AMOUNT
+                && let Ok(count) = client.read(&mut buffer)
+            {
+                assert!(buffer[..count].iter().all(|&byte| byte == 1));
+                heard += count;
+                idle = false;
+            }
+            if idle {
+                thread::sleep(Duration::from_millis(1));
+            }
+        }
+        // What the last write left goes with any call.
+        while client.flush().is_err() {
+            thread::sleep(Duration::from_millis(1));
+        }
+        assert!(serving.join().unwrap());
+    });
+}
+
+#[test]
+fn what_a_write_left_goes_along_with_reads() {
+    both(|| {
+        let (mut client, mut server) = connected(8192);
+        client.get_ref().set_nonblocking(true).unwrap();
+        let mut sent = 0;
+        while let Ok(count) = client.write(&[7; 65536]) {
+            sent += count;
+        }
+        let serving = thread::spawn(move || {
+            server.read_exact(&mut vec![0; sent]).unwrap();
+            server.write_all(b"all of it").unwrap();
+            server
+        });
+        let mut answer = [0; 9];
+        let began = Instant::now();
+        while let Err(error) = client.read(&mut answer) {
+            assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+            assert!(began.elapsed() < Duration::from_secs(60));
+            thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!(&answer, b"all of it");
+        drop(serving.join().unwrap());
+    });
+}
+
+#[test]
+fn a_limit_covers_the_call_against_a_peer_that_drips() {
+    const LIMIT: Duration = Duration::from_millis(300);
+    both(|| {
+        let (mut client, server) = connected(8192);
+        client.get_ref().set_read_timeout(Some(LIMIT)).unwrap();
+        // A record whose head promises more than ever comes, a byte at a time.
+        let dripping = thread::spawn(move || {
+            let mut socket = server.get_ref();
+            for byte in [23, 3, 3, 16, 0].into_iter().chain([0; 200]) {
+                if socket.write_all(&[byte]).is_err() {
+                    break;
+                }
+                thread::sleep(LIMIT / 6);
+            }
+        });
+        let began = Instant::now();
+        let error = client.read(&mut [0; 16]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        assert!(began.elapsed() < LIMIT * 10, "{:?}", began.elapsed());
+        drop(client);
+        dripping.join().unwrap();
+    });
+}
+
+#[test]
+fn a_limit_covers_a_handshake_against_a_peer_that_drips() {
+    const LIMIT: Duration = Duration::from_millis(300);
+    both(|| {
+        let (client, mut server) = tcp_pair();
+        client.set_read_timeout(Some(LIMIT)).unwrap();
+        let dripping = thread::spawn(move || {
+            for byte in [22, 3, 3, 16, 0].into_iter().chain([2; 200]) {
+                if server.write_all(&[byte]).is_err() {
+                    break;
+                }
+                thread::sleep(LIMIT / 6);
+            }
+        });
+        let began = Instant::now();
+        let outcome = connector().connect("localhost", client);
+        assert!(matches!(outcome, Err(HandshakeError::WouldBlock(_))));
+        assert!(began.elapsed() < LIMIT * 10, "{:?}", began.elapsed());
+        drop(outcome);
+        dripping.join().unwrap();
     });
 }

@@ -62,6 +62,14 @@ impl Call {
         }
     }
 
+    /// A call in `direction`, as the socket is set.
+    pub(super) fn on(socket: &GreenSocket, direction: Direction) -> io::Result<Call> {
+        match socket.patience(direction) {
+            Ok(patience) => Ok(Call::new(patience.nonblocking, patience.limit)),
+            Err(_) => Err(Call::new(false, None).over()),
+        }
+    }
+
     /// The same call, but for no longer than `limit` from now.
     pub(super) fn within(self, limit: Option<Duration>) -> Call {
         let other = Call::new(self.nonblocking, limit).deadline;

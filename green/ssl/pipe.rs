@@ -26,14 +26,27 @@
 //! A call that cannot finish says what it lacks: [`Progress::WantRead`], more ciphertext from the peer;
 //! [`Progress::WantWrite`], room in `outgoing`. Whatever a call answered, an error too, `outgoing` may hold
 //! bytes that must leave: a read can answer a key update, a failed handshake leaves an alert. So the loop
-//! around every call is: call; drain `outgoing`; if it wanted to read, feed.
+//! around every call is: call; drain what the transport takes of `outgoing`; if the call wanted to read, feed, whether or
+//! not all could be drained. A read that waited until the rest is sent would wait for a peer that may itself be waiting
+//! until it is read from.
 //! A `write` that wants to read is met by the same loop: in TLS 1.2 the peer may begin a new handshake.
 //!
 //! ```
 //! use std::io::{self, Read, Write};
 //! use green::ssl::{Progress, Purpose, SslContext, SslPipe, VerifyLocation};
 //!
-//! /// Finishes one call on a pipe over a blocking transport.
+//! /// Sends until nothing is left, or the transport takes no more: non-blocking, or its time limit has passed.
+//! fn drain(pipe: &mut SslPipe, transport: &mut impl Write) -> io::Result<()> {
+//!     loop {
+//!         match pipe.drain_to(transport) {
+//!             Ok(0) => return Ok(()),
+//!             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+//!             _ => {}
+//!         }
+//!     }
+//! }
+//!
+//! /// Finishes one call on a pipe over a transport.
 //! fn finish<T>(
 //!     pipe: &mut SslPipe,
 //!     transport: &mut (impl Read + Write),
@@ -41,16 +54,16 @@
 //! ) -> io::Result<T> {
 //!     loop {
 //!         let progress = call(pipe);
-//!         let mut sent = Ok(1);
-//!         while matches!(sent, Ok(1..)) {
-//!             sent = pipe.drain_to(transport);
-//!         }
-//!         // What the call met says more than a peer that is gone already.
+//!         let sent = drain(pipe, transport);
+//!         // What the call met says more than a peer that takes nothing, or is gone already.
 //!         match progress? {
 //!             Progress::Done(value) => return Ok(value),
-//!             Progress::WantRead => pipe.feed_from(transport)?,
+//!             Progress::WantRead => match pipe.feed_from(transport) {
+//!                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+//!                 fed => drop(fed?),
+//!             },
 //!             Progress::WantWrite => sent?,
-//!         };
+//!         }
 //!     }
 //! }
 //!

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use greenhub::ClosedLocally;
 use greenhub::greenio::GreenSocket;
+use greenhub::source::Direction;
 use parking_lot::Mutex;
 
 use super::certificate::Certificate;
@@ -201,7 +202,7 @@ impl GreenSslSocket {
     ///
     /// `NotConnected` before the handshake; those of a write.
     pub fn shutdown_write(&self) -> io::Result<()> {
-        self.shared.duplex.shutdown(self.write_call())
+        self.shared.duplex.shutdown(self.call(Direction::Write)?)
     }
 
     /// Ends TLS in both directions and gives the connection back, in the clear.
@@ -571,7 +572,7 @@ impl GreenSslSocket {
     /// A read of a connection that has shaken hands, which ends with `Interrupted` once `stop` is set: whoever sets it
     /// nudges the source.
     pub(crate) fn read_unless(&self, buf: &mut [u8], stop: &AtomicBool) -> io::Result<usize> {
-        let call = Call::new(self.get_ref().nonblocking(), self.read_timeout());
+        let call = self.call(Direction::Read)?;
         self.answer(self.shared.duplex.read_unless(buf, call, stop))
     }
 
@@ -589,8 +590,8 @@ impl GreenSslSocket {
         self.pipe(SslPipe::outgoing)
     }
 
-    fn write_call(&self) -> Call {
-        Call::new(self.get_ref().nonblocking(), self.write_timeout())
+    fn call(&self, direction: Direction) -> io::Result<Call> {
+        Call::on(self.get_ref(), direction)
     }
 }
 
@@ -600,7 +601,7 @@ impl Read for &GreenSslSocket {
         if self.is_closed() {
             return Err(ClosedLocally.into());
         }
-        let call = Call::new(self.get_ref().nonblocking(), self.read_timeout());
+        let call = self.call(Direction::Read)?;
         self.handshake_in(call)?;
         // Not behind another reader, who may wait for long.
         if buf.is_empty() {
@@ -616,7 +617,7 @@ impl Write for &GreenSslSocket {
         if self.is_closed() {
             return Err(ClosedLocally.into());
         }
-        let call = self.write_call();
+        let call = self.call(Direction::Write)?;
         self.handshake_in(call)?;
         if buf.is_empty() {
             return Ok(0);
@@ -651,7 +652,7 @@ impl Write for &GreenSslSocket {
 
     /// Waits until nothing is left to send: a no-op but after a write in non-blocking mode.
     fn flush(&mut self) -> io::Result<()> {
-        self.shared.duplex.flush(self.write_call())
+        self.shared.duplex.flush(self.call(Direction::Write)?)
     }
 }
 

@@ -59,7 +59,7 @@ impl GreenSocket {
     /// Those of `accept(2)`. The limit is that of
     /// [`set_read_timeout`](Self::set_read_timeout).
     pub fn accept(&self) -> io::Result<(GreenSocket, SockAddr)> {
-        let patience = self.settings().patience(Direction::Read);
+        let patience = self.patience(Direction::Read)?;
         match self.source().retry(Direction::Read, patience, accept_one) {
             Ok((socket, address)) => {
                 self.shared().backoff.reset();

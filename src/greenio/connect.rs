@@ -34,7 +34,7 @@ impl GreenSocket {
     /// [`ConnectionAborted`](io::ErrorKind::ConnectionAborted) when the socket is
     /// shut down meanwhile.
     pub fn connect(&self, address: &SockAddr) -> io::Result<()> {
-        let patience = self.settings().patience(Direction::Write);
+        let patience = self.patience(Direction::Write)?;
         if !patience.nonblocking {
             return self.connect_patiently(address, patience);
         }

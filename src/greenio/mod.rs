@@ -29,6 +29,7 @@ mod connect;
 mod handover;
 mod ip_options;
 mod nonblocking;
+mod one_call;
 mod options;
 mod pipe;
 mod raw_options;
@@ -44,6 +45,8 @@ mod verdict;
 
 pub use ancillary::{ControlMessage, ControlMessages, ControlWriter, Received};
 pub use nonblocking::NonBlocking;
+pub(crate) use one_call::Call;
+pub use one_call::OneCall;
 pub use pipe::GreenPipe;
 pub use send::SendAllError;
 pub use socket::GreenSocket;

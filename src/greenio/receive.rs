@@ -42,7 +42,7 @@ impl GreenSocket {
         if self.shared().kind != Kind::Tcp {
             return self.recv_with_flags(buf, 0);
         }
-        let (capacity, patience) = (buf.len(), self.reading(0));
+        let (capacity, patience) = (buf.len(), self.reading(0)?);
         let outcome = self
             .source()
             .retry_read(patience, capacity, |fd| socket::recv(fd, buf, 0));
@@ -74,7 +74,7 @@ impl GreenSocket {
             // kernel is not either.
             (0, _) => Ok(0),
             (_, Kind::Tcp) => {
-                let patience = self.reading(0);
+                let patience = self.reading(0)?;
                 let outcome = self.source().retry_read(patience, capacity, recv);
                 self.judge(outcome, capacity, patience)
             }
@@ -148,7 +148,7 @@ impl GreenSocket {
         flags: c_int,
         mut op: impl FnMut(BorrowedFd<'_>) -> io::Result<T>,
     ) -> io::Result<T> {
-        let patience = self.reading(flags);
+        let patience = self.reading(flags)?;
         let outcome = self.source().retry(Direction::Read, patience, |fd| {
             let outcome = op(fd);
             match &outcome {
@@ -188,10 +188,10 @@ impl GreenSocket {
         outcome
     }
 
-    fn reading(&self, flags: c_int) -> Patience {
-        let mut patience = self.settings().patience(Direction::Read);
+    fn reading(&self, flags: c_int) -> io::Result<Patience> {
+        let mut patience = self.patience(Direction::Read)?;
         patience.nonblocking |= flags & libc::MSG_DONTWAIT != 0;
-        patience
+        Ok(patience)
     }
 }
 

@@ -183,7 +183,9 @@ impl GreenSocket {
         total: usize,
         mut send: impl FnMut(BorrowedFd<'_>, usize) -> io::Result<usize>,
     ) -> Result<(), SendAllError> {
-        let mut patience = self.writing(0);
+        let mut patience = self
+            .writing(0)
+            .map_err(|error| SendAllError { sent: 0, error })?;
         let deadline = patience
             .limit
             .and_then(|limit| Instant::now().checked_add(limit));
@@ -228,7 +230,7 @@ impl GreenSocket {
         let unannounced = address.is_some_and(|address| {
             [Domain::UNIX, Domain::from(libc::AF_NETLINK)].contains(&address.domain())
         });
-        let patience = self.writing(flags);
+        let patience = self.writing(flags)?;
         let outcome = match unannounced {
             true => retry_unannounced(self.source(), patience, op),
             false => self.source().retry(Direction::Write, patience, op),
@@ -236,10 +238,10 @@ impl GreenSocket {
         outcome.map_err(|error| self.failed_send(error))
     }
 
-    fn writing(&self, flags: c_int) -> Patience {
-        let mut patience = self.settings().patience(Direction::Write);
+    fn writing(&self, flags: c_int) -> io::Result<Patience> {
+        let mut patience = self.patience(Direction::Write)?;
         patience.nonblocking |= flags & libc::MSG_DONTWAIT != 0;
-        patience
+        Ok(patience)
     }
 }
 

@@ -19,7 +19,7 @@ impl GreenSocket {
     /// See [Sending](#sending). [`InvalidInput`](io::ErrorKind::InvalidInput) for a `file` that cannot be sent from, such
     /// as a terminal.
     pub fn send_file(&self, file: impl AsFd, offset: &mut u64, count: usize) -> io::Result<usize> {
-        let patience = self.settings().patience(Direction::Write);
+        let patience = self.patience(Direction::Write)?;
         self.source()
             .retry(Direction::Write, patience, |fd| {
                 socket::send_file(fd, file.as_fd(), offset, count)

@@ -18,6 +18,7 @@ use super::wait_word::{Phase, Ticket, WaitWord};
 use crate::clock::Nanos;
 use crate::engine::Coroutine;
 use crate::green_thread::local::Locals;
+use crate::greenio::Call;
 use crate::timer::Timed;
 
 /// What a green thread runs, from its start to its end; it does not unwind.
@@ -43,6 +44,8 @@ pub(crate) struct Task {
     pub(crate) site: SiteCell,
     pub(crate) interrupts: Interrupts,
     pub(crate) locals: Locals,
+    /// What its calls on sockets are part of.
+    pub(crate) call: Call,
     /// `park`'s token, and the ticket of a `park` under way.
     pub(crate) token: AtomicBool,
     pub(crate) parked: AtomicU64,
@@ -124,6 +127,7 @@ impl Task {
             site: SiteCell::default(),
             interrupts: Interrupts::default(),
             locals: Locals::default(),
+            call: Call::default(),
             token: AtomicBool::new(false),
             parked: AtomicU64::new(0),
             kind,

@@ -29,6 +29,7 @@ mod roles;
 mod defects;
 mod interoperation;
 mod mistakes;
+mod native_names;
 mod services;
 mod trials;
 

@@ -1,0 +1,129 @@
+//! Several calls on sockets that somebody outside sees as one, such as a read of TLS.
+
+use std::io;
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::GreenSocket;
+use crate::clock::Nanos;
+use crate::hub::current;
+use crate::source::{Direction, Patience};
+
+/// While it lives, the [timeouts](GreenSocket::set_read_timeout) of the calls that this thread makes on green sockets
+/// count from the first of them: together they take no longer than one call may.
+///
+/// For a protocol over a stream whose own calls receive or send several times: without it, each of them would have the
+/// whole limit again, and a peer that sends a byte at a time would never let it pass. Once the limit has passed, further
+/// calls in that direction fail with `WouldBlock` without looking at the socket. One inside another is part of it.
+///
+/// # Examples
+///
+/// ```
+/// use std::io::{self, Read};
+/// use std::time::Duration;
+///
+/// use green::greenio::OneCall;
+/// use green::net::TcpStream;
+///
+/// /// Reads a record that begins with its length, under the stream's read timeout as a whole.
+/// fn read_record(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
+///     let _call = OneCall::begin();
+///     let mut length = [0; 2];
+///     stream.read_exact(&mut length)?;
+///     let mut record = vec![0; u16::from_be_bytes(length).into()];
+///     stream.read_exact(&mut record)?;
+///     Ok(record)
+/// }
+/// # use std::io::Write;
+/// # let listener = green::net::TcpListener::bind("127.0.0.1:0")?;
+/// # let mut near = TcpStream::connect(listener.local_addr()?)?;
+/// # let (mut far, _) = listener.accept()?;
+/// # far.write_all(b"\0\x05hello")?;
+/// near.set_read_timeout(Some(Duration::from_secs(5)))?;
+/// assert_eq!(read_record(&mut near)?, b"hello");
+/// # Ok::<(), io::Error>(())
+/// ```
+#[derive(Debug)]
+#[must_use]
+pub struct OneCall {
+    outer: u64,
+    /// It is the thread's that began it.
+    _thread: PhantomData<*const ()>,
+}
+
+impl OneCall {
+    /// Begins it.
+    pub fn begin() -> OneCall {
+        OneCall::enter(|outer| outer.max(Call::BEGUN))
+    }
+
+    /// As [`begin`](Self::begin), for calls that are not to wait at all.
+    pub fn in_passing() -> OneCall {
+        OneCall::enter(|_| Call::IN_PASSING)
+    }
+
+    fn enter(state: impl FnOnce(u64) -> u64) -> OneCall {
+        let outer = current::with(|task| {
+            let outer = task.call.0.load(Ordering::Relaxed);
+            task.call.0.store(state(outer), Ordering::Relaxed);
+            outer
+        });
+        OneCall {
+            outer,
+            _thread: PhantomData,
+        }
+    }
+}
+
+impl Drop for OneCall {
+    fn drop(&mut self) {
+        current::with(|task| {
+            let call = &task.call.0;
+            // When the outer one's first call was made.
+            if self.outer != Call::BEGUN || call.load(Ordering::Relaxed) == Call::IN_PASSING {
+                call.store(self.outer, Ordering::Relaxed);
+            }
+        });
+    }
+}
+
+/// What a thread's calls on sockets are part of: when the first of them was made. Touched by the thread alone.
+#[derive(Debug, Default)]
+pub(crate) struct Call(AtomicU64);
+
+impl Call {
+    const BEGUN: u64 = 1;
+    const IN_PASSING: u64 = u64::MAX;
+}
+
+impl GreenSocket {
+    /// How a call in `direction` is to wait: what the socket is set to, and what is left of it within a [`OneCall`].
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if the limit has passed already.
+    pub fn patience(&self, direction: Direction) -> io::Result<Patience> {
+        let mut patience = self.settings().patience(direction);
+        let part_of = current::with_known(|task| match task.call.0.load(Ordering::Relaxed) {
+            Call::BEGUN if patience.limit.is_some() => {
+                let now = Nanos::now().0.max(Call::BEGUN + 1);
+                task.call.0.store(now, Ordering::Relaxed);
+                0
+            }
+            state => state,
+        });
+        match part_of.unwrap_or(0) {
+            0 | Call::BEGUN => {}
+            Call::IN_PASSING => patience.nonblocking = true,
+            began => {
+                if let Some(limit) = &mut patience.limit {
+                    *limit = limit.saturating_sub(Nanos(began).until(Nanos::now()));
+                    if limit.is_zero() {
+                        return Err(io::Error::from_raw_os_error(libc::EAGAIN));
+                    }
+                }
+            }
+        }
+        Ok(patience)
+    }
+}
