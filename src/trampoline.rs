@@ -6,12 +6,12 @@
 //! for the one wait.
 //!
 //! Somebody may close the descriptor behind our back, and the kernel says
-//! nothing (epoll(7), question 6). So waits by number are listed here, and
-//! when the number is registered anew, those whose open file has gone end as
-//! closed.
+//! nothing (epoll(7), question 6). So waits by number are listed here. They end as
+//! closed when a source closes the number, and, of descriptors that others close,
+//! when the number is registered anew.
 
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -22,7 +22,6 @@ use crate::clock::Nanos;
 use crate::error::ClosedLocally;
 use crate::hub::wait::give_way;
 use crate::source::{Direction, Lines, poll_now};
-use crate::sys::fd::duplicate;
 use crate::wait_queue::{Place, Wake};
 
 /// Parks the running thread, green or OS, until `fd` is ready in `direction`
@@ -53,9 +52,9 @@ use crate::wait_queue::{Place, Wake};
 /// # Errors
 ///
 /// EBADF if `fd` is not open. `NotConnected` with
-/// [`ClosedLocally`] inside if it was closed during the wait
-/// and its number has come to be used for something else. What epoll_ctl(2)
-/// says, at a limit of the system.
+/// [`ClosedLocally`] inside if it was closed during the wait: a descriptor of this
+/// library's at once, another's when its number has come to be used for something
+/// else. What epoll_ctl(2) says, at a limit of the system.
 pub fn trampoline(
     fd: &impl AsRawFd,
     direction: Direction,
@@ -101,32 +100,19 @@ static PASSING_LEN: AtomicUsize = AtomicUsize::new(0);
 /// A descriptor registered for one wait.
 struct Passing {
     lines: Arc<Lines>,
-    /// If the number is registered with this hub already, it is this duplicate
-    /// of the open file that is waited for.
-    _duplicate: Option<OwnedFd>,
 }
 
 impl Passing {
     fn register(fd: RawFd) -> io::Result<Passing> {
-        let mut passing = Passing {
+        let passing = Passing {
             lines: Lines::not_ready(fd),
-            _duplicate: None,
         };
-        match passing.lines.register() {
-            Err(error) if error.raw_os_error() == Some(libc::EEXIST) => {
-                let copy = duplicate(fd)?;
-                passing.lines = Lines::not_ready(copy.as_raw_fd());
-                passing._duplicate = Some(copy);
-                passing.lines.register()?;
-            }
-            registered => {
-                registered?;
-            }
-        }
+        // Listed first, so that a close from now on finds it.
         let mut list = PASSING.lock();
         list.push(passing.lines.clone());
         PASSING_LEN.store(list.len(), Ordering::SeqCst);
         drop(list);
+        passing.lines.register()?;
         Ok(passing)
     }
 }
@@ -149,16 +135,27 @@ impl Drop for Passing {
 /// A descriptor's number has been registered: whoever waits for it by number
 /// and whose open file is gone has waited long enough.
 pub(crate) fn reissued(new: &Arc<Lines>) {
-    if PASSING_LEN.load(Ordering::SeqCst) == 0 {
-        return;
+    for lines in waiting_for(new.fd()) {
+        if !Arc::ptr_eq(&lines, new) {
+            lines.end_if_reissued(new);
+        }
     }
-    let same_number: Vec<Arc<Lines>> = PASSING
-        .lock()
+}
+
+/// The descriptor `fd` is about to be closed by its owner: nobody waits for it by
+/// its number any more.
+pub(crate) fn closing(fd: RawFd) {
+    waiting_for(fd)
         .iter()
-        .filter(|lines| lines.fd() == new.fd() && !Arc::ptr_eq(lines, new))
-        .cloned()
-        .collect();
-    for lines in same_number {
-        lines.end_if_reissued(new);
+        .for_each(|lines| lines.end_before_close());
+}
+
+/// Those who wait for a descriptor by its number.
+fn waiting_for(fd: RawFd) -> Vec<Arc<Lines>> {
+    if PASSING_LEN.load(Ordering::SeqCst) == 0 {
+        return Vec::new();
     }
+    let list = PASSING.lock();
+    let of_fd = list.iter().filter(|lines| lines.fd() == fd);
+    of_fd.cloned().collect()
 }

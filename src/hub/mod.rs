@@ -129,23 +129,42 @@ impl Hub {
         self.schedule(task);
     }
 
-    /// Registers a descriptor, both directions, edge-triggered.
+    /// Registers a descriptor, both directions, edge-triggered. Whatever it is ready
+    /// for now is told as an event too.
     pub(crate) fn register(&self, fd: RawFd, ready: Arc<dyn Ready>) -> std::io::Result<u64> {
-        let token = self.registry.insert(ready);
-        match epoll::add(self.epoll.as_fd(), fd, epoll::ALL, token) {
+        let who = Arc::as_ptr(&ready).cast();
+        let mut token = self.registry.insert(ready.clone());
+        let mut outcome = epoll::add(self.epoll.as_fd(), fd, epoll::ALL, token);
+        if already_exists(&outcome) {
+            // The poller knows this open file under this number: by somebody else's
+            // registration, which serves for both, or by one that was left behind.
+            self.registry.remove(token, who, || ());
+            token = match self.registry.join(fd, ready.clone()) {
+                Some(token) => token,
+                None => self.registry.insert(ready),
+            };
+            outcome = epoll::modify(self.epoll.as_fd(), fd, epoll::ALL, token);
+            if outcome.is_err() {
+                // It has just been taken back.
+                outcome = epoll::add(self.epoll.as_fd(), fd, epoll::ALL, token);
+            }
+        }
+        match outcome {
             Ok(()) => Ok(token),
             Err(error) => {
-                self.registry.remove(token);
+                self.registry.remove(token, who, || ());
                 Err(error)
             }
         }
     }
 
-    /// Takes a descriptor back. Events of it already fetched find nobody.
-    pub(crate) fn deregister(&self, fd: RawFd, token: u64) {
-        self.registry.remove(token);
-        // The open file may be gone already, and its registration with it.
-        let _ = epoll::delete(self.epoll.as_fd(), fd);
+    /// Takes `who` back from those who are told of a descriptor. Events of it
+    /// already fetched do not find `who` any more.
+    pub(crate) fn deregister(&self, fd: RawFd, token: u64, who: *const ()) {
+        self.registry.remove(token, who, || {
+            // The open file may be gone already, and its registration with it.
+            let _ = epoll::delete(self.epoll.as_fd(), fd);
+        });
     }
 
     /// Whether the open file that was registered with `token` under this number
@@ -182,6 +201,14 @@ impl Hub {
     fn epoll(&self) -> BorrowedFd<'_> {
         self.epoll.as_fd()
     }
+}
+
+fn already_exists(outcome: &std::io::Result<()>) -> bool {
+    let raw = outcome
+        .as_ref()
+        .err()
+        .and_then(|error| error.raw_os_error());
+    raw == Some(libc::EEXIST)
 }
 
 impl fmt::Debug for Hub {

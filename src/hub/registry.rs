@@ -3,6 +3,9 @@
 //! A token is a slot's number and the generation that filled it, so an event
 //! for a descriptor that has left, fetched in the same batch or kept alive by a
 //! duplicate of the open file, finds nobody.
+//!
+//! An epoll instance takes an open file under one number once. If several wait for
+//! it, a socket and somebody who knows its number, they share a slot.
 
 use std::os::fd::RawFd;
 use std::sync::Arc;
@@ -37,8 +40,21 @@ pub(crate) struct Registry {
 
 #[derive(Default)]
 struct Inner {
-    slots: Slab<(u32, Arc<dyn Ready>)>,
+    slots: Slab<Slot>,
     generation: u32,
+}
+
+struct Slot {
+    generation: u32,
+    first: Arc<dyn Ready>,
+    /// Those who came after the first.
+    others: Vec<Arc<dyn Ready>>,
+}
+
+impl Slot {
+    fn all(&self) -> impl Iterator<Item = &Arc<dyn Ready>> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
 }
 
 impl Registry {
@@ -47,25 +63,60 @@ impl Registry {
         let mut inner = self.inner.lock();
         inner.generation = inner.generation.wrapping_add(1);
         let generation = inner.generation;
-        let slot = inner.slots.insert((generation, ready));
-        u64::from(generation) << 32 | slot as u64
+        let key = inner.slots.insert(Slot {
+            generation,
+            first: ready,
+            others: Vec::new(),
+        });
+        token(generation, key)
     }
 
-    pub(crate) fn remove(&self, token: u64) {
+    /// Adds `ready` to the slot of the descriptor `fd`, if there is one, and gives
+    /// the slot's token.
+    pub(crate) fn join(&self, fd: RawFd, ready: Arc<dyn Ready>) -> Option<u64> {
         let mut inner = self.inner.lock();
-        let (slot, generation) = parts(token);
-        if inner.slots.get(slot).is_some_and(|(g, _)| *g == generation) {
-            inner.slots.remove(slot);
+        // Should there be several, the newest is the one that the poller knows.
+        let of_fd = |(_, slot): &(usize, &mut Slot)| slot.first.known().fd == fd;
+        let newest = |(_, slot): &(usize, &mut Slot)| slot.generation;
+        let (key, slot) = inner.slots.iter_mut().filter(of_fd).max_by_key(newest)?;
+        slot.others.push(ready);
+        Some(token(slot.generation, key))
+    }
+
+    /// Takes `who` out of the token's slot. If it was the last one there, `last` is
+    /// called before anybody else can have joined.
+    pub(crate) fn remove(&self, token: u64, who: *const (), last: impl FnOnce()) {
+        let mut inner = self.inner.lock();
+        let (key, generation) = parts(token);
+        let Some(slot) = inner.slots.get_mut(key) else {
+            return;
+        };
+        if slot.generation != generation {
+            return;
         }
+        let is_who = |ready: &Arc<dyn Ready>| Arc::as_ptr(ready).cast() == who;
+        let left = if !is_who(&slot.first) {
+            let at = slot.others.iter().position(is_who);
+            at.map(|at| slot.others.swap_remove(at))
+        } else if let Some(next) = slot.others.pop() {
+            Some(std::mem::replace(&mut slot.first, next))
+        } else {
+            let slot = inner.slots.remove(key);
+            last();
+            Some(slot.first)
+        };
+        drop(inner);
+        drop(left);
     }
 
     /// Hands each event to whoever registered for it.
     pub(crate) fn deliver(&self, events: impl Iterator<Item = (u64, u32)>) {
         let inner = self.inner.lock();
         for (token, events) in events {
-            let (slot, generation) = parts(token);
-            if let Some((_, ready)) = inner.slots.get(slot).filter(|(g, _)| *g == generation) {
-                ready.deliver(events);
+            let (key, generation) = parts(token);
+            let slot = inner.slots.get(key);
+            if let Some(slot) = slot.filter(|slot| slot.generation == generation) {
+                slot.all().for_each(|ready| ready.deliver(events));
             }
         }
     }
@@ -73,12 +124,20 @@ impl Registry {
     /// Every descriptor that is registered.
     pub(crate) fn known(&self) -> Vec<Known> {
         let inner = self.inner.lock();
-        inner.slots.iter().map(|(_, slot)| slot.1.known()).collect()
+        inner
+            .slots
+            .iter()
+            .map(|(_, slot)| slot.first.known())
+            .collect()
     }
 
     pub(crate) fn len(&self) -> usize {
         self.inner.lock().slots.len()
     }
+}
+
+fn token(generation: u32, slot: usize) -> u64 {
+    u64::from(generation) << 32 | slot as u64
 }
 
 fn parts(token: u64) -> (usize, u32) {
@@ -93,6 +152,10 @@ mod tests {
 
     #[derive(Default)]
     struct Seen(AtomicU32);
+
+    fn address(seen: &Arc<Seen>) -> *const () {
+        Arc::as_ptr(seen).cast()
+    }
 
     impl Ready for Seen {
         fn deliver(&self, events: u32) {
@@ -113,7 +176,7 @@ mod tests {
         let registry = Registry::default();
         let (old, new) = (Arc::new(Seen::default()), Arc::new(Seen::default()));
         let old_token = registry.insert(old.clone());
-        registry.remove(old_token);
+        registry.remove(old_token, address(&old), || ());
         let new_token = registry.insert(new.clone());
         assert_eq!(
             parts(old_token).0,
@@ -121,9 +184,37 @@ mod tests {
             "the slot is used again"
         );
         registry.deliver([(old_token, 1), (new_token, 4)].into_iter());
-        registry.remove(old_token);
+        registry.remove(old_token, address(&old), || panic!("it has left before"));
         assert_eq!(old.0.load(Ordering::Relaxed), 0);
         assert_eq!(new.0.load(Ordering::Relaxed), 4);
         assert_eq!(registry.len(), 1);
+    }
+
+    #[test]
+    fn those_who_wait_for_one_descriptor_share_a_slot_until_the_last_has_left() {
+        let registry = Registry::default();
+        let all = [(); 3].map(|()| Arc::new(Seen::default()));
+        assert_eq!(registry.join(-1, all[0].clone()), None, "nobody to join");
+        let token = registry.insert(all[0].clone());
+        assert_eq!(registry.join(7, all[1].clone()), None, "of another number");
+        for other in &all[1..] {
+            assert_eq!(registry.join(-1, other.clone()), Some(token));
+        }
+        let reached = |events: u32| {
+            registry.deliver([(token, events)].into_iter());
+            all.each_ref()
+                .map(|seen| seen.0.swap(0, Ordering::Relaxed) == events)
+        };
+        assert_eq!(reached(1), [true; 3]);
+        let not_last = || panic!("somebody is left");
+        registry.remove(token, address(&all[0]), not_last);
+        assert_eq!(reached(2), [false, true, true]);
+        registry.remove(token, address(&all[0]), not_last);
+        registry.remove(token, address(&all[2]), not_last);
+        assert_eq!(reached(3), [false, true, false]);
+        let mut last = false;
+        registry.remove(token, address(&all[1]), || last = true);
+        assert!(last);
+        assert_eq!((reached(4), registry.len()), ([false; 3], 0));
     }
 }

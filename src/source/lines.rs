@@ -99,25 +99,36 @@ impl Lines {
 
     pub(crate) fn deregister(&self) {
         if let Some(Registration { hub, token }) = self.registration.lock().take() {
-            hub.deregister(self.fd, token);
+            hub.deregister(self.fd, token, self.address());
         }
+    }
+
+    /// As the registry knows it.
+    fn address(&self) -> *const () {
+        std::ptr::from_ref(self).cast()
     }
 
     /// `new` has registered our number: if our open file has been closed behind
     /// our back, ends every wait.
     pub(crate) fn end_if_reissued(&self, new: &Lines) {
-        let new_hub = new.registration.lock().map(|registration| registration.hub);
-        let stale = self.registration.lock().take_if(|old| {
-            // One epoll instance does not take one open file twice, so on one
-            // hub the new file is another; on two, ask the old one's.
-            new_hub.is_some_and(|new_hub| std::ptr::eq(new_hub, old.hub))
-                || !old.hub.still_registered(self.fd, old.token)
+        let new = *new.registration.lock();
+        let stale = self.registration.lock().take_if(|old| match new {
+            // On one hub, those who wait for one open file share a registration;
+            // on two, ask the old one's.
+            Some(new) if std::ptr::eq(new.hub, old.hub) => new.token != old.token,
+            _ => !old.hub.still_registered(self.fd, old.token),
         });
         if let Some(Registration { hub, token }) = stale {
             // In the poller the number belongs to the new one by now.
-            hub.registry.remove(token);
+            hub.registry.remove(token, self.address(), || ());
             self.mark_closed();
         }
+    }
+
+    /// Our open file is about to be closed: ends every wait.
+    pub(crate) fn end_before_close(&self) {
+        self.deregister();
+        self.mark_closed();
     }
 
     pub(crate) fn fd(&self) -> RawFd {

@@ -27,6 +27,7 @@
 
 use std::fmt;
 use std::io;
+use std::mem;
 use std::ops::Deref;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -39,16 +40,16 @@ use crate::hub::wait::{Woke, give_way};
 use crate::sys::fd;
 use crate::wait_queue::{Place, Wake};
 
+mod closing;
 mod direction;
 mod line;
 mod lines;
-mod lingering;
 mod retry;
 
+use self::closing::Closing;
 pub use self::direction::Direction;
 pub(crate) use self::direction::poll_now;
 pub(crate) use self::lines::Lines;
-use self::lingering::Lingering;
 
 /// How one call waits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -74,7 +75,7 @@ impl Patience {
 pub struct Source {
     // Before `fd`: it is deregistered first, and closed last.
     lines: Registered,
-    lingering: Lingering,
+    closing: Closing,
     fd: OwnedFd,
     /// Whether a short read means that the buffer is empty.
     tcp_stream: bool,
@@ -91,7 +92,7 @@ impl Source {
     pub fn new(fd: OwnedFd) -> Source {
         Source {
             lines: Registered(Lines::ready(fd.as_raw_fd())),
-            lingering: Lingering::none(fd.as_raw_fd()),
+            closing: Closing::of(fd.as_raw_fd()),
             fd,
             tcp_stream: false,
         }
@@ -112,9 +113,12 @@ impl Source {
 
     /// Gives the descriptor back, deregistered, still in non-blocking mode.
     pub fn into_fd(self) -> OwnedFd {
-        self.lingering.keep();
-        let Source { lines, fd, .. } = self;
+        let Source {
+            lines, closing, fd, ..
+        } = self;
         drop(lines);
+        // It is not closed.
+        mem::forget(closing);
         fd
     }
 
@@ -187,10 +191,11 @@ impl Source {
             return None;
         }
         self.lines.deregister();
+        self.closing.end_waits_by_number();
         fd::shutdown_both(self.fd.as_fd());
         let lingering = self.lingering();
         if lingering.is_none() {
-            self.lingering.leave_to_the_kernel();
+            self.closing.linger_in_background();
         }
         // With no descriptor to spare for the replacement the open file
         // lives on until the drop: shut down and marked it is no use.
@@ -200,23 +205,23 @@ impl Source {
 
     /// A handle of its own to the open file, and the time, if it lingers at all.
     fn lingering(&self) -> Option<(Source, Duration)> {
-        let time = match self.lingering.is_possible() {
+        let time = match self.may_linger() {
             true => fd::linger(self.fd.as_fd())?,
             false => return None,
         };
         let rest = Source::new(fd::duplicate(self.fd.as_raw_fd()).ok()?);
-        rest.lingering.note_possible();
+        rest.note_may_linger();
         Some((rest, time))
     }
 
     /// Whether the socket may linger when it is closed.
     pub(crate) fn may_linger(&self) -> bool {
-        self.lingering.is_possible()
+        self.closing.may_linger()
     }
 
     /// To be called if it may.
     pub(crate) fn note_may_linger(&self) {
-        self.lingering.note_possible();
+        self.closing.note_may_linger();
     }
 
     /// The descriptor, for calls that do not make it linger.
@@ -251,7 +256,7 @@ impl Drop for Registered {
 
 impl AsFd for Source {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.lingering.note_possible();
+        self.note_may_linger();
         self.fd.as_fd()
     }
 }

@@ -1,60 +1,68 @@
-//! Sockets that linger (`SO_LINGER`).
+//! What is due before a descriptor is closed, so that nobody waits too long.
 //!
-//! close(2) of one waits until the peer has everything or the time has passed,
-//! O_NONBLOCK or not, and would hold the hub. What it does to the connection is the
-//! same without lingering: the kernel goes on sending in the background, also
-//! after the time. So lingering is switched off just before the close.
+//! # Lingering
+//!
+//! close(2) of a socket that lingers (`SO_LINGER`) waits until the peer has
+//! everything or the time has passed, O_NONBLOCK or not, and would hold the hub.
+//! What it does to the connection is the same without lingering: the kernel goes on
+//! sending in the background, also after the time. So lingering is switched off.
 //!
 //! To ask about it costs a system call, so it is remembered whether it may be on:
 //! it was switched on here, inherited from a listener, or the descriptor was lent
 //! to somebody who may have done it.
+//!
+//! # Waits by number
+//!
+//! The poller says nothing of a descriptor that is closed, so whoever waits for it
+//! in the [`trampoline`](mod@trampoline) is told.
 
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::sys::fd;
+use crate::trampoline;
 
-/// Dropped before the descriptor that it is about.
-pub(super) struct Lingering {
+/// Dropped just before the descriptor that it is about.
+pub(super) struct Closing {
     fd: RawFd,
-    possible: AtomicBool,
+    may_linger: AtomicBool,
 }
 
-impl Lingering {
-    pub(super) fn none(fd: RawFd) -> Lingering {
-        Lingering {
+impl Closing {
+    pub(super) fn of(fd: RawFd) -> Closing {
+        Closing {
             fd,
-            possible: AtomicBool::new(false),
+            may_linger: AtomicBool::new(false),
         }
     }
 
-    pub(super) fn is_possible(&self) -> bool {
-        self.possible.load(Ordering::Relaxed)
+    pub(super) fn may_linger(&self) -> bool {
+        self.may_linger.load(Ordering::Relaxed)
     }
 
-    pub(super) fn note_possible(&self) {
+    pub(super) fn note_may_linger(&self) {
         // Looked at first, so that the usual case writes nothing shared.
-        if !self.is_possible() {
-            self.possible.store(true, Ordering::Relaxed);
+        if !self.may_linger() {
+            self.may_linger.store(true, Ordering::Relaxed);
         }
-    }
-
-    /// The descriptor goes to somebody else as it is.
-    pub(super) fn keep(&self) {
-        self.possible.store(false, Ordering::Relaxed);
     }
 
     /// From here on a close does not wait.
-    pub(super) fn leave_to_the_kernel(&self) {
-        if self.possible.swap(false, Ordering::Relaxed) {
+    pub(super) fn linger_in_background(&self) {
+        if self.may_linger.swap(false, Ordering::Relaxed) {
             fd::linger_in_background(self.fd);
         }
     }
+
+    pub(super) fn end_waits_by_number(&self) {
+        trampoline::closing(self.fd);
+    }
 }
 
-impl Drop for Lingering {
+impl Drop for Closing {
     fn drop(&mut self) {
-        self.leave_to_the_kernel();
+        self.end_waits_by_number();
+        self.linger_in_background();
     }
 }
 
