@@ -50,7 +50,7 @@ mod report;
 
 pub mod debug;
 
-pub use blocking::blocking;
+pub use blocking::{blocking, blocking_uncut};
 pub use config::Config;
 pub use error::{ClosedLocally, Elapsed, Killed, is_timeout};
 pub use report::{HubReport, Report, Site, State, ThreadReport, report};

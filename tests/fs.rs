@@ -368,6 +368,39 @@ fn directories_are_made_listed_and_removed() {
 }
 
 #[test]
+fn a_listing_that_is_cut_short_loses_no_entry() {
+    bounded("cut listing", LIMIT, || {
+        green::run(|| {
+            let dir = tempdir().unwrap();
+            let names: BTreeSet<_> = (0..300).map(|n| format!("file {n}")).collect();
+            for name in &names {
+                fs::write(dir.path().join(name), "").unwrap();
+            }
+            let mut listing = fs::read_dir(dir.path()).unwrap();
+            let (mut seen, mut cuts) = (BTreeSet::new(), 0);
+            loop {
+                // Shorter than the pool takes for an answer, and longer, in turn.
+                let limit = Duration::from_micros(if cuts % 8 < 7 { 1 } else { 10_000 });
+                match greenhub::timeout(limit, || listing.next()) {
+                    Ok(None) => break,
+                    Ok(Some(entry)) => {
+                        let name = entry.unwrap().file_name().into_string().unwrap();
+                        assert!(seen.insert(name));
+                    }
+                    Err(_) => {
+                        cuts += 1;
+                        // The pool goes on meanwhile.
+                        greenhub::green_thread::sleep(Duration::from_millis(1));
+                    }
+                }
+            }
+            assert!(cuts > 0);
+            assert_eq!(seen, names);
+        });
+    });
+}
+
+#[test]
 fn links_copies_and_renames() {
     on_both("links", || {
         let dir = tempdir().unwrap();

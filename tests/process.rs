@@ -12,6 +12,7 @@ use both::on_both;
 use green::io::PipeReader;
 use green::os::unix::process::{CommandExt, ExitStatusExt};
 use green::process::{Command, ExitStatus, Stdio, TimeoutExpired};
+use rustix::process::{Pid, Signal, kill_process};
 use util::bounded;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -404,6 +405,70 @@ fn a_block_with_a_limit_ends_a_wait_and_leaves_the_child() {
             assert!(waited.is_err());
             child.kill().unwrap();
             assert_eq!(child.wait().unwrap().signal(), Some(9));
+        });
+    });
+}
+
+#[test]
+fn a_spawn_is_not_cut_short_and_its_command_serves_again() {
+    bounded("spawn under a limit", LIMIT, || {
+        green::run(|| {
+            let mut command = Command::new("true");
+            // A limit that is over before leaves everything as it was.
+            assert!(greenhub::timeout(Duration::ZERO, || command.spawn()).is_err());
+            assert_eq!(command.get_program(), "true");
+            assert!(command.spawn().unwrap().wait().unwrap().success());
+
+            // One that passes meanwhile loses no child.
+            let limit = Duration::from_nanos(1);
+            let mut spawned = None;
+            let cut = greenhub::timeout(limit, || {
+                spawned = Some(command.spawn().unwrap());
+                green::thread::sleep(LIMIT);
+            });
+            assert!(cut.is_err());
+            if let Some(mut child) = spawned {
+                assert!(child.wait().unwrap().success());
+            }
+            assert!(command.status().unwrap().success());
+        });
+    });
+}
+
+#[test]
+fn a_child_whose_caller_was_cut_short_does_not_stay_a_zombie() {
+    bounded("abandoned", LIMIT, || {
+        green::run(|| {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("pid");
+            let script = format!(
+                "echo $$ > {0}.new; mv {0}.new {0}; exec sleep 60",
+                path.display()
+            );
+            let waits: [fn(&mut Command); 3] = [
+                |command| drop(command.output()),
+                |command| drop(command.status()),
+                |command| drop(command.spawn().unwrap().wait_with_output()),
+            ];
+            for wait in waits {
+                let caller = green::thread::spawn({
+                    let mut command = shell(&script);
+                    move || wait(&mut command)
+                });
+                while !path.exists() {
+                    green::thread::sleep(Duration::from_millis(1));
+                }
+                caller.kill().unwrap();
+                assert!(caller.join().is_err(), "cut short");
+                let pid = std::fs::read_to_string(&path).unwrap();
+                std::fs::remove_file(&path).unwrap();
+                let number = pid.trim().parse().unwrap();
+                kill_process(Pid::from_raw(number).unwrap(), Signal::KILL).unwrap();
+                let process = std::path::Path::new("/proc").join(pid.trim());
+                while process.exists() {
+                    green::thread::sleep(Duration::from_millis(1));
+                }
+            }
         });
     });
 }

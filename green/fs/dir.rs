@@ -33,37 +33,64 @@ const BATCH: usize = 64;
 pub fn read_dir<P: AsRef<Path>>(path: P) -> io::Result<ReadDir> {
     let listing = super::with_path(path, |path| std_fs::read_dir(path))?;
     Ok(ReadDir {
-        listing: Arc::new(Mutex::new(listing)),
-        fetched: VecDeque::new(),
-        ended: false,
+        listing: Arc::new(Listing {
+            rest: Mutex::new(listing),
+            fetched: Mutex::default(),
+        }),
     })
 }
 
 /// The entries of a directory, made by [`read_dir`]. They are fetched 64 at a time.
 pub struct ReadDir {
-    /// Locked on the pool only, by one call at a time.
-    listing: Arc<Mutex<std_fs::ReadDir>>,
-    fetched: VecDeque<io::Result<DirEntry>>,
+    listing: Arc<Listing>,
+}
+
+/// Shared with the pool, so that what it fetches for a caller that has gone is there for the next call.
+struct Listing {
+    /// Locked on the pool only.
+    rest: Mutex<std_fs::ReadDir>,
+    fetched: Mutex<Fetched>,
+}
+
+#[derive(Default)]
+struct Fetched {
+    entries: VecDeque<io::Result<DirEntry>>,
     ended: bool,
+}
+
+impl Listing {
+    /// The next entry; `None` if another call must fetch some more.
+    fn next(&self) -> Option<Option<io::Result<DirEntry>>> {
+        let mut fetched = self.fetched.lock();
+        match fetched.entries.pop_front() {
+            Some(entry) => Some(Some(entry)),
+            None => fetched.ended.then_some(None),
+        }
+    }
+
+    /// Fetches some entries, unless an earlier call has.
+    fn fetch(&self) {
+        let mut rest = self.rest.lock();
+        if self.fetched.lock().entries.is_empty() {
+            let entries = rest.by_ref().take(BATCH);
+            let entries: VecDeque<_> = entries.map(|entry| entry.map(DirEntry::new)).collect();
+            let ended = entries.len() < BATCH;
+            *self.fetched.lock() = Fetched { entries, ended };
+        }
+    }
 }
 
 impl Iterator for ReadDir {
     type Item = io::Result<DirEntry>;
 
     fn next(&mut self) -> Option<io::Result<DirEntry>> {
-        if self.fetched.is_empty() && !self.ended {
+        loop {
+            if let Some(next) = self.listing.next() {
+                return next;
+            }
             let listing = Arc::clone(&self.listing);
-            self.fetched = greenhub::blocking(move || {
-                listing
-                    .lock()
-                    .by_ref()
-                    .take(BATCH)
-                    .map(|entry| entry.map(DirEntry::new))
-                    .collect()
-            });
-            self.ended = self.fetched.len() < BATCH;
+            greenhub::blocking(move || listing.fetch());
         }
-        self.fetched.pop_front()
     }
 }
 
@@ -74,7 +101,7 @@ impl RefUnwindSafe for ReadDir {}
 impl fmt::Debug for ReadDir {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReadDir")
-            .field("fetched", &self.fetched.len())
+            .field("fetched", &self.listing.fetched.lock().entries.len())
             .finish_non_exhaustive()
     }
 }

@@ -179,8 +179,24 @@ impl Child {
     /// assert_eq!(output.stdout, b"done\n");
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    pub fn wait_with_output(mut self) -> io::Result<Output> {
-        self.communicate(&[], None)
+    ///
+    /// # Differences from std
+    ///
+    /// If a kill, a time limit or an error cuts it short, the child runs on without its pipes and is waited for in the
+    /// background, since nobody has its handle any more.
+    pub fn wait_with_output(self) -> io::Result<Output> {
+        self.to_its_end(|child| child.communicate(&[], None))
+    }
+
+    /// Waits for the end by `wait`. Should that be cut short, the child is waited for in the background: nobody else
+    /// has a handle, and it would be a zombie for ever.
+    pub(super) fn to_its_end<T>(
+        self,
+        wait: impl FnOnce(&mut Child) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let mut awaited = Awaited(Some(self));
+        let child = awaited.0.as_mut().expect("until it is dropped");
+        wait(child)
     }
 
     /// Sends `input` to the child and closes its standard input, and meanwhile reads its stdout and stderr to their
@@ -310,6 +326,23 @@ impl Child {
                 limit,
             },
         )
+    }
+}
+
+/// A child that nobody but us can wait for.
+struct Awaited(Option<Child>);
+
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.0.take()
+            && matches!(child.try_wait(), Ok(None))
+        {
+            (child.stdin, child.stdout, child.stderr) = (None, None, None);
+            // If it cannot be started, the child's end is left to that of the process.
+            let _ = green_thread::Builder::new()
+                .name("waits for an abandoned child".to_owned())
+                .spawn(move || child.wait_for_end(None));
+        }
     }
 }
 

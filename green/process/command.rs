@@ -6,6 +6,9 @@ use std::io;
 use std::mem;
 use std::path::Path;
 use std::process::{self as std_process, CommandArgs, CommandEnvs, ExitStatus, Output, Stdio};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use super::child::Child;
 
@@ -16,8 +19,9 @@ use super::child::Child;
 ///
 /// # Differences from std
 ///
-/// A green thread that is killed while it waits for `spawn` leaves the child running, as one whose [`Child`] was
-/// dropped, and the `Command` empty.
+/// A kill or a time limit does not cut [`spawn`](Command::spawn) short: it waits for the next wait, so no child is lost.
+/// It does cut [`status`](Command::status) and [`output`](Command::output) short. The child runs on then, without its
+/// pipes, and is waited for in the background.
 ///
 /// # Examples
 ///
@@ -242,7 +246,7 @@ impl Command {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn status(&mut self) -> io::Result<ExitStatus> {
-        self.spawn()?.wait()
+        self.spawn()?.to_its_end(Child::wait)
     }
 
     /// The program given to [`new`](Command::new).
@@ -288,13 +292,13 @@ impl Command {
         &mut self,
         call: impl FnOnce(&mut std_process::Command) -> T + Send + 'static,
     ) -> T {
-        let mut inner = mem::replace(&mut self.inner, std_process::Command::new(""));
-        let (inner, result) = greenhub::blocking(move || {
-            let result = call(&mut inner);
-            (inner, result)
-        });
-        self.inner = inner;
-        result
+        let inner = mem::replace(&mut self.inner, std_process::Command::new(""));
+        let lent = Lent {
+            inner: Arc::new(Mutex::new(inner)),
+            owner: self,
+        };
+        let borrowed = Arc::clone(&lent.inner);
+        greenhub::blocking_uncut(move || call(&mut borrowed.lock()))
     }
 
     fn start(&mut self, defaults: [fn() -> Stdio; 3]) -> io::Result<Child> {
@@ -319,6 +323,19 @@ impl Command {
             words.push_str(&format!(" {arg:?}"));
         }
         words
+    }
+}
+
+/// What is on its way to the pool; it comes back also when the call is not made.
+struct Lent<'a> {
+    /// Locked by the pool alone, as long as it has it.
+    inner: Arc<Mutex<std_process::Command>>,
+    owner: &'a mut Command,
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        mem::swap(&mut *self.inner.lock(), &mut self.owner.inner);
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::hub::current;
-use crate::hub::interrupt::resume_unwind;
+use crate::hub::interrupt::{Mask, resume_unwind};
 use crate::wait_queue::WaitQueue;
 
 mod pool;
@@ -59,6 +59,36 @@ where
         call.caller
             .wait("blocking call", None, || call.result.lock().is_none());
     }
+}
+
+/// As [`blocking`], for a call whose effect must not be lost with its result, such
+/// as a process that was started: it cannot be cut short.
+///
+/// A kill or a time limit that is due when it is called is raised before `f` is
+/// taken up; one that comes later waits for the caller's next wait.
+///
+/// # Panics
+///
+/// As [`blocking`].
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let begun = greenhub::timeout(Duration::from_millis(1), || {
+///     greenhub::blocking_uncut(|| std::thread::sleep(Duration::from_millis(20)));
+///     "it has ended"
+/// });
+/// assert_eq!(begun.unwrap(), "it has ended");
+/// assert!(greenhub::timeout(Duration::ZERO, || greenhub::blocking_uncut(|| ())).is_err());
+/// ```
+pub fn blocking_uncut<F, T>(f: F) -> T
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    current::with(|task| task.raise_pending(task.masked()));
+    let _mask = Mask::new();
+    blocking(f)
 }
 
 struct Call<T> {
