@@ -76,7 +76,7 @@ where
 {
     green_thread::spawn(f)
         .join()
-        .unwrap_or_else(|panic| hub::interrupt::resume_unwind(panic))
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Whether a green thread runs here, rather than a plain OS thread.

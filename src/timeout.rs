@@ -1,13 +1,13 @@
 //! A time limit over a whole block of code.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::clock::Nanos;
 use crate::error::Elapsed;
 use crate::hub::current;
-use crate::hub::interrupt::{CAN_UNWIND, Raised, resume_unwind};
+use crate::hub::interrupt::{CAN_UNWIND, Raised};
 
 /// Runs `block`, but for no longer than `limit`.
 ///
@@ -48,20 +48,33 @@ pub fn timeout<T>(limit: Duration, block: impl FnOnce() -> T) -> Result<T, Elaps
     let outer = task.interrupts.limit();
     // Outer limits and kills must not interrupt the destructor that we are in,
     // if we are in one that an unwind runs; this limit does not leave it.
-    let unwind = task
-        .is_unwinding()
-        .then(|| task.interrupts.enter_nested((deadline, scope)));
-    // Should the outer limit pass first, it stays in force: it ends this block too.
-    if unwind.is_none() && deadline < outer.0 {
-        task.interrupts.set_limit((deadline, scope));
-    }
-    let result = catch_unwind(AssertUnwindSafe(block));
-    match unwind {
-        Some(unwind) => task.interrupts.leave_nested(outer, unwind),
-        None => task.interrupts.set_limit(outer),
+    let is_nested = task.is_unwinding();
+    let mut around = 0;
+    let result = caught(block, |base| {
+        if is_nested {
+            around = task.interrupts.enter_nested((deadline, scope), base);
+        } else if deadline < outer.0 {
+            // Should the outer limit pass first, it stays in force: it ends
+            // this block too.
+            task.interrupts.set_limit((deadline, scope));
+        }
+    });
+    match is_nested {
+        true => task.interrupts.leave_nested(outer, around),
+        false => task.interrupts.set_limit(outer),
     }
     result.or_else(|payload| match payload.downcast_ref::<Raised>() {
-        Some(raised) if raised.interrupt.is_of(scope) => Err(Elapsed { refused: false }),
+        Some(Raised(interrupt)) if interrupt.is_of(scope) => Err(Elapsed { refused: false }),
         _ => resume_unwind(payload),
     })
+}
+
+/// Runs `block`, and catches what it raises; tells `begin` an address in the
+/// frame that does.
+// Never inlined: no unwind around it is to be seen in that frame.
+#[inline(never)]
+fn caught<T>(block: impl FnOnce() -> T, begin: impl FnOnce(usize)) -> std::thread::Result<T> {
+    let base = 0u8;
+    begin(&raw const base as usize);
+    catch_unwind(AssertUnwindSafe(block))
 }

@@ -152,6 +152,98 @@ fn t10_a_panic_that_goes_through_a_scope_beside_one_parked_in_a_drop() {
     .well();
 }
 
+/// A thread that `raise` unwinds beside one parked in a drop, killed and out of
+/// time while its destructor waits.
+fn unwinds_unheard(raise: fn()) {
+    green("t10_unheard", move || {
+        let go = Rc::new(Cell::new(false));
+        let parked = parked_in_drop(&go);
+        let (rolled_back, nested) = (Rc::new(Cell::new(false)), Rc::new(Cell::new(0)));
+        let (theirs, inner) = (rolled_back.clone(), nested.clone());
+        let victim = spawn_local(move || {
+            greenhub::timeout(MILLISECOND, || {
+                let _rollback = OnDrop(|| {
+                    assert!(panicking());
+                    std::thread::sleep(2 * MILLISECOND);
+                    sleep(5 * MILLISECOND);
+                    // A limit of the destructor's own ends what it is around.
+                    let within = || {
+                        let _waits = OnDrop(|| sleep(MILLISECOND));
+                        let raised = catch_unwind(|| {
+                            let _waits = OnDrop(|| sleep(3 * MILLISECOND));
+                            raise();
+                        });
+                        inner.set(inner.get() + i32::from(raised.is_err()));
+                        sleep(Duration::MAX);
+                    };
+                    let limited = greenhub::timeout(MILLISECOND, within);
+                    inner.set(inner.get() + i32::from(limited.is_err()));
+                    yield_now();
+                    theirs.set(true);
+                });
+                raise();
+            })
+        });
+        until(|| site(&victim) == Some(Site::Sleep));
+        victim.kill().unwrap();
+        assert!(victim.join().is_err());
+        assert!(rolled_back.get());
+        assert_eq!(nested.get(), 2);
+        go.set(true);
+        let _ = parked.join();
+    });
+}
+
+#[test]
+fn t10_an_unwind_that_no_hook_heard_of_is_not_interrupted_beside_one_parked_in_a_drop() {
+    alone(
+        "t10_an_unwind_that_no_hook_heard_of_is_not_interrupted_beside_one_parked_in_a_drop",
+        &[],
+        || unwinds_unheard(|| std::panic::resume_unwind(Box::new("not by a panic"))),
+    )
+    .well();
+}
+
+#[test]
+fn t10_a_panic_under_a_hook_set_later_is_not_interrupted_beside_one_parked_in_a_drop() {
+    alone(
+        "t10_a_panic_under_a_hook_set_later_is_not_interrupted_beside_one_parked_in_a_drop",
+        &[],
+        || {
+            green("t10_start", || ());
+            std::panic::set_hook(Box::new(|_| ()));
+            unwinds_unheard(|| panic!("planned"));
+        },
+    )
+    .well();
+}
+
+#[test]
+fn t10_one_that_caught_its_panic_beside_one_parked_in_a_drop_is_killed_and_limited_as_ever() {
+    green("t10_caught_panic", || {
+        let go = Rc::new(Cell::new(false));
+        let parked = parked_in_drop(&go);
+        let caught = || {
+            assert!(catch_unwind(|| planned_panic()).is_err());
+            assert!(!panicking());
+        };
+        let limited = spawn_local(move || {
+            caught();
+            greenhub::timeout(MILLISECOND, || sleep(Duration::MAX)).is_err()
+        });
+        assert!(limited.join().unwrap());
+        let victim = spawn_local(move || {
+            caught();
+            sleep(Duration::MAX);
+        });
+        until(|| site(&victim) == Some(Site::Sleep));
+        victim.kill().unwrap();
+        assert!(is_killed(victim.join()));
+        go.set(true);
+        let _ = parked.join();
+    });
+}
+
 #[test]
 fn a_std_mutex_may_be_poisoned_by_a_neighbour_parked_in_a_drop() {
     // Documented: std's locks tell a panic by the OS thread. Should this ever

@@ -68,7 +68,6 @@ impl<T> Packet<T> {
             self.links.follow(Ending::of(&result));
             if current::is_green() {
                 current::with(|task| {
-                    task.interrupts.caught();
                     // Before the joiner hears of the end, as std has it.
                     end_locals(&task.locals);
                 });

@@ -8,10 +8,16 @@ use crate::hub::task::{Kind, Start, Task};
 
 /// Runs a green thread from its first to its last instruction. Called by the
 /// engine on the new stack.
+// Never inlined, so that `base` lies in a frame of its own.
+#[inline(never)]
 pub(crate) fn run(task: &Arc<Task>) {
     let Kind::Green(green) = &task.kind else {
         return;
     };
+    let base = 0u8;
+    green
+        .base
+        .store(&raw const base as usize, Ordering::Relaxed);
     green
         .stack_top
         .store(engine::stack_top(), Ordering::Relaxed);

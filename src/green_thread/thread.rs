@@ -97,9 +97,7 @@ pub fn current() -> Thread {
 /// # Differences from std
 ///
 /// A neighbour on the same OS thread that is parked while it unwinds does not
-/// count; it does for [`std::thread::panicking`]. A green thread that has caught
-/// its own panic beside such a neighbour may count as panicking until it waits
-/// without one.
+/// count; it does for [`std::thread::panicking`].
 pub fn panicking() -> bool {
     std::thread::panicking() && current::with(|task| task.is_panicking())
 }

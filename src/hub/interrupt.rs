@@ -9,24 +9,22 @@
 //!
 //! `std::thread::panicking()` alone cannot tell who unwinds: it is true for a
 //! whole OS thread as long as any of its green threads is parked inside a
-//! destructor that a panic runs. So each task carries a flag, set just before we
-//! raise and by a panic hook, and each hub counts who is parked that way.
-//!
-//! The flag can be out of date in one case: a thread has caught a panic, and
-//! ever since a neighbour has been parked inside a destructor. Such a thread
-//! counts as unwinding until its first wait without such a neighbour; to take it
-//! for unwinding is a late interrupt, the other mistake would abort the process.
+//! destructor that a panic runs. Each hub counts who is parked that way; while
+//! it is nobody, it is the running thread. Else its own stack tells
+//! ([`sys::unwind`]), which takes longer, and holds whoever began the
+//! unwind and whatever became of the panic hook. Should the stack not tell, the
+//! thread counts as unwinding: an interrupt that is late does no harm.
 
-use std::any::Any;
 use std::cell::Cell;
 use std::panic;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use super::current;
 use super::task::{Kind, Task};
 use super::wait_word::Phase;
 use crate::clock::Nanos;
+use crate::sys;
 
 /// Why we unwind a thread.
 #[derive(Clone, Copy, Debug)]
@@ -45,25 +43,9 @@ impl Interrupt {
     }
 }
 
-/// The payload of an unwind that we raise. Once it is dropped, the thread does
-/// not unwind any more, unless it has begun to anew.
+/// The payload of an unwind that we raise.
 #[derive(Debug)]
-pub(crate) struct Raised {
-    pub(crate) interrupt: Interrupt,
-    task: u64,
-    unwind: u32,
-}
-
-impl Drop for Raised {
-    fn drop(&mut self) {
-        current::with_known(|task| {
-            let interrupts = &task.interrupts;
-            if task.id == self.task && interrupts.unwind.load(Ordering::Relaxed) == self.unwind {
-                interrupts.caught();
-            }
-        });
-    }
-}
+pub(crate) struct Raised(pub(crate) Interrupt);
 
 /// What a wait of a thread must not be ended by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,13 +69,9 @@ pub(crate) struct Interrupts {
     scope: AtomicU64,
     /// How often an interrupt has been raised.
     raised: AtomicU32,
-    /// How often an unwind has begun, as far as we know.
-    unwinds: AtomicU32,
-    /// The number of the one under way, or of the last.
-    unwind: AtomicU32,
-    unwinding: AtomicBool,
-    /// How many of the time limits in force were set during an unwind.
-    nested: AtomicU32,
+    /// Of the time limits in force that were set during an unwind, the innermost:
+    /// an address in the frame that catches what is raised inside. 0 for none.
+    nested: AtomicUsize,
 }
 
 impl Default for Interrupts {
@@ -104,10 +82,7 @@ impl Default for Interrupts {
             limit: AtomicU64::new(Nanos::NEVER.0),
             scope: AtomicU64::new(0),
             raised: AtomicU32::new(0),
-            unwinds: AtomicU32::new(0),
-            unwind: AtomicU32::new(0),
-            unwinding: AtomicBool::new(false),
-            nested: AtomicU32::new(0),
+            nested: AtomicUsize::new(0),
         }
     }
 }
@@ -135,43 +110,20 @@ impl Interrupts {
         self.scope.store(scope, Ordering::Relaxed);
     }
 
-    /// To be called when an unwind has been caught.
-    pub(crate) fn caught(&self) {
-        self.unwinding.store(false, Ordering::Relaxed);
-    }
-
-    /// To be called just before an unwind begins; gives its number.
-    fn unwinds(&self) -> u32 {
-        self.unwinding.store(true, Ordering::Relaxed);
-        let number = self.unwinds.fetch_add(1, Ordering::Relaxed) + 1;
-        self.unwind.store(number, Ordering::Relaxed);
-        number
-    }
-
     /// Sets a limit inside a destructor that an unwind runs. Until
     /// [`leave_nested`](Interrupts::leave_nested) the thread counts as one that
-    /// does not unwind. Gives the number of the unwind around it.
-    pub(crate) fn enter_nested(&self, limit: (Nanos, u64)) -> u32 {
-        self.nested.fetch_add(1, Ordering::Relaxed);
-        self.caught();
+    /// does not unwind, unless it begins to anew within the frame of `base`.
+    /// Gives the base of the block around it, for later.
+    pub(crate) fn enter_nested(&self, limit: (Nanos, u64), base: usize) -> usize {
         self.set_limit(limit);
-        self.unwind.load(Ordering::Relaxed)
+        self.nested.swap(base, Ordering::Relaxed)
     }
 
-    /// The unwind around the block goes on. Payloads of those inside, should any
-    /// be dropped only later, say nothing about it.
-    pub(crate) fn leave_nested(&self, outer: (Nanos, u64), unwind: u32) {
-        self.nested.fetch_sub(1, Ordering::Relaxed);
-        self.unwinding.store(true, Ordering::Relaxed);
-        self.unwind.store(unwind, Ordering::Relaxed);
+    /// The unwind around the block goes on.
+    pub(crate) fn leave_nested(&self, outer: (Nanos, u64), base: usize) {
+        self.nested.store(base, Ordering::Relaxed);
         self.set_limit(outer);
     }
-}
-
-/// As [`std::panic::resume_unwind`], which the panic hook does not hear of.
-pub(crate) fn resume_unwind(payload: Box<dyn Any + Send>) -> ! {
-    current::with_known(|task| task.interrupts.unwinds());
-    panic::resume_unwind(payload)
 }
 
 thread_local! {
@@ -194,23 +146,19 @@ impl Task {
     /// another unwind would abort.
     pub(crate) fn is_unwinding(&self) -> bool {
         if !std::thread::panicking() {
-            self.interrupts.caught();
             return false;
         }
-        if self.interrupts.unwinding.load(Ordering::Relaxed) {
-            return true;
+        let nested = self.interrupts.nested.load(Ordering::Relaxed);
+        if nested != 0 {
+            return sys::unwind::is_barred(nested);
         }
-        // Somebody on this OS thread unwinds. If nobody is parked who does, it
-        // is us: a user's call of std's `resume_unwind` tells no hook.
-        let ours = !self.is_nested()
-            && match &self.kind {
-                Kind::Os(_) => true,
-                Kind::Green(_) => {
-                    current::local().is_some_and(|local| local.parked_unwinding.get() == 0)
-                }
-            };
-        self.interrupts.unwinding.store(ours, Ordering::Relaxed);
-        ours
+        match (&self.kind, current::local()) {
+            (Kind::Green(green), Some(local)) if local.parked_unwinding.get() > 0 => {
+                sys::unwind::is_barred(green.base.load(Ordering::Relaxed))
+            }
+            // Somebody on this OS thread unwinds, and nobody else can be it.
+            _ => true,
+        }
     }
 
     /// Whether this thread, which is the running one, is unwinding, be it
@@ -220,7 +168,7 @@ impl Task {
     }
 
     fn is_nested(&self) -> bool {
-        self.interrupts.nested.load(Ordering::Relaxed) > 0
+        self.interrupts.nested.load(Ordering::Relaxed) != 0
     }
 
     /// What may not end a wait of this thread, which is the running one.
@@ -254,11 +202,7 @@ impl Task {
                 current::with(|task| local.requeue(task));
             }
         }
-        panic::resume_unwind(Box::new(Raised {
-            interrupt,
-            task: self.id,
-            unwind: self.interrupts.unwinds(),
-        }))
+        panic::resume_unwind(Box::new(Raised(interrupt)))
     }
 }
 
@@ -287,12 +231,11 @@ pub(crate) fn in_panic_hook() -> bool {
     IN_PANIC_HOOK.get()
 }
 
-/// Puts our hook in front of the one there: it marks the green thread that
-/// panics. Must run on an OS thread that is not panicking.
+/// Puts our hook in front of the one there: it marks the OS thread whose hook
+/// runs. Must run on an OS thread that is not panicking.
 pub(crate) fn install_panic_hook() {
     let previous = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
-        current::with_known(|task| task.interrupts.unwinds());
         let outer = IN_PANIC_HOOK.replace(true);
         previous(info);
         IN_PANIC_HOOK.set(outer);

@@ -67,6 +67,8 @@ pub(crate) struct Green {
     pub(crate) on_spare: bool,
     /// Home: set by the first leg.
     pub(crate) stack_top: AtomicUsize,
+    /// Home: an address in the frame of the first function, which no unwind leaves.
+    pub(crate) base: AtomicUsize,
     /// Taken by the first leg.
     pub(crate) body: Mutex<Option<PinnedBody>>,
     /// Home: whether the body has been started, and has ended.
@@ -184,6 +186,7 @@ impl Green {
             stack_size,
             on_spare,
             stack_top: AtomicUsize::new(0),
+            base: AtomicUsize::new(0),
             body: Mutex::new(Some(body)),
             started: AtomicBool::new(false),
             suspended_at: AtomicUsize::new(0),

@@ -13,6 +13,7 @@ pub(crate) mod poll;
 pub(crate) mod signal;
 pub(crate) mod snapshot;
 pub(crate) mod socket;
+pub(crate) mod unwind;
 
 use std::io;
 

@@ -1,0 +1,281 @@
+//! Whether an unwind that began here would end the process: the tables that the unwinder goes by, read beforehand.
+//!
+//! A destructor that an unwind runs is called from a *landing pad*, and a panic
+//! that left it would be the second at once. So the compiler gives each such
+//! call an entry in its function's table (the language-specific data area, LSDA)
+//! that says *filter*: no exception may pass. `extern "C"` functions have the
+//! same entry around all they call. A stack without one can be unwound.
+//!
+//! The format is that of GCC's exception tables, as the personality function of
+//! Rust's standard library reads them.
+//!
+//! # Safety
+//!
+//! A table is read where the loader has mapped it, from the address that the
+//! unwinder gives, within the function's own entry list; the function is on our
+//! stack, so that its library stays loaded.
+
+use std::ffi::{c_int, c_void};
+
+/// The unwinder's view of one frame; valid within the callback.
+#[repr(C)]
+struct Frame {
+    _private: [u8; 0],
+}
+
+type Visit = extern "C" fn(*mut Frame, *mut c_void) -> c_int;
+
+unsafe extern "C-unwind" {
+    // Declared as what may unwind, which it does not: else the frame that calls
+    // it would be one that no exception may pass.
+    fn _Unwind_Backtrace(visit: Visit, argument: *mut c_void) -> c_int;
+}
+
+unsafe extern "C" {
+    fn _Unwind_GetIPInfo(frame: *mut Frame, before_instruction: *mut c_int) -> usize;
+    fn _Unwind_GetCFA(frame: *mut Frame) -> usize;
+    fn _Unwind_GetRegionStart(frame: *mut Frame) -> usize;
+    fn _Unwind_GetLanguageSpecificData(frame: *mut Frame) -> *const u8;
+}
+
+/// Go on to the next frame (`_URC_NO_REASON`); any other value ends the walk.
+const GO_ON: c_int = 0;
+const STOP: c_int = 4;
+
+/// Whether an unwind that began here would end the process before it left the
+/// frame that `base` is an address in: true also if the tables do not tell.
+///
+/// That frame must be one that is never inlined.
+#[inline(never)]
+pub(crate) fn is_barred(base: usize) -> bool {
+    let mut walk = Walk {
+        base,
+        barred: false,
+        arrived: false,
+    };
+    // SAFETY: `visit` is called with this argument, and only during the call.
+    unsafe { _Unwind_Backtrace(visit, (&raw mut walk).cast()) };
+    walk.barred || !walk.arrived
+}
+
+struct Walk {
+    base: usize,
+    barred: bool,
+    /// Whether the frame of `base` has been passed.
+    arrived: bool,
+}
+
+extern "C" fn visit(frame: *mut Frame, walk: *mut c_void) -> c_int {
+    // SAFETY: the argument given above, which nobody else uses meanwhile.
+    let walk = unsafe { &mut *walk.cast::<Walk>() };
+    // SAFETY: a frame is valid within the callback.
+    let (stack_pointer, frame) = unsafe { (_Unwind_GetCFA(frame), Site::of(frame)) };
+    // Frames of callers lie higher.
+    if stack_pointer > walk.base {
+        walk.arrived = true;
+    } else if frame.is_some_and(|site| site.is_barred().unwrap_or(true)) {
+        walk.barred = true;
+    } else {
+        return GO_ON;
+    }
+    STOP
+}
+
+/// A call that is under way in a function that has a table.
+struct Site {
+    table: *const u8,
+    function: usize,
+    /// An address within the call.
+    address: usize,
+}
+
+impl Site {
+    /// # Safety
+    ///
+    /// Within the callback alone.
+    unsafe fn of(frame: *mut Frame) -> Option<Site> {
+        let mut before_instruction = 0;
+        // SAFETY: the caller's promise.
+        let (table, function, address) = unsafe {
+            (
+                _Unwind_GetLanguageSpecificData(frame),
+                _Unwind_GetRegionStart(frame),
+                _Unwind_GetIPInfo(frame, &raw mut before_instruction),
+            )
+        };
+        // A return address may lie behind the last instruction of the call.
+        let address = address - usize::from(before_instruction == 0);
+        (!table.is_null()).then_some(Site {
+            table,
+            function,
+            address,
+        })
+    }
+
+    /// `None` if the table has a form that is not known here.
+    fn is_barred(&self) -> Option<bool> {
+        let mut table = Reader(self.table);
+        if table.byte() != OMITTED {
+            // Where landing pads lie: Rust's compiler leaves it out.
+            return None;
+        }
+        if table.byte() != OMITTED {
+            table.unsigned();
+        }
+        let encoding = table.byte();
+        let length = table.unsigned();
+        let actions = table.0.wrapping_add(length);
+        while table.0 < actions {
+            let start = self.function.wrapping_add(table.encoded(encoding)?);
+            let length = table.encoded(encoding)?;
+            let landing_pad = table.encoded(encoding)?;
+            let action = table.unsigned();
+            // Sorted by where they begin.
+            if self.address < start {
+                break;
+            }
+            if self.address < start.wrapping_add(length) {
+                return Some(landing_pad != 0 && action != 0 && filters(actions, action));
+            }
+        }
+        // A call that must not unwind.
+        Some(true)
+    }
+}
+
+/// Whether the list of actions that begins at `action`, counted from one, has a
+/// filter. A catch before it may pass the exception on.
+fn filters(actions: *const u8, action: usize) -> bool {
+    let mut record = Reader(actions.wrapping_add(action - 1));
+    loop {
+        if record.signed() < 0 {
+            return true;
+        }
+        let here = record.0;
+        match record.signed() {
+            0 => return false,
+            next => record = Reader(here.wrapping_offset(next)),
+        }
+    }
+}
+
+/// The encoding of what is not there.
+const OMITTED: u8 = 0xff;
+
+/// Reads a table from front to back.
+struct Reader(*const u8);
+
+impl Reader {
+    fn byte(&mut self) -> u8 {
+        // SAFETY: within the table (module, # Safety).
+        let byte = unsafe { self.0.read() };
+        self.0 = self.0.wrapping_add(1);
+        byte
+    }
+
+    fn fixed<const N: usize>(&mut self) -> [u8; N] {
+        std::array::from_fn(|_| self.byte())
+    }
+
+    /// The bits of a LEB128 number, how many they are, and its last byte.
+    fn leb128(&mut self) -> (usize, u32, u8) {
+        let (mut value, mut shift) = (0, 0);
+        loop {
+            let byte = self.byte();
+            value |= usize::from(byte & 0x7f).checked_shl(shift).unwrap_or(0);
+            shift += 7;
+            if byte & 0x80 == 0 {
+                return (value, shift, byte);
+            }
+        }
+    }
+
+    fn unsigned(&mut self) -> usize {
+        self.leb128().0
+    }
+
+    fn signed(&mut self) -> isize {
+        let (value, bits, last) = self.leb128();
+        let negative = last & 0x40 != 0 && bits < usize::BITS;
+        (value | if negative { usize::MAX << bits } else { 0 }) as isize
+    }
+
+    /// An offset in one of the forms that compilers write (DW_EH_PE).
+    fn encoded(&mut self, encoding: u8) -> Option<usize> {
+        Some(match encoding {
+            0x00 => usize::from_ne_bytes(self.fixed()),
+            0x01 => self.unsigned(),
+            0x02 => u16::from_ne_bytes(self.fixed()).into(),
+            0x03 => u32::from_ne_bytes(self.fixed()) as usize,
+            0x04 => u64::from_ne_bytes(self.fixed()) as usize,
+            _ => return None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[inline(never)]
+    fn barred_above(base: &u8) -> bool {
+        is_barred(&raw const *base as usize)
+    }
+
+    struct Looks<'a>(&'a u8, &'a std::cell::Cell<Option<bool>>);
+
+    impl Drop for Looks<'_> {
+        fn drop(&mut self) {
+            self.1.set(Some(barred_above(self.0)));
+        }
+    }
+
+    #[inline(never)]
+    fn look_while(how: fn()) -> Option<bool> {
+        let (base, seen) = (0, std::cell::Cell::new(None));
+        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let _looks = Looks(&base, &seen);
+            how();
+        }));
+        seen.get()
+    }
+
+    #[test]
+    fn a_destructor_is_barred_if_an_unwind_runs_it_and_not_otherwise() {
+        assert_eq!(look_while(|| ()), Some(false));
+        let raised = || std::panic::resume_unwind(Box::new(()));
+        assert_eq!(look_while(raised), Some(true));
+    }
+
+    #[test]
+    fn what_was_caught_bars_nothing() {
+        let base = 0;
+        let _ = std::panic::catch_unwind(|| std::panic::resume_unwind(Box::new(())));
+        assert!(!barred_above(&base));
+    }
+
+    #[test]
+    fn a_catch_inside_a_destructor_does_not_hide_the_unwind_around_it() {
+        struct Catches<'a>(&'a u8, &'a std::cell::Cell<bool>);
+        impl Drop for Catches<'_> {
+            fn drop(&mut self) {
+                let look = std::panic::AssertUnwindSafe(|| self.1.set(barred_above(self.0)));
+                let _ = std::panic::catch_unwind(look);
+            }
+        }
+        let (base, barred) = (0, std::cell::Cell::new(false));
+        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let _catches = Catches(&base, &barred);
+            std::panic::resume_unwind(Box::new(()))
+        }));
+        assert!(barred.get());
+    }
+
+    #[test]
+    fn a_function_of_c_is_barred() {
+        extern "C" fn called_by_c(base: &u8) -> bool {
+            barred_above(base)
+        }
+        assert!(called_by_c(&0));
+    }
+}
