@@ -100,7 +100,8 @@ impl Transport {
     /// # Errors
     ///
     /// `BrokenPipe` after [`write_eof`](Self::write_eof); `NotConnected` with [`ClosedLocally`](crate::ClosedLocally)
-    /// inside when the transport is closing. Nothing of `data` is sent then.
+    /// inside when the transport is closing, but `ConnectionReset` when it was the peer who ended the connection: over TLS,
+    /// both directions end with the peer's. Nothing of `data` is sent then.
     pub fn write(&self, data: &[u8]) -> io::Result<()> {
         self.shared.write(data)
     }

@@ -8,6 +8,7 @@ use green::asyncio::{
     ConnectionOptions, ServerOptions, TlsOptions, open_connection, open_unix_connection,
     start_unix_server,
 };
+use green::reconnect::Reconnect;
 use green::ssl::SslError;
 
 use super::*;
@@ -224,5 +225,104 @@ fn a_handshake_that_fails_on_the_way_ends_the_stream() {
         let error = reader.read(1).unwrap_err();
         assert!(SslError::of(&error).is_some(), "{error}");
         assert!(writer.wait_closed().is_err());
+    });
+}
+
+/// A server that answers one line and ends in order.
+fn oneshot(secrets: &Secrets) -> (Server, SocketAddr) {
+    let handler = |reader: StreamReader, writer: StreamWriter| {
+        reader.readline().map_err(io::Error::from)?;
+        writer.write(b"answer\n")
+    };
+    serve(handler, ServerOptions::new().ssl(&secrets.server))
+}
+
+#[test]
+fn who_writes_after_the_peer_s_end_hears_that_the_connection_is_lost() {
+    on_both("lost", || {
+        let secrets = secrets();
+        let (_server, address) = oneshot(&secrets);
+        let options = ConnectionOptions::new().ssl(&secrets.client, "localhost");
+        let (reader, writer) = open_connection(address, options).unwrap();
+        writer.write(b"question\n").unwrap();
+        assert_eq!(reader.read_to_eof().unwrap(), b"answer\n");
+        // The end is noted, and a moment later it is ours too.
+        while !writer.is_closing() {
+            green::thread::yield_now();
+        }
+        for _ in 0..2 {
+            let error = writer.write(b"another\n").unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+            assert!(!green::ClosedLocally::caused(&error));
+        }
+        // One who closed before knows why.
+        let options = ConnectionOptions::new().ssl(&secrets.client, "localhost");
+        let (_reader, writer) = open_connection(address, options).unwrap();
+        writer.close();
+        let error = writer.write(b"question\n").unwrap_err();
+        assert!(green::ClosedLocally::caused(&error));
+    });
+}
+
+#[test]
+fn a_connection_that_its_peer_ends_in_order_is_opened_again() {
+    on_both("again", || {
+        let secrets = Arc::new(secrets());
+        let (_server, address) = oneshot(&secrets);
+        let mut server = Reconnect::new(move || {
+            let options = ConnectionOptions::new().ssl(&secrets.client, "localhost");
+            open_connection(address, options)
+        })
+        .pauses(Duration::from_millis(1)..=Duration::from_millis(10))
+        .attempts(10);
+        for _ in 0..5 {
+            let answer = server.run(|(reader, writer)| {
+                writer.write(b"question\n")?;
+                let answer = reader.readline().map_err(io::Error::from)?;
+                if answer.is_empty() {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+                // Sooner or later the peer's end has come, before the next question or behind it.
+                while !writer.is_closing() {
+                    green::thread::yield_now();
+                }
+                Ok(answer)
+            });
+            assert_eq!(answer.unwrap(), b"answer\n");
+        }
+    });
+}
+
+#[test]
+fn the_end_stays_the_end_whatever_becomes_of_the_rest() {
+    on_both("stays", || {
+        let secrets = secrets();
+        // It ends its direction and takes nothing of ours.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let context = secrets.server.clone();
+        let serving = green::thread::spawn(move || {
+            let (stream, _) = listener.accept().unwrap();
+            let tls = context.accept(stream).unwrap();
+            tls.get_ref().set_recv_buffer_size(KERNEL_BYTES).unwrap();
+            tls.do_handshake().unwrap();
+            (&tls).read_exact(&mut [0; 1]).unwrap();
+            tls.shutdown_write().unwrap();
+            tls
+        });
+        let options = ConnectionOptions::new()
+            .ssl(&secrets.client, "localhost")
+            .ssl_shutdown_timeout(Duration::from_millis(50));
+        let (reader, writer) = open_connection(address, options).unwrap();
+        writer.write(&pattern(2 * MUCH)).unwrap();
+        assert_eq!(reader.read(100).unwrap(), b"");
+        let lost = writer.wait_closed().unwrap_err();
+        assert_eq!(lost.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(reader.exception().unwrap().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(reader.read(100).unwrap(), b"");
+        assert_eq!(reader.read_to_eof().unwrap(), b"");
+        assert_eq!(reader.readline().unwrap(), b"");
+        assert!(reader.at_eof());
+        drop(serving.join().unwrap());
     });
 }

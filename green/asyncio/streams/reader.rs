@@ -149,7 +149,7 @@ impl StreamReader {
     fn wait_for_any(&self) -> io::Result<MutexGuard<'_, State>> {
         let state = self.wait_until(|state| !state.buffer.is_empty() || state.is_over());
         if state.buffer.is_empty() {
-            state.failure()?;
+            state.check_end()?;
         }
         Ok(state)
     }
@@ -177,7 +177,7 @@ impl StreamReader {
     pub fn read_to_eof(&self) -> io::Result<Vec<u8>> {
         let _turn = self.take_turn();
         let mut state = self.wait_until(State::is_over);
-        state.failure()?;
+        state.check_end()?;
         Ok(self.take_front(&mut state, usize::MAX))
     }
 
@@ -207,7 +207,7 @@ impl StreamReader {
         if state.buffer.len() >= len {
             return Ok(self.take_front(&mut state, len));
         }
-        state.failure()?;
+        state.check_end()?;
         let partial = self.take_front(&mut state, len);
         Err(ReadError::Incomplete(IncompleteReadError {
             partial,
@@ -334,7 +334,7 @@ impl StreamReader {
                 }));
             }
             if state.is_over() {
-                state.failure()?;
+                state.check_end()?;
                 let partial = self.take_front(&mut state, usize::MAX);
                 return Err(ReadError::Incomplete(IncompleteReadError {
                     partial,
@@ -364,7 +364,8 @@ impl StreamReader {
 
     /// What broke the connection, if anything did; read or not.
     pub fn exception(&self) -> Option<io::Error> {
-        self.0.state.lock().failure().err()
+        let state = self.0.state.lock();
+        state.failure.as_ref().map(Verdict::error)
     }
 }
 
@@ -431,10 +432,11 @@ impl State {
         self.ended || self.failure.is_some()
     }
 
-    fn failure(&self) -> io::Result<()> {
+    /// How the stream ended, for readers: in order, or by what broke the connection before it had.
+    fn check_end(&self) -> io::Result<()> {
         match &self.failure {
-            None => Ok(()),
-            Some(failure) => Err(failure.error()),
+            Some(failure) if !self.ended => Err(failure.error()),
+            _ => Ok(()),
         }
     }
 }

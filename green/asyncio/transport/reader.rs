@@ -150,8 +150,12 @@ impl Reader<'_> {
             Ok(Received::End) => self.received = Undelivered::End,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => {
-                // The failure to send came first.
-                let broken = shared.state.lock().broken.take();
+                let broken = {
+                    let mut state = shared.state.lock();
+                    state.peer_left();
+                    // The failure to send came first.
+                    state.broken.take()
+                };
                 shared.end(Some(broken.unwrap_or(error)));
             }
         }
@@ -172,7 +176,10 @@ impl Reader<'_> {
                 match self.callbacks().ended() {
                     // Both directions of TLS end together.
                     Ok(true) if !self.shared.link.is_tls() => {}
-                    Ok(_) => self.shared.close(),
+                    Ok(_) => {
+                        self.shared.state.lock().peer_left();
+                        self.shared.close();
+                    }
                     Err(error) => self.shared.answered(Err(error)),
                 }
             }

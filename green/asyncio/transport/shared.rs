@@ -45,6 +45,8 @@ pub(in super::super) struct State {
     pub(super) made: bool,
     /// No more is to be received: `close`, `abort` or a failure.
     pub(super) closing: bool,
+    /// Whether it was the peer, or the network, that ended the connection, before anybody here did.
+    pub(super) left: bool,
     /// What is written will not be sent any more, because sending failed: what the peer has said before is still to be
     /// delivered.
     pub(super) broken: Option<io::Error>,
@@ -83,7 +85,7 @@ pub(super) enum Handover {
 impl State {
     pub(super) fn may_write(&self) -> io::Result<()> {
         if self.closing {
-            Err(ClosedLocally.into())
+            Err(self.refusal())
         } else if self.eof != Eof::Open {
             Err(io::Error::new(
                 io::ErrorKind::BrokenPipe,
@@ -92,6 +94,19 @@ impl State {
         } else {
             Ok(())
         }
+    }
+
+    /// Why nothing can be done any more.
+    pub(super) fn refusal(&self) -> io::Error {
+        match self.left {
+            true => lost(),
+            false => ClosedLocally.into(),
+        }
+    }
+
+    /// To be called before the end that the peer has brought about begins.
+    pub(super) fn peer_left(&mut self) {
+        self.left |= !self.closing;
     }
 
     pub(super) fn is_paused(&self) -> bool {
@@ -131,6 +146,7 @@ impl Shared {
                 reading_paused: false,
                 made: false,
                 closing: false,
+                left: false,
                 broken: None,
                 dead: false,
                 dropped: false,
@@ -188,6 +204,7 @@ impl Shared {
         {
             let mut state = self.state.lock();
             state.sending = false;
+            state.peer_left();
             if !state.closing && !state.reading_paused {
                 state.closing = true;
                 state.dropped = true;
@@ -215,7 +232,8 @@ impl Shared {
             return successor.answered(answer);
         }
         match answer {
-            Err(error) if ClosedLocally::caused(&error) && self.state.lock().closing => {}
+            // One who did not see the end coming had his write refused.
+            Err(error) if self.state.lock().closing && is_refusal(&error) => {}
             Err(error) => self.end(Some(error)),
             Ok(()) => {}
         }
@@ -262,11 +280,17 @@ impl Shared {
         }
         // One who has all that he needs may close while we are about to drain.
         match self.state.lock().dropped {
-            true => Err(io::Error::new(
-                io::ErrorKind::ConnectionReset,
-                "the connection is lost",
-            )),
+            true => Err(lost()),
             false => Ok(()),
         }
     }
+}
+
+/// asyncio's `ConnectionResetError('Connection lost')`.
+fn lost() -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionReset, "the connection is lost")
+}
+
+fn is_refusal(error: &io::Error) -> bool {
+    ClosedLocally::caused(error) || error.kind() == io::ErrorKind::ConnectionReset
 }

@@ -9,7 +9,7 @@ use super::shared::{Eof, Handover, Shared};
 use super::{Link, Transport, run};
 use crate::ssl::SslError;
 use crate::thread::{Builder, current};
-use greenhub::{ClosedLocally, Killed};
+use greenhub::Killed;
 
 /// Speaks TLS on the connection of `transport` from here on, and returns the transport that takes its place, with the
 /// same protocol: asyncio's `start_tls`.
@@ -24,8 +24,8 @@ use greenhub::{ClosedLocally, Killed};
 ///
 /// # Errors
 ///
-/// `Unsupported` if the connection speaks TLS already; `NotConnected` with [`ClosedLocally`] inside if the transport is
-/// closing; `BrokenPipe` after `write_eof`; `AlreadyExists` while another call is under way; `InvalidInput` for a limit of zero; those of
+/// `Unsupported` if the connection speaks TLS already; `NotConnected` with [`ClosedLocally`](crate::ClosedLocally) inside if
+/// the transport is closing, `ConnectionReset` if it was the peer who ended it; `BrokenPipe` after `write_eof`; `AlreadyExists` while another call is under way; `InvalidInput` for a limit of zero; those of
 /// [`do_handshake`](crate::ssl::GreenSslSocket::do_handshake), after which the connection is over, and `connection_lost`
 /// is told the same.
 ///
@@ -105,7 +105,7 @@ pub(in super::super) fn upgrade(
         let mut state = old.state.lock();
         let closing = state.closing;
         if state.dead {
-            return Err(ClosedLocally.into());
+            return Err(state.refusal());
         }
         let callbacks = state.callbacks.take().expect("there until it is dead");
         let limit = options.security.shutdown_timeout;
@@ -172,9 +172,10 @@ fn take(old: &Arc<Shared>) -> io::Result<Vec<u8>> {
     while busy() {
         old.changed.wait("start_tls", None, busy);
     }
-    match &mut old.state.lock().handover {
+    let mut state = old.state.lock();
+    match &mut state.handover {
         Handover::Given(unread) => Ok(mem::take(unread)),
-        _ => Err(ClosedLocally.into()),
+        _ => Err(state.refusal()),
     }
 }
 

@@ -44,11 +44,15 @@ impl StreamReader {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn feed_eof(&self) {
-        self.0.state.lock().ended = true;
+        let mut state = self.0.state.lock();
+        // The first end stays.
+        state.ended |= state.failure.is_none();
+        drop(state);
         self.0.more.wake_all();
     }
 
-    /// Ends the stream with an error, for whoever reads once all before it is read, again and again. The first one stays.
+    /// Ends the stream with an error, for whoever reads once all before it is read, again and again. The first end stays: after
+    /// [`feed_eof`](StreamReader::feed_eof) only [`exception`](StreamReader::exception) tells of an error.
     ///
     /// # Examples
     ///
