@@ -5,6 +5,7 @@ mod example_program;
 mod files;
 mod limits;
 mod requests;
+mod rfc;
 
 use std::collections::HashMap;
 use std::fs;

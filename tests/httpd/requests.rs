@@ -34,7 +34,7 @@ fn malformed_requests() {
         ),
         (
             "GET / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: gzip\r\n\r\n",
-            501,
+            400,
         ),
         ("GET / HTTP/2.0\r\nHost: t\r\n\r\n", 505),
         ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),

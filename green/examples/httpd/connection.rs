@@ -17,9 +17,11 @@ use crate::transport::Transport;
 const BODY_BYTES_MAX: u64 = 64 * 1024;
 /// How much is read from a file, and written to the peer, at a time.
 const CHUNK_BYTES: usize = 64 * 1024;
-/// How long, and how much, we listen after our last word, so that the peer gets to hear it.
-const FAREWELL: Duration = Duration::from_secs(2);
-const FAREWELL_BYTES_MAX: usize = 1024 * 1024;
+/// How long we listen after our last word, so that the peer gets to hear it: as a whole, and for its next byte.
+const FAREWELL: Duration = Duration::from_secs(30);
+const FAREWELL_SILENCE: Duration = Duration::from_secs(2);
+/// The longest line that begins a chunk.
+const CHUNK_LINE_BYTES_MAX: usize = 1024;
 
 /// How long a peer may take.
 #[derive(Clone, Copy, Debug)]
@@ -202,16 +204,16 @@ impl<S: Transport> Connection<'_, S> {
     fn discard_chunks(&mut self, deadline: Instant) -> Result<(), Failure> {
         let mut total = 0;
         loop {
-            let size = match httparse::parse_chunk_size(&self.incoming) {
-                Ok(httparse::Status::Complete((line_len, size))) => {
+            let size = match request::chunk_size(&self.incoming)? {
+                Some((line_len, size)) => {
                     self.incoming.drain(..line_len);
                     size
                 }
-                Ok(httparse::Status::Partial) if self.incoming.len() < 1024 => {
+                None if self.incoming.len() < CHUNK_LINE_BYTES_MAX => {
                     self.fill_or_fail(deadline)?;
                     continue;
                 }
-                _ => return Err(Status::BAD_REQUEST.into()),
+                None => return Err(Status::BAD_REQUEST.into()),
             };
             total += size.min(BODY_BYTES_MAX + 1);
             if total > BODY_BYTES_MAX {
@@ -299,16 +301,13 @@ impl<S: Transport> Connection<'_, S> {
     /// away what we said.
     fn farewell(&mut self) -> io::Result<()> {
         self.stream.finish()?;
-        let deadline = Instant::now() + FAREWELL;
-        let mut heard = 0;
-        while heard < FAREWELL_BYTES_MAX {
+        let end = Instant::now() + FAREWELL;
+        loop {
             self.incoming.clear();
-            match self.fill(deadline)? {
-                0 => break,
-                len => heard += len,
+            if self.fill(end.min(Instant::now() + FAREWELL_SILENCE))? == 0 {
+                return Ok(());
             }
         }
-        Ok(())
     }
 }
 

@@ -20,6 +20,7 @@ mod connections;
 mod files;
 mod listing;
 mod options;
+mod preconditions;
 mod range;
 mod request;
 mod response;

@@ -1,6 +1,7 @@
 //! A request's head: parsed by `httparse`, then judged.
 
 use crate::status::Status;
+use crate::target;
 
 /// The longest request line that is read, in bytes.
 const LINE_BYTES_MAX: usize = 8 * 1024;
@@ -8,7 +9,7 @@ const LINE_BYTES_MAX: usize = 8 * 1024;
 pub const HEAD_BYTES_MAX: usize = 16 * 1024;
 const HEADERS_MAX: usize = 100;
 
-/// What the rest of the server needs to know of a request.
+/// What the rest of the server needs to know of a request. A field that came in several lines is their list.
 #[derive(Debug)]
 pub struct Request {
     pub method: Method,
@@ -20,8 +21,10 @@ pub struct Request {
     pub expects_continue: bool,
     pub range: Option<String>,
     pub if_range: Option<String>,
+    pub if_match: Option<String>,
     pub if_none_match: Option<String>,
     pub if_modified_since: Option<String>,
+    pub if_unmodified_since: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,8 +51,17 @@ pub fn parse(bytes: &[u8]) -> Result<Option<(Request, usize)>, Status> {
         Ok(httparse::Status::Complete(head_len)) => head_len,
         Ok(httparse::Status::Partial) => return too_long_already(bytes).map_or(Ok(None), Err),
         Err(httparse::Error::TooManyHeaders) => return Err(Status::HEADERS_TOO_LARGE),
-        Err(httparse::Error::Version) if names_a_version(bytes) => {
-            return Err(Status::VERSION_NOT_SUPPORTED);
+        Err(httparse::Error::Version) => {
+            return match version_at(bytes) {
+                // What a later minor version adds may be ignored (RFC 9110, 2.5).
+                Some((b'1', minor_at)) if bytes[minor_at] > b'1' => {
+                    let mut as_1_1 = bytes.to_vec();
+                    as_1_1[minor_at] = b'1';
+                    parse(&as_1_1)
+                }
+                Some((major, _)) if major != b'1' => Err(Status::VERSION_NOT_SUPPORTED),
+                _ => Err(Status::BAD_REQUEST),
+            };
         }
         Err(_) => return Err(Status::BAD_REQUEST),
     };
@@ -61,55 +73,43 @@ pub fn parse(bytes: &[u8]) -> Result<Option<(Request, usize)>, Status> {
 
 fn judge(parsed: &httparse::Request<'_, '_>) -> Result<Request, Status> {
     let is_http_1_1 = parsed.version == Some(1);
-    let (mut keep_alive, mut hosts) = (is_http_1_1, 0);
-    let (mut length, mut chunked, mut expects_continue) = (None, false, false);
-    let (mut range, mut if_range) = (None, None);
-    let (mut if_none_match, mut if_modified_since) = (None, None);
-    for header in parsed.headers.iter() {
-        let name = header.name.to_ascii_lowercase();
+    // Many lines of one name are one list (RFC 9110, 5.3). Where a field is no list, that makes a value which means
+    // nothing.
+    let field = |name: &str| {
+        let lines = parsed
+            .headers
+            .iter()
+            .filter(|header| header.name.eq_ignore_ascii_case(name));
         // What is no text in a value matches nothing below, and is no number either.
-        let value = &*String::from_utf8_lossy(header.value);
-        match name.as_str() {
-            "host" => hosts += 1,
-            "connection" => {
-                for option in value.split(',').map(str::trim) {
-                    if option.eq_ignore_ascii_case("close") {
-                        keep_alive = false;
-                    } else if option.eq_ignore_ascii_case("keep-alive") && !is_http_1_1 {
-                        keep_alive = true;
-                    }
-                }
-            }
-            "content-length" => {
-                let digits = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
-                let stated: u64 = match value.parse() {
-                    Ok(stated) if digits => stated,
-                    _ if digits => return Err(Status::CONTENT_TOO_LARGE),
-                    _ => return Err(Status::BAD_REQUEST),
-                };
-                if length.is_some_and(|earlier| earlier != stated) {
-                    return Err(Status::BAD_REQUEST);
-                }
-                length = Some(stated);
-            }
-            "transfer-encoding" => {
-                if !value.eq_ignore_ascii_case("chunked") || chunked {
-                    return Err(Status::NOT_IMPLEMENTED);
-                }
-                chunked = true;
-            }
-            "expect" => expects_continue = value.eq_ignore_ascii_case("100-continue"),
-            "range" => range = Some(value.to_owned()),
-            "if-range" => if_range = Some(value.to_owned()),
-            "if-none-match" => if_none_match = Some(value.to_owned()),
-            "if-modified-since" => if_modified_since = Some(value.to_owned()),
-            _ => {}
+        let values: Vec<_> = lines
+            .map(|header| String::from_utf8_lossy(header.value))
+            .collect();
+        (!values.is_empty()).then(|| values.join(", "))
+    };
+    let options = field("Connection").unwrap_or_default();
+    let connection = |option| items(&options).any(|item| item.eq_ignore_ascii_case(option));
+    match field("Host") {
+        Some(host) if !target::is_host(&host) => return Err(Status::BAD_REQUEST),
+        None if is_http_1_1 => return Err(Status::BAD_REQUEST),
+        _ => {}
+    }
+    let mut keep_alive = !connection("close") && (is_http_1_1 || connection("keep-alive"));
+    let length = field("Content-Length").as_deref().map(length).transpose()?;
+    let body = match (field("Transfer-Encoding"), length) {
+        // There was no such thing in HTTP/1.0: where the message ends is anybody's guess (RFC 9112, 6.1).
+        (Some(_), _) if !is_http_1_1 => {
+            keep_alive = false;
+            Body::None
         }
-    }
-    // Two framings for one body are how requests are smuggled past a proxy.
-    if (chunked && length.is_some()) || (is_http_1_1 && hosts != 1) {
-        return Err(Status::BAD_REQUEST);
-    }
+        // Two framings for one body are how requests are smuggled past a proxy.
+        (Some(_), Some(_)) => return Err(Status::BAD_REQUEST),
+        (Some(codings), None) => chunked(&codings)?,
+        (None, Some(length @ 1..)) => Body::Length(length),
+        (None, _) => Body::None,
+    };
+    let expectations = field("Expect").unwrap_or_default();
+    let expects_continue =
+        items(&expectations).any(|expected| expected.eq_ignore_ascii_case("100-continue"));
     Ok(Request {
         method: match parsed.method {
             Some("GET") => Method::Get,
@@ -118,17 +118,81 @@ fn judge(parsed: &httparse::Request<'_, '_>) -> Result<Request, Status> {
         },
         target: parsed.path.unwrap_or_default().to_owned(),
         keep_alive,
-        body: match length {
-            _ if chunked => Body::Chunked,
-            Some(length) if length > 0 => Body::Length(length),
-            _ => Body::None,
-        },
-        expects_continue,
-        range,
-        if_range,
-        if_none_match,
-        if_modified_since,
+        body,
+        expects_continue: expects_continue && is_http_1_1,
+        range: field("Range"),
+        if_range: field("If-Range"),
+        if_match: field("If-Match"),
+        if_none_match: field("If-None-Match"),
+        if_modified_since: field("If-Modified-Since"),
+        if_unmodified_since: field("If-Unmodified-Since"),
     })
+}
+
+/// The items of a list.
+pub fn items(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',')
+        .map(str::trim)
+        .filter(|item| !item.is_empty())
+}
+
+/// Reads `Content-Length`; lines that say the same may be many.
+fn length(value: &str) -> Result<u64, Status> {
+    let mut stated = None;
+    for digits in value.split(',').map(str::trim) {
+        if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(Status::BAD_REQUEST);
+        }
+        // More than a number holds is more than anybody takes.
+        let length: u64 = digits.parse().map_err(|_| Status::CONTENT_TOO_LARGE)?;
+        if stated.is_some_and(|earlier| earlier != length) {
+            return Err(Status::BAD_REQUEST);
+        }
+        stated = Some(length);
+    }
+    stated.ok_or(Status::BAD_REQUEST)
+}
+
+/// Reads `Transfer-Encoding`. Only "chunked", at the end and once, says where the body ends (RFC 9112, 6.3); what comes
+/// before it would have to be decoded.
+fn chunked(codings: &str) -> Result<Body, Status> {
+    let is_chunked = |coding: &&str| coding.eq_ignore_ascii_case("chunked");
+    let codings: Vec<_> = items(codings).collect();
+    match codings.split_last() {
+        Some((last, before)) if is_chunked(last) && !before.iter().any(|c| is_chunked(c)) => {
+            match before.is_empty() {
+                true => Ok(Body::Chunked),
+                false => Err(Status::NOT_IMPLEMENTED),
+            }
+        }
+        _ => Err(Status::BAD_REQUEST),
+    }
+}
+
+/// Reads the line that begins a chunk, if all of it is there: its length, and the chunk's size.
+///
+/// It ends in CR LF and has no other line's end in it: a proxy in front of us may take a lone LF for the line's end, or
+/// not, and two who disagree about that see different requests.
+pub fn chunk_size(bytes: &[u8]) -> Result<Option<(usize, u64)>, Status> {
+    let Some(end) = bytes.iter().position(|&b| b == b'\n') else {
+        return Ok(None);
+    };
+    let line = bytes[..end]
+        .strip_suffix(b"\r")
+        .ok_or(Status::BAD_REQUEST)?;
+    let digits = line.iter().take_while(|b| b.is_ascii_hexdigit()).count();
+    let (digits, extension) = line.split_at(digits);
+    let is_extension = extension.trim_ascii_start().starts_with(b";")
+        && extension
+            .iter()
+            .all(|&b| b == b'\t' || !b.is_ascii_control());
+    if digits.is_empty() || !(extension.is_empty() || is_extension) {
+        return Err(Status::BAD_REQUEST);
+    }
+    let digits = str::from_utf8(digits).expect("hexadecimal digits are text");
+    // More than a number holds is more than anybody takes.
+    let size = u64::from_str_radix(digits, 16).map_err(|_| Status::CONTENT_TOO_LARGE)?;
+    Ok(Some((end + 1, size)))
 }
 
 /// The refusal a head has earned by its length alone.
@@ -143,10 +207,21 @@ fn too_long_already(head: &[u8]) -> Option<Status> {
     }
 }
 
-/// Whether the first line ends as `HTTP/2.0` does: well-formed, but not ours to speak.
-fn names_a_version(bytes: &[u8]) -> bool {
-    let line = bytes.split(|&b| b == b'\n').next().unwrap_or_default();
-    let last = line.trim_ascii_end().rsplit(|&b| b == b' ').next();
-    matches!(last, Some([b'H', b'T', b'T', b'P', b'/', major, b'.', minor])
-        if major.is_ascii_digit() && minor.is_ascii_digit())
+/// The major version that a request line of three parts names, and where its minor one is: `HTTP/2.0` is well-formed,
+/// but not ours to speak.
+fn version_at(bytes: &[u8]) -> Option<(u8, usize)> {
+    let start = bytes.iter().position(|b| !b"\r\n".contains(b))?;
+    let end = start + bytes[start..].iter().position(|&b| b == b'\n')?;
+    let line = bytes[start..end]
+        .strip_suffix(b"\r")
+        .unwrap_or(&bytes[start..end]);
+    let parts: Vec<_> = line.split(|&b| b == b' ').collect();
+    match parts[..] {
+        [_, _, [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]]
+            if major.is_ascii_digit() && minor.is_ascii_digit() =>
+        {
+            Some((*major, start + line.len() - 1))
+        }
+        _ => None,
+    }
 }

@@ -8,8 +8,9 @@ use std::time::SystemTime;
 
 use crate::files::{Found, OpenFile};
 use crate::listing;
+use crate::preconditions::{self, Validators};
 use crate::range::{self, Wanted};
-use crate::request::Request;
+use crate::request::{Method, Request};
 use crate::status::Status;
 use crate::target::Target;
 
@@ -53,6 +54,7 @@ impl Response {
         let response =
             Response::new(status).text("text/plain; charset=utf-8", format!("{status}\n"));
         match status {
+            Status::NOT_MODIFIED => Response::new(status),
             Status::METHOD_NOT_ALLOWED => response.header("Allow", "GET, HEAD"),
             _ => response,
         }
@@ -62,8 +64,17 @@ impl Response {
     pub fn found(request: &Request, target: &Target, found: Found) -> Response {
         match found {
             Found::File(file) => Response::file(request, file),
-            Found::Directory(entries) => Response::new(Status::OK)
-                .text("text/html; charset=utf-8", listing::page(target, &entries)),
+            Found::Directory(entries) => {
+                let unknown = Validators {
+                    etag: None,
+                    modified: None,
+                };
+                match preconditions::check(request, unknown) {
+                    Some(status) => Response::refusal(status),
+                    None => Response::new(Status::OK)
+                        .text("text/html; charset=utf-8", listing::page(target, &entries)),
+                }
+            }
             Found::DirectoryWithoutSlash => Response::refusal(Status::MOVED_PERMANENTLY)
                 .header("Location", target.directory_link()),
         }
@@ -77,8 +88,14 @@ impl Response {
                 .header("ETag", file.etag.clone())
                 .header("Accept-Ranges", "bytes")
         };
-        if is_unchanged(request, &file) {
-            return with_validators(Status::NOT_MODIFIED);
+        let validators = Validators {
+            etag: Some(&file.etag),
+            modified: Some(file.modified),
+        };
+        match preconditions::check(request, validators) {
+            Some(Status::NOT_MODIFIED) => return with_validators(Status::NOT_MODIFIED),
+            Some(status) => return Response::refusal(status),
+            None => {}
         }
         // A client that resumes a download asks for the rest only if the file is still the same.
         let is_same = match request.if_range.as_deref() {
@@ -86,7 +103,10 @@ impl Response {
             None => true,
         };
         let wanted = match request.range.as_deref() {
-            Some(header) if is_same => range::parse(header, file.len),
+            // Of GET alone (RFC 9110, 14.2).
+            Some(header) if is_same && request.method == Method::Get => {
+                range::parse(header, file.len)
+            }
             _ => Wanted::Everything,
         };
         let len = file.len;
@@ -151,29 +171,6 @@ impl Piece {
             Piece::File(_, range) => range.end - range.start,
         }
     }
-}
-
-/// Whether the copy that the client holds is still good. The entity tag, where given, decides.
-fn is_unchanged(request: &Request, file: &OpenFile) -> bool {
-    if let Some(tags) = &request.if_none_match {
-        return tags.trim() == "*"
-            || tags
-                .split(',')
-                .any(|tag| tag.trim().trim_start_matches("W/") == file.etag);
-    }
-    let since = request
-        .if_modified_since
-        .as_deref()
-        .map(httpdate::parse_http_date);
-    let Some(Ok(since)) = since else {
-        return false;
-    };
-    let seconds = |time: SystemTime| {
-        time.duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_secs()
-    };
-    seconds(file.modified) <= seconds(since)
 }
 
 fn content_range(part: &Range<u64>, len: u64) -> String {

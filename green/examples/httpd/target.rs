@@ -1,10 +1,13 @@
 //! The path a request names, made safe to look up.
 
 use std::ffi::OsStr;
+use std::net::Ipv6Addr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_encode};
+use percent_encoding::{
+    AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode, percent_encode, utf8_percent_encode,
+};
 
 use crate::status::Status;
 
@@ -21,20 +24,21 @@ pub struct Target {
     names: Vec<Vec<u8>>,
     /// The path ended in a slash, so it asks for a directory.
     pub is_directory: bool,
+    /// With its question mark.
+    query: String,
 }
 
 impl Target {
     /// Takes a request target: `/path?query`, or the absolute form that a proxy's client sends.
     pub fn parse(target: &str) -> Result<Target, Status> {
-        let absolute = target
-            .strip_prefix("http://")
-            .or(target.strip_prefix("https://"));
-        let path = match absolute.map(|rest| &rest[rest.find(['/', '?']).unwrap_or(rest.len())..]) {
-            Some(rest) if rest.starts_with('/') => rest,
-            Some(_) => "/",
-            None => target,
+        let target = target.split('#').next().unwrap_or_default();
+        let (path, query) = target.split_at(target.find('?').unwrap_or(target.len()));
+        let path = match authority(path) {
+            Some((host, _)) if !is_host(host) => return Err(Status::BAD_REQUEST),
+            Some((_, "")) => "/",
+            Some((_, path)) => path,
+            None => path,
         };
-        let path = path.split(['?', '#']).next().unwrap_or_default();
         if !path.starts_with('/') {
             return Err(Status::BAD_REQUEST);
         }
@@ -49,6 +53,7 @@ impl Target {
         Ok(Target {
             is_directory: names.is_empty() || path.ends_with('/'),
             names,
+            query: utf8_percent_encode(query, CONTROLS).to_string(),
         })
     }
 
@@ -59,14 +64,14 @@ impl Target {
         path
     }
 
-    /// The path as a link, encoded anew, with a slash at its end.
+    /// The path as a link, encoded anew, with a slash at its end, and the query.
     pub fn directory_link(&self) -> String {
         let mut link = String::from("/");
         for name in &self.names {
             link.push_str(&encode(name));
             link.push('/');
         }
-        link
+        link + &self.query
     }
 
     /// The path for people.
@@ -81,6 +86,33 @@ impl Target {
     pub fn is_root(&self) -> bool {
         self.names.is_empty()
     }
+}
+
+/// Cuts the absolute form behind its scheme, whose case does not matter: into the authority and the path.
+fn authority(target: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = target.split_once("://")?;
+    let known = ["http", "https"]
+        .iter()
+        .any(|name| scheme.eq_ignore_ascii_case(name));
+    known.then(|| rest.split_at(rest.find('/').unwrap_or(rest.len())))
+}
+
+/// Whether this is a host with perhaps a port, as a `Host` line has it (RFC 3986, 3.2): a name that is not empty, or an
+/// address.
+pub fn is_host(authority: &str) -> bool {
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, port),
+        _ => (authority, ""),
+    };
+    let is_name_byte = |b: u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&b);
+    let is_valid = match host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+    {
+        Some(literal) => literal.parse::<Ipv6Addr>().is_ok(),
+        None => decode(host).is_some() && host.bytes().all(|b| is_name_byte(b) || b == b'%'),
+    };
+    is_valid && !host.is_empty() && port.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// One name as a segment of a link.
