@@ -27,10 +27,11 @@
 
 mod clock;
 mod config;
-mod engine;
 mod error;
 mod sys;
 
+mod engine;
+#[cfg(not(feature = "engine-may"))]
 mod stacks;
 mod timer;
 

@@ -207,12 +207,86 @@ fn end_all(parked: Vec<JoinHandle<()>>) {
     }
 }
 
+/// Ends them, and starts as many again.
+fn end_and_repeat(parked: Vec<JoinHandle<()>>) {
+    let first = parked.len();
+    end_all(parked);
+    assert_eq!(spawn(|| 7).join().unwrap(), 7);
+    let (parked, _) = spawn_to_the_limit(first);
+    assert_eq!(parked.len(), first);
+    end_all(parked);
+}
+
+#[cfg(not(feature = "engine-may"))]
+#[test]
+fn more_green_threads_than_there_may_be_mappings() {
+    let name = "more_green_threads_than_there_may_be_mappings";
+    alone(name, &[], || {
+        let before = mappings();
+        let (parked, error) = spawn_to_the_limit(100_000);
+        assert!(error.is_none(), "{error:?}");
+        let taken = mappings() - before;
+        assert!(taken < 500, "{taken} mappings");
+        end_and_repeat(parked);
+        let taken = mappings() - before;
+        assert!(taken < 500, "{taken} mappings");
+    })
+    .well();
+}
+
+fn mappings() -> usize {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    maps.lines().count()
+}
+
+/// Has madvise(2) refuse to install guards from now on, as a kernel before 6.13
+/// does: they are then pages of their own.
+#[cfg(not(feature = "engine-may"))]
+fn refuse_guard_marks() {
+    const MADV_GUARD_INSTALL: u32 = 102;
+    // The low half of the third argument, as struct seccomp_data has it.
+    #[cfg(target_endian = "little")]
+    const ADVICE: u32 = 16 + 2 * 8;
+    let jump = |code, k, jt, jf| libc::sock_filter { code, jt, jf, k };
+    let load = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+    let equals = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+    let answer = (libc::BPF_RET | libc::BPF_K) as u16;
+    let mut filter = [
+        jump(load, 0, 0, 0),
+        jump(equals, libc::SYS_madvise as u32, 0, 3),
+        jump(load, ADVICE, 0, 0),
+        jump(equals, MADV_GUARD_INSTALL, 0, 1),
+        jump(answer, libc::SECCOMP_RET_ERRNO | libc::EINVAL as u32, 0, 0),
+        jump(answer, libc::SECCOMP_RET_ALLOW, 0, 0),
+    ];
+    let program = libc::sock_fprog {
+        len: filter.len() as u16,
+        filter: filter.as_mut_ptr(),
+    };
+    // SAFETY: the program lives across the calls. TSYNC: hubs that have started
+    // obey it too.
+    unsafe {
+        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+        let set = libc::syscall(
+            libc::SYS_seccomp,
+            libc::SECCOMP_SET_MODE_FILTER,
+            libc::SECCOMP_FILTER_FLAG_TSYNC,
+            &raw const program,
+        );
+        assert_eq!(set, 0, "{}", io::Error::last_os_error());
+    }
+}
+
+#[cfg(feature = "engine-may")]
+fn refuse_guard_marks() {}
+
 #[test]
 fn t12_at_max_map_count_spawn_says_so_and_the_process_goes_on() {
     alone(
         "t12_at_max_map_count_spawn_says_so_and_the_process_goes_on",
         &[],
         || {
+            refuse_guard_marks();
             let (parked, error) = spawn_to_the_limit(1_000_000);
             let error = error.expect("a limit below a million");
             assert_eq!(error.kind(), io::ErrorKind::OutOfMemory);
@@ -221,17 +295,138 @@ fn t12_at_max_map_count_spawn_says_so_and_the_process_goes_on() {
             // The allocator and OS threads still find room.
             let memory = vec![1u8; 64 << 20];
             std::thread::spawn(move || drop(memory)).join().unwrap();
-            let began = Instant::now();
-            let first = parked.len();
-            end_all(parked);
-            assert_eq!(spawn(|| 7).join().unwrap(), 7);
-            assert!(began.elapsed() < Duration::from_secs(20));
-            // And as many again, though not all stacks are kept.
-            let (parked, _) = spawn_to_the_limit(first);
-            assert_eq!(parked.len(), first);
-            end_all(parked);
+            // Another hub's or another size's are no way out either.
+            let other = Builder::new().stack_size(64 << 10).spawn(|| ());
+            assert_eq!(other.unwrap_err().kind(), io::ErrorKind::OutOfMemory);
+            end_and_repeat(parked);
         },
     )
+    .well();
+}
+
+#[test]
+fn an_overflow_is_named_where_guards_are_pages_of_their_own() {
+    let name = "an_overflow_is_named_where_guards_are_pages_of_their_own";
+    let ended = alone(name, &[], || {
+        spawn(|| ()).join().unwrap();
+        refuse_guard_marks();
+        // More than were made before the marks were refused.
+        let (_parked, _) = spawn_to_the_limit(1000);
+        let deep = Builder::new()
+            .name("deep".to_owned())
+            .spawn(|| recurse(0))
+            .unwrap();
+        let _ = deep.join();
+    });
+    names_the_green_thread(ended, "'deep'", "262144 bytes");
+}
+
+#[test]
+fn an_overflow_is_named_on_a_stack_among_many_and_on_one_used_again() {
+    let name = "an_overflow_is_named_on_a_stack_among_many_and_on_one_used_again";
+    let ended = alone(name, &[("GREEN_STACK_SIZE", "65536")], || {
+        let (parked, _) = spawn_to_the_limit(700);
+        end_all(parked);
+        let (_parked, _) = spawn_to_the_limit(300);
+        let deep = Builder::new()
+            .name("again".to_owned())
+            .spawn(|| recurse(0))
+            .unwrap();
+        let _ = deep.join();
+    });
+    names_the_green_thread(ended, "'again'", "65536 bytes");
+}
+
+/// Runs `body` in a forked child on a green thread's stack, and gives the signal
+/// that ended it.
+#[cfg(not(feature = "engine-may"))]
+fn signal_of_a_fork(body: impl FnOnce()) -> i32 {
+    // SAFETY: the child calls nothing that needs another thread, and ends at once.
+    unsafe {
+        let child = libc::fork();
+        if child == 0 {
+            libc::signal(libc::SIGSEGV, libc::SIG_DFL);
+            body();
+            libc::_exit(0);
+        }
+        let mut status = 0;
+        assert_eq!(libc::waitpid(child, &mut status, 0), child);
+        if libc::WIFSIGNALED(status) {
+            libc::WTERMSIG(status)
+        } else {
+            0
+        }
+    }
+}
+
+#[cfg(not(feature = "engine-may"))]
+#[test]
+fn a_forked_child_has_the_guards_too() {
+    let name = "a_forked_child_has_the_guards_too";
+    alone(name, &[], || {
+        let deep = || signal_of_a_fork(|| assert_eq!(recurse(0), 1));
+        assert_eq!(spawn(deep).join().unwrap(), libc::SIGSEGV);
+        assert_eq!(spawn(|| signal_of_a_fork(|| ())).join().unwrap(), 0);
+    })
+    .well();
+}
+
+#[cfg(not(feature = "engine-may"))]
+#[test]
+fn stacks_go_on_in_a_process_that_locks_its_memory() {
+    let name = "stacks_go_on_in_a_process_that_locks_its_memory";
+    alone(name, &[("GREEN_STACK_SIZE", "32768")], || {
+        for locked in [false, true] {
+            if locked {
+                // SAFETY: no memory is passed.
+                let result = unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE) };
+                if result != 0 {
+                    eprintln!("no right to lock memory: skipped");
+                    return;
+                }
+            }
+            let (parked, error) = spawn_to_the_limit(2000);
+            assert!(error.is_none(), "{error:?}");
+            end_all(parked);
+        }
+    })
+    .well();
+}
+
+/// Kilobytes that the process takes.
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let number = line.unwrap().trim().trim_end_matches(" kB");
+    number.parse().unwrap()
+}
+
+#[cfg(not(feature = "engine-may"))]
+#[test]
+fn memory_is_given_back_after_a_burst() {
+    let name = "memory_is_given_back_after_a_burst";
+    alone(name, &[], || {
+        let burst = || {
+            // Each uses ten pages of its stack.
+            let deep = || {
+                let local = 0u8;
+                descend_to(&raw const local as usize - 40_000);
+                park();
+            };
+            let threads: Vec<_> = (0..3000).map(|_| spawn(deep)).collect();
+            end_all(threads);
+        };
+        spawn(|| ()).join().unwrap();
+        let before = resident();
+        burst();
+        let until = Instant::now() + Duration::from_secs(20);
+        // 3,000 stacks of ten pages are 120 MB.
+        while resident() > before + 15_000 {
+            assert!(Instant::now() < until, "{} of {before} kB", resident());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        burst();
+    })
     .well();
 }
 
@@ -301,16 +496,10 @@ fn is_present(address: usize) -> bool {
     u64::from_ne_bytes(entry) >> 62 != 0
 }
 
-/// The lowest address of the mapping that this address lies in.
-fn bottom(address: usize) -> usize {
-    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-    let number = |text| usize::from_str_radix(text, 16).unwrap();
-    maps.lines()
-        .filter_map(|line| line.split(' ').next()?.split_once('-'))
-        .map(|(from, to)| (number(from), number(to)))
-        .find(|(from, to)| (*from..*to).contains(&address))
-        .map(|(from, _)| from)
-        .expect("a stack is mapped")
+/// The lowest page of the running green thread's stack, from an address in its top
+/// page.
+fn bottom(here: usize, size: usize) -> usize {
+    here.next_multiple_of(4096) - size
 }
 
 /// Uses the stack down to about this address.
@@ -328,26 +517,24 @@ fn descend_to(address: usize) -> u8 {
 fn a4_the_lowest_page_of_a_stack_takes_no_memory_until_it_is_used() {
     let name = "a4_the_lowest_page_of_a_stack_takes_no_memory_until_it_is_used";
     alone(name, &[], || {
-        // Stacks of the first size are used again as they are.
-        for (size, times) in [(256 << 10, 1), (128 << 10, 3)] {
-            let look = || {
+        // Stacks are used again as they are.
+        for size in [256 << 10, 128 << 10] {
+            let look = move || {
                 let local = 0u8;
                 let here = &raw const local as usize;
-                (is_present(here), is_present(bottom(here)))
+                (is_present(here), is_present(bottom(here, size)))
             };
             // One that uses it ends as well as any, and so do those after it.
-            let fill = || {
+            let fill = move || {
                 let local = 0u8;
-                let bottom = bottom(&raw const local as usize);
+                let bottom = bottom(&raw const local as usize, size);
                 descend_to(bottom + 3500);
                 is_present(bottom)
             };
-            for _ in 0..times {
-                let builder = || Builder::new().stack_size(size);
-                let seen = builder().spawn(look).unwrap().join().unwrap();
-                assert_eq!(seen, (true, false));
-                assert!(builder().spawn(fill).unwrap().join().unwrap());
-            }
+            let builder = || Builder::new().stack_size(size);
+            let seen = builder().spawn(look).unwrap().join().unwrap();
+            assert_eq!(seen, (true, false));
+            assert!(builder().spawn(fill).unwrap().join().unwrap());
         }
     })
     .well();

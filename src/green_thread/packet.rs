@@ -56,7 +56,6 @@ impl<T> Packet<T> {
             let result = match start {
                 Start::Run => catch_unwind(AssertUnwindSafe(f)),
                 Start::Killed => not_run(f, Killed),
-                Start::NoStack => not_run(f, io::Error::from(io::ErrorKind::OutOfMemory)),
             };
             let result = result.map_err(|payload| match payload.downcast::<Raised>() {
                 Ok(_) => Box::new(Killed),

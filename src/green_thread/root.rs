@@ -3,14 +3,18 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::engine;
+use crate::hub::current;
 use crate::hub::task::{Kind, Start, Task};
 
-/// Runs a green thread from its first to its last instruction. Called by the
-/// engine on the new stack.
+/// Runs the current green thread from its first to its last instruction. Called by
+/// the engine on the new stack.
+pub(crate) fn run() {
+    current::with(run_task);
+}
+
 // Never inlined, so that `base` lies in a frame of its own.
 #[inline(never)]
-pub(crate) fn run(task: &Arc<Task>) {
+fn run_task(task: &Arc<Task>) {
     let Kind::Green(green) = &task.kind else {
         return;
     };
@@ -18,9 +22,6 @@ pub(crate) fn run(task: &Arc<Task>) {
     green
         .base
         .store(&raw const base as usize, Ordering::Relaxed);
-    green
-        .stack_top
-        .store(engine::stack_top(), Ordering::Relaxed);
     // Looked at under the lock, so that `cancel` either comes before or finds
     // the body gone.
     let (body, start) = {
@@ -35,19 +36,6 @@ pub(crate) fn run(task: &Arc<Task>) {
     if let Some(body) = body {
         __rust_begin_short_backtrace(|| body.into_inner()(start));
     }
-    green.ended.store(true, Ordering::Relaxed);
-}
-
-/// Ends a green thread for which there was no stack. Called by the hub's loop.
-pub(crate) fn fail(task: &Arc<Task>) {
-    let Kind::Green(green) = &task.kind else {
-        return;
-    };
-    let body = green.body.lock().take();
-    if let Some(body) = body {
-        body.into_inner()(Start::NoStack);
-    }
-    green.ended.store(true, Ordering::Relaxed);
 }
 
 /// The name tells std's backtraces where the interesting frames end.

@@ -15,9 +15,9 @@ use super::scope::ScopeData;
 use super::thread::Thread;
 use crate::clock::Nanos;
 use crate::config::{round_stack, settings};
+use crate::engine::Stack;
 use crate::hub::task::{Body, Green, Kind, PinnedBody, Start, Task};
 use crate::hub::{Hub, current, placement};
-use crate::stacks;
 
 /// What a join gives: the value, or the panic's payload. A green thread that
 /// was killed gives [`Killed`](crate::Killed).
@@ -138,9 +138,7 @@ impl Builder {
     }
 
     /// The size of its stack in bytes, rounded up to pages and to at least
-    /// 32 KiB. Stacks of another size than
-    /// [`Config::stack_size`](crate::Config::stack_size) are not kept for
-    /// reuse, which makes starting such a green thread some ten times as slow.
+    /// 32 KiB. Memory is taken by the pages that are touched, whatever the size.
     pub fn stack_size(mut self, bytes: usize) -> Builder {
         self.stack_size = Some(bytes);
         self
@@ -329,15 +327,19 @@ impl Builder {
             })?,
         };
         let stack_size = self.stack_size.map_or(settings().stack_size, round_stack);
-        let on_spare =
-            self.after.is_none() && stacks::is_default(stack_size) && hub.promise_spare();
-        if !on_spare {
-            stacks::claim(stack_size)?;
-        }
+        let stack = match self.after {
+            None => hub.stacks.take(stack_size),
+            Some(_) => hub.stacks.take_untouched(stack_size),
+        };
+        // At a limit, one that another hub has kept will do.
+        let stack = stack.or_else(|error| {
+            let kept = |hub: &&Hub| hub.stacks.take_kept(stack_size);
+            hubs.iter().find_map(kept).ok_or(error)
+        })?;
         Ok(Placed {
             name: self.name,
+            stack,
             stack_size,
-            on_spare,
             hub,
             start: self.after.map_or(Nanos::NEVER, Nanos::after),
         })
@@ -347,8 +349,8 @@ impl Builder {
 /// A green thread with a hub and a stack, about to be started.
 struct Placed {
     name: Option<String>,
+    stack: Stack,
     stack_size: usize,
-    on_spare: bool,
     hub: &'static Hub,
     /// When to start it; never is at once.
     start: Nanos,
@@ -356,7 +358,7 @@ struct Placed {
 
 impl Placed {
     fn start<T>(self, body: PinnedBody, packet: Arc<Packet<T>>) -> JoinInner<T> {
-        let green = Green::new(self.hub, self.stack_size, self.on_spare, body);
+        let green = Green::new(self.hub, self.stack, self.stack_size, body);
         green.set_deadline(self.start);
         let parent = match current::is_green() {
             true => current::with(|task| task.id),

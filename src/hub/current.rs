@@ -12,7 +12,6 @@ use std::cell::{Cell, OnceCell};
 use std::mem::ManuallyDrop;
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::os_parker::OsParker;
 use super::task::{Kind, Task};
@@ -55,9 +54,8 @@ pub(crate) fn occupant() -> Option<Occupant> {
     // atomic.
     let task = unsafe { current.as_ref() }?;
     let green = task.green()?;
-    let top = green.stack_top.load(Ordering::Relaxed);
     Some(Occupant {
-        bottom: top.checked_sub(green.stack_size)?,
+        bottom: green.legs.stack_top()?.checked_sub(green.stack_size)?,
         size: green.stack_size,
         id: task.id,
         name: task.name.as_deref().map(|name| &raw const *name),

@@ -5,7 +5,7 @@
 //! - [`wait_word`], [`mod@wait`], [`interrupt`]: how a wait begins, how it ends, and
 //!   how kills and time limits reach it.
 //! - [`meter`]: CPU time by green thread, while somebody asks for it.
-//! - [`spares`]: coroutines kept for the next green threads.
+//! - [`leg`]: what runs of a green thread between two waits.
 //! - [`registry`]: which descriptor an event belongs to.
 //! - [`placement`]: starting the hubs and choosing one for a new green thread.
 //!
@@ -21,17 +21,19 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use parking_lot::Mutex;
 use slab::Slab;
 
+use crate::config::settings;
+use crate::engine::Stacks;
 use crate::sys::epoll;
 use crate::sys::eventfd::EventFd;
 
 pub(crate) mod current;
 pub(crate) mod interrupt;
+pub(crate) mod leg;
 pub(crate) mod meter;
 pub(crate) mod os_parker;
 pub(crate) mod placement;
 pub(crate) mod registry;
 pub(crate) mod site;
-mod spares;
 pub(crate) mod task;
 pub(crate) mod turn;
 pub(crate) mod wait;
@@ -57,8 +59,7 @@ pub(crate) struct Hub {
     pub(crate) threads: Mutex<Slab<Arc<Task>>>,
     /// How many those are.
     load: AtomicUsize,
-    /// Spare coroutines that no green thread has been promised.
-    spares: AtomicUsize,
+    pub(crate) stacks: Stacks,
     pub(crate) counters: Counters,
 }
 
@@ -100,7 +101,7 @@ impl Hub {
             registry: Registry::default(),
             threads: Mutex::new(Slab::new()),
             load: AtomicUsize::new(0),
-            spares: AtomicUsize::new(0),
+            stacks: Stacks::new(settings().stack_size)?,
             counters: Counters::default(),
         })
     }

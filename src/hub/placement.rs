@@ -1,8 +1,11 @@
 //! Starting the hubs, and choosing one for a new green thread.
 
 use std::io;
+use std::mem;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, OnceLock, mpsc};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Once, OnceLock};
+use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
 
@@ -10,6 +13,7 @@ use super::interrupt::install_panic_hook;
 use super::turn::Local;
 use super::{Hub, current};
 use crate::config::settings;
+use crate::sys::signal::SignalStack;
 use crate::{engine, sys};
 
 static HUBS: OnceLock<Box<[&'static Hub]>> = OnceLock::new();
@@ -29,10 +33,7 @@ pub(crate) fn hubs() -> io::Result<&'static [&'static Hub]> {
     if let Some(hubs) = HUBS.get() {
         return Ok(hubs);
     }
-    sys::signal::remember_mask();
-    let started = (0..settings().hubs)
-        .map(start)
-        .collect::<io::Result<Box<[_]>>>()?;
+    let started = start()?;
     Ok(HUBS.get_or_init(|| started))
 }
 
@@ -41,38 +42,90 @@ pub(crate) fn started() -> &'static [&'static Hub] {
     HUBS.get().map_or(&[], |hubs| hubs)
 }
 
-fn start(index: usize) -> io::Result<&'static Hub> {
-    let hub = Arc::new(Hub::new(index)?);
-    let (ready, is_ready) = mpsc::sync_channel(1);
-    std::thread::Builder::new()
-        .name(format!("green-hub-{index}"))
-        .spawn(move || match prepare(hub) {
-            Ok(local) => {
-                let _ = ready.send(Ok(local.hub));
-                local.run()
-            }
+/// Starts all hubs, or none: whatever was made for those that could start goes
+/// when one cannot.
+fn start() -> io::Result<Box<[&'static Hub]>> {
+    sys::signal::remember_mask();
+    engine::prepare(current::occupant)?;
+    let mut starting = Vec::new();
+    for index in 0..settings().hubs {
+        match Starting::new(index) {
+            Ok(hub) => starting.push(hub),
             Err(error) => {
-                let _ = ready.send(Err(error));
+                starting.into_iter().for_each(Starting::give_up);
+                return Err(error);
             }
-        })?;
-    is_ready
-        .recv()
-        .unwrap_or_else(|_| Err(io::Error::other("a hub ended while it started")))
+        }
+    }
+    Ok(starting.into_iter().map(Starting::go).collect())
 }
 
-/// Runs on the hub's OS thread, before its loop.
-fn prepare(hub: Arc<Hub>) -> io::Result<&'static Local> {
-    static HOOKS: OnceLock<()> = OnceLock::new();
-    sys::signal::use_own_signal_stack()?;
-    sys::signal::block_process_signals();
-    // The first hub is alone while it does this.
-    engine::init(settings().stack_size, current::occupant)?;
-    HOOKS.get_or_init(install_panic_hook);
-    hub.os_thread
-        .store(sys::snapshot::this_thread(), Ordering::Relaxed);
-    let local = Local::new(hub);
-    current::set_local(local);
-    Ok(local)
+/// A hub and its OS thread, which waits for the word to begin.
+struct Starting {
+    hub: Hub,
+    thread: JoinHandle<()>,
+    go: SyncSender<&'static Hub>,
+}
+
+impl Starting {
+    fn new(index: usize) -> io::Result<Starting> {
+        let hub = Hub::new(index)?;
+        let (go, wait_for_go) = sync_channel(1);
+        let (ready, is_ready) = sync_channel(1);
+        let thread = std::thread::Builder::new()
+            .name(format!("green-hub-{index}"))
+            .spawn(move || match SignalStack::install() {
+                Ok(signal_stack) => {
+                    sys::signal::block_process_signals();
+                    // Here, since whoever starts the hubs may be panicking.
+                    static HOOK: Once = Once::new();
+                    HOOK.call_once(install_panic_hook);
+                    let _ = ready.send(Ok(sys::snapshot::this_thread()));
+                    run(signal_stack, &wait_for_go);
+                }
+                Err(error) => {
+                    let _ = ready.send(Err(error));
+                }
+            })?;
+        let os_thread = is_ready
+            .recv()
+            .unwrap_or_else(|_| Err(io::Error::other("a hub ended while it started")));
+        match os_thread {
+            Ok(os_thread) => {
+                hub.os_thread.store(os_thread, Ordering::Relaxed);
+                Ok(Starting { hub, thread, go })
+            }
+            Err(error) => {
+                let _ = thread.join();
+                Err(error)
+            }
+        }
+    }
+
+    fn go(self) -> &'static Hub {
+        let hub = Box::leak(Box::new(self.hub));
+        self.go
+            .send(hub)
+            .expect("the hub's OS thread waits for this");
+        hub
+    }
+
+    fn give_up(self) {
+        drop(self.go);
+        let _ = self.thread.join();
+    }
+}
+
+/// What a hub's OS thread does once it is prepared: its loop, unless the others
+/// could not start.
+fn run(signal_stack: SignalStack, wait_for_go: &Receiver<&'static Hub>) {
+    if let Ok(hub) = wait_for_go.recv() {
+        // A hub lives as long as the process.
+        mem::forget(signal_stack);
+        let local = Local::new(hub);
+        current::set_local(local);
+        local.run()
+    }
 }
 
 /// The hub for a new green thread: the one with the fewest, at home on a tie.

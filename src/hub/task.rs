@@ -12,11 +12,12 @@ use parking_lot::Mutex;
 
 use super::Hub;
 use super::interrupt::Interrupts;
+use super::leg::Legs;
 use super::os_parker::OsParker;
 use super::site::SiteCell;
 use super::wait_word::{Phase, Ticket, WaitWord};
 use crate::clock::Nanos;
-use crate::engine::Coroutine;
+use crate::engine::Stack;
 use crate::green_thread::local::Locals;
 use crate::greenio::Call;
 use crate::timer::Timed;
@@ -30,8 +31,6 @@ pub(crate) enum Start {
     Run,
     /// Drop what was captured: killed before the first run.
     Killed,
-    /// Drop what was captured: there was no stack to run on.
-    NoStack,
 }
 
 pub(crate) struct Task {
@@ -61,21 +60,14 @@ pub(crate) enum Kind {
 /// home hub's OS thread alone.
 pub(crate) struct Green {
     pub(crate) home: &'static Hub,
-    pub(crate) coroutine: Coroutine,
+    pub(crate) legs: Legs,
     pub(crate) stack_size: usize,
-    /// Whether it was promised a spare coroutine of its hub.
-    pub(crate) on_spare: bool,
-    /// Home: set by the first leg.
-    pub(crate) stack_top: AtomicUsize,
     /// Home: an address in the frame of the first function, which no unwind leaves.
     pub(crate) base: AtomicUsize,
     /// Taken by the first leg.
     pub(crate) body: Mutex<Option<PinnedBody>>,
-    /// Home: whether the body has been started, and has ended.
-    pub(crate) started: AtomicBool,
     /// Home: an address near the end of its stack in use, when suspended.
     pub(crate) suspended_at: AtomicUsize,
-    pub(crate) ended: AtomicBool,
     /// Home: deadline of the wait under way, and the place of the timer.
     deadline: AtomicU64,
     timer: AtomicUsize,
@@ -176,21 +168,17 @@ impl Task {
 impl Green {
     pub(crate) fn new(
         home: &'static Hub,
+        stack: Stack,
         stack_size: usize,
-        on_spare: bool,
         body: PinnedBody,
     ) -> Green {
         Green {
             home,
-            coroutine: Coroutine::default(),
+            legs: Legs::new(stack),
             stack_size,
-            on_spare,
-            stack_top: AtomicUsize::new(0),
             base: AtomicUsize::new(0),
             body: Mutex::new(Some(body)),
-            started: AtomicBool::new(false),
             suspended_at: AtomicUsize::new(0),
-            ended: AtomicBool::new(false),
             deadline: AtomicU64::new(Nanos::NEVER.0),
             timer: AtomicUsize::new(NO_PLACE),
             listed: AtomicUsize::new(0),
@@ -198,8 +186,9 @@ impl Green {
         }
     }
 
+    /// Whether it has not run yet.
     pub(crate) fn is_new(&self) -> bool {
-        !self.started.load(Ordering::Relaxed)
+        !self.legs.have_begun()
     }
 
     pub(crate) fn deadline(&self) -> Nanos {

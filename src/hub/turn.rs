@@ -15,23 +15,21 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
-use std::process;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::meter::Meter;
 use super::site::Site;
-use super::spares::{self, Spares};
 use super::task::{Green, Task};
 use super::wait_word::Phase;
 use super::{Hub, current};
 use crate::clock::Nanos;
 use crate::green_thread::root;
+use crate::sys;
 use crate::sys::epoll;
 use crate::sys::memory::prefetch;
 use crate::timer::TimerQueue;
-use crate::{engine, stacks, sys};
 
 /// Resumes in a turn before the poller is looked at.
 const RESUMES: usize = 61;
@@ -57,7 +55,6 @@ pub(crate) struct Local {
     /// Its next wait takes it along.
     running: Cell<Option<Arc<Task>>>,
     pub(crate) timers: RefCell<TimerQueue<Arc<Task>>>,
-    pub(super) spares: Spares,
     /// About when this turn began.
     pub(crate) time: Cell<Nanos>,
     /// How many green threads are suspended inside a destructor of an unwind.
@@ -72,14 +69,12 @@ pub(crate) struct Local {
 
 impl Local {
     /// A hub is never taken down: both halves live as long as the process.
-    pub(super) fn new(hub: Arc<Hub>) -> &'static Local {
-        let hub: &'static Arc<Hub> = Box::leak(Box::new(hub));
+    pub(super) fn new(hub: &'static Hub) -> &'static Local {
         Box::leak(Box::new(Local {
             hub,
             ready: RefCell::new(VecDeque::new()),
             running: Cell::new(None),
             timers: RefCell::new(TimerQueue::new()),
-            spares: Spares::default(),
             time: Cell::new(Nanos::now()),
             parked_unwinding: Cell::new(0),
             budget: Cell::new(BUDGET),
@@ -132,9 +127,8 @@ impl Local {
             .store(&raw const here as usize, Ordering::Relaxed);
         // The neighbours' system calls set it too.
         let errno = sys::errno();
-        green.coroutine.suspend();
+        green.legs.leave();
         sys::set_errno(errno);
-        assert_home(green);
         if unwinding {
             self.parked_unwinding.set(self.parked_unwinding.get() - 1);
         }
@@ -176,6 +170,9 @@ impl Local {
             self.take_inbox(&mut mail);
             self.fire_timers();
             self.run_ready();
+            if self.hub.stacks.tidy_at() <= self.time.get() {
+                self.hub.stacks.tidy(self.time.get());
+            }
             let n = self.poll(&mut events);
             count(&self.hub.counters.events, n as u64);
             self.hub
@@ -243,9 +240,8 @@ impl Local {
         if let Some(green) = ready.front().and_then(|task| task.green())
             && !green.is_new()
         {
-            let top = green.stack_top.load(Ordering::Relaxed);
             let suspended_at = green.suspended_at.load(Ordering::Relaxed);
-            (1..=12).for_each(|line| prefetch(top.wrapping_sub(line * LINE)));
+            prefetch(green.legs.context());
             (0..20).for_each(|line| {
                 prefetch(suspended_at.wrapping_sub(640).wrapping_add(line * LINE))
             });
@@ -261,8 +257,7 @@ impl Local {
     fn fetch_group(&self) {
         let ready = self.ready.borrow();
         for green in ready.iter().take(FETCHED).filter_map(|task| task.green()) {
-            let top = green.stack_top.load(Ordering::Relaxed);
-            prefetch(top.wrapping_sub(LINE));
+            prefetch(green.legs.context());
         }
         for task in ready.iter().skip(FETCHED).take(FETCHED) {
             let task = Arc::as_ptr(task) as usize;
@@ -277,49 +272,31 @@ impl Local {
         let before = current::replace(Arc::as_ptr(&task));
         self.running.set(Some(task));
         let over = current::with(|task| {
-            let failed = self.run_leg(task).is_err();
+            let goes_on = self.run_leg(task);
             meter.charge(task);
-            let over = failed
-                || task
-                    .green()
-                    .is_some_and(|green| green.ended.load(Ordering::Relaxed));
-            over.then(|| (self.handle(task), failed))
+            (!goes_on).then(|| self.handle(task))
         });
         current::replace(before);
         match over {
             None => drop(self.running.take()),
-            Some((task, failed)) => {
-                if failed {
-                    root::fail(&task);
-                }
-                self.retire(&task);
-            }
+            Some(task) => self.retire(&task),
         }
     }
 
-    /// Runs the current task until it waits or ends.
+    /// Runs the current task until it waits, which gives true, or ends.
     #[inline]
-    fn run_leg(&self, task: &Arc<Task>) -> io::Result<()> {
+    fn run_leg(&self, task: &Arc<Task>) -> bool {
         let Some(green) = task.green() else {
-            return Ok(());
+            return true;
         };
-        assert_home(green);
-        if green.started.load(Ordering::Relaxed) {
-            green.coroutine.resume();
-            return Ok(());
+        if green.is_new() {
+            if self.put_off(task, green) {
+                return true;
+            }
+            count(&self.hub.counters.begun, 1);
+            green.legs.begin(root::run);
         }
-        if self.put_off(task, green) {
-            return Ok(());
-        }
-        green.started.store(true, Ordering::Relaxed);
-        count(&self.hub.counters.begun, 1);
-        if green.on_spare {
-            self.spares.start();
-            return Ok(());
-        }
-        let started = engine::start(green.stack_size, spares::serve);
-        stacks::started(green.stack_size);
-        started
+        green.legs.run(green.home)
     }
 
     /// Whether a green thread is to start later only. It then waits like one
@@ -353,8 +330,8 @@ impl Local {
         let listed = self.hub.threads.lock().try_remove(key);
         self.hub.load.fetch_sub(1, Ordering::Relaxed);
         count(&self.hub.counters.ended, 1);
-        if !self.spares.take_left() {
-            stacks::release(green.stack_size);
+        if let Some(stack) = green.legs.end() {
+            self.hub.stacks.put(stack, self.time.get());
         }
         drop(listed);
     }
@@ -367,7 +344,8 @@ impl Local {
                 Some(Duration::ZERO)
             } else {
                 let next = self.timers.borrow().next();
-                next.and_then(Nanos::left)
+                let tidy_at = self.hub.stacks.tidy_at();
+                next.map_or(tidy_at, |next| next.min(tidy_at)).left()
             }
         } else {
             Some(Duration::ZERO)
@@ -388,17 +366,6 @@ impl Local {
                 0
             }
         }
-    }
-}
-
-/// A started stack must never run on another OS thread (module
-/// [`engine`](crate::engine)): memory may be corrupt by now.
-#[inline]
-pub(super) fn assert_home(green: &Green) {
-    let at_home = current::local().is_some_and(|local| std::ptr::eq(local.hub, green.home));
-    if !at_home {
-        eprintln!("green: a green thread was resumed on an OS thread that is not its home hub's");
-        process::abort();
     }
 }
 

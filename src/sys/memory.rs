@@ -1,4 +1,4 @@
-//! Mappings: how many a process may have, and whether one more stack fits.
+//! Memory of stacks: how much a process may map, and what a part of it is for.
 #![expect(unsafe_code, reason = "system calls")]
 
 use std::io;
@@ -42,39 +42,103 @@ pub(crate) fn address_space_left() -> Option<usize> {
     Some(limit.saturating_sub(pages * page_size()))
 }
 
-/// Tries out whether a stack of `size` bytes with its guard page can be mapped
-/// now, and gives it back.
-pub(crate) fn probe_stack(size: usize) -> io::Result<()> {
-    // SAFETY: a fresh anonymous mapping at an address of the kernel's choice,
-    // touched by nobody and unmapped whole below.
+/// Tries out whether a stack of `size` bytes with a guard page of its own can be
+/// mapped now, and gives it back.
+#[cfg(feature = "engine-may")]
+pub(crate) fn probe(size: usize) -> io::Result<()> {
+    let at = reserve(size)?;
+    let page = page_size();
+    // SAFETY: what was reserved is ours, and unmapped whole.
+    unsafe {
+        let made = make_accessible(at, size).and_then(|()| make_inaccessible(at, page));
+        libc::munmap(at as *mut libc::c_void, size);
+        made
+    }
+}
+
+/// Reserves `len` bytes of address space for stacks: inaccessible, and without
+/// any memory behind it.
+pub(crate) fn reserve(len: usize) -> io::Result<usize> {
+    // SAFETY: a fresh anonymous mapping at an address of the kernel's choice. The
+    // second call only gives advice on it: huge pages would make a parked green
+    // thread take 2 MiB.
     unsafe {
         let at = libc::mmap(
             std::ptr::null_mut(),
-            size,
-            libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+            len,
+            libc::PROT_NONE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_STACK,
             -1,
             0,
         );
         if at == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        let guard = super::cvt(libc::mprotect(at, page_size(), libc::PROT_NONE));
-        libc::munmap(at, size);
-        guard.map(drop)
+        libc::madvise(at, len, libc::MADV_NOHUGEPAGE);
+        Ok(at as usize)
     }
 }
 
-/// Gives the contents of the page at `page` back to the kernel: it reads as zeros
-/// from then on, and takes memory again when it is written to. In a process that
-/// has locked its memory nothing happens.
+/// Makes memory readable and writable.
 ///
 /// # Safety
 ///
-/// Nobody relies on what the page holds, and it is private memory of this process.
-pub(crate) unsafe fn give_back(page: usize) {
+/// The caller owns the memory, and nobody relies on its being inaccessible.
+pub(crate) unsafe fn make_accessible(at: usize, len: usize) -> io::Result<()> {
+    let access = libc::PROT_READ | libc::PROT_WRITE;
     // SAFETY: handed on to the caller.
-    unsafe { libc::madvise(page as *mut libc::c_void, page_size(), libc::MADV_DONTNEED) };
+    super::cvt(unsafe { libc::mprotect(at as *mut _, len, access) }).map(drop)
+}
+
+/// Makes memory fault at any access, as a mapping of its own.
+///
+/// # Safety
+///
+/// The caller owns the memory, and nobody uses it.
+pub(crate) unsafe fn make_inaccessible(at: usize, len: usize) -> io::Result<()> {
+    // SAFETY: handed on to the caller.
+    super::cvt(unsafe { libc::mprotect(at as *mut _, len, libc::PROT_NONE) }).map(drop)
+}
+
+/// Makes memory fault at any access, by marks in the page table.
+///
+/// # Errors
+///
+/// `InvalidInput` (EINVAL) from a kernel before 6.13, and in locked memory.
+///
+/// # Safety
+///
+/// The caller owns the memory, and nobody uses it.
+#[cfg(not(feature = "engine-may"))]
+pub(crate) unsafe fn install_guard(at: usize, len: usize) -> io::Result<()> {
+    /// Not in every libc's headers yet.
+    const MADV_GUARD_INSTALL: libc::c_int = 102;
+    // SAFETY: handed on to the caller.
+    super::cvt(unsafe { libc::madvise(at as *mut _, len, MADV_GUARD_INSTALL) }).map(drop)
+}
+
+/// Whether the kernel can write to this address. If so, the byte there changes.
+///
+/// # Safety
+///
+/// The caller owns the memory, and nobody uses it.
+#[cfg(not(feature = "engine-may"))]
+pub(crate) unsafe fn is_writable(at: usize) -> bool {
+    // Not by libc's function, which may write from user space.
+    // SAFETY: handed on to the caller; the kernel checks the address.
+    unsafe { libc::syscall(libc::SYS_getrandom, at, 1usize, libc::GRND_NONBLOCK) == 1 }
+}
+
+/// Gives the memory behind these pages back to the kernel: they read as zeros
+/// from then on, and take memory again when they are written to. Guards stay. In a
+/// process that has locked its memory nothing happens.
+///
+/// # Safety
+///
+/// The caller owns the memory, and nobody relies on what it holds.
+pub(crate) unsafe fn give_back(at: usize, len: usize) {
+    // SAFETY: handed on to the caller.
+    unsafe { libc::madvise(at as *mut libc::c_void, len, libc::MADV_DONTNEED) };
 }
 
 /// Tells the processor that the memory at `address` is about to be used. A hint

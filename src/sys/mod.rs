@@ -7,6 +7,7 @@
 pub(crate) mod epoll;
 pub(crate) mod eventfd;
 pub(crate) mod fd;
+pub(crate) mod lock;
 pub(crate) mod memory;
 pub(crate) mod pipe;
 pub(crate) mod poll;
@@ -14,6 +15,8 @@ pub(crate) mod signal;
 pub(crate) mod snapshot;
 pub(crate) mod socket;
 pub(crate) mod unwind;
+#[cfg(not(feature = "engine-may"))]
+pub(crate) mod valgrind;
 
 use std::io;
 

@@ -34,7 +34,7 @@ pub(crate) struct Occupant {
 }
 
 /// Tells who runs on the calling OS thread, by async-signal-safe means alone.
-pub(super) type WhoRuns = fn() -> Option<Occupant>;
+pub(crate) type WhoRuns = fn() -> Option<Occupant>;
 
 static WHO_RUNS: OnceLock<WhoRuns> = OnceLock::new();
 
@@ -44,9 +44,8 @@ struct Previous {
 }
 static PREVIOUS: OnceLock<Previous> = OnceLock::new();
 
-/// Remembers the handlers of SIGSEGV and SIGBUS. To be called before the
-/// engine's first coroutine runs, since that one installs handlers of its own
-/// which would switch stacks inside the signal.
+/// Remembers the handlers of SIGSEGV and SIGBUS, those of the first call. An engine
+/// that installs handlers of its own has it done before.
 pub(crate) fn remember_handlers() {
     PREVIOUS.get_or_init(|| Previous {
         segv: current_action(libc::SIGSEGV),
@@ -63,8 +62,9 @@ fn current_action(signal: i32) -> libc::sigaction {
     }
 }
 
-/// Installs the overflow handler in place of the engine's.
+/// Installs the overflow handler in front of the one that was there.
 pub(crate) fn install_overflow_handler(who_runs: WhoRuns) -> io::Result<()> {
+    remember_handlers();
     let _ = WHO_RUNS.set(who_runs);
     for signal in [libc::SIGSEGV, libc::SIGBUS] {
         // SAFETY: zeroed is a valid `sigaction`; the handler has the signature
@@ -80,30 +80,65 @@ pub(crate) fn install_overflow_handler(who_runs: WhoRuns) -> io::Result<()> {
     Ok(())
 }
 
-/// Gives the calling OS thread a signal stack with a guard page, for good.
-pub(crate) fn use_own_signal_stack() -> io::Result<()> {
-    let page = super::memory::page_size();
-    // SAFETY: a fresh mapping that is never unmapped: a hub lives as long as
-    // the process. Its lowest page is the guard.
-    unsafe {
-        let at = libc::mmap(
-            ptr::null_mut(),
-            SIGNAL_STACK + page,
-            libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
-            -1,
-            0,
-        );
-        if at == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
+/// A signal stack with a guard page that the calling OS thread handles signals on,
+/// until this is dropped there.
+pub(crate) struct SignalStack {
+    at: *mut libc::c_void,
+    before: libc::stack_t,
+}
+
+impl SignalStack {
+    fn size() -> usize {
+        SIGNAL_STACK + super::memory::page_size()
+    }
+
+    pub(crate) fn install() -> io::Result<SignalStack> {
+        let page = super::memory::page_size();
+        // SAFETY: a fresh mapping, whose lowest page is made the guard. It stays
+        // until `drop` has taken it out of use.
+        unsafe {
+            let at = libc::mmap(
+                ptr::null_mut(),
+                SignalStack::size(),
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            );
+            if at == libc::MAP_FAILED {
+                return Err(io::Error::last_os_error());
+            }
+            let stack = libc::stack_t {
+                ss_sp: at.byte_add(page),
+                ss_flags: 0,
+                ss_size: SIGNAL_STACK,
+            };
+            let mut before = MaybeUninit::zeroed();
+            let installed = cvt(libc::mprotect(at, page, libc::PROT_NONE))
+                .and_then(|_| cvt(libc::sigaltstack(&stack, before.as_mut_ptr())));
+            match installed {
+                Ok(_) => Ok(SignalStack {
+                    at,
+                    before: before.assume_init(),
+                }),
+                Err(error) => {
+                    libc::munmap(at, SignalStack::size());
+                    Err(error)
+                }
+            }
         }
-        cvt(libc::mprotect(at, page, libc::PROT_NONE))?;
-        let stack = libc::stack_t {
-            ss_sp: at.byte_add(page),
-            ss_flags: 0,
-            ss_size: SIGNAL_STACK,
-        };
-        cvt(libc::sigaltstack(&stack, ptr::null_mut())).map(drop)
+    }
+}
+
+impl Drop for SignalStack {
+    fn drop(&mut self) {
+        // SAFETY: what was there before is put back, so nobody uses ours any
+        // more when it is unmapped.
+        unsafe {
+            if libc::sigaltstack(&self.before, ptr::null_mut()) == 0 {
+                libc::munmap(self.at, SignalStack::size());
+            }
+        }
     }
 }
 
@@ -254,7 +289,7 @@ impl Line {
     }
 }
 
-/// Calls the handler that was there before the engine, as if it had been
+/// Calls the handler that was there before, as if it had been
 /// called by the kernel; a default action is restored and met again on return.
 fn hand_on(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     let previous = PREVIOUS.get().map(|previous| {

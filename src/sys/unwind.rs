@@ -276,6 +276,8 @@ mod tests {
         extern "C" fn called_by_c(base: &u8) -> bool {
             barred_above(base)
         }
-        assert!(called_by_c(&0));
+        // Not a constant, which would not lie on the stack.
+        let base = std::hint::black_box(0);
+        assert!(called_by_c(&base));
     }
 }

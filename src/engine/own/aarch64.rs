@@ -1,0 +1,99 @@
+//! The switch on aarch64 (AAPCS64), and a fiber's first frame.
+#![expect(unsafe_code, reason = "the switch is assembly")]
+
+use std::arch::{asm, naked_asm};
+
+/// Where a side that does not run will go on.
+#[derive(Debug)]
+#[repr(C)]
+pub(super) struct Context {
+    sp: usize,
+    pc: usize,
+    x29: usize,
+    x19: usize,
+}
+
+impl Context {
+    /// A side that will call [`first`](super::first) with `argument`, on the
+    /// empty stack that ends at `top`, a multiple of 16.
+    pub(super) fn new(top: usize, argument: usize) -> Context {
+        Context {
+            sp: top,
+            pc: begin as *const () as usize,
+            x29: 0,
+            x19: argument,
+        }
+    }
+
+    /// Of a side that has not run, or does not.
+    pub(super) const EMPTY: Context = Context {
+        sp: 0,
+        pc: 0,
+        x29: 0,
+        x19: 0,
+    };
+}
+
+/// Leaves the running side, to go on from `save`, for the one that `load`
+/// describes, and hands it `word`. Returns when somebody switches back, with
+/// the word that they hand over.
+///
+/// The compiler saves what it needs of the registers that are named as lost: all
+/// that a function must keep but `x19` and `x29`, which it does not let us name.
+/// FPCR belongs to the OS thread.
+///
+/// # Safety
+///
+/// `load` was filled by [`Context::new`], on a stack that nobody else uses, or by
+/// a switch on this OS thread, and has not been loaded since. Both addresses are
+/// valid until the switch is done, and `save` until somebody has loaded it.
+#[inline(always)]
+pub(super) unsafe fn switch(save: *mut Context, load: *const Context, word: usize) -> usize {
+    let theirs;
+    // SAFETY: as the caller promises. The stack pointer comes back as it was
+    // left, and every register that may differ then is an output.
+    unsafe {
+        asm!(
+            "mov x9, sp",
+            "adr x10, 2f",
+            "stp x9, x10, [x0]",
+            "stp x29, x19, [x0, #16]",
+            "ldp x9, x10, [x1]",
+            "ldp x29, x19, [x1, #16]",
+            "mov sp, x9",
+            "br x10",
+            // `bti j`, for programs that mark where branches may lead.
+            "2: hint #36",
+            inlateout("x2") word => theirs,
+            in("x0") save,
+            in("x1") load,
+            lateout("x20") _,
+            lateout("x21") _,
+            lateout("x22") _,
+            lateout("x23") _,
+            lateout("x24") _,
+            lateout("x25") _,
+            lateout("x26") _,
+            lateout("x27") _,
+            lateout("x28") _,
+            clobber_abi("C"),
+        );
+    }
+    theirs
+}
+
+/// A fiber's outermost frame. Unwinders end here, by the missing return address,
+/// and so do those that follow frame pointers, by the zero in `x29`.
+#[unsafe(naked)]
+unsafe extern "C" fn begin() -> ! {
+    naked_asm!(
+        ".cfi_startproc",
+        ".cfi_undefined x30",
+        "hint #36",
+        "mov x0, x19",
+        "bl {first}",
+        "brk #1",
+        ".cfi_endproc",
+        first = sym super::first,
+    )
+}

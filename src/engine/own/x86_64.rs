@@ -1,0 +1,95 @@
+//! The switch on x86-64 (System V ABI), and a fiber's first frame.
+#![expect(unsafe_code, reason = "the switch is assembly")]
+
+use std::arch::{asm, naked_asm};
+
+/// Where a side that does not run will go on.
+#[derive(Debug)]
+#[repr(C)]
+pub(super) struct Context {
+    sp: usize,
+    pc: usize,
+    bp: usize,
+    bx: usize,
+}
+
+impl Context {
+    /// A side that will call [`first`](super::first) with `argument`, on the
+    /// empty stack that ends at `top`, a multiple of 16.
+    pub(super) fn new(top: usize, argument: usize) -> Context {
+        Context {
+            sp: top,
+            pc: begin as *const () as usize,
+            bp: 0,
+            bx: argument,
+        }
+    }
+
+    /// Of a side that has not run, or does not.
+    pub(super) const EMPTY: Context = Context {
+        sp: 0,
+        pc: 0,
+        bp: 0,
+        bx: 0,
+    };
+}
+
+/// Leaves the running side, to go on from `save`, for the one that `load`
+/// describes, and hands it `word`. Returns when somebody switches back, with
+/// the word that they hand over.
+///
+/// The compiler saves what it needs of the registers that are named as lost: all
+/// that a function must keep but `rbx` and `rbp`, which it does not let us name.
+/// MXCSR and the x87 control word belong to the OS thread. The other side is
+/// entered by `jmp`: a `ret` would be predicted wrong each time.
+///
+/// # Safety
+///
+/// `load` was filled by [`Context::new`], on a stack that nobody else uses, or by
+/// a switch on this OS thread, and has not been loaded since. Both addresses are
+/// valid until the switch is done, and `save` until somebody has loaded it.
+#[inline(always)]
+pub(super) unsafe fn switch(save: *mut Context, load: *const Context, word: usize) -> usize {
+    let theirs;
+    // SAFETY: as the caller promises. The stack pointer comes back as it was
+    // left, and every register that may differ then is an output.
+    unsafe {
+        asm!(
+            "lea rax, [rip + 2f]",
+            "mov [rdi], rsp",
+            "mov [rdi + 8], rax",
+            "mov [rdi + 16], rbp",
+            "mov [rdi + 24], rbx",
+            "mov rax, [rsi + 8]",
+            "mov rsp, [rsi]",
+            "mov rbp, [rsi + 16]",
+            "mov rbx, [rsi + 24]",
+            "jmp rax",
+            "2:",
+            inlateout("rdx") word => theirs,
+            in("rdi") save,
+            in("rsi") load,
+            lateout("r12") _,
+            lateout("r13") _,
+            lateout("r14") _,
+            lateout("r15") _,
+            clobber_abi("C"),
+        );
+    }
+    theirs
+}
+
+/// A fiber's outermost frame. Unwinders end here, by the missing return address,
+/// and so do those that follow frame pointers, by the zero in `rbp`.
+#[unsafe(naked)]
+unsafe extern "C" fn begin() -> ! {
+    naked_asm!(
+        ".cfi_startproc",
+        ".cfi_undefined rip",
+        "mov rdi, rbx",
+        "call {first}",
+        "ud2",
+        ".cfi_endproc",
+        first = sym super::first,
+    )
+}

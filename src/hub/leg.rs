@@ -1,0 +1,105 @@
+//! A green thread's legs: each runs its fiber from where it starts or waited to where it waits or ends.
+//!
+//! # Safety
+//!
+//! Only the hub's loop, in `turn`, calls [`Legs::run`] and [`Legs::end`], and only
+//! the green thread itself calls [`Legs::leave`]. That a leg runs on the home
+//! hub's OS thread is looked at each time.
+#![expect(unsafe_code, reason = "resumes and leaves fibers")]
+
+use std::process;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+
+use super::{Hub, current};
+use crate::engine::{Fiber, Stack};
+use crate::sys::lock::Lock;
+
+/// The stack of a green thread, and once it has begun the fiber that runs there.
+#[derive(Debug)]
+pub(crate) struct Legs {
+    stack: Lock<Option<Stack>>,
+    /// Home. Null before the first leg.
+    fiber: AtomicPtr<()>,
+    /// Home: whether the last leg is over and the stack is still there.
+    over: AtomicBool,
+}
+
+impl Legs {
+    pub(super) fn new(stack: Stack) -> Legs {
+        Legs {
+            stack: Lock::new(Some(stack)),
+            fiber: AtomicPtr::new(ptr::null_mut()),
+            over: AtomicBool::new(false),
+        }
+    }
+
+    #[inline]
+    fn fiber(&self) -> Option<Fiber> {
+        Fiber::from_raw(self.fiber.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn have_begun(&self) -> bool {
+        !self.fiber.load(Ordering::Relaxed).is_null()
+    }
+
+    /// Where the fiber keeps what a switch reads first.
+    #[inline]
+    pub(super) fn context(&self) -> usize {
+        self.fiber.load(Ordering::Relaxed) as usize
+    }
+
+    /// The end of the stack, for the running green thread.
+    pub(super) fn stack_top(&self) -> Option<usize> {
+        // SAFETY: a green thread that runs has not ended.
+        self.fiber().map(|fiber| unsafe { fiber.top() })
+    }
+
+    /// Makes a fiber that will run `body`.
+    pub(super) fn begin(&self, body: fn()) {
+        let stack = self.stack.lock().take();
+        let fiber = Fiber::new(stack.expect("a green thread begins once"), body);
+        self.fiber.store(fiber.as_raw(), Ordering::Relaxed);
+    }
+
+    /// Runs the green thread until it waits, which gives true, or ends.
+    #[inline]
+    pub(super) fn run(&self, home: &Hub) -> bool {
+        assert_home(home);
+        let fiber = self.fiber().expect("a green thread has begun");
+        // SAFETY: on the home hub's OS thread, by its loop (module, # Safety).
+        let goes_on = unsafe { fiber.resume() };
+        if !goes_on {
+            self.over.store(true, Ordering::Relaxed);
+        }
+        goes_on
+    }
+
+    /// Leaves the running green thread, which is this one, for the loop.
+    #[inline]
+    pub(super) fn leave(&self) {
+        if let Some(fiber) = self.fiber() {
+            // SAFETY: by the green thread itself (module, # Safety).
+            unsafe { fiber.suspend() };
+        }
+    }
+
+    /// The stack of a green thread that has ended, once.
+    pub(super) fn end(&self) -> Option<Stack> {
+        let over = self.over.swap(false, Ordering::Relaxed);
+        // SAFETY: `resume` has given false, and the swap says so once.
+        self.fiber()
+            .filter(|_| over)
+            .map(|fiber| unsafe { fiber.end() })
+    }
+}
+
+/// A started stack must never run on another OS thread: memory would be corrupt.
+#[inline]
+fn assert_home(home: &Hub) {
+    let at_home = current::local().is_some_and(|local| ptr::eq(local.hub, home));
+    if !at_home {
+        eprintln!("green: a green thread was resumed on an OS thread that is not its home hub's");
+        process::abort();
+    }
+}

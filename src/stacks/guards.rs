@@ -1,0 +1,101 @@
+//! What lies below a stack: a page that faults, so that an overflow is found.
+//!
+//! A guard is a mark in the page table where the kernel knows them (Linux 6.13,
+//! madvise(2), MADV_GUARD_INSTALL): it takes no mapping. Where it does not, or
+//! refuses them (locked memory), a guard is a page of its own that nobody may
+//! access, and each stack takes two of the mappings that `vm.max_map_count` limits.
+#![expect(unsafe_code, reason = "guards are set in mapped memory")]
+
+use std::io;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use crate::sys::memory;
+
+/// Mappings left to everything else.
+const RESERVE: usize = 4096;
+
+/// Whether guards are marks, as far as we know.
+static MARKS: AtomicBool = AtomicBool::new(true);
+/// Stacks that have a guard page of their own.
+static PAGED: AtomicUsize = AtomicUsize::new(0);
+
+/// Makes the reserved memory from `at` on into at most `count` stacks of `size`
+/// bytes, each at the upper end of its stride, and says how many.
+///
+/// # Errors
+///
+/// The kernel's; at the limit of mappings, one that names it and has no raw code.
+///
+/// # Safety
+///
+/// The caller reserved that memory, and nobody uses it.
+pub(super) unsafe fn make(
+    at: usize,
+    stride: usize,
+    size: usize,
+    count: usize,
+) -> io::Result<usize> {
+    let guard = stride - size;
+    if MARKS.load(Ordering::Relaxed) {
+        // SAFETY: as the caller promises.
+        let marked = unsafe {
+            memory::make_accessible(at, count * stride)?;
+            (0..count).try_for_each(|n| memory::install_guard(at + n * stride, guard))
+        };
+        // SAFETY: as above.
+        if marked.is_ok() && unsafe { are_effective(at) } {
+            return Ok(count);
+        }
+        MARKS.store(false, Ordering::Relaxed);
+    }
+    let room = limit().saturating_sub(PAGED.fetch_add(count, Ordering::Relaxed));
+    if room < count {
+        PAGED.fetch_sub(count - room, Ordering::Relaxed);
+    }
+    if room == 0 {
+        return Err(too_many());
+    }
+    let count = count.min(room);
+    for start in (0..count).map(|n| at + n * stride) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            memory::make_inaccessible(start, guard)?;
+            memory::make_accessible(start + guard, size)?;
+        }
+    }
+    Ok(count)
+}
+
+/// Whether a guard that was marked faults: something that stands in for a kernel
+/// may take advice that it does not know, and do nothing. Asked once.
+///
+/// # Safety
+///
+/// The caller owns the guard.
+unsafe fn are_effective(guard: usize) -> bool {
+    static EFFECTIVE: OnceLock<bool> = OnceLock::new();
+    // SAFETY: handed on to the caller.
+    *EFFECTIVE.get_or_init(|| unsafe { !memory::is_writable(guard) })
+}
+
+/// The most stacks with guard pages that fit beside what was mapped at the first
+/// call. At the limit the allocator could map nothing either, and the process
+/// would abort; so green threads stop well before.
+fn limit() -> usize {
+    static LIMIT: OnceLock<usize> = OnceLock::new();
+    *LIMIT.get_or_init(|| {
+        let taken = memory::map_count() + RESERVE;
+        (memory::max_map_count().saturating_sub(taken) / 2).max(16)
+    })
+}
+
+fn too_many() -> io::Error {
+    let text = format!(
+        "no room for another green thread's stack: {} green threads, two memory mappings each, \
+         are what fits into vm.max_map_count = {}; raise that sysctl for more",
+        limit(),
+        memory::max_map_count(),
+    );
+    io::Error::new(io::ErrorKind::OutOfMemory, text)
+}

@@ -1,0 +1,142 @@
+//! The stacks that a hub keeps for its next green threads: those used last.
+//!
+//! They keep their memory, at most [`KEPT`] of a size. What is more goes back to
+//! the arena and its memory to the system; so does, but for [`HOT`] of them, what
+//! nobody took for a [`PERIOD`]. A hub looks at that when it polls; an idle one
+//! wakes up for it once or twice after its green threads have ended.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::{Arena, Stack};
+use crate::clock::Nanos;
+use crate::sys::lock::Lock;
+
+/// Stacks of a size that keep their memory: a server that opens and closes a
+/// thousand connections at a time finds them all. 5 MiB, if they were used as
+/// little as most.
+const KEPT: usize = 1024;
+/// How many of them do in any case.
+const HOT: usize = 16;
+/// Given back at once when there are more than [`KEPT`].
+const SPILLED: usize = 64;
+/// Nanoseconds between two looks at what was not used.
+const PERIOD: u64 = 1_000_000_000;
+
+/// Any OS thread takes from it; the hub's own gives back.
+#[derive(Debug)]
+pub(crate) struct Store {
+    /// A shelf a size; the first one is that of the usual size.
+    shelves: Lock<Vec<Shelf>>,
+    /// When what is kept is to be looked through, or never.
+    tidy_at: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Shelf {
+    arena: &'static Arena,
+    /// The one used last is taken first.
+    kept: Vec<Stack>,
+    /// The fewest that were kept since the last look: nobody needed those.
+    unused: usize,
+}
+
+impl Shelf {
+    fn new(arena: &'static Arena) -> Shelf {
+        Shelf {
+            arena,
+            kept: Vec::new(),
+            unused: 0,
+        }
+    }
+}
+
+impl Store {
+    /// For a hub whose green threads mostly have stacks of `usual` bytes.
+    ///
+    /// # Errors
+    ///
+    /// `OutOfMemory` if no address space holds one.
+    pub(crate) fn new(usual: usize) -> io::Result<Store> {
+        Ok(Store {
+            shelves: Lock::new(vec![Shelf::new(Arena::of(usual)?)]),
+            tidy_at: AtomicU64::new(Nanos::NEVER.0),
+        })
+    }
+
+    /// A stack of `size` bytes, a multiple of the page size.
+    ///
+    /// # Errors
+    ///
+    /// `OutOfMemory` that names the limits.
+    pub(crate) fn take(&self, size: usize) -> io::Result<Stack> {
+        self.take_kept(size)
+            .map_or_else(|| self.take_untouched(size), Ok)
+    }
+
+    /// The same, for a green thread that will not run for a while: it takes no
+    /// memory until then.
+    ///
+    /// # Errors
+    ///
+    /// As [`take`](Store::take).
+    pub(crate) fn take_untouched(&self, size: usize) -> io::Result<Stack> {
+        Arena::of(size)?.take()
+    }
+
+    /// One of those kept, if there is any.
+    pub(crate) fn take_kept(&self, size: usize) -> Option<Stack> {
+        let mut shelves = self.shelves.lock();
+        let shelf = shelves.iter_mut().find(|shelf| shelf.arena.size == size)?;
+        let stack = shelf.kept.pop();
+        shelf.unused = shelf.unused.min(shelf.kept.len());
+        stack
+    }
+
+    /// Keeps the stack of a green thread that has ended.
+    pub(crate) fn put(&self, stack: Stack, now: Nanos) {
+        let arena = stack.arena;
+        let mut shelves = self.shelves.lock();
+        let at = shelves
+            .iter()
+            .position(|shelf| std::ptr::eq(shelf.arena, arena));
+        let at = at.unwrap_or_else(|| {
+            shelves.push(Shelf::new(arena));
+            shelves.len() - 1
+        });
+        let kept = &mut shelves[at].kept;
+        kept.push(stack);
+        if kept.len() > HOT && self.tidy_at().is_never() {
+            self.tidy_at.store(now.0 + PERIOD, Ordering::Relaxed);
+        }
+        if kept.len() > KEPT {
+            let spilled: Vec<Stack> = kept.drain(..SPILLED).collect();
+            shelves[at].unused = shelves[at].unused.saturating_sub(SPILLED);
+            drop(shelves);
+            arena.give(spilled);
+        }
+    }
+
+    /// When [`tidy`](Store::tidy) has something to do.
+    #[inline]
+    pub(crate) fn tidy_at(&self) -> Nanos {
+        Nanos(self.tidy_at.load(Ordering::Relaxed))
+    }
+
+    /// Gives back what was not used since the last time.
+    pub(crate) fn tidy(&self, now: Nanos) {
+        let mut unused = Vec::new();
+        let mut more = false;
+        for shelf in self.shelves.lock().iter_mut() {
+            let n = shelf.unused.min(shelf.kept.len().saturating_sub(HOT));
+            unused.push((shelf.arena, shelf.kept.drain(..n).collect::<Vec<_>>()));
+            shelf.unused = shelf.kept.len();
+            more |= shelf.kept.len() > HOT;
+        }
+        let next = if more { now.0 + PERIOD } else { Nanos::NEVER.0 };
+        self.tidy_at.store(next, Ordering::Relaxed);
+        for (arena, stacks) in unused {
+            arena.give(stacks);
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! A lock for short critical sections, on a futex of its own.
+//!
+//! Two things set it apart from `parking_lot`'s: a program that puts itself
+//! between us and libc does not see its system calls (they do not go through
+//! libc), and it is one word beside the value.
+//!
+//! | state | means | who moves it |
+//! |---|---|---|
+//! | `FREE` | | the holder, when it lets go |
+//! | `HELD` | nobody sleeps | whoever finds it free |
+//! | `WAITED` | somebody may sleep | who is about to sleep, or has slept |
+//!
+//! Nobody waits for anything else, runs a user's code or suspends a green thread
+//! while he holds one: whoever wants it meanwhile may be a hub.
+//!
+//! # Safety
+//!
+//! The value is reached through a [`Guard`] alone, and there is one at a time.
+#![expect(unsafe_code, reason = "a lock lends what it guards")]
+
+use std::cell::UnsafeCell;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rustix::thread::futex;
+
+const FREE: u32 = 0;
+const HELD: u32 = 1;
+const WAITED: u32 = 2;
+
+/// Looks at a lock that is held before sleeping: its holder is nearly done, or
+/// it has lost its processor, and then no looking helps.
+const LOOKS: u32 = 100;
+
+#[derive(Default)]
+pub(crate) struct Lock<T: ?Sized> {
+    state: AtomicU32,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: the lock hands the value to one thread at a time.
+unsafe impl<T: ?Sized + Send> Send for Lock<T> {}
+// SAFETY: as above.
+unsafe impl<T: ?Sized + Send> Sync for Lock<T> {}
+
+impl<T> Lock<T> {
+    pub(crate) const fn new(value: T) -> Lock<T> {
+        Lock {
+            state: AtomicU32::new(FREE),
+            value: UnsafeCell::new(value),
+        }
+    }
+}
+
+impl<T: ?Sized> Lock<T> {
+    /// Blocks the OS thread while another one holds the lock.
+    #[inline]
+    pub(crate) fn lock(&self) -> Guard<'_, T> {
+        if self.take(FREE, HELD).is_err() {
+            self.wait();
+        }
+        Guard {
+            lock: self,
+            here: PhantomData,
+        }
+    }
+
+    #[inline]
+    fn take(&self, from: u32, to: u32) -> Result<u32, u32> {
+        self.state
+            .compare_exchange(from, to, Ordering::Acquire, Ordering::Relaxed)
+    }
+
+    #[cold]
+    fn wait(&self) {
+        for _ in 0..LOOKS {
+            if self.state.load(Ordering::Relaxed) == FREE && self.take(FREE, HELD).is_ok() {
+                return;
+            }
+            std::hint::spin_loop();
+        }
+        // From here on we take it as one that others may wait for, since we do
+        // not know whether they do.
+        while self.state.swap(WAITED, Ordering::Acquire) != FREE {
+            // Whatever it answers, the state is looked at again.
+            let _ = futex::wait(&self.state, futex::Flags::PRIVATE, WAITED, None);
+        }
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for Lock<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lock").finish_non_exhaustive()
+    }
+}
+
+/// The right to the value, until it is dropped.
+pub(crate) struct Guard<'a, T: ?Sized> {
+    lock: &'a Lock<T>,
+    /// Stays on its OS thread.
+    here: PhantomData<*const ()>,
+}
+
+impl<T: ?Sized> Deref for Guard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: this is the one guard (module, # Safety).
+        unsafe { &*self.lock.value.get() }
+    }
+}
+
+impl<T: ?Sized> DerefMut for Guard<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: as in `deref`.
+        unsafe { &mut *self.lock.value.get() }
+    }
+}
+
+impl<T: ?Sized> Drop for Guard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.lock.state.swap(FREE, Ordering::Release) == WAITED {
+            let _ = futex::wake(&self.lock.state, futex::Flags::PRIVATE, 1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn threads_exclude_each_other() {
+        let lock = Arc::new(Lock::new(0u64));
+        let threads: Vec<_> = (0..4)
+            .map(|_| {
+                let lock = lock.clone();
+                thread::spawn(move || (0..50_000).for_each(|_| *lock.lock() += 1))
+            })
+            .collect();
+        threads.into_iter().for_each(|t| t.join().unwrap());
+        assert_eq!(*lock.lock(), 200_000);
+    }
+
+    #[test]
+    fn a_waiter_sleeps_while_the_holder_is_away_and_is_woken() {
+        let lock = Arc::new(Lock::new(()));
+        let held = lock.lock();
+        let waiter = {
+            let lock = lock.clone();
+            thread::spawn(move || {
+                let before = crate::sys::thread_cpu_time();
+                drop(lock.lock());
+                crate::sys::thread_cpu_time() - before
+            })
+        };
+        while lock.state.load(Ordering::Relaxed) != WAITED {
+            thread::yield_now();
+        }
+        thread::sleep(Duration::from_millis(200));
+        drop(held);
+        // A look at the word 100 times, not 200 ms of them.
+        assert!(waiter.join().unwrap() < Duration::from_millis(100));
+        assert_eq!(lock.state.load(Ordering::Relaxed), FREE);
+    }
+}
