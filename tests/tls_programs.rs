@@ -639,3 +639,26 @@ tls.unwrap()
         assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
     });
 }
+
+#[test]
+fn tls_proxy_without_a_server_ends_no_message() {
+    use green::ssl::{Purpose, SslContext, VerifyLocation};
+
+    let Some(files) = files() else { return };
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = gone.local_addr().unwrap().to_string();
+    drop(gone);
+    let proxy = Server::proxy(files, &address);
+    let context = SslContext::new(Purpose::ServerAuth).unwrap();
+    let authority = std::fs::read(&files.cert).unwrap();
+    context
+        .load_verify_locations(VerifyLocation::Bytes(&authority))
+        .unwrap();
+    let tcp = green::net::TcpStream::connect(proxy.address()).unwrap();
+    // It may be cut before the handshake is over on this side.
+    if let Ok(tls) = context.connect(tcp, "localhost") {
+        tls.set_read_timeout(Some(PATIENCE)).unwrap();
+        let error = (&tls).read(&mut [0; 8]).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+    }
+}

@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 use std::{env, fmt};
 
+use green::greenio::GreenSocket;
 use green::net::{Shutdown, TcpListener, TcpStream};
 use green::reconnect::Presence;
 use green::ssl::{GreenSslSocket, Purpose, SslContext};
@@ -66,6 +67,7 @@ fn run(listen: &str, cert: &str, key: &str, upstream: &str) -> io::Result<()> {
                 let upstream = upstream.to_owned();
                 thread::spawn(move || {
                     if let Err(failure) = serve(&client, &upstream) {
+                        cut(client.get_ref());
                         eprintln!("tls_proxy: {failure}");
                     }
                 });
@@ -139,13 +141,17 @@ fn back(mut server: &TcpStream, mut client: &GreenSslSocket) -> io::Result<()> {
     client.get_ref().shutdown(Shutdown::Write)
 }
 
-/// After a failure nothing more may arrive anywhere, nor look like the end of a whole message: both
-/// connections are reset, which also ends the other direction's wait.
+/// After a failure nothing more may arrive anywhere: both connections are cut, which also ends the other
+/// direction's wait.
 fn tear_down_after(result: &io::Result<()>, client: &GreenSslSocket, server: &TcpStream) {
     if result.is_err() {
-        for socket in [client.get_ref(), server.as_green_socket()] {
-            let _ = socket.set_linger(Some(Duration::ZERO));
-            socket.close();
-        }
+        cut(client.get_ref());
+        cut(server.as_green_socket());
     }
+}
+
+/// Resets a connection, so that its end does not look like that of a whole message.
+fn cut(socket: &GreenSocket) {
+    let _ = socket.set_linger(Some(Duration::ZERO));
+    socket.close();
 }

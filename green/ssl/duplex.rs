@@ -19,6 +19,7 @@ use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use greenhub::green_thread::panicking;
 use greenhub::greenio::{GreenSocket, NonBlocking};
 use greenhub::semaphore::Semaphore;
 use greenhub::source::{Direction, Patience};
@@ -308,12 +309,7 @@ impl Duplex {
     }
 
     fn write_in_turn(&self, buf: &[u8], call: Call) -> io::Result<usize> {
-        if self.torn.load(Ordering::Relaxed) {
-            return Err(io::Error::new(
-                io::ErrorKind::TimedOut,
-                "an earlier write was cut short half sent: the stream cannot go on",
-            ));
-        }
+        self.check_whole()?;
         // What an earlier call left. Nothing of this one has been taken yet.
         self.drain(call)?;
         let count = loop {
@@ -344,6 +340,16 @@ impl Duplex {
                     _ => Ok(count),
                 }
             }
+        }
+    }
+
+    fn check_whole(&self) -> io::Result<()> {
+        match self.torn.load(Ordering::Relaxed) {
+            true => Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                "an earlier write was cut short half sent: the stream cannot go on",
+            )),
+            false => Ok(()),
         }
     }
 
@@ -386,6 +392,7 @@ impl Duplex {
     /// Sends close_notify after all that was written.
     pub(super) fn shutdown(&self, call: Call) -> io::Result<()> {
         let sending = self.sending(call)?;
+        self.check_whole()?;
         self.drain(call)?;
         self.pipe.lock().shutdown()?;
         self.drain(call)?;
@@ -445,14 +452,20 @@ impl Duplex {
         }
     }
 
-    /// Sends close_notify in passing, and looks after what would turn our FIN into a reset. Does not wait.
-    pub(super) fn part(&self) {
+    /// Sends close_notify in passing, unless the peer must not take what it has for a whole: an end without it is cut off
+    /// (RFC 8446, 6.1). Looks after what would turn our FIN into a reset. Does not wait.
+    ///
+    /// `ragged`: an end of the peer's without close_notify counts as one with it.
+    pub(super) fn part(&self, ragged: bool) {
         // Who lingers for no time wants the reset, and the peer must not take it for a clean end.
         if let Ok(Some(Duration::ZERO)) = self.socket.linger() {
             return;
         }
-        // Neither must it where something is missing.
-        if !self.torn.load(Ordering::Relaxed) {
+        // Whoever unwinds, or found the connection broken, may have had more to say.
+        let whole = !panicking()
+            && !self.torn.load(Ordering::Relaxed)
+            && !self.pipe.lock().has_failed(ragged);
+        if whole {
             // Before the handshake there is nothing to end.
             let _ = self.pipe.lock().shutdown();
             self.push();

@@ -563,6 +563,16 @@ impl SslPipe {
         matches!(self.reading, Some(Verdict::CloseNotify))
     }
 
+    /// Whether the connection broke in either direction; not by a `ragged` end of the peer's, if that is none.
+    pub(super) fn has_failed(&self, ragged: bool) -> bool {
+        let reading = match &self.reading {
+            None | Some(Verdict::CloseNotify) => false,
+            Some(Verdict::Eof) => !ragged,
+            Some(_) => true,
+        };
+        reading || !matches!(self.writing, None | Some(Verdict::ShutDown))
+    }
+
     /// Whether this is the server's end.
     pub fn server_side(&self) -> bool {
         self.server_side

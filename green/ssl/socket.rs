@@ -118,7 +118,8 @@ impl RefUnwindSafe for GreenSslSocket {}
 impl Drop for Shared {
     fn drop(&mut self) {
         if !self.given_back.load(Ordering::Relaxed) && !self.duplex.socket.is_closed() {
-            self.duplex.part();
+            let ragged = self.suppress_ragged_eofs.load(Ordering::Relaxed);
+            self.duplex.part(ragged);
         }
     }
 }
@@ -297,8 +298,13 @@ impl GreenSslSocket {
     /// One attempt is made to send close_notify; that never waits. With a peer that reads slowly the attempt may find the
     /// socket full, and the peer sees an end without close_notify: where that matters, call
     /// [`shutdown_write`](Self::shutdown_write) before, which waits under the write timeout. Dropping the last handle is
-    /// the same, but does not linger: see [`GreenSocket::close`]. A socket whose linger time is zero is reset instead, and one whose last write was cut short ends
-    /// without close_notify, so that the peer takes neither for a clean end.
+    /// the same, but does not linger: see [`GreenSocket::close`].
+    ///
+    /// The peer must not take half an answer for a whole one. So there is no close_notify while the thread unwinds, by a
+    /// panic, a kill or a time limit; none on a connection that has failed, by an error or by a write that was cut short;
+    /// and a socket whose linger time is zero is reset. A drop does not send it either after the peer has ended without
+    /// its own. One who gives up for a reason of his own, such as the failure of another connection, closes the
+    /// [socket below](Self::get_ref), which says nothing.
     ///
     /// # Examples
     ///
@@ -324,7 +330,8 @@ impl GreenSslSocket {
     /// ```
     pub fn close(&self) {
         if !self.shared.closing.swap(true, Ordering::SeqCst) {
-            self.shared.duplex.part();
+            // Whoever asks for the end has had his say, be the peer's missing or not.
+            self.shared.duplex.part(true);
             self.get_ref().close();
         }
     }

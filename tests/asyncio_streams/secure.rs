@@ -326,3 +326,24 @@ fn the_end_stays_the_end_whatever_becomes_of_the_rest() {
         drop(serving.join().unwrap());
     });
 }
+
+#[test]
+fn a_handler_that_panics_passes_off_no_half_answer_for_a_whole_one() {
+    on_both("half", || {
+        let secrets = secrets();
+        let handler = |reader: StreamReader, writer: StreamWriter| {
+            writer.write(b"half")?;
+            // The client has that when it answers.
+            reader.readexactly(1)?;
+            let _kept = writer;
+            std::panic::resume_unwind(Box::new("between two writes"));
+        };
+        let (_server, address) = serve(handler, ServerOptions::new().ssl(&secrets.server));
+        let options = ConnectionOptions::new().ssl(&secrets.client, "localhost");
+        let (reader, writer) = open_connection(address, options).unwrap();
+        assert_eq!(reader.readexactly(4).unwrap(), b"half");
+        writer.write(b"!").unwrap();
+        let error = reader.read_to_eof().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+    });
+}

@@ -30,6 +30,7 @@ mod defects;
 mod interoperation;
 mod mistakes;
 mod native_names;
+mod partings;
 mod services;
 mod trials;
 

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 
+use greenhub::green_thread::panicking;
+
 use super::super::transport::upgrade;
 use super::super::{ExtraInfo, Future, TlsOptions, Transport};
 use super::reader::StreamReader;
@@ -13,7 +15,8 @@ use crate::ssl::verdict::Verdict;
 /// [`write`](StreamWriter::write) never waits; [`drain`](StreamWriter::drain) after it keeps what waits to be sent
 /// small. Any number of green and OS threads may use one writer at once, through an [`Arc`](std::sync::Arc).
 ///
-/// Dropped, it closes the connection as [`close`](StreamWriter::close) does, for the [`StreamReader`] too.
+/// Dropped, it closes the connection as [`close`](StreamWriter::close) does, for the [`StreamReader`] too. Dropped by a thread
+/// that unwinds, over TLS, it [aborts](Transport::abort) it: the peer must not take half an answer for a whole one.
 ///
 /// As [`io::Write`] it drains after each write, so that what is copied to it does not pile up.
 ///
@@ -258,6 +261,10 @@ impl StreamWriter {
 
 impl Drop for StreamWriter {
     fn drop(&mut self) {
+        // Over TLS an orderly end says that nothing is missing.
+        if panicking() && !self.can_write_eof() {
+            self.transport.abort();
+        }
         self.close();
     }
 }

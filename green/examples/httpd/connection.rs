@@ -42,11 +42,9 @@ enum Failure {
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Failure {
-        match error.kind() {
-            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-                Failure::Refused(Status::REQUEST_TIMEOUT)
-            }
-            _ => Failure::Io(error),
+        match has_timed_out(&error) {
+            true => Failure::Refused(Status::REQUEST_TIMEOUT),
+            false => Failure::Io(error),
         }
     }
 }
@@ -93,7 +91,14 @@ struct Connection<'a, S> {
 impl<S: Transport> Connection<'_, S> {
     /// Waits for the first byte of a request. False: there will be none.
     fn wait_for_request(&mut self) -> io::Result<bool> {
-        Ok(!self.incoming.is_empty() || self.fill(Instant::now() + self.limits.idle)? > 0)
+        if !self.incoming.is_empty() {
+            return Ok(true);
+        }
+        match self.fill(Instant::now() + self.limits.idle) {
+            Ok(count) => Ok(count > 0),
+            Err(error) if has_timed_out(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Reads a request and answers it. False: that was the last one of this connection.
@@ -309,6 +314,13 @@ impl<S: Transport> Connection<'_, S> {
             }
         }
     }
+}
+
+fn has_timed_out(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+    )
 }
 
 /// Cuts a range into pieces of at most one chunk.

@@ -159,7 +159,10 @@ fn serve_tls(
     let stream = tls.accept(ticket.stream().try_clone()?)?;
     stream.set_handshake_timeout(Some(limits.request))?;
     stream.do_handshake()?;
-    connection::serve(&stream, site, limits, ticket)
+    connection::serve(&stream, site, limits, ticket).inspect_err(|_| {
+        // No close_notify: half an answer must not pass for a whole one.
+        stream.get_ref().close();
+    })
 }
 
 /// What a server needs to speak TLS.
