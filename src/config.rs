@@ -102,29 +102,43 @@ impl Config {
 }
 
 /// The settings, fixed by the first call.
+///
+/// The first call may log, and a logger may use green threads: not to be called
+/// under a lock, unless it has been called before.
 pub(crate) fn settings() -> &'static Settings {
-    SETTINGS.get_or_init(|| {
-        let wanted = WANTED.lock();
-        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-        Settings {
-            hubs: wanted
-                .hubs
-                .or_else(|| environment("GREEN_HUBS"))
-                .unwrap_or_else(cores)
-                .clamp(1, MAX_HUBS),
-            stack_size: round_stack(
-                wanted
-                    .stack_size
-                    .or_else(|| environment("GREEN_STACK_SIZE"))
-                    .unwrap_or(DEFAULT_STACK_SIZE),
-            ),
-            blocking_threads: wanted
-                .blocking_threads
-                .or_else(|| environment("GREEN_BLOCKING_THREADS"))
-                .unwrap_or(DEFAULT_BLOCKING_THREADS)
-                .max(1),
-        }
-    })
+    if let Some(settings) = SETTINGS.get() {
+        return settings;
+    }
+    let mut remarks = Vec::new();
+    let settings = SETTINGS.get_or_init(|| chosen(&mut remarks));
+    for remark in remarks {
+        log::warn!("{remark}");
+    }
+    settings
+}
+
+fn chosen(remarks: &mut Vec<String>) -> Settings {
+    let wanted = WANTED.lock();
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    let mut environment = |name| environment(name, remarks);
+    Settings {
+        hubs: wanted
+            .hubs
+            .or_else(|| environment("GREEN_HUBS"))
+            .unwrap_or_else(cores)
+            .clamp(1, MAX_HUBS),
+        stack_size: round_stack(
+            wanted
+                .stack_size
+                .or_else(|| environment("GREEN_STACK_SIZE"))
+                .unwrap_or(DEFAULT_STACK_SIZE),
+        ),
+        blocking_threads: wanted
+            .blocking_threads
+            .or_else(|| environment("GREEN_BLOCKING_THREADS"))
+            .unwrap_or(DEFAULT_BLOCKING_THREADS)
+            .max(1),
+    }
 }
 
 /// A stack size as the engine needs it: whole pages, and room for a panic.
@@ -136,13 +150,13 @@ pub(crate) fn round_stack(bytes: usize) -> usize {
         .unwrap_or(usize::MAX & !(page - 1))
 }
 
-fn environment(name: &str) -> Option<usize> {
+fn environment(name: &str, remarks: &mut Vec<String>) -> Option<usize> {
     let value = std::env::var(name).ok()?;
-    match value.trim().parse() {
-        Ok(number) => Some(number),
-        Err(_) => {
-            log::warn!("{name}={value:?} is not a number, the default holds");
-            None
-        }
+    let number = value.trim().parse().ok();
+    if number.is_none() {
+        remarks.push(format!(
+            "{name}={value:?} is not a number, the default holds"
+        ));
     }
+    number
 }

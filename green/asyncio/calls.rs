@@ -10,11 +10,10 @@ use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use greenhub::green_thread::{self, Builder};
-use greenhub::is_green;
+use greenhub::green_thread::{self, Builder, JoinHandle};
 use greenhub::wait_queue::WaitQueue;
 use parking_lot::Mutex;
 
@@ -28,6 +27,7 @@ type Due = (Instant, u64);
 
 /// The callbacks of one hub.
 pub(super) struct Calls {
+    hub: usize,
     waiting: Mutex<Waiting>,
     /// Holds the caller.
     caller: WaitQueue,
@@ -40,30 +40,57 @@ struct Waiting {
 }
 
 impl Calls {
-    /// The callbacks of the running green thread's hub; on a plain OS thread those of the first hub.
+    /// The callbacks of the running green thread's hub; on a plain OS thread those of the first hub. Does not wait.
     pub(super) fn here() -> Arc<Calls> {
-        std::thread_local! {
-            static OF_THIS_HUB: Arc<Calls> = Calls::start();
+        /// By hub; each is made when it is first asked for, which can be tried again if it fails.
+        static ALL: OnceLock<Box<[Mutex<Option<Arc<Calls>>>]>> = OnceLock::new();
+        let hubs = greenhub::hub_count().expect("failed to spawn thread");
+        let all = ALL.get_or_init(|| (0..hubs).map(|_| Mutex::default()).collect());
+        let hub = green_thread::current().hub().unwrap_or(0);
+
+        let mut of_hub = all[hub].lock();
+        if let Some(calls) = &*of_hub {
+            return Arc::clone(calls);
         }
-        static OF_THE_FIRST: LazyLock<Arc<Calls>> = LazyLock::new(|| {
-            let thread = Builder::new().hub(0).spawn(Calls::here);
-            let calls = thread.expect("failed to spawn thread").join();
-            calls.expect("to look up a hub's callbacks does not panic")
-        });
-        match is_green() {
-            true => OF_THIS_HUB.with(Arc::clone),
-            false => Arc::clone(&OF_THE_FIRST),
+        let calls = Arc::new(Calls::new(hub));
+        let caller = calls.start_caller().expect("failed to spawn thread");
+        *of_hub = Some(Arc::clone(&calls));
+        drop(of_hub);
+        calls.succeed(&caller);
+        calls
+    }
+
+    fn new(hub: usize) -> Calls {
+        Calls {
+            hub,
+            waiting: Mutex::default(),
+            caller: WaitQueue::new(),
         }
     }
 
-    fn start() -> Arc<Calls> {
-        let calls = Arc::new(Calls {
-            waiting: Mutex::default(),
-            caller: WaitQueue::new(),
+    /// Starts the green thread that runs the callbacks, as long as the process.
+    fn start_caller(self: &Arc<Calls>) -> io::Result<JoinHandle<()>> {
+        let builder = Builder::new().name("asyncio callbacks".to_owned());
+        let calls = Arc::clone(self);
+        builder.hub(self.hub).spawn(move || calls.run())
+    }
+
+    /// Has another caller go on if this one is killed, be it before it begins: what waits must run all the same.
+    fn succeed(self: &Arc<Calls>, caller: &JoinHandle<()>) {
+        let calls = Arc::clone(self);
+        caller.link(move |_| match calls.start_caller() {
+            Ok(next) => calls.succeed(&next),
+            Err(error) => log::error!("callbacks of asyncio run no more on one hub: {error}"),
         });
-        let caller = Caller(Arc::clone(&calls));
-        caller.start().expect("failed to spawn thread");
-        calls
+    }
+
+    fn run(&self) {
+        let mut now = Instant::now();
+        loop {
+            let callback = self.next(&mut now);
+            // The panic hook has told of it, as of a thread's. What it panicked with may panic when it is dropped.
+            let _ = catch_unwind(AssertUnwindSafe(callback)).map_err(std::mem::forget);
+        }
     }
 
     /// Has `callback` run as soon as the caller gets to it.
@@ -124,36 +151,6 @@ impl Waiting {
         match self.callbacks.first_entry() {
             Some(first) if first.key().0 <= now => Ok(first.remove()),
             first => Err(first.map(|first| first.key().0)),
-        }
-    }
-}
-
-/// The green thread that runs a hub's callbacks. It runs as long as the process; if it is killed, another goes on.
-struct Caller(Arc<Calls>);
-
-impl Caller {
-    fn start(self) -> io::Result<()> {
-        let builder = Builder::new().name("asyncio callbacks".to_owned());
-        builder.spawn_local(move || self.run()).map(drop)
-    }
-
-    fn run(&self) {
-        let mut now = Instant::now();
-        loop {
-            let callback = self.0.next(&mut now);
-            // The panic hook has told of it, as of a thread's. What it panicked with may panic when it is dropped.
-            let _ = catch_unwind(AssertUnwindSafe(callback)).map_err(std::mem::forget);
-        }
-    }
-}
-
-impl Drop for Caller {
-    fn drop(&mut self) {
-        // Killed. What waits must run all the same.
-        if green_thread::panicking()
-            && let Err(error) = Caller(Arc::clone(&self.0)).start()
-        {
-            log::error!("callbacks of asyncio run no more on one hub: {error}");
         }
     }
 }

@@ -267,12 +267,13 @@ where
     let transport = Transport::of(&shared);
     let readers = shared.clone();
     let builder = Builder::new().name("asyncio transport".to_owned());
-    builder.spawn(move || run(&readers, true))?;
+    let reader = builder.spawn(move || run(&readers, true))?;
+    shared.is_read_by(&reader);
     // One who is killed here has nobody left to use the connection.
     let abandoned = AbortWhenUnwound(&transport);
-    shared.wait_until_made();
+    let made = shared.wait_until_made();
     std::mem::forget(abandoned);
-    Ok((transport, cell))
+    made.map(|()| (transport, cell))
 }
 
 /// Shakes hands, and puts together what the connection's reader serves.

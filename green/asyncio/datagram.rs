@@ -270,12 +270,13 @@ pub fn create_datagram_endpoint_over<P: DatagramProtocol>(
     let endpoint = Endpoint::new(socket, cell.clone());
     let reader = endpoint.clone();
     let builder = Builder::new().name("asyncio endpoint".to_owned());
-    builder.spawn(move || reader.serve())?;
+    let reader = builder.spawn(move || reader.serve())?;
+    endpoint.is_read_by(&reader);
     let transport = DatagramTransport { endpoint };
     let abandoned = AbortWhenUnwound(&transport);
-    transport.endpoint.wait_until_made();
+    let made = transport.endpoint.wait_until_made();
     mem::forget(abandoned);
-    Ok((transport, ProtocolRef { cell }))
+    made.map(|()| (transport, ProtocolRef { cell }))
 }
 
 /// A socket for datagrams: asyncio's `DatagramTransport`.

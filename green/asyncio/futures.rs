@@ -11,9 +11,9 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use greenhub::blocking;
-use greenhub::green_thread;
+use greenhub::green_thread::{self, Ending};
 use greenhub::wait_queue::WaitQueue;
+use greenhub::{Killed, blocking};
 use parking_lot::Mutex;
 
 use super::calls::Calls;
@@ -593,7 +593,8 @@ where
 {
     let future = Future::new();
     let promise = future.clone();
-    green_thread::spawn(move || {
+    let unmet = future.clone();
+    let runs = green_thread::spawn(move || {
         let theirs = promise.clone();
         let work = move || (!theirs.done()).then(f);
         let outcome = catch_unwind(AssertUnwindSafe(|| blocking(work)));
@@ -604,6 +605,12 @@ where
             Ok(Some(Err(error))) => promise.set_exception(error),
             Err(panic) => promise.set_exception(message_of(&*panic)),
         };
+    });
+    // Killed before it began, it has completed nothing.
+    runs.link(move |ending| {
+        if ending == Ending::Killed {
+            let _ = unmet.set_exception(Killed);
+        }
     });
     future
 }

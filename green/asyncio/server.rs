@@ -241,13 +241,33 @@ fn bind(address: &SocketAddr, options: &ServerOptions) -> io::Result<GreenSocket
 /// ```
 #[must_use = "dropping a server closes it"]
 pub struct Server {
-    listeners: Vec<GreenSocket>,
+    listening: Arc<Listening>,
     backlog: i32,
-    state: Mutex<State>,
     /// Accepts and serves the connections of a listener to its end.
     accept: Arc<dyn Fn(GreenSocket) + Send + Sync>,
+}
+
+/// What those who accept share with the server.
+struct Listening {
+    listeners: Vec<GreenSocket>,
+    state: Mutex<State>,
     connections: Arc<Connections>,
     file: Option<SocketFile>,
+}
+
+impl Listening {
+    fn close(&self) {
+        if std::mem::replace(&mut *self.state.lock(), State::Closed) == State::Closed {
+            return;
+        }
+        if let Some(file) = &self.file {
+            file.remove();
+        }
+        for listener in &self.listeners {
+            listener.close();
+        }
+        self.connections.changed.wake_all();
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -273,14 +293,16 @@ impl Server {
         let security = Arc::new(options.security);
         let theirs = connections.clone();
         let server = Server {
-            listeners,
+            listening: Arc::new(Listening {
+                listeners,
+                state: Mutex::new(State::Bound),
+                connections,
+                file,
+            }),
             backlog: options.backlog,
-            state: Mutex::new(State::Bound),
             accept: Arc::new(move |listener| {
                 accept_all(&listener, &factory, &security, &theirs);
             }),
-            connections,
-            file,
         };
         if options.start_serving {
             server.start_serving()?;
@@ -309,21 +331,29 @@ impl Server {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn start_serving(&self) -> io::Result<()> {
-        let mut state = self.state.lock();
-        match *state {
-            State::Serving => return Ok(()),
-            State::Closed => return Err(ClosedLocally.into()),
-            State::Bound => {}
+        let mut acceptors = Vec::new();
+        {
+            let mut state = self.listening.state.lock();
+            match *state {
+                State::Serving => return Ok(()),
+                State::Closed => return Err(ClosedLocally.into()),
+                State::Bound => {}
+            }
+            for listener in &self.listening.listeners {
+                listener.listen(self.backlog)?;
+            }
+            for listener in &self.listening.listeners {
+                let (accept, listener) = (self.accept.clone(), listener.try_clone()?);
+                let builder = Builder::new().name("asyncio server".to_owned());
+                acceptors.push(builder.spawn(move || accept(listener))?);
+            }
+            *state = State::Serving;
         }
-        for listener in &self.listeners {
-            listener.listen(self.backlog)?;
+        // A server of which one is killed does not serve any more.
+        for acceptor in acceptors {
+            let listening = Arc::clone(&self.listening);
+            acceptor.link(move |_| listening.close());
         }
-        for listener in &self.listeners {
-            let (accept, listener) = (self.accept.clone(), listener.try_clone()?);
-            let builder = Builder::new().name("asyncio server".to_owned());
-            builder.spawn(move || accept(listener))?;
-        }
-        *state = State::Serving;
         Ok(())
     }
 
@@ -358,41 +388,42 @@ impl Server {
             }
         }
         let _closing = Closing(self);
-        let open = || *self.state.lock() != State::Closed;
+        let open = || *self.listening.state.lock() != State::Closed;
         while open() {
-            self.connections.changed.wait("asyncio server", None, open);
+            self.listening
+                .connections
+                .changed
+                .wait("asyncio server", None, open);
         }
         Ok(())
     }
 
     /// Accepts no more: the listening sockets are closed. Connections go on. A second call does nothing.
+    ///
+    /// A server that cannot accept any more is closed too: the green thread that did was killed.
     pub fn close(&self) {
-        if std::mem::replace(&mut *self.state.lock(), State::Closed) == State::Closed {
-            return;
-        }
-        if let Some(file) = &self.file {
-            file.remove();
-        }
-        for listener in &self.listeners {
-            listener.close();
-        }
-        self.connections.changed.wake_all();
+        self.listening.close();
     }
 
     /// Waits until the server is closed and its last connection has ended, `connection_lost` included. A
     /// [`timeout`](crate::timeout()) may limit it.
     pub fn wait_closed(&self) {
-        let open =
-            || *self.state.lock() != State::Closed || !self.connections.live.lock().is_empty();
+        let open = || {
+            *self.listening.state.lock() != State::Closed
+                || !self.listening.connections.live.lock().is_empty()
+        };
         while open() {
-            self.connections.changed.wait("asyncio server", None, open);
+            self.listening
+                .connections
+                .changed
+                .wait("asyncio server", None, open);
         }
     }
 
     /// Closes every connection in order, as [`Transport::close`](super::Transport::close) does. One in the midst of its
     /// TLS handshake is closed at once.
     pub fn close_clients(&self) {
-        for transport in self.connections.transports() {
+        for transport in self.listening.connections.transports() {
             transport.close();
         }
     }
@@ -421,21 +452,21 @@ impl Server {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn abort_clients(&self) {
-        for transport in self.connections.transports() {
+        for transport in self.listening.connections.transports() {
             transport.end(None);
         }
     }
 
     /// Whether connections are accepted.
     pub fn is_serving(&self) -> bool {
-        *self.state.lock() == State::Serving
+        *self.listening.state.lock() == State::Serving
     }
 
     /// The listening sockets, one for each address. None after [`close`](Self::close).
     pub fn sockets(&self) -> Vec<GreenSocket> {
-        match *self.state.lock() {
+        match *self.listening.state.lock() {
             State::Closed => Vec::new(),
-            _ => self.listeners.iter().map(handle).collect(),
+            _ => self.listening.listeners.iter().map(handle).collect(),
         }
     }
 
@@ -445,7 +476,7 @@ impl Server {
     ///
     /// Those of `getsockname(2)`; `InvalidInput` for a Unix socket.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        crate::net::ip_address(self.listeners[0].local_addr()?)
+        crate::net::ip_address(self.listening.listeners[0].local_addr()?)
     }
 }
 
@@ -458,9 +489,9 @@ impl Drop for Server {
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server")
-            .field("listeners", &self.listeners)
+            .field("listeners", &self.listening.listeners)
             .field("serving", &self.is_serving())
-            .field("connections", &self.connections.live.lock().len())
+            .field("connections", &self.listening.connections.live.lock().len())
             .finish_non_exhaustive()
     }
 }

@@ -55,11 +55,22 @@ pub fn add_signal_handler(
         }
     };
     let name = format!("asyncio signal {signal}");
-    Builder::new().name(name).spawn(listener)?;
-    let before = HANDLERS.lock().insert(signal, signals);
+    let listener = Builder::new().name(name).spawn(listener)?;
+    let before = HANDLERS.lock().insert(signal, signals.clone());
     if let Some(before) = before {
         before.close();
     }
+    // Killed, it is as if the handler had been removed.
+    listener.link(move |_| {
+        signals.close();
+        let mut handlers = HANDLERS.lock();
+        if handlers
+            .get(&signal)
+            .is_some_and(|now| Arc::ptr_eq(now, &signals))
+        {
+            handlers.remove(&signal);
+        }
+    });
     Ok(())
 }
 

@@ -26,6 +26,8 @@ struct Pool {
 struct Census {
     threads: usize,
     jobs: usize,
+    /// Whether it has been logged that there cannot be more threads.
+    told: bool,
 }
 
 static POOL: LazyLock<Pool> = LazyLock::new(|| {
@@ -39,15 +41,22 @@ static POOL: LazyLock<Pool> = LazyLock::new(|| {
 
 /// Hands `job` to a thread.
 pub(super) fn submit(job: Job) {
+    let most = settings().blocking_threads;
     let pool = &*POOL;
     let mut census = pool.census.lock();
     census.jobs += 1;
-    if census.jobs > census.threads && census.threads < settings().blocking_threads {
+    let mut refused = None;
+    if census.jobs > census.threads && census.threads < most {
         match start() {
-            Ok(()) => census.threads += 1,
+            Ok(()) => {
+                census.threads += 1;
+                census.told = false;
+            }
             // Those that there are will come to it.
             Err(error) if census.threads > 0 => {
-                log::warn!("the blocking pool could not grow: {error}");
+                // Once: a logger may be who calls, and be called again.
+                let told = std::mem::replace(&mut census.told, true);
+                refused = (!told).then_some(error);
             }
             Err(error) => {
                 census.jobs -= 1;
@@ -59,6 +68,9 @@ pub(super) fn submit(job: Job) {
     drop(census);
     // The pool holds the receiver itself, so it cannot be disconnected.
     let _ = pool.jobs.send(job);
+    if let Some(error) = refused {
+        log::warn!("the blocking pool could not grow: {error}");
+    }
 }
 
 fn start() -> io::Result<()> {

@@ -48,6 +48,20 @@ impl Thread {
         self.task.name.as_deref()
     }
 
+    /// The number of the hub that a green thread runs on, as
+    /// [`Builder::hub`](super::Builder::hub) takes it; `None` for an OS thread.
+    ///
+    /// ```
+    /// use greenhub::green_thread::{Builder, current, spawn};
+    ///
+    /// assert_eq!(current().hub(), None);
+    /// let first = Builder::new().hub(0).spawn(|| current().hub()).unwrap();
+    /// assert_eq!(first.join().unwrap(), Some(0));
+    /// ```
+    pub fn hub(&self) -> Option<usize> {
+        self.task.green().map(|green| green.home.index)
+    }
+
     /// Makes the thread's token available: its `park`, under way or the next,
     /// returns.
     ///

@@ -29,6 +29,8 @@ pub(crate) fn hubs() -> io::Result<&'static [&'static Hub]> {
     if let Some(hubs) = HUBS.get() {
         return Ok(hubs);
     }
+    // Its first call may log, which is not to happen under the lock.
+    settings();
     let _starting = STARTING.lock();
     if let Some(hubs) = HUBS.get() {
         return Ok(hubs);

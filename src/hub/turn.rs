@@ -361,12 +361,22 @@ impl Local {
             Err(error) => {
                 // Nothing that we know of causes it (epoll_wait(2)); the green
                 // threads that are ready, and the timers, go on.
-                log::error!("hub {}: polling failed: {error}", self.hub.index);
+                tell_of_failed_poll(self.hub.index, error);
                 std::thread::sleep(Duration::from_millis(1));
                 0
             }
         }
     }
+}
+
+/// Once, and on an OS thread of its own: a logger is the program's, and may wait.
+#[cold]
+fn tell_of_failed_poll(hub: usize, error: io::Error) {
+    static TOLD: std::sync::Once = std::sync::Once::new();
+    TOLD.call_once(|| {
+        let log = move || log::error!("hub {hub}: polling failed: {error}");
+        let _ = std::thread::Builder::new().spawn(log);
+    });
 }
 
 /// Adds to a counter that only this OS thread writes.

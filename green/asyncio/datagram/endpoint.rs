@@ -4,7 +4,6 @@
 use std::any::Any;
 use std::collections::VecDeque;
 use std::io;
-use std::mem;
 use std::sync::{Arc, OnceLock};
 
 use greenhub::greenio::{GreenSocket, SockAddr};
@@ -18,7 +17,7 @@ use super::super::extra::ExtraInfo;
 use super::super::protocol::DatagramProtocol;
 use super::super::transport::{Attention, Flow, unless};
 use super::DatagramTransport;
-use crate::thread::{Builder, Thread, current};
+use crate::thread::{self, Builder, Thread, current};
 
 /// As long as a datagram can be, of UDP and, unless its limits were raised, of a Unix socket.
 const LONGEST: usize = 256 * 1024;
@@ -145,13 +144,18 @@ impl Endpoint {
         })
     }
 
-    pub(super) fn wait_until_made(&self) {
+    /// An error if it never will be: the reader was killed.
+    pub(super) fn wait_until_made(&self) -> io::Result<()> {
         let coming = || {
             let state = self.state.lock();
             !state.made && state.callbacks.is_some()
         };
         while coming() {
             self.changed.wait("asyncio endpoint", None, coming);
+        }
+        match self.state.lock().made {
+            true => Ok(()),
+            false => Err(io::Error::other(Killed)),
         }
     }
 
@@ -334,15 +338,28 @@ impl Endpoint {
             builder = builder.beside(reader);
         }
         let endpoint = self.clone();
-        if let Err(error) = builder.spawn(move || endpoint.send_all()) {
+        match builder.spawn(move || endpoint.send_all()) {
+            Ok(sender) => {
+                let endpoint = self.clone();
+                sender.link(move |ending| endpoint.sender_ended(ending));
+            }
+            Err(error) => {
+                self.state.lock().sending = false;
+                self.end(Some(error));
+            }
+        }
+    }
+
+    /// What a sender held that was killed, be it before it began, is lost, and with it the endpoint.
+    fn sender_ended(&self, ending: thread::Ending) {
+        if ending != thread::Ending::Returned {
             self.state.lock().sending = false;
-            self.end(Some(error));
+            self.end(Some(io::Error::other(Killed)));
         }
     }
 
     /// The sender's life.
     fn send_all(&self) {
-        let turn = Turn(self);
         while let Some((data, to)) = self.next_to_send() {
             let sent = match &to {
                 Some(to) => self.socket.send_to(&data, to),
@@ -360,7 +377,6 @@ impl Endpoint {
                 self.call_reader();
             }
         }
-        mem::forget(turn);
         self.call_reader();
     }
 
@@ -377,27 +393,30 @@ struct Ending<'a>(&'a Arc<Endpoint>);
 
 impl Drop for Ending<'_> {
     fn drop(&mut self) {
-        let endpoint = self.0;
-        // Without effect, unless we are unwound.
-        endpoint.end(Some(io::Error::other(Killed)));
-        let (callbacks, cause) = {
-            let mut state = endpoint.state.lock();
-            (state.callbacks.take(), state.cause.take())
-        };
-        if let Some(callbacks) = callbacks {
-            // Nobody is left who could be told of a panic in here; its message has been printed.
-            let _ = callbacks.lost(cause);
-        }
-        endpoint.changed.wake_all();
+        self.0.conclude(true);
     }
 }
 
-/// The sender's turn. Dropped if it is killed.
-struct Turn<'a>(&'a Endpoint);
+impl Endpoint {
+    /// Has `reader`, which is to call [`serve`](Endpoint::serve), end it also if it is killed before it begins.
+    pub(super) fn is_read_by(self: &Arc<Endpoint>, reader: &thread::JoinHandle<()>) {
+        let endpoint = self.clone();
+        // Without effect, if it has begun.
+        reader.link(move |_| endpoint.conclude(false));
+    }
 
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        self.0.state.lock().sending = false;
-        self.0.end(Some(io::Error::other(Killed)));
+    /// The end of the reader, and of the endpoint. `told`: whether the protocol knows of it at all.
+    fn conclude(&self, told: bool) {
+        // Without effect, unless the reader is unwound or has never run.
+        self.end(Some(io::Error::other(Killed)));
+        let (callbacks, cause) = {
+            let mut state = self.state.lock();
+            (state.callbacks.take(), state.cause.take())
+        };
+        if let Some(callbacks) = callbacks.filter(|_| told) {
+            // Nobody is left who could be told of a panic in here; its message has been printed.
+            let _ = callbacks.lost(cause);
+        }
+        self.changed.wake_all();
     }
 }

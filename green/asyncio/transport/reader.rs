@@ -12,7 +12,7 @@ use super::Transport;
 use super::buffers::Buffer;
 use super::link::{Received, shutdown_timed_out};
 use super::shared::{Handover, Shared};
-use crate::thread::current;
+use crate::thread::{JoinHandle, current};
 
 struct Reader<'a> {
     shared: &'a Arc<Shared>,
@@ -248,19 +248,40 @@ impl Ending<'_> {
 
 impl Drop for Ending<'_> {
     fn drop(&mut self) {
-        let shared = self.0;
-        // Without effect, unless we are unwound.
-        shared.end(Some(io::Error::other(Killed)));
+        self.0.conclude(true);
+    }
+}
+
+impl Shared {
+    /// Has `reader`, which is to call [`run`], end the connection also if it is killed before it begins.
+    pub(in super::super) fn is_read_by(self: &Arc<Shared>, reader: &JoinHandle<()>) {
+        let shared = Arc::clone(self);
+        reader.link(move |_| {
+            let (made, taken) = {
+                let state = shared.state.lock();
+                (state.made, matches!(state.handover, Handover::Taken(_)))
+            };
+            if !taken {
+                // Without effect, if it has begun.
+                shared.conclude(made);
+            }
+        });
+    }
+
+    /// The end of the reader, and of the connection. `told`: whether the protocol knows of it at all.
+    fn conclude(&self, told: bool) {
+        // Without effect, unless the reader is unwound or has never run.
+        self.end(Some(io::Error::other(Killed)));
         let (callbacks, cause) = {
-            let mut state = shared.state.lock();
+            let mut state = self.state.lock();
             (state.callbacks.take(), state.cause.take())
         };
-        if let Some(callbacks) = callbacks {
+        if let Some(callbacks) = callbacks.filter(|_| told) {
             // Nobody is left who could be told of a panic in here; its message has been printed.
             let _ = callbacks.lost(cause);
         }
-        let attachment = shared.state.lock().attachment.take();
+        let attachment = self.state.lock().attachment.take();
         drop(attachment);
-        shared.changed.wake_all();
+        self.changed.wake_all();
     }
 }

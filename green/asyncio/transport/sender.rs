@@ -7,7 +7,7 @@ use std::sync::Arc;
 use greenhub::Killed;
 
 use super::shared::{Eof, Shared, State};
-use crate::thread::Builder;
+use crate::thread::{Builder, Ending};
 
 impl Shared {
     pub(super) fn write(self: &Arc<Shared>, data: &[u8]) -> io::Result<()> {
@@ -88,9 +88,15 @@ impl Shared {
             Some(reader) => builder.beside(reader),
             None => builder,
         };
-        if let Err(error) = builder.spawn(move || shared.send_all()) {
-            self.state.lock().sending = false;
-            self.end(Some(error));
+        match builder.spawn(move || shared.send_all()) {
+            Ok(sender) => {
+                let shared = Arc::clone(self);
+                sender.link(move |ending| shared.sender_ended(ending));
+            }
+            Err(error) => {
+                self.state.lock().sending = false;
+                self.end(Some(error));
+            }
         }
         written
     }
@@ -104,11 +110,17 @@ impl Shared {
         Ok(())
     }
 
+    /// What a sender held that was killed, be it before it began, is lost, and with it the connection.
+    fn sender_ended(&self, ending: Ending) {
+        if ending != Ending::Returned {
+            self.state.lock().sending = false;
+            self.end(Some(io::Error::other(Killed)));
+        }
+    }
+
     /// The sender's life.
     fn send_all(&self) {
-        let turn = Turn(self);
         let sent = self.send_until_empty();
-        mem::forget(turn);
         if let Err(error) = sent {
             self.sending_failed(error);
         }
@@ -148,15 +160,5 @@ impl Shared {
                 self.written(state)?;
             }
         }
-    }
-}
-
-/// The sender's turn. Dropped if it is killed: what it held is lost, and with it the connection.
-struct Turn<'a>(&'a Shared);
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        self.0.state.lock().sending = false;
-        self.0.end(Some(io::Error::other(Killed)));
     }
 }

@@ -4,8 +4,8 @@ use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use greenhub::ClosedLocally;
 use greenhub::wait_queue::WaitQueue;
+use greenhub::{ClosedLocally, Killed};
 use parking_lot::Mutex;
 
 use super::super::cell::Callbacks;
@@ -258,14 +258,18 @@ impl Shared {
         self.changed.wake_all();
     }
 
-    /// Waits until `connection_made` has returned.
-    pub(in super::super) fn wait_until_made(&self) {
+    /// Waits until `connection_made` has returned. An error if it never will: the reader was killed.
+    pub(in super::super) fn wait_until_made(&self) -> io::Result<()> {
         let coming = || {
             let state = self.state.lock();
             !state.made && state.callbacks.is_some()
         };
         while coming() {
             self.changed.wait("asyncio connection", None, coming);
+        }
+        match self.state.lock().made {
+            true => Ok(()),
+            false => Err(io::Error::other(Killed)),
         }
     }
 

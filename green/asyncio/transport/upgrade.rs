@@ -135,7 +135,8 @@ pub(in super::super) fn upgrade(
     }
     let readers = Arc::clone(&new);
     let started = builder.spawn(move || run(&readers, false));
-    started.inspect_err(|error| new.end(Some(again(error))))?;
+    let reader = started.inspect_err(|error| new.end(Some(again(error))))?;
+    new.is_read_by(&reader);
     Ok(Transport::of(&new))
 }
 

@@ -1,0 +1,111 @@
+//! A program's logger may itself use green threads: nothing is logged where it could not.
+
+#![expect(unsafe_code, reason = "sets the environment and a resource limit")]
+
+#[expect(dead_code, reason = "no test here ends by a signal")]
+#[path = "util/child.rs"]
+mod child;
+mod util;
+
+use std::sync::Mutex;
+
+use std::time::Duration;
+
+use child::alone;
+
+/// Writes each line from a green thread, by way of the blocking pool, and waits for it.
+struct GreenLogger;
+
+static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+impl log::Log for GreenLogger {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        let line = record.args().to_string();
+        let writes = move || greenhub::blocking(move || LINES.lock().unwrap().push(line));
+        let _ = greenhub::green_thread::spawn(writes).join();
+    }
+
+    fn flush(&self) {}
+}
+
+fn log_with_green_threads() {
+    log::set_logger(&GreenLogger).unwrap();
+    log::set_max_level(log::LevelFilter::Warn);
+}
+
+fn lines_with(word: &str) -> usize {
+    let lines = LINES.lock().unwrap();
+    lines.iter().filter(|line| line.contains(word)).count()
+}
+
+#[test]
+fn settings_that_are_no_numbers_are_told_at_the_first_start() {
+    let name = "settings_that_are_no_numbers_are_told_at_the_first_start";
+    let wrong = [
+        ("GREEN_HUBS", "many"),
+        ("GREEN_STACK_SIZE", "large"),
+        ("GREEN_BLOCKING_THREADS", "some"),
+    ];
+    alone(name, &wrong, || {
+        log_with_green_threads();
+        assert_eq!(greenhub::run(|| 7), 7);
+        for (variable, _) in wrong {
+            assert_eq!(lines_with(variable), 1, "{variable}");
+        }
+    })
+    .well();
+}
+
+#[test]
+fn the_pool_may_be_what_starts_everything() {
+    let name = "the_pool_may_be_what_starts_everything";
+    alone(name, &[("GREEN_BLOCKING_THREADS", "some")], || {
+        log_with_green_threads();
+        // Under a limit it goes to the pool on an OS thread too.
+        let called = greenhub::timeout(Duration::from_secs(40), || greenhub::blocking(|| 7));
+        assert_eq!(called.unwrap(), 7);
+        assert_eq!(lines_with("GREEN_BLOCKING_THREADS"), 1);
+    })
+    .well();
+}
+
+#[test]
+fn a_pool_that_cannot_grow_says_so_once_and_goes_on() {
+    let name = "a_pool_that_cannot_grow_says_so_once_and_goes_on";
+    // OS threads, unlike green ones, need more than there will be.
+    alone(name, &[("RUST_MIN_STACK", "67108864")], || {
+        log_with_green_threads();
+        greenhub::run(|| {
+            // One thread, which is busy.
+            let (go, wait) = std::sync::mpsc::channel::<()>();
+            let busy =
+                greenhub::green_thread::spawn(move || greenhub::blocking(move || wait.recv()));
+            while !busy.is_started() || greenhub::blocking(|| false) {
+                greenhub::green_thread::yield_now();
+            }
+            // No room for another.
+            let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+            let pages: u64 = pages.split(' ').next().unwrap().parse().unwrap();
+            let limit = libc::rlimit {
+                rlim_cur: pages * 4096 + (32 << 20),
+                rlim_max: libc::RLIM_INFINITY,
+            };
+            // SAFETY: `limit` lives across the call.
+            assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &limit) }, 0);
+            let calls: Vec<_> = (0..8)
+                .map(|n| greenhub::green_thread::spawn(move || greenhub::blocking(move || n)))
+                .collect();
+            go.send(()).unwrap();
+            for (n, call) in calls.into_iter().enumerate() {
+                assert_eq!(call.join().unwrap(), n);
+            }
+            let _ = busy.join().unwrap();
+            assert_eq!(lines_with("could not grow"), 1);
+        });
+    })
+    .well();
+}
