@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use greenhub::green_thread::{
     self, Builder, park, sleep, sleep_until, spawn, spawn_local, yield_now,
 };
+use greenhub::greenio::{Domain, GreenSocket, Type};
 use greenhub::source::{Direction, Patience, Source};
 use greenhub::{ClosedLocally, Config, Site, State, hub_count, report, run, wait_readable};
 use rustix::process::{Pid, Signal, kill_process};
@@ -555,5 +556,25 @@ fn a_descriptor_of_one_hub_is_waited_for_on_another() {
             );
         },
     )
+    .well();
+}
+
+#[test]
+fn a_connection_to_this_host_is_decided_without_the_poller() {
+    let name = "a_connection_to_this_host_is_decided_without_the_poller";
+    alone(name, &[("GREEN_HUBS", "1")], || {
+        run(|| {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = socket2::SockAddr::from(listener.local_addr().unwrap());
+            let unregistered = || {
+                let before = report().hubs[0].descriptors;
+                let socket = GreenSocket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+                socket.connect_timeout(&address, LIMIT).unwrap();
+                report().hubs[0].descriptors == before
+            };
+            // The kernel may put an answer off when it is busy.
+            assert!((0..100).any(|_| unregistered()));
+        });
+    })
     .well();
 }

@@ -2,7 +2,8 @@
 //!
 //! A connection attempt is one operation tried until it is decided: `connect(2)`
 //! says `EINPROGRESS` when it starts an attempt and `EALREADY` while that runs,
-//! and calling it again once the socket is writable yields the outcome itself.
+//! and calling it again once the socket is writable yields the outcome itself; at
+//! once, if the peer is on this host.
 //! No probe of `SO_ERROR` is needed, so no error of the connection can get lost
 //! in one.
 
@@ -99,18 +100,25 @@ fn attempt(
     address: &SockAddr,
     started: &mut bool,
 ) -> io::Result<io::Result<()>> {
-    let outcome = start(fd, address);
-    match outcome.as_ref().err().and_then(io::Error::raw_os_error) {
-        Some(libc::EALREADY) => {}
-        Some(libc::EINPROGRESS) if !*started => {}
+    let mut outcome = start(fd, address);
+    if !*started && raw_code(&outcome) == Some(libc::EINPROGRESS) {
+        *started = true;
+        // A peer on this host has answered by now, and then there is nothing to
+        // wait for, nor to register.
+        outcome = start(fd, address);
+    }
+    match raw_code(&outcome) {
+        Some(libc::EALREADY) => Err(io::Error::from_raw_os_error(libc::EAGAIN)),
         // Started a second time: a `shutdown` took the first attempt back. Take
         // this one back too.
         Some(libc::EINPROGRESS) => {
             SockRef::from(&fd).shutdown(std::net::Shutdown::Both).ok();
-            return Ok(Err(io::Error::from_raw_os_error(libc::ECONNABORTED)));
+            Ok(Err(io::Error::from_raw_os_error(libc::ECONNABORTED)))
         }
-        _ => return Ok(outcome),
+        _ => Ok(outcome),
     }
-    *started = true;
-    Err(io::Error::from_raw_os_error(libc::EAGAIN))
+}
+
+fn raw_code(outcome: &io::Result<()>) -> Option<i32> {
+    outcome.as_ref().err().and_then(io::Error::raw_os_error)
 }
