@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use greenhub::wait_queue::{WaitQueue, Wake};
+use greenhub::wait_queue::{WaitQueue, Wake, give_way};
 use parking_lot::RwLock;
 
 /// Something that happens once: any number of threads, green and OS, wait for it, and each gets a
@@ -322,6 +322,7 @@ impl<T, E> Round<T, E> {
 impl<T: Clone, E: Clone> Round<T, E> {
     /// `None`: the deadline passed.
     fn wait(&self, deadline: Option<Instant>) -> Option<Result<T, E>> {
+        give_way();
         loop {
             if let Some(outcome) = self.outcome.get() {
                 return Some(outcome.clone());

@@ -11,13 +11,14 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-use greenhub::wait_queue::WaitQueue;
+use greenhub::{green_thread::yield_now, wait_queue::WaitQueue};
 
 /// Runs a future to its end: a green thread parks whenever the future has to wait, an OS thread
 /// blocks.
 ///
 /// The future is polled on the calling thread only, so that it need not be `Send`. It may be woken
-/// from anywhere. It may also call what parks green threads: that holds up this future alone.
+/// from anywhere. It may also call what parks green threads: that holds up this future alone. While a
+/// future that wakes itself is polled again and again, others run in between.
 ///
 /// There is no reactor here. A future that stands on one (tokio's sockets and timers, say) needs
 /// that runtime running elsewhere, and its context entered.
@@ -56,7 +57,13 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
         if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
             return output;
         }
-        signal.wait();
+        // One that was woken as it was polled has not waited: between two polls others run, and a
+        // kill or a time limit is raised.
+        if signal.given.swap(false, SeqCst) {
+            yield_now();
+        } else {
+            signal.wait();
+        }
     }
 }
 

@@ -23,6 +23,9 @@ impl Nanos {
     /// The deadline of a wait without end.
     pub(crate) const NEVER: Nanos = Nanos(u64::MAX);
 
+    /// The last moment that ever is: later than any process lives, and yet a moment.
+    pub(crate) const LAST: Nanos = Nanos(u64::MAX - 1);
+
     pub(crate) fn now() -> Nanos {
         Nanos::from(Instant::now())
     }
@@ -66,6 +69,6 @@ impl Nanos {
 impl From<Instant> for Nanos {
     fn from(at: Instant) -> Nanos {
         let nanos = at.saturating_duration_since(origin()).as_nanos();
-        Nanos(u64::try_from(nanos).unwrap_or(u64::MAX - 1))
+        Nanos(u64::try_from(nanos).unwrap_or(u64::MAX)).min(Nanos::LAST)
     }
 }

@@ -38,6 +38,7 @@ mod timer;
 pub mod green_thread;
 mod hub;
 
+mod contain;
 pub mod semaphore;
 pub mod source;
 mod timeout;
@@ -78,6 +79,21 @@ where
     green_thread::spawn(f)
         .join()
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// Ends the process, as [`std::process::exit`] does.
+///
+/// That runs the destructors of the OS thread's thread-locals. Called by a green
+/// thread they are its hub's, which the neighbours share: so from then on none of
+/// them runs, also if a destructor waits. `std::process::exit` itself does not
+/// see to that.
+///
+/// ```no_run
+/// greenhub::run(|| greenhub::exit(1));
+/// ```
+pub fn exit(code: i32) -> ! {
+    hub::interrupt::hold_for_good();
+    std::process::exit(code)
 }
 
 /// Whether a green thread runs here, rather than a plain OS thread.

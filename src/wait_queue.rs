@@ -44,6 +44,34 @@ pub enum Wake {
     NotNeeded,
 }
 
+/// To be called by a call that could wait, before it tries whether it has to: now
+/// and then it lets others run.
+///
+/// Without it, a green thread that makes such calls in a loop, and never has to
+/// wait, keeps its hub for itself, and the one that it waits for may be on it. It
+/// raises no kill or time limit, and does nothing on a plain OS thread. It must
+/// not be called under a lock that the others may want.
+///
+/// ```
+/// use std::sync::atomic::{AtomicBool, Ordering};
+///
+/// use greenhub::green_thread::spawn_local;
+/// use greenhub::wait_queue::give_way;
+///
+/// static STOPPED: AtomicBool = AtomicBool::new(false);
+///
+/// greenhub::run(|| {
+///     spawn_local(|| STOPPED.store(true, Ordering::Relaxed));
+///     while !STOPPED.load(Ordering::Relaxed) {
+///         give_way();
+///     }
+/// });
+/// ```
+#[inline]
+pub fn give_way() {
+    wait::look_up();
+}
+
 /// A first-come, first-served queue of parked threads.
 ///
 /// ```
@@ -108,11 +136,15 @@ impl WaitQueue {
     /// Parks the running thread, green or OS, until it is woken or `deadline`
     /// passes.
     ///
-    /// `still_needed` runs under the queue's lock; it must not wait, nor use
-    /// this queue. `what` names the object in a report.
+    /// `still_needed` runs under the queue's lock; it must not use this queue.
+    /// `what` names the object in a report.
     ///
     /// A kill, or a passed [`timeout`](crate::timeout()), unwinds out of this
     /// call, once the thread has left the queue.
+    ///
+    /// # Panics
+    ///
+    /// If `still_needed` panics, or waits.
     pub fn wait(
         &self,
         what: &'static str,

@@ -8,7 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use greenhub::green_thread::{Builder, yield_now};
+use green::semaphore::{CappedSemaphore, Semaphore};
+use green::sync::{Mutex, RwLock, mpsc};
+use green::{channel, event, queue};
+use greenhub::green_thread::{Builder, park, sleep, spawn_local, yield_now};
 use greenhub::source::{Direction, Patience, Source};
 
 /// Runs a green thread whose calls never wait and take `each`, and counts how
@@ -65,5 +68,144 @@ fn a19_short_calls_give_way_too() {
     util::bounded("a19_short_calls", Duration::from_secs(60), || {
         let turns = turns_of_a_neighbour(6400, Duration::ZERO);
         assert!(turns >= 64, "{turns} turns in 6400 calls");
+    });
+}
+
+/// Makes a call that never has to wait, over and over, until a neighbour on the
+/// same hub says that it has run.
+fn until_a_neighbour_runs(call: &dyn Fn()) {
+    let ran = std::rc::Rc::new(std::cell::Cell::new(false));
+    let theirs = ran.clone();
+    let neighbour = spawn_local(move || {
+        // Not at once: it must be let run again and again.
+        (0..3).for_each(|_| sleep(Duration::from_micros(50)));
+        theirs.set(true);
+    });
+    while !ran.get() {
+        call();
+    }
+    neighbour.join().unwrap();
+}
+
+/// A name, and a call that never has to wait.
+type Call = (&'static str, Box<dyn Fn() + Send>);
+
+fn calls() -> Vec<Call> {
+    let (mutex, shared) = (Mutex::new(0), RwLock::new(0));
+    let read = RwLock::new(0);
+    let (permits, capped) = (Semaphore::new(1), CappedSemaphore::new(1, 2));
+    let (limited, guarded) = (Semaphore::new(1), Semaphore::new(1));
+    let event = event::Event::new();
+    event.send(7).unwrap();
+    let queue = queue::Queue::bounded(1);
+    let (sender, receiver) = channel::bounded(1);
+    let (unbounded, _rest) = channel::unbounded();
+    let (std_like, rest) = mpsc::channel();
+    let (here, there) = channel::unbounded();
+    vec![
+        ("Mutex::lock", Box::new(move || *mutex.lock().unwrap() += 1)),
+        (
+            "RwLock::write",
+            Box::new(move || *shared.write().unwrap() += 1),
+        ),
+        ("RwLock::read", Box::new(move || drop(read.read().unwrap()))),
+        (
+            "Semaphore::acquire",
+            Box::new(move || {
+                assert!(permits.acquire(None));
+                permits.release();
+            }),
+        ),
+        (
+            "Semaphore::acquire_timeout",
+            Box::new(move || {
+                assert!(limited.acquire_timeout(Duration::MAX));
+                limited.release();
+            }),
+        ),
+        (
+            "Semaphore::permit",
+            Box::new(move || drop(guarded.permit())),
+        ),
+        (
+            "CappedSemaphore",
+            Box::new(move || {
+                capped.acquire();
+                capped.release();
+            }),
+        ),
+        (
+            "Event::wait",
+            Box::new(move || assert_eq!(event.wait(), Ok(7))),
+        ),
+        (
+            "Queue",
+            Box::new(move || {
+                queue.put(());
+                queue.get();
+            }),
+        ),
+        (
+            "a bounded channel",
+            Box::new(move || {
+                sender.send(()).unwrap();
+                receiver.recv().unwrap();
+            }),
+        ),
+        (
+            "an unbounded channel",
+            Box::new(move || {
+                let _ = (unbounded.send(0), &_rest);
+            }),
+        ),
+        (
+            "mpsc::channel",
+            Box::new(move || {
+                let _ = (std_like.send(0), &rest);
+            }),
+        ),
+        (
+            "select",
+            Box::new(move || {
+                here.send(0).unwrap();
+                let mut select = channel::Select::new();
+                let from = select.recv(&there);
+                let chosen = select.select();
+                assert_eq!(chosen.index(), from);
+                chosen.recv(&there).unwrap();
+            }),
+        ),
+        (
+            "park with a token",
+            Box::new(|| {
+                green::thread::current().unpark();
+                park();
+            }),
+        ),
+    ]
+}
+
+#[test]
+fn a19_calls_in_memory_that_never_have_to_wait_give_way() {
+    for (name, call) in calls() {
+        util::bounded(name, Duration::from_secs(60), || {
+            let hub = Builder::new().hub(0);
+            let greedy = hub.spawn(move || until_a_neighbour_runs(&call));
+            greedy.unwrap().join().unwrap();
+        });
+    }
+}
+
+/// As std's own test of that name, with both on one hub.
+#[test]
+fn a19_port_gone_concurrent() {
+    util::bounded("port_gone_concurrent", Duration::from_secs(60), || {
+        let both = Builder::new().hub(0).spawn(|| {
+            let (sender, receiver) = mpsc::channel();
+            let partner = spawn_local(move || receiver.recv().unwrap());
+            while sender.send(1).is_ok() {}
+            assert_eq!(partner.join().unwrap(), 1);
+        });
+        both.unwrap().join().unwrap();
     });
 }

@@ -237,3 +237,44 @@ fn a_kill_about_when_it_starts_ends_it_once() {
         }
     });
 }
+
+#[test]
+fn b5_a_link_to_one_that_has_ended_leaves_the_callers_kill_and_limit_for_its_next_wait() {
+    both_ways(|_| {
+        let ended = Arc::new(spawn(|| ()));
+        ended.wait();
+        let waits = |_: Ending| thread::sleep(SHORT);
+        let limited = timeout(SHORT / 4, || {
+            ended.link(waits);
+            thread::sleep(FOR_EVER);
+        });
+        assert!(limited.is_err());
+        let (linked, told) = mpsc::channel();
+        let victim = spawn(move || {
+            ended.link(move |ending| {
+                linked.send(()).unwrap();
+                waits(ending);
+            });
+            thread::sleep(FOR_EVER);
+        });
+        told.recv().unwrap();
+        victim.kill().unwrap();
+        assert!(victim.join().unwrap_err().is::<Killed>());
+    });
+}
+
+#[test]
+fn b4_one_that_is_to_start_in_the_far_future_does_not_start() {
+    both_ways(|_| {
+        for delay in [
+            Duration::MAX,
+            Duration::from_secs(u64::MAX / 10),
+            Duration::from_secs(500 * 365 * 86_400),
+        ] {
+            let far = spawn_after(delay, || ());
+            assert!(!far.wait_timeout(SHORT), "after {delay:?}");
+            assert!(far.cancel());
+            assert!(far.join().unwrap_err().is::<Killed>());
+        }
+    });
+}

@@ -191,6 +191,40 @@ impl Permits {
 }
 
 #[test]
+fn a_still_needed_that_waits_panics_and_leaves_the_queue_and_the_thread_usable() {
+    fn body() {
+        let (queue, other) = (WaitQueue::new(), WaitQueue::new());
+        let waits: [&dyn Fn(); 4] = [&|| sleep(MILLISECOND), &yield_now, &park, &|| {
+            other.wait("other", None, || true);
+        }];
+        for wait in waits {
+            let refused = catch_unwind(AssertUnwindSafe(|| {
+                queue.wait("test", None, || {
+                    wait();
+                    true
+                })
+            }));
+            let message = refused.unwrap_err();
+            let message = message.downcast_ref::<&str>().unwrap();
+            assert!(message.contains("cannot wait"), "{message}");
+            assert!(queue.is_empty() && other.is_empty());
+            let soon = Some(Instant::now() + MILLISECOND);
+            assert_eq!(queue.wait("test", soon, || true), Wake::TimedOut);
+        }
+        // What gives way now and then does not, and a kill of a neighbour waits.
+        let called = || {
+            (0..100_000).for_each(|_| greenhub::wait_queue::give_way());
+            spawn(|| ()).kill().unwrap();
+            false
+        };
+        assert_eq!(queue.wait("test", None, called), Wake::NotNeeded);
+        sleep(MILLISECOND);
+    }
+    util::bounded("waits under the lock", LIMIT, body);
+    util::bounded("waits under the lock, green", LIMIT, || run(body));
+}
+
+#[test]
 fn stress_permits_between_two_hubs_and_os_threads() {
     let seed = seed();
     let rounds = 2000 * u64::from(repeat::repeats());

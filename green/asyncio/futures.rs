@@ -261,7 +261,7 @@ impl<T: Send + Sync + 'static> Future<T> {
         drop(pending);
         for (_, waker) in wakers {
             // An executor's code, which may do anything. The others are to hear all the same.
-            let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+            let _ = catch_unwind(AssertUnwindSafe(|| waker.wake())).map_err(mem::forget);
         }
         Ok(())
     }

@@ -8,7 +8,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use greenhub::wait_queue::Wake;
+use greenhub::wait_queue::{Wake, give_way};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::{
@@ -38,6 +38,7 @@ impl<T> Core<T> {
 
     /// Sends, and waits for room until the deadline.
     pub(super) fn send(&self, value: T, deadline: Option<Instant>) -> Result<(), (T, Refusal)> {
+        give_way();
         let mut state = self.state.lock();
         let value = match state.send(value) {
             Err((value, Refusal::WouldWait)) => value,
@@ -59,6 +60,7 @@ impl<T> Core<T> {
 
     /// Receives, and waits for a value until the deadline.
     pub(super) fn recv(&self, deadline: Option<Instant>) -> Result<T, Refusal> {
+        give_way();
         loop {
             let mut state = self.state.lock();
             let grant = match state.receive() {

@@ -7,6 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use greenhub::wait_queue::give_way;
+
 use super::{
     ReadyTimeoutError, Receiver, RecvError, SelectTimeoutError, SendError, Sender, TryReadyError,
     TrySelectError, context::Context, state::Claim,
@@ -346,6 +348,9 @@ impl<'a> Select<'a> {
         enter: impl Fn(Operation<'a>, &Arc<Context>, usize) -> Option<Token>,
         answer: impl Fn(Operation<'a>, Token) -> Option<R>,
     ) -> Option<R> {
+        if let Limit::Until(_) = limit {
+            give_way();
+        }
         if !self.biased {
             shuffle(&mut self.operations);
         }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use greenhub::wait_queue::give_way;
 use parking_lot::Mutex;
 
 use super::context::Context;
@@ -47,6 +48,7 @@ impl Timer {
 
     /// Waits for the message; `None` if the deadline passes before.
     pub(super) fn take(&self, deadline: Option<Instant>) -> Option<Instant> {
+        give_way();
         let asked = Instant::now();
         loop {
             if let Some(message) = self.take_for(asked) {

@@ -185,3 +185,30 @@ fn the_last_task_that_polled_is_woken() {
     // Woken at most once: not at all if the other task polled before the end.
     assert!(first.0.load(SeqCst) <= 1);
 }
+
+/// Wakes itself at every poll, for ever.
+fn wakes_itself() -> impl Future<Output = ()> {
+    poll_fn(|context| {
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+}
+
+#[test]
+fn a_future_that_wakes_itself_lets_others_run_and_is_limited_and_killed() {
+    let on_hub = || Builder::new().hub(0);
+    let limit = Duration::from_millis(5);
+    let limited = on_hub().spawn(move || greenhub::timeout(limit, || block_on(wakes_itself())));
+    assert!(limited.unwrap().join().unwrap().is_err());
+    let polled = on_hub().spawn(|| block_on(wakes_itself())).unwrap();
+    let neighbour = on_hub().spawn(|| green_thread::sleep(Duration::from_millis(1)));
+    neighbour.unwrap().join().unwrap();
+    polled.kill().unwrap();
+    assert!(polled.join().unwrap_err().is::<Killed>());
+}
+
+#[test]
+fn a_future_that_wakes_itself_is_limited_on_an_os_thread() {
+    let limit = Duration::from_millis(5);
+    assert!(greenhub::timeout(limit, || block_on(wakes_itself())).is_err());
+}

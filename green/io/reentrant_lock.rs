@@ -7,7 +7,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use greenhub::green_thread::{self, ThreadId};
-use greenhub::wait_queue::{WaitQueue, Wake};
+use greenhub::wait_queue::{WaitQueue, Wake, give_way};
 use parking_lot::{Mutex, MutexGuard};
 
 /// `held` says whether somebody has the lock; it stays true when the lock is handed to a waiter. `owner` says who, and
@@ -54,6 +54,7 @@ impl<T> ReentrantLock<T> {
     }
 
     fn take(&self) -> Taken<'_, T> {
+        give_way();
         let me = green_thread::current().id();
         if !self.enter_again(me) {
             if !self.try_hold() {

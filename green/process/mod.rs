@@ -18,8 +18,10 @@ mod child;
 mod command;
 
 pub use std::process::{
-    CommandArgs, CommandEnvs, ExitCode, ExitStatus, Output, Stdio, Termination, abort, exit, id,
+    CommandArgs, CommandEnvs, ExitCode, ExitStatus, Output, Stdio, Termination, abort, id,
 };
+
+pub use greenhub::exit;
 
 pub use child::{Child, ChildStderr, ChildStdin, ChildStdout, TimeoutExpired};
 pub use command::Command;

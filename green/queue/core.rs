@@ -19,7 +19,7 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
-use greenhub::wait_queue::{WaitQueue, Wake};
+use greenhub::wait_queue::{WaitQueue, Wake, give_way};
 use parking_lot::Mutex;
 
 use super::order::Order;
@@ -122,6 +122,7 @@ impl<O: Order> Core<O> {
 
     /// As `try_put`, and waits for it until `deadline`.
     pub(crate) fn put(&self, item: O::Item, deadline: Option<Instant>) -> Result<(), O::Item> {
+        give_way();
         let mut unsent = self.try_put(item);
         while let Err(item) = unsent {
             let turn = Turn::new(Some(item));
@@ -156,6 +157,7 @@ impl<O: Order> Core<O> {
 
     /// As `try_get`, and waits for it until `deadline`.
     pub(crate) fn get(&self, deadline: Option<Instant>) -> Option<O::Item> {
+        give_way();
         loop {
             if let Some(item) = self.try_get() {
                 return Some(item);

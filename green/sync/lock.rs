@@ -30,7 +30,7 @@ use std::{
     time::Instant,
 };
 
-use greenhub::wait_queue::{WaitQueue, Wake};
+use greenhub::wait_queue::{WaitQueue, Wake, give_way};
 
 const LOCKED: u8 = 1;
 const WAITING: u8 = 2;
@@ -58,6 +58,7 @@ impl Lock {
 
     #[inline]
     pub(super) fn lock(&self) {
+        give_way();
         if self
             .state
             .compare_exchange(0, LOCKED, Acquire, Relaxed)

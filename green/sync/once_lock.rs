@@ -7,8 +7,6 @@
 use std::{
     cell::UnsafeCell,
     fmt,
-    marker::PhantomData,
-    mem::MaybeUninit,
     panic::{RefUnwindSafe, UnwindSafe},
 };
 
@@ -35,10 +33,9 @@ use super::Once;
 /// ```
 pub struct OnceLock<T> {
     once: Once,
-    /// Written exactly if `once` is completed, and only by the initialiser of `once`.
-    value: UnsafeCell<MaybeUninit<T>>,
-    /// Dropping this drops a `T`.
-    owns: PhantomData<T>,
+    /// Written before `once` is completed. With no `Drop` of the cell's own, a reference in it need not live as
+    /// long as the cell.
+    value: UnsafeCell<Option<T>>,
 }
 
 // SAFETY: sending the cell sends the value.
@@ -56,8 +53,7 @@ impl<T> OnceLock<T> {
     pub const fn new() -> OnceLock<T> {
         OnceLock {
             once: Once::new(),
-            value: UnsafeCell::new(MaybeUninit::uninit()),
-            owns: PhantomData,
+            value: UnsafeCell::new(None),
         }
     }
 
@@ -73,12 +69,7 @@ impl<T> OnceLock<T> {
     /// The value, mutably, if it is there.
     #[inline]
     pub fn get_mut(&mut self) -> Option<&mut T> {
-        if self.once.is_completed() {
-            // SAFETY: completed, hence written; `&mut self` is unique.
-            Some(unsafe { self.value.get_mut().assume_init_mut() })
-        } else {
-            None
-        }
+        self.value.get_mut().as_mut()
     }
 
     /// Waits until the value is there.
@@ -157,7 +148,7 @@ impl<T> OnceLock<T> {
         self.once.call_once_force(|_| {
             let value = f();
             // SAFETY: nobody reads before `once` is completed, and nobody else writes.
-            unsafe { (*self.value.get()).write(value) };
+            unsafe { *self.value.get() = Some(value) };
         });
         // SAFETY: `call_once_force` returns when an initialiser has run.
         unsafe { self.get_unchecked() }
@@ -182,12 +173,11 @@ impl<T> OnceLock<T> {
     /// ```
     #[inline]
     pub fn take(&mut self) -> Option<T> {
-        if !self.once.is_completed() {
-            return None;
+        // One that was poisoned stays so, as in std.
+        if self.once.is_completed() {
+            self.once = Once::new();
         }
-        self.once = Once::new();
-        // SAFETY: it was completed, hence written; now it is not, so that nobody reads it again.
-        Some(unsafe { self.value.get_mut().assume_init_read() })
+        self.value.get_mut().take()
     }
 
     /// # Safety
@@ -195,15 +185,8 @@ impl<T> OnceLock<T> {
     /// `once` is completed.
     #[inline]
     unsafe fn get_unchecked(&self) -> &T {
-        // SAFETY: written when completed, says the field; after that nobody has `&mut` through `&`.
-        unsafe { (*self.value.get()).assume_init_ref() }
-    }
-}
-
-impl<T> Drop for OnceLock<T> {
-    #[inline]
-    fn drop(&mut self) {
-        self.take();
+        // SAFETY: written when completed; after that nobody has `&mut` through `&`.
+        unsafe { (*self.value.get()).as_ref().unwrap_unchecked() }
     }
 }
 

@@ -19,7 +19,7 @@ use std::sync::atomic::{
     Ordering::{Acquire, Relaxed, Release},
 };
 
-use greenhub::wait_queue::{WaitQueue, Wake};
+use greenhub::wait_queue::{WaitQueue, Wake, give_way};
 
 const WRITER: u64 = 1;
 const READERS_WAIT: u64 = 2;
@@ -69,6 +69,7 @@ impl SharedLock {
 
     #[inline]
     pub(super) fn read(&self) {
+        give_way();
         if !self.try_read() {
             self.read_contended();
         }
@@ -85,6 +86,7 @@ impl SharedLock {
 
     #[inline]
     pub(super) fn write(&self) {
+        give_way();
         if self
             .state
             .compare_exchange(0, WRITER, Acquire, Relaxed)

@@ -9,8 +9,9 @@ use crossbeam_channel::{Receiver, Sender};
 use parking_lot::Mutex;
 
 use crate::config::settings;
+use crate::contain::contain;
 
-/// What a thread of the pool runs; it does not unwind.
+/// What a thread of the pool runs.
 pub(super) type Job = Box<dyn FnOnce() + Send>;
 
 const IDLE: Duration = Duration::from_secs(10);
@@ -90,7 +91,7 @@ fn work() {
     let pool = &*POOL;
     loop {
         if let Ok(job) = pool.queue.recv_timeout(IDLE) {
-            job();
+            contain(job);
             pool.census.lock().jobs -= 1;
             continue;
         }

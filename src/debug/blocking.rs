@@ -6,11 +6,11 @@
 
 use std::fmt::Write;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::contain::contain;
 use crate::hub::{Hub, current, placement};
 use crate::sys;
 use crate::sys::snapshot::Snapshot;
@@ -157,13 +157,13 @@ fn report(hub: &Hub, held: Duration, snapshot: &Snapshot) {
     let name = name.as_deref().unwrap_or("<unnamed>");
     let stack = stack(snapshot);
     // A logger is the program's, and may panic.
-    let _ = catch_unwind(AssertUnwindSafe(|| {
+    contain(|| {
         log::warn!(
             "green thread {} '{name}' has held hub {} for {held:.1?} without waiting, at:\n{stack}",
             snapshot.id,
             hub.index,
         );
-    }));
+    });
 }
 
 /// The calls of a stack, one a line and its place on the next, in the manner of

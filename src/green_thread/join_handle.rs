@@ -16,7 +16,7 @@ use super::thread::Thread;
 use crate::clock::Nanos;
 
 use crate::hub::current;
-use crate::hub::interrupt::{CAN_UNWIND, in_panic_hook};
+use crate::hub::interrupt::{CAN_UNWIND, is_held};
 use crate::hub::site::Site;
 use crate::hub::task::Task;
 use crate::hub::wait::Request;
@@ -101,11 +101,15 @@ pub(crate) fn kill(victim: &Arc<Task>) -> io::Result<()> {
     victim.kill();
     if let (Some(green), Some(local)) = (victim.green(), current::local())
         && current::is_green()
-        && !in_panic_hook()
+        && !is_held()
         && std::ptr::eq(green.home, local.hub)
     {
         current::with(|task| {
-            if let Some(own) = task.green().filter(|_| !Arc::ptr_eq(task, victim)) {
+            let queuing = task.queuing.load(Ordering::Relaxed);
+            if let Some(own) = task.green()
+                && !Arc::ptr_eq(task, victim)
+                && !queuing
+            {
                 // It sees the kill before we go on.
                 local.hurry(victim);
                 local.push(task.clone());

@@ -1,11 +1,11 @@
 //! Functions to be run when a green thread ends.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use parking_lot::Mutex;
 
 use super::Result;
+use crate::contain::contain;
 use crate::error::Killed;
+use crate::hub::interrupt::Mask;
 
 /// How a green thread ended: what a [link](super::JoinHandle::link) is told.
 ///
@@ -93,6 +93,8 @@ impl Links {
             }
             State::Ended(ending) => *ending,
         };
+        // As at the end itself. A kill of the caller's waits for its next wait.
+        let _mask = Mask::new();
         run(f, ended);
         Link(0)
     }
@@ -120,5 +122,5 @@ impl Links {
 }
 
 fn run(f: Linked, ending: Ending) {
-    let _ = catch_unwind(AssertUnwindSafe(|| f(ending)));
+    contain(|| f(ending));
 }

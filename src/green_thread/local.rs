@@ -17,6 +17,7 @@ use std::fmt;
 
 use parking_lot::Mutex;
 
+use crate::contain::or_abort;
 use crate::hub::current;
 
 /// Declares values per green thread, with std's syntax, `const { … }` included.
@@ -124,8 +125,13 @@ unsafe impl Send for Pinned {}
 
 impl Locals {
     /// Drops every value, the last one made first, also those that destructors
-    /// make. Called by the thread itself at its end.
+    /// make. Called by the thread itself at its end. A panic there aborts, as in
+    /// std.
     pub(crate) fn end(&self) {
+        or_abort("thread local panicked on drop", || self.drop_all());
+    }
+
+    fn drop_all(&self) {
         loop {
             let value = {
                 let mut slots = self.slots.lock();
@@ -151,9 +157,11 @@ impl Locals {
 
 impl Drop for Locals {
     fn drop(&mut self) {
-        // The thread took them out at its end. Should it have come to nothing
-        // (a hub's own OS thread at the end of the process), they stay.
-        std::mem::forget(std::mem::take(self.slots.get_mut()));
+        // The thread took the values out at its end. Should it have come to
+        // nothing (a hub's own OS thread at the end of the process), they stay.
+        for slot in self.slots.get_mut().drain(..) {
+            std::mem::forget(slot.value);
+        }
     }
 }
 

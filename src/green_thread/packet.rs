@@ -1,9 +1,8 @@
 //! What a green thread does from its start to its end, and where it leaves its result.
 
 use std::any::Any;
-use std::io::{self, Write};
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
@@ -12,8 +11,8 @@ use parking_lot::Mutex;
 
 use super::Result;
 use super::link::{Ending, Links};
-use super::local::Locals;
 use super::scope::ScopeData;
+use crate::contain::contain;
 use crate::error::Killed;
 use crate::hub::current;
 use crate::hub::interrupt::{Mask, Raised};
@@ -68,7 +67,7 @@ impl<T> Packet<T> {
             if current::is_green() {
                 current::with(|task| {
                     // Before the joiner hears of the end, as std has it.
-                    end_locals(&task.locals);
+                    task.locals.end();
                 });
             }
             let waker = {
@@ -80,29 +79,18 @@ impl<T> Packet<T> {
             self.joiners.wake_all();
             if let Some(waker) = waker {
                 // An executor's code, which may do anything.
-                let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+                contain(|| waker.wake());
             }
             // The last handle to an unwanted result: its drop is user code.
-            let _ = catch_unwind(AssertUnwindSafe(|| drop(self)));
+            contain(|| drop(self));
         }
-    }
-}
-
-/// Drops a thread's own values. A panic there aborts, as in std.
-fn end_locals(locals: &Locals) {
-    if catch_unwind(AssertUnwindSafe(|| locals.end())).is_err() {
-        let _ = writeln!(
-            io::stderr(),
-            "fatal runtime error: thread local panicked on drop, aborting"
-        );
-        process::abort();
     }
 }
 
 /// Drops a body that is not to run, and says why.
 fn not_run<F, T, E: Any + Send>(f: F, why: E) -> Result<T> {
     let _mask = Mask::new();
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(f)));
+    contain(|| drop(f));
     Err(Box::new(why))
 }
 
@@ -111,9 +99,9 @@ impl<T> Drop for Packet<T> {
         let result = self.outcome.get_mut().result.take();
         let unhandled_panic = matches!(result, Some(Err(_)));
         // The result may use what the scope lends, so it goes first.
-        let dropped = catch_unwind(AssertUnwindSafe(|| drop(result)));
+        let dropped = contain(|| drop(result));
         if let Some(scope) = self.scope.take() {
-            scope.end(unhandled_panic || dropped.is_err());
+            scope.end(unhandled_panic || !dropped);
         }
     }
 }

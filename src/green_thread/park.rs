@@ -59,6 +59,7 @@ pub fn park_timeout(limit: Duration) {
 }
 
 fn park_until(deadline: Nanos) {
+    wait::look_up();
     let task = current::with(Clone::clone);
     if task.token.swap(false, Ordering::SeqCst) {
         return;

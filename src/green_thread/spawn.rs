@@ -341,7 +341,9 @@ impl Builder {
             stack,
             stack_size,
             hub,
-            start: self.after.map_or(Nanos::NEVER, Nanos::after),
+            start: self
+                .after
+                .map_or(Nanos::NEVER, |delay| Nanos::after(delay).min(Nanos::LAST)),
         })
     }
 }

@@ -8,7 +8,7 @@
 //! on the same OS thread, so a reference taken here may be held across a wait.
 #![expect(unsafe_code, reason = "the current task is a pointer set by the hub")]
 
-use std::cell::{Cell, OnceCell};
+use std::cell::Cell;
 use std::mem::ManuallyDrop;
 use std::ptr;
 use std::sync::Arc;
@@ -17,12 +17,14 @@ use super::os_parker::OsParker;
 use super::task::{Kind, Task};
 use super::turn::Local;
 use crate::sys::signal::Occupant;
+use crate::sys::thread_end;
 
 thread_local! {
     static CURRENT: Cell<*const Task> = const { Cell::new(ptr::null()) };
     static LOCAL: Cell<Option<&'static Local>> = const { Cell::new(None) };
     static OS_CURRENT: Cell<*const Task> = const { Cell::new(ptr::null()) };
-    static OS_TASK: OnceCell<OsTask> = const { OnceCell::new() };
+    static OVER: Cell<bool> = const { Cell::new(false) };
+    static OWN_VALUES: OwnValues = const { OwnValues };
 }
 
 /// The hub whose loop runs on this OS thread, if it is a hub's.
@@ -83,31 +85,48 @@ pub(crate) fn with_known<R>(f: impl FnOnce(&Arc<Task>) -> R) -> Option<R> {
 
 /// Calls `f` with the running thread as a plain OS thread.
 pub(crate) fn with_os_task<R>(f: impl FnOnce(&Arc<Task>) -> R) -> R {
-    let known = OS_CURRENT.get();
-    if !known.is_null() {
-        // SAFETY: set below to a task that `OS_TASK` keeps alive, and cleared
-        // before it lets go; not dropped here.
-        let task = ManuallyDrop::new(unsafe { Arc::from_raw(known) });
-        return f(&task);
+    let mut known = OS_CURRENT.get();
+    if known.is_null() {
+        known = meet();
     }
-    let name = std::thread::current().name().map(str::to_owned);
-    let task = Arc::new(Task::new(name, 0, Kind::Os(OsParker::default())));
-    // An error says that the thread is ending and has let go of its task: then
-    // a fresh one serves for this call.
-    let _ = OS_TASK.try_with(|kept| {
-        OS_CURRENT.set(Arc::as_ptr(&task));
-        let _ = kept.set(OsTask(task.clone()));
-    });
+    // SAFETY: set by `meet` to a task that is let go of in `part` alone, which
+    // clears it before; not dropped here.
+    let task = ManuallyDrop::new(unsafe { Arc::from_raw(known) });
     f(&task)
 }
 
-/// Ends an OS thread's task with the OS thread: its locals are dropped while it
-/// is still the current one.
-struct OsTask(Arc<Task>);
+/// Makes this OS thread's task, which lasts until the OS thread has ended: the
+/// destructors of thread-locals wait like anybody else, in whatever order they
+/// run.
+#[cold]
+fn meet() -> *const Task {
+    // Where std has let go of its own handle, to ask for it would panic.
+    let name = match OVER.get() {
+        true => None,
+        false => std::thread::current().name().map(str::to_owned),
+    };
+    let task = Arc::into_raw(Arc::new(Task::new(name, 0, Kind::Os(OsParker::default()))));
+    OS_CURRENT.set(task);
+    thread_end::call_at_end(part);
+    // An error says that the thread is ending: then `part` drops its values.
+    let _ = OWN_VALUES.try_with(|_| ());
+    task
+}
 
-impl Drop for OsTask {
+/// The OS thread is over, but for other libraries' ends.
+fn part() {
+    OVER.set(true);
+    with_os_task(|task| task.locals.end());
+    let task = OS_CURRENT.replace(ptr::null());
+    // SAFETY: made by `Arc::into_raw` in `meet`, and nobody has it any more.
+    drop(unsafe { Arc::from_raw(task) });
+}
+
+/// Drops an OS thread's own values as std drops its thread-locals.
+struct OwnValues;
+
+impl Drop for OwnValues {
     fn drop(&mut self) {
-        self.0.locals.end();
-        OS_CURRENT.set(ptr::null());
+        with_os_task(|task| task.locals.end());
     }
 }

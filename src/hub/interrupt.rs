@@ -127,7 +127,7 @@ impl Interrupts {
 }
 
 thread_local! {
-    static IN_PANIC_HOOK: Cell<bool> = const { Cell::new(false) };
+    static HELD: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Whether the process can unwind at all.
@@ -198,7 +198,7 @@ impl Task {
     pub(crate) fn raise(&self, interrupt: Interrupt) -> ! {
         if self.interrupts.raised.fetch_add(1, Ordering::Relaxed) > 0 {
             // Somebody catches and waits again in a loop: the others must run.
-            if let Some(local) = current::local().filter(|_| self.green().is_some()) {
+            if let Some(local) = current::local().filter(|_| self.green().is_some() && !is_held()) {
                 current::with(|task| local.requeue(task));
             }
         }
@@ -225,10 +225,16 @@ impl Drop for Mask {
     }
 }
 
-/// Whether the OS thread is running a panic hook, where a green thread must not
-/// suspend: a neighbour's panic would then be one inside a panic.
-pub(crate) fn in_panic_hook() -> bool {
-    IN_PANIC_HOOK.get()
+/// Whether the running green thread must not suspend, so that its OS thread waits
+/// in its stead: in a panic hook, where a neighbour's panic would be one inside a
+/// panic; and while the process ends.
+pub(crate) fn is_held() -> bool {
+    HELD.get()
+}
+
+/// From now on no other green thread runs on this OS thread.
+pub(crate) fn hold_for_good() {
+    HELD.set(true);
 }
 
 /// Puts our hook in front of the one there: it marks the OS thread whose hook
@@ -236,8 +242,8 @@ pub(crate) fn in_panic_hook() -> bool {
 pub(crate) fn install_panic_hook() {
     let previous = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
-        let outer = IN_PANIC_HOOK.replace(true);
+        let outer = HELD.replace(true);
         previous(info);
-        IN_PANIC_HOOK.set(outer);
+        HELD.set(outer);
     }));
 }

@@ -47,6 +47,8 @@ pub(crate) struct Task {
     pub(crate) call: Call,
     /// `park`'s token, and the ticket of a `park` under way.
     pub(crate) token: AtomicBool,
+    /// Whether it is about to queue, under the queue's lock: it must not wait there.
+    pub(crate) queuing: AtomicBool,
     pub(crate) parked: AtomicU64,
     pub(crate) kind: Kind,
 }
@@ -123,6 +125,7 @@ impl Task {
             locals: Locals::default(),
             call: Call::default(),
             token: AtomicBool::new(false),
+            queuing: AtomicBool::new(false),
             parked: AtomicU64::new(0),
             kind,
         }

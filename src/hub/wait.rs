@@ -3,12 +3,14 @@
 use std::io;
 use std::mem;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::current;
 use super::interrupt::{self, Interrupt, Masked};
 use super::os_parker::PollFor;
 use super::site::Site;
 use super::task::{Green, Kind, Task};
+use super::turn::Local;
 use super::wait_word::{Phase, Ticket};
 use crate::clock::Nanos;
 
@@ -62,7 +64,7 @@ pub(crate) fn wait(
     enqueue: impl FnOnce(Waiter) -> bool,
     dequeue: impl FnOnce(&Arc<Task>, Ticket),
 ) -> io::Result<Woke> {
-    if interrupt::in_panic_hook() {
+    if interrupt::is_held() {
         current::with_os_task(|task| wait_as(task, request, enqueue, dequeue))
     } else {
         assert!(
@@ -79,6 +81,7 @@ fn wait_as(
     enqueue: impl FnOnce(Waiter) -> bool,
     dequeue: impl FnOnce(&Arc<Task>, Ticket),
 ) -> io::Result<Woke> {
+    refuse_under_lock(task);
     let masked = task.masked();
     task.raise_pending(masked);
     let (limit, scope) = if masked == Masked::All {
@@ -113,10 +116,12 @@ fn wait_as(
         ticket,
         request: &request,
     };
+    task.queuing.store(true, Ordering::Relaxed);
     if !enqueue(waiter) {
         drop(opened);
         return Ok(Woke::NotNeeded);
     }
+    task.queuing.store(false, Ordering::Relaxed);
     mem::forget(opened);
     suspend(task, ticket, deadline, &request);
     match task.word.phase() {
@@ -140,6 +145,16 @@ fn wait_as(
     }
 }
 
+/// A waiter looks whether it still needs to wait under the lock of the queue that
+/// it is about to join: a wait there would hold everybody up who comes to that
+/// queue, its own waker too.
+fn refuse_under_lock(task: &Task) {
+    assert!(
+        !task.queuing.load(Ordering::Relaxed),
+        "the function that tells whether a wait is still needed cannot wait itself"
+    );
+}
+
 /// A ticket that has not been given away: it is closed also when `enqueue`
 /// panics.
 struct Opened<'a> {
@@ -150,6 +165,7 @@ struct Opened<'a> {
 
 impl Drop for Opened<'_> {
     fn drop(&mut self) {
+        self.task.queuing.store(false, Ordering::Relaxed);
         leave(self.task, self.ticket, self.request);
     }
 }
@@ -188,10 +204,11 @@ fn suspend_green(task: &Arc<Task>, green: &Green, deadline: Nanos) {
 /// threads. A kill or a passed time limit is raised here too.
 pub(crate) fn yield_now() {
     current::with(|task| {
+        refuse_under_lock(task);
         let masked = task.masked();
         task.raise_pending(masked);
         match (&task.kind, current::local()) {
-            (Kind::Green(_), Some(local)) if !interrupt::in_panic_hook() => {
+            (Kind::Green(_), Some(local)) if !interrupt::is_held() => {
                 local.requeue(task);
                 task.raise_pending(masked);
             }
@@ -200,16 +217,34 @@ pub(crate) fn yield_now() {
     });
 }
 
-/// Lets others run if the green thread has made many calls without waiting.
+/// Lets others run if the green thread has made many calls without waiting. For
+/// a call of the system's; a call in memory is worth [`look_up`] alone.
 #[inline]
 pub(crate) fn give_way() {
-    if current::is_green()
-        && let Some(local) = current::local()
-        && local.spend()
-        && !interrupt::in_panic_hook()
+    if current::is_green() {
+        give_way_if(Local::spend);
+    }
+}
+
+/// As [`give_way`], for a call that costs next to nothing.
+#[inline]
+pub(crate) fn look_up() {
+    if current::is_green() {
+        give_way_if(Local::spend_little);
+    }
+}
+
+fn give_way_if(spent: fn(&Local) -> bool) {
+    if let Some(local) = current::local()
+        && spent(local)
+        && !interrupt::is_held()
     {
         // No unwind here: the call's result would be lost.
-        current::with(|task| local.requeue(task));
+        current::with(|task| {
+            if !task.queuing.load(Ordering::Relaxed) {
+                local.requeue(task);
+            }
+        });
     }
 }
 
@@ -221,7 +256,6 @@ mod tests {
     use super::*;
     use crate::green_thread::sleep;
     use crate::hub::Hub;
-    use crate::hub::turn::Local;
 
     #[test]
     fn a9_the_hub_itself_cannot_wait_and_says_so_at_once() {

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicIsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::wait_queue::{WaitQueue, Wake};
+use crate::wait_queue::{WaitQueue, Wake, give_way};
 
 mod permit;
 
@@ -114,6 +114,7 @@ impl Semaphore {
     /// ```
     #[inline]
     pub fn acquire(&self, deadline: Option<Instant>) -> bool {
+        give_way();
         self.try_acquire() || self.acquire_slowly(deadline)
     }
 
@@ -131,6 +132,7 @@ impl Semaphore {
     /// assert!(semaphore.acquire_timeout(Duration::from_millis(1)));
     /// ```
     pub fn acquire_timeout(&self, limit: Duration) -> bool {
+        give_way();
         self.try_acquire() || self.acquire_slowly(Instant::now().checked_add(limit))
     }
 

@@ -14,6 +14,7 @@ pub(crate) mod poll;
 pub(crate) mod signal;
 pub(crate) mod snapshot;
 pub(crate) mod socket;
+pub(crate) mod thread_end;
 pub(crate) mod unwind;
 #[cfg(not(feature = "engine-may"))]
 pub(crate) mod valgrind;

@@ -50,3 +50,14 @@ fn shows_itself_as_std_does() {
     assert_eq!(*lazy, 1);
     assert_eq!(format!("{lazy:?}"), "LazyLock(1)");
 }
+
+/// Compiles only if the end of the cell is no use of what it holds.
+#[test]
+fn may_hold_a_reference_that_goes_before_it() {
+    let cell: LazyLock<std::cell::Cell<Option<&String>>> = LazyLock::new(Default::default);
+    {
+        let text = String::from("short-lived");
+        cell.set(Some(&text));
+        assert_eq!(cell.get(), Some(&text));
+    }
+}

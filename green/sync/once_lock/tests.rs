@@ -67,3 +67,25 @@ fn shows_and_compares_itself_as_std_does() {
     assert_eq!(format!("{cell:?}"), "OnceLock(5)");
     assert_eq!(cell, OnceLock::from(5));
 }
+
+/// Compiles only if the end of the cell is no use of what it holds.
+#[test]
+fn may_hold_a_reference_that_goes_before_it() {
+    let cell = OnceLock::new();
+    {
+        let text = String::from("short-lived");
+        cell.set(&text).unwrap();
+        assert_eq!(cell.get(), Some(&&text));
+    }
+}
+
+#[test]
+fn drops_its_value_once() {
+    let value = Arc::new(());
+    drop(OnceLock::from(value.clone()));
+    assert_eq!(Arc::strong_count(&value), 1);
+    let mut cell = OnceLock::from(value.clone());
+    assert!(cell.take().is_some() && cell.take().is_none());
+    drop(cell);
+    assert_eq!(Arc::strong_count(&value), 1);
+}

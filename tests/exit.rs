@@ -1,0 +1,53 @@
+//! The end of the process, asked for by a green thread.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use green::thread;
+
+#[expect(dead_code, reason = "no test here ends well, or by a signal")]
+#[path = "util/child.rs"]
+mod child;
+mod util;
+
+use child::alone;
+
+struct Waits;
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        eprint!("waits, ");
+        thread::sleep(Duration::from_millis(20));
+        thread::yield_now();
+        eprint!("has waited");
+    }
+}
+
+/// Asks for the end beside a neighbour that says so if it is run once more.
+fn exits() {
+    std::thread_local! {
+        static WAITS: Waits = const { Waits };
+        static ENDED: Cell<bool> = const { Cell::new(false) };
+    }
+    green::run(|| {
+        WAITS.with(|_| ());
+        let neighbour = thread::spawn_local(|| {
+            while !ENDED.get() {
+                thread::sleep(Duration::from_millis(1));
+            }
+            eprint!("a neighbour ran");
+        });
+        thread::sleep(Duration::from_millis(5));
+        drop(neighbour);
+        ENDED.set(true);
+        green::process::exit(7);
+    });
+}
+
+#[test]
+fn no_neighbour_runs_once_a_green_thread_has_ended_the_process() {
+    let name = "no_neighbour_runs_once_a_green_thread_has_ended_the_process";
+    let ended = alone(name, &[], exits);
+    assert_eq!(ended.status.code(), Some(7), "{ended:?}");
+    assert_eq!(ended.errors, "waits, has waited");
+}
