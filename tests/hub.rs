@@ -578,3 +578,60 @@ fn a_connection_to_this_host_is_decided_without_the_poller() {
     })
     .well();
 }
+
+#[test]
+fn who_accepts_does_not_stand_behind_a_thousand_who_are_ready() {
+    let name = "who_accepts_does_not_stand_behind_a_thousand_who_are_ready";
+    alone(name, &[("GREEN_HUBS", "1")], || {
+        run(|| {
+            let stop = Rc::new(Cell::new(false));
+            let ran = Rc::new(Cell::new(0_u64));
+            let busy: Vec<_> = (0..2_000)
+                .map(|_| {
+                    let (stop, ran) = (stop.clone(), ran.clone());
+                    spawn_local(move || {
+                        while !stop.get() {
+                            ran.set(ran.get() + 1);
+                            yield_now();
+                        }
+                    })
+                })
+                .collect();
+            let listener = GreenSocket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+            listener.bind(&any.into()).unwrap();
+            listener.listen(8).unwrap();
+            let address = listener.local_addr().unwrap();
+            let seen = ran.clone();
+            let acceptor = spawn_local(move || {
+                let mut accepted_at = Vec::new();
+                for _ in 0..20 {
+                    listener.accept().unwrap();
+                    accepted_at.push(seen.get());
+                }
+                accepted_at
+            });
+            let connected_at: Vec<_> = (0..20)
+                .map(|_| {
+                    // The acceptor waits again by then: everybody has had a turn.
+                    yield_now();
+                    let client = GreenSocket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+                    client.connect(&address).unwrap();
+                    let at = ran.get();
+                    yield_now();
+                    at
+                })
+                .collect();
+            let accepted_at = acceptor.join().unwrap();
+            let waited = connected_at.iter().zip(accepted_at);
+            let waited: Vec<_> = waited
+                .map(|(before, after)| after.saturating_sub(*before))
+                .collect();
+            // One round of the poller is 61 turns of others.
+            assert!(waited.iter().all(|turns| *turns < 500), "{waited:?}");
+            stop.set(true);
+            busy.into_iter().for_each(|thread| thread.join().unwrap());
+        });
+    })
+    .well();
+}

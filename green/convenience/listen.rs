@@ -12,6 +12,9 @@ use crate::os::unix;
 use crate::os::unix::net::{UnixListener, UnixStream};
 use crate::ssl::{GreenSslSocket, SslListener};
 
+/// Linux's own limit, unless `net.core.somaxconn` was changed.
+const BACKLOG: i32 = 4096;
+
 /// How to listen.
 ///
 /// ```
@@ -37,7 +40,7 @@ pub struct Listen {
 impl Default for Listen {
     fn default() -> Listen {
         Listen {
-            backlog: 128,
+            backlog: BACKLOG,
             reuse_address: true,
             reuse_port: false,
             only_v6: None,
@@ -46,7 +49,8 @@ impl Default for Listen {
 }
 
 impl Listen {
-    /// As [`TcpListener::bind`] does it: a backlog of 128, with `SO_REUSEADDR`.
+    /// With `SO_REUSEADDR`, as [`TcpListener::bind`], and a backlog of 4096, where that has std's 128: a burst of
+    /// clients finds room, though all of them are accepted by one green thread in its turn.
     pub fn new() -> Listen {
         Listen::default()
     }

@@ -5,14 +5,13 @@
 //! ```
 use std::{env, io};
 
-use green::net::TcpListener;
 use green::thread;
 
 fn main() -> io::Result<()> {
     let address = env::args()
         .nth(1)
         .unwrap_or_else(|| "127.0.0.1:7007".into());
-    let listener = TcpListener::bind(address)?;
+    let listener = green::listen(address)?;
     println!("echoing on {}", listener.local_addr()?);
     for stream in listener.incoming() {
         let stream = stream?;

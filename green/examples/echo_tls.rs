@@ -15,7 +15,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use green::net::{TcpListener, TcpStream};
+use green::net::TcpStream;
 use green::ssl::{GreenSslSocket, Purpose, SslContext, SslListener, VerifyLocation};
 use green::{reconnect::Presence, thread};
 
@@ -56,7 +56,7 @@ fn serve_files(address: &str, cert: &str, key: &str) -> io::Result<()> {
     context
         .load_cert_chain(cert, Some(Path::new(key)), None)
         .map_err(about(&format!("{cert}, {key}")))?;
-    let listener = TcpListener::bind(address).map_err(about(address))?;
+    let listener = green::listen(address).map_err(about(address))?;
     println!("echoing over TLS on {}", listener.local_addr()?);
     serve(&context.wrap_listener(listener));
     Ok(())
@@ -138,7 +138,7 @@ fn demo() -> io::Result<()> {
     let server = SslContext::create_default_context(Purpose::ClientAuth)?;
     let key = made.signing_key.serialize_pem();
     server.load_cert_chain_bytes(cert.as_bytes(), key.as_bytes(), None)?;
-    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let listener = green::listen("127.0.0.1:0")?;
     let address = listener.local_addr()?;
     thread::spawn(move || serve(&server.wrap_listener(listener)));
 

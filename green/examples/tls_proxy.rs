@@ -15,7 +15,7 @@ use std::time::Duration;
 use std::{env, fmt};
 
 use green::greenio::GreenSocket;
-use green::net::{Shutdown, TcpListener, TcpStream};
+use green::net::{Shutdown, TcpStream};
 use green::reconnect::Presence;
 use green::ssl::{GreenSslSocket, Purpose, SslContext};
 use green::{ClosedLocally, io::copy, thread};
@@ -54,7 +54,7 @@ fn run(listen: &str, cert: &str, key: &str, upstream: &str) -> io::Result<()> {
     context
         .load_cert_chain(cert, Some(Path::new(key)), None)
         .map_err(|error| about(&format!("{cert}, {key}"), error))?;
-    let listener = TcpListener::bind(listen).map_err(|error| about(listen, error))?;
+    let listener = green::listen(listen).map_err(|error| about(listen, error))?;
     let mut stdout = io::stdout();
     writeln!(
         stdout,

@@ -10,6 +10,7 @@ use socket2::{SockAddr, SockRef, Socket};
 use super::GreenSocket;
 use super::settings::Settings;
 use crate::green_thread::sleep;
+use crate::hub::current;
 use crate::source::Direction;
 
 const FIRST_PAUSE_MS: u32 = 5;
@@ -60,6 +61,7 @@ impl GreenSocket {
     /// [`set_read_timeout`](Self::set_read_timeout).
     pub fn accept(&self) -> io::Result<(GreenSocket, SockAddr)> {
         let patience = self.patience(Direction::Read)?;
+        let _first = Accepting::begin();
         match self.source().retry(Direction::Read, patience, accept_one) {
             Ok((socket, address)) => {
                 self.shared().backoff.reset();
@@ -77,6 +79,32 @@ impl GreenSocket {
                 Err(error)
             }
         }
+    }
+}
+
+/// While it lives, the running green thread goes before those of its hub that do not accept.
+struct Accepting;
+
+impl Accepting {
+    fn begin() -> Accepting {
+        Accepting::set(true);
+        Accepting
+    }
+
+    fn set(accepting: bool) {
+        if current::is_green() {
+            current::with(|task| {
+                if let Some(green) = task.green() {
+                    green.accepting.store(accepting, Ordering::Relaxed);
+                }
+            });
+        }
+    }
+}
+
+impl Drop for Accepting {
+    fn drop(&mut self) {
+        Accepting::set(false);
     }
 }
 

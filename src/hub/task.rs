@@ -73,6 +73,8 @@ pub(crate) struct Green {
     /// Home: deadline of the wait under way, and the place of the timer.
     deadline: AtomicU64,
     timer: AtomicUsize,
+    /// Home: whether it is accepting a connection, and so goes before the others.
+    pub(crate) accepting: AtomicBool,
     /// Home: key in the hub's list of green threads.
     pub(crate) listed: AtomicUsize,
     /// Written at home: CPU time in nanoseconds, see [`meter`](super::meter).
@@ -184,6 +186,7 @@ impl Green {
             suspended_at: AtomicUsize::new(0),
             deadline: AtomicU64::new(Nanos::NEVER.0),
             timer: AtomicUsize::new(NO_PLACE),
+            accepting: AtomicBool::new(false),
             listed: AtomicUsize::new(0),
             cpu: AtomicU64::new(0),
         }

@@ -3,14 +3,17 @@
 //! A turn:
 //! 1. take the inbox;
 //! 2. fire the timers that are due at one instant;
-//! 3. run what is ready, at most [`RESUMES`] times, and no further once a green
-//!    thread was made to give way for having used up its budget;
+//! 3. run each that is accepting a connection and is ready, then what else is
+//!    ready, at most [`RESUMES`] times, and no further once one of these was made
+//!    to give way for having used up its budget;
 //! 4. poll: without waiting if something is ready, else until the next deadline
 //!    or the bell;
 //! 5. hand the events out.
 //!
 //! So neither a green thread that yields in a loop nor one that reads a stream
-//! which never runs dry keeps the others from the poller and the clock.
+//! which never runs dry keeps the others from the poller and the clock. And those
+//! who wait for a listener do not stand behind a thousand handlers: its queue is
+//! short, and the kernel drops clients that find it full.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -51,6 +54,8 @@ const EVENTS: usize = 256;
 pub(crate) struct Local {
     pub(crate) hub: &'static Hub,
     ready: RefCell<VecDeque<Arc<Task>>>,
+    /// Those of them that are accepting connections.
+    acceptors: RefCell<VecDeque<Arc<Task>>>,
     /// The handle by which the running green thread stood in the ready queue.
     /// Its next wait takes it along.
     running: Cell<Option<Arc<Task>>>,
@@ -75,6 +80,7 @@ impl Local {
         Box::leak(Box::new(Local {
             hub,
             ready: RefCell::new(VecDeque::new()),
+            acceptors: RefCell::new(VecDeque::new()),
             running: Cell::new(None),
             timers: RefCell::new(TimerQueue::new()),
             time: Cell::new(Nanos::now()),
@@ -86,10 +92,15 @@ impl Local {
         }))
     }
 
-    /// Puts a task at the end of the ready queue.
+    /// Puts a task at the end of its ready queue.
     #[inline]
     pub(crate) fn push(&self, task: Arc<Task>) {
-        self.ready.borrow_mut().push_back(task);
+        let accepts = |green: &Green| green.accepting.load(Ordering::Relaxed);
+        let queue = match task.green().is_some_and(accepts) {
+            true => &self.acceptors,
+            false => &self.ready,
+        };
+        queue.borrow_mut().push_back(task);
     }
 
     /// A handle to `task`, which is the running green thread, for whoever is to
@@ -201,7 +212,7 @@ impl Local {
         if self.hub.mail.load(Ordering::Relaxed) {
             self.hub.mail.store(false, Ordering::SeqCst);
             std::mem::swap(&mut *self.hub.inbox.lock(), mail);
-            self.ready.borrow_mut().extend(mail.drain(..));
+            mail.drain(..).for_each(|task| self.push(task));
         }
     }
 
@@ -228,8 +239,15 @@ impl Local {
     }
 
     fn run_ready(&self) {
-        self.gave_way.set(false);
         let mut meter = Meter::start();
+        let acceptors = self.acceptors.borrow().len();
+        for _ in 0..acceptors {
+            let Some(task) = self.acceptors.borrow_mut().pop_front() else {
+                break;
+            };
+            self.resume(task, &mut meter);
+        }
+        self.gave_way.set(false);
         for n in 0..RESUMES {
             let Some(task) = self.ready.borrow_mut().pop_front() else {
                 break;
@@ -353,7 +371,8 @@ impl Local {
     }
 
     fn poll(&self, events: &mut [epoll::Event]) -> usize {
-        let timeout = if self.ready.borrow().is_empty() {
+        let idle = self.ready.borrow().is_empty() && self.acceptors.borrow().is_empty();
+        let timeout = if idle {
             self.hub.sleeping.store(true, Ordering::SeqCst);
             // Whoever fills the inbox sets `mail` and then looks at `sleeping`.
             if self.hub.mail.load(Ordering::SeqCst) {

@@ -82,7 +82,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
 
 fn run(options: &Options) -> io::Result<()> {
     let signals = Signals::new([SIGINT, SIGTERM])?;
-    let listener = TcpListener::bind(&options.address).map_err(|error| {
+    let listener = green::listen(&options.address).map_err(|error| {
         let text = format!("cannot listen on {}: {error}", options.address);
         io::Error::new(error.kind(), text)
     })?;

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, BufReader, Write};
 
-use green::net::{TcpListener, TcpStream};
+use green::net::TcpStream;
 use green::thread;
 
 /// How many pages each page links to.
@@ -13,7 +13,7 @@ const WORDS: &str =
 
 /// Serves a site of so many pages, and gives its address.
 pub fn serve(pages: usize) -> io::Result<String> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let listener = green::listen("127.0.0.1:0")?;
     let address = listener.local_addr()?;
     thread::spawn(move || {
         for stream in listener.incoming() {

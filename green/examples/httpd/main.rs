@@ -74,7 +74,7 @@ fn run(options: Options) -> io::Result<()> {
         .unwrap_or((descriptors * 3 / 4) as usize);
     let site =
         Arc::new(Site::open(&options.directory).map_err(name(&options.directory.display()))?);
-    let listener = TcpListener::bind(&options.listen).map_err(name(&options.listen))?;
+    let listener = green::listen(&options.listen).map_err(name(&options.listen))?;
     let listener = Arc::new(listener);
     let connections = Connections::new(most);
     let limits = Limits {

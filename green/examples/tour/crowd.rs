@@ -98,7 +98,7 @@ impl Crowd {
     /// Starts the server and opens the connections.
     fn gather(self: &Arc<Crowd>, progress: &Arc<Progress>) -> Outcome {
         let begun = Instant::now();
-        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let listener = green::listen("127.0.0.1:0")?;
         let address = listener.local_addr()?;
         let crowd = self.clone();
         thread::spawn(move || crowd.serve(&listener));
