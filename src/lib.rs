@@ -55,6 +55,7 @@ pub mod debug;
 pub use blocking::{blocking, blocking_uncut};
 pub use config::Config;
 pub use error::{ClosedLocally, Elapsed, Killed, is_timeout};
+pub use hub::wait::without_waiting;
 pub use report::{HubReport, Report, Site, State, ThreadReport, report};
 pub use timeout::timeout;
 pub use trampoline::{trampoline, wait_readable, wait_writable};

@@ -454,7 +454,14 @@ impl SslContext {
 
     /// Sets the application protocols to offer (clients) or to choose from (servers), the dearest first.
     ///
-    /// Where the two ends share none, the connection is made without one, as in Python.
+    /// Where both ends name some and share none, the server ends the handshake with the alert `no_application_protocol` (RFC
+    /// 7301), so that nobody is made to speak a protocol that is not meant. Where one names none, the connection is made
+    /// without one.
+    ///
+    /// # Differences from Python
+    ///
+    /// There, a server goes on without a protocol. So does one on the native-tls engine, which cannot refuse: ask for what was
+    /// [agreed on](super::GreenSslSocket::negotiated_alpn).
     ///
     /// # Errors
     ///
@@ -503,7 +510,13 @@ impl SslContext {
     /// Sets what chooses a server's context by the name that a client asks for.
     ///
     /// The chosen context gives its certificates, its trust and its application protocols. Protocol versions
-    /// are those of the context that the connection began with.
+    /// are those of the context that the connection began with. An error refuses the name: the client gets the alert
+    /// `unrecognized_name`, and the handshake fails with [`NameRefused`](super::Reason::NameRefused).
+    ///
+    /// The callback is called in the midst of a handshake, inside the TLS library, so it must not wait: it may compute, and
+    /// look up what is in memory, such as contexts that were loaded before. A call of this crate's that has to wait (a
+    /// sleep, a file, a socket, a lock that another holds) panics there. A panic fails the handshake as an error does, with
+    /// its message, and the client gets the alert `internal_error`.
     ///
     /// # Errors
     ///

@@ -46,8 +46,11 @@ pub enum Reason {
     NotTls,
     /// The peer refused or ended the conversation with this fatal alert (its number in the TLS registry).
     Alert(u8),
-    /// The two ends share no protocol version or no cipher.
+    /// The two ends share no protocol version, no cipher, or none of the application protocols that both name.
     NothingInCommon,
+    /// Our [server-name callback](super::SslContext::set_server_name_callback) refused the name that the client asked for, or
+    /// panicked; the message tells which.
+    NameRefused,
     /// Anything else against the protocol: a record that was changed on its way, a message out of turn.
     Protocol,
 }
@@ -87,7 +90,7 @@ impl SslError {
 impl Reason {
     /// Reads the cause from an engine's words. Words unknown to us are [`Reason::Protocol`].
     pub(crate) fn from_text(text: &str) -> Self {
-        const WORDS: [(&str, Reason); 17] = [
+        const WORDS: [(&str, Reason); 18] = [
             ("certificate has expired", Reason::CertificateExpired),
             ("not yet valid", Reason::CertificateNotYetValid),
             ("hostname mismatch", Reason::HostnameMismatch),
@@ -107,6 +110,7 @@ impl Reason {
             ("no shared cipher", Reason::NothingInCommon),
             ("unsupported protocol", Reason::NothingInCommon),
             ("no protocols available", Reason::NothingInCommon),
+            ("no application protocol", Reason::NothingInCommon),
             ("no suitable signature algorithm", Reason::NothingInCommon),
         ];
         if let Some(number) = alert_number(text) {

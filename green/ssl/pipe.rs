@@ -175,6 +175,8 @@ pub struct SslPipe {
     /// How reading ended. With `writing`, the whole of what later calls answer once a direction is over.
     reading: Option<Verdict>,
     writing: Option<Verdict>,
+    /// Whether the transport's end is our own doing.
+    shut_for_reading: bool,
     /// Plaintext decrypted by [`look_ahead`](Self::look_ahead), before anybody asked for it.
     early: Vec<u8>,
 }
@@ -196,6 +198,7 @@ impl SslPipe {
             server_side,
             reading: None,
             writing: None,
+            shut_for_reading: false,
             early: Vec::new(),
         })
     }
@@ -250,7 +253,16 @@ impl SslPipe {
     ///
     /// Unless a close_notify was among it, reads end with `UnexpectedEof`. Writes still work.
     pub fn feed_eof(&mut self) {
-        self.bio.wire().end.get_or_insert(Verdict::Eof);
+        let end = match self.shut_for_reading {
+            true => Verdict::ShutRead,
+            false => Verdict::Eof,
+        };
+        self.bio.wire().end.get_or_insert(end);
+    }
+
+    /// Says that the transport's end, unless it has come already, is our own doing: reads end with `Done(0)` then.
+    pub(super) fn shut_for_reading(&mut self) {
+        self.shut_for_reading = true;
     }
 
     /// Records that the transport has failed, for reads after what was fed, and for writes at once.
@@ -410,7 +422,7 @@ impl SslPipe {
 
     fn decrypt(&mut self, plaintext: &mut [u8]) -> io::Result<Progress<usize>> {
         match &self.reading {
-            Some(Verdict::CloseNotify) => return Ok(Progress::Done(0)),
+            Some(Verdict::CloseNotify | Verdict::ShutRead) => return Ok(Progress::Done(0)),
             Some(verdict) => return Err(verdict.error()),
             None => {}
         }
@@ -426,7 +438,10 @@ impl SslPipe {
                 Ok(Progress::Done(0))
             }
             Ok(progress) => Ok(progress),
-            Err(error) => Err(self.fail(error).error()),
+            Err(error) => match self.fail(error) {
+                Verdict::ShutRead => Ok(Progress::Done(0)),
+                verdict => Err(verdict.error()),
+            },
         }
     }
 
@@ -566,7 +581,7 @@ impl SslPipe {
     /// Whether the connection broke in either direction; not by a `ragged` end of the peer's, if that is none.
     pub(super) fn has_failed(&self, ragged: bool) -> bool {
         let reading = match &self.reading {
-            None | Some(Verdict::CloseNotify) => false,
+            None | Some(Verdict::CloseNotify | Verdict::ShutRead) => false,
             Some(Verdict::Eof) => !ragged,
             Some(_) => true,
         };

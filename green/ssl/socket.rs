@@ -337,12 +337,16 @@ impl GreenSslSocket {
     }
 
     /// Shuts the connection below TLS down, as `TcpStream::shutdown` does; for `Write` and `Both`, one attempt is made
-    /// to send close_notify first.
+    /// to send close_notify first. For `Read` and `Both`, a read that waits and every later one ends with `Ok(0)`, unless
+    /// the peer had ended before.
     ///
     /// # Errors
     ///
     /// Those of shutdown(2).
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        if how != Shutdown::Write {
+            self.shared.duplex.pipe.lock().shut_for_reading();
+        }
         if how != Shutdown::Read {
             let _ = self.shared.duplex.shutdown(Call::ONCE);
         }

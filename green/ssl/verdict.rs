@@ -14,6 +14,8 @@ pub(crate) enum Verdict {
     CloseNotify,
     /// The transport ended without one.
     Eof,
+    /// The transport ended because we shut it down for reading.
+    ShutRead,
     /// The operating system's error code.
     Os(i32),
     /// An error of the transport that is not the operating system's.
@@ -41,6 +43,10 @@ impl Verdict {
             Self::Eof => io::Error::new(
                 io::ErrorKind::UnexpectedEof,
                 "the connection ended without TLS close_notify: data may be missing",
+            ),
+            Self::ShutRead => io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "the connection was shut down for reading here",
             ),
             Self::Os(code) => io::Error::from_raw_os_error(*code),
             Self::Transport(error) => io::Error::new(error.kind(), Repeated(Arc::clone(error))),

@@ -105,10 +105,10 @@ pub(crate) fn kill(victim: &Arc<Task>) -> io::Result<()> {
         && std::ptr::eq(green.home, local.hub)
     {
         current::with(|task| {
-            let queuing = task.queuing.load(Ordering::Relaxed);
+            let stays = task.stays.load(Ordering::Relaxed);
             if let Some(own) = task.green()
                 && !Arc::ptr_eq(task, victim)
-                && !queuing
+                && !stays
             {
                 // It sees the kill before we go on.
                 local.hurry(victim);

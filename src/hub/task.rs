@@ -48,7 +48,7 @@ pub(crate) struct Task {
     /// `park`'s token, and the ticket of a `park` under way.
     pub(crate) token: AtomicBool,
     /// Whether it is about to queue, under the queue's lock: it must not wait there.
-    pub(crate) queuing: AtomicBool,
+    pub(crate) stays: AtomicBool,
     pub(crate) parked: AtomicU64,
     pub(crate) kind: Kind,
 }
@@ -127,7 +127,7 @@ impl Task {
             locals: Locals::default(),
             call: Call::default(),
             token: AtomicBool::new(false),
-            queuing: AtomicBool::new(false),
+            stays: AtomicBool::new(false),
             parked: AtomicU64::new(0),
             kind,
         }

@@ -1,5 +1,6 @@
 //! The one way to wait: open a ticket, queue up, suspend, and say why it ended.
 
+use std::cell::Cell;
 use std::io;
 use std::mem;
 use std::sync::Arc;
@@ -116,12 +117,12 @@ fn wait_as(
         ticket,
         request: &request,
     };
-    task.queuing.store(true, Ordering::Relaxed);
+    task.stays.store(true, Ordering::Relaxed);
     if !enqueue(waiter) {
         drop(opened);
         return Ok(Woke::NotNeeded);
     }
-    task.queuing.store(false, Ordering::Relaxed);
+    task.stays.store(false, Ordering::Relaxed);
     mem::forget(opened);
     suspend(task, ticket, deadline, &request);
     match task.word.phase() {
@@ -149,10 +150,56 @@ fn wait_as(
 /// it is about to join: a wait there would hold everybody up who comes to that
 /// queue, its own waker too.
 fn refuse_under_lock(task: &Task) {
-    assert!(
-        !task.queuing.load(Ordering::Relaxed),
-        "the function that tells whether a wait is still needed cannot wait itself"
-    );
+    const QUEUING: &str =
+        "the function that tells whether a wait is still needed cannot wait itself";
+    if task.stays.load(Ordering::Relaxed) {
+        panic!("{}", WHY.get().unwrap_or(QUEUING));
+    }
+}
+
+thread_local! {
+    /// Why the running thread must not wait, where it is not for a queue's sake.
+    static WHY: Cell<Option<&'static str>> = const { Cell::new(None) };
+}
+
+/// Calls `f`, in which this thread must not wait: where others could not bear it, under a lock of an OS thread's or
+/// above frames of C.
+///
+/// A call that would wait panics with `why` as its message, and no other thread runs on the hub meanwhile. A kill or a
+/// time limit that is due acts at the next wait after it.
+///
+/// # Panics
+///
+/// As `f` does.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let refused = std::panic::catch_unwind(|| {
+///     greenhub::without_waiting("nobody sleeps here", || {
+///         greenhub::green_thread::sleep(Duration::from_secs(3600));
+///     });
+/// });
+/// assert_eq!(*refused.unwrap_err().downcast::<String>().unwrap(), "nobody sleeps here");
+/// ```
+pub fn without_waiting<R>(why: &'static str, f: impl FnOnce() -> R) -> R {
+    struct Stay {
+        outer: bool,
+        why: Option<&'static str>,
+    }
+    impl Drop for Stay {
+        fn drop(&mut self) {
+            current::with(|task| task.stays.store(self.outer, Ordering::Relaxed));
+            WHY.set(self.why);
+        }
+    }
+    let _stay = Stay {
+        outer: current::with(|task| task.stays.swap(true, Ordering::Relaxed)),
+        why: WHY.replace(Some(why)),
+    };
+    f()
 }
 
 /// A ticket that has not been given away: it is closed also when `enqueue`
@@ -165,7 +212,7 @@ struct Opened<'a> {
 
 impl Drop for Opened<'_> {
     fn drop(&mut self) {
-        self.task.queuing.store(false, Ordering::Relaxed);
+        self.task.stays.store(false, Ordering::Relaxed);
         leave(self.task, self.ticket, self.request);
     }
 }
@@ -241,7 +288,7 @@ fn give_way_if(spent: fn(&Local) -> bool) {
     {
         // No unwind here: the call's result would be lost.
         current::with(|task| {
-            if !task.queuing.load(Ordering::Relaxed) {
+            if !task.stays.load(Ordering::Relaxed) {
                 local.requeue(task);
             }
         });

@@ -1,6 +1,7 @@
 //! Who leaves without a word is taken for cut off: half an answer never passes for a whole one (RFC 8446, 6.1).
 
 use std::io::{Read, Write};
+use std::net::Shutdown;
 use std::time::Duration;
 
 use greenhub::green_thread::{JoinHandle, sleep, spawn, yield_now};
@@ -116,6 +117,27 @@ fn a_write_that_was_cut_short_is_not_followed_by_close_notify() {
             drop(tls);
             let seen = greenhub::blocking(|| reading.join().unwrap());
             assert!(seen.ends_with(" fin"), "{seen}");
+        }
+    });
+}
+
+#[test]
+fn a_shutdown_of_ours_ends_a_waiting_read_as_std_has_it() {
+    green_test("shutdown", || {
+        for role in tls_roles() {
+            for how in [Shutdown::Read, Shutdown::Both] {
+                let (tls, mut peer) = shaken(role);
+                peer.send(b"before");
+                (&tls).read_exact(&mut [0; 6]).unwrap();
+                let reading = tls.try_clone().unwrap();
+                let reader = spawn(move || (&reading).read(&mut [0; 8]));
+                // By now it waits, most likely.
+                sleep(Duration::from_millis(2));
+                tls.shutdown(how).unwrap();
+                assert_eq!(reader.join().unwrap().unwrap(), 0);
+                assert_eq!((&tls).read(&mut [0; 8]).unwrap(), 0);
+                assert!(!tls.peer_closed_cleanly());
+            }
         }
     });
 }

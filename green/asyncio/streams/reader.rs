@@ -29,7 +29,8 @@ pub(in crate::asyncio) const DEFAULT_LIMIT: usize = 64 * 1024;
 ///
 /// It buffers up to twice its limit; then the connection is not read from until no more than the limit is left.
 ///
-/// As [`io::Read`] it reads what [`read`](StreamReader::read) would return.
+/// As [`io::Read`] it reads what [`read`](StreamReader::read) would return; beside that trait, call it
+/// [`read_some`](StreamReader::read_some).
 ///
 /// # Differences from asyncio
 ///
@@ -133,6 +134,37 @@ impl StreamReader {
         let _turn = self.take_turn();
         let mut state = self.wait_for_any()?;
         Ok(self.take_front(&mut state, max_bytes))
+    }
+
+    /// As [`read`](StreamReader::read): a name for where [`io::Read`] is in scope and the reader is behind a `&mut`, since
+    /// there `read` is the trait's.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](StreamReader::read).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::Read;
+    ///
+    /// use green::asyncio::StreamReader;
+    ///
+    /// fn first(reader: &mut StreamReader) -> std::io::Result<Vec<u8>> {
+    ///     reader.read_some(5)
+    /// }
+    ///
+    /// let mut reader = StreamReader::new();
+    /// reader.feed_data(b"first and the rest");
+    /// reader.feed_eof();
+    /// assert_eq!(first(&mut reader)?, b"first");
+    /// let mut rest = String::new();
+    /// reader.read_to_string(&mut rest)?;
+    /// assert_eq!(rest, " and the rest");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn read_some(&self, max_bytes: usize) -> io::Result<Vec<u8>> {
+        self.read(max_bytes)
     }
 
     fn read_into(&self, into: &mut [u8]) -> io::Result<usize> {

@@ -148,7 +148,10 @@ impl Engine for OpenSslEngine {
     fn handshake(&mut self) -> Result<Progress<()>, SslError> {
         forget_old_errors();
         let result = self.stream.do_handshake();
-        self.sort(result)
+        self.sort(result).map_err(|error| {
+            let refused = self.stream.ssl().ex_data(settings::refusal());
+            refused.cloned().unwrap_or(error)
+        })
     }
 
     fn read(&mut self, plaintext: &mut [u8]) -> Result<Progress<usize>, SslError> {

@@ -6,16 +6,19 @@ use super::*;
 fn the_server_chooses_the_protocol_from_what_the_client_offers() {
     for client_engine in [OpenSsl, NativeTls] {
         for server_engine in [OpenSsl, NativeTls] {
-            let agreed = |offered: &[&str], ours: &[&str]| {
+            let shaken = |offered: &[&str], ours: &[&str]| -> io::Result<Option<String>> {
                 let (client, server) =
                     (client_context(client_engine), server_context(server_engine));
                 client.set_alpn_protocols(offered).unwrap();
                 server.set_alpn_protocols(ours).unwrap();
                 let mut pair = Pair::new(&client, &server);
-                pair.handshake().unwrap();
+                pair.handshake()?;
                 let agreed = pair.client.negotiated_alpn().unwrap();
                 assert_eq!(agreed, pair.server.negotiated_alpn().unwrap());
-                agreed.map(|name| String::from_utf8(name).unwrap())
+                Ok(agreed.map(|name| String::from_utf8(name).unwrap()))
+            };
+            let agreed = |offered: &[&str], ours: &[&str]| -> Option<String> {
+                shaken(offered, ours).unwrap()
             };
             assert_eq!(
                 agreed(&["http/1.1", "h2"], &["h2", "http/1.1"]).as_deref(),
@@ -25,7 +28,14 @@ fn the_server_chooses_the_protocol_from_what_the_client_offers() {
                 agreed(&["http/1.1"], &["h2", "http/1.1"]).as_deref(),
                 Some("http/1.1")
             );
-            assert_eq!(agreed(&["imap"], &["h2"]), None);
+            // What native-tls's server cannot refuse.
+            match shaken(&["imap"], &["h2"]) {
+                Ok(agreed) => assert_eq!((agreed, server_engine), (None, NativeTls)),
+                Err(error) => {
+                    assert_eq!(server_engine, OpenSsl);
+                    assert_eq!(reason(&error), Reason::NothingInCommon);
+                }
+            }
             assert_eq!(agreed(&["h2"], &[]), None);
             assert_eq!(agreed(&[], &["h2"]), None);
         }
@@ -373,4 +383,98 @@ fn ciphers_can_be_chosen() {
         reason(&pair.client.handshake().unwrap_err()),
         Reason::Alert(40)
     );
+}
+
+#[test]
+fn a_client_without_a_protocol_in_common_gets_the_alert() {
+    for client_engine in [OpenSsl, NativeTls] {
+        let (client, server) = (client_context(client_engine), server_context(OpenSsl));
+        client.set_alpn_protocols(&["imap"]).unwrap();
+        server.set_alpn_protocols(&["h2"]).unwrap();
+        let mut pair = Pair::new(&client, &server);
+        pair.handshake().unwrap_err();
+        // no_application_protocol (RFC 7301, 3.2).
+        let error = pair.client.handshake().unwrap_err();
+        assert_eq!(reason(&error), Reason::Alert(120));
+    }
+}
+
+#[test]
+fn a_callback_that_waits_or_refuses_fails_the_handshake_with_its_words() {
+    type Callback = fn(Option<&str>) -> io::Result<Option<SslContext>>;
+    let cases: [(Callback, &str, u8); 4] = [
+        (
+            |_| {
+                crate::thread::sleep(std::time::Duration::from_secs(3600));
+                Ok(None)
+            },
+            "the server-name callback panicked: a TLS server-name callback must not wait",
+            80,
+        ),
+        (
+            |_| {
+                let (_kept, never) = crate::channel::bounded::<()>(1);
+                let _ = never.recv();
+                Ok(None)
+            },
+            "the server-name callback panicked: a TLS server-name callback must not wait",
+            80,
+        ),
+        (
+            |_| std::panic::panic_any(7),
+            "the server-name callback panicked",
+            80,
+        ),
+        (
+            |_| Err(io::Error::other("of no use")),
+            "the server-name callback refused the name: of no use",
+            112,
+        ),
+    ];
+    // An OS thread reads a file by itself, a green thread has it read.
+    let reads: Callback = |_| crate::fs::read("/dev/null").map(|_| None);
+    let (_, words, alert) = cases[0];
+    let on_green = cases.into_iter().chain([(reads, words, alert)]);
+    let test = |cases: &mut dyn Iterator<Item = (Callback, &str, u8)>| {
+        for (callback, words, alert) in cases {
+            let server = server_context(OpenSsl);
+            server.set_server_name_callback(callback).unwrap();
+            let mut pair = Pair::new(&client_context(OpenSsl), &server);
+            pair.handshake().unwrap_err();
+            let error = pair.server.handshake().unwrap_err();
+            assert_eq!(error.to_string(), words);
+            assert_eq!(reason(&error), Reason::NameRefused);
+            let told = pair.client.handshake().unwrap_err();
+            assert_eq!(reason(&told), Reason::Alert(alert));
+        }
+    };
+    test(&mut cases.into_iter());
+    let mut on_green = on_green;
+    crate::run(move || test(&mut on_green));
+}
+
+#[test]
+fn a_kill_that_comes_during_the_callback_acts_at_the_next_wait() {
+    let server = server_context(OpenSsl);
+    let victim: Arc<std::sync::Mutex<Option<crate::thread::Thread>>> = Arc::default();
+    let named = victim.clone();
+    server
+        .set_server_name_callback(move |_| {
+            let victim = named.lock().unwrap().take().unwrap();
+            // As by an OS thread, at this moment.
+            std::thread::spawn(move || crate::debug::kill(victim.id().as_u64().get()))
+                .join()
+                .unwrap()
+                .unwrap();
+            Ok(None)
+        })
+        .unwrap();
+    let thread = crate::thread::spawn(move || {
+        *victim.lock().unwrap() = Some(crate::thread::current());
+        let mut pair = Pair::new(&client_context(OpenSsl), &server);
+        pair.handshake().unwrap();
+        crate::thread::sleep(std::time::Duration::from_secs(3600));
+    });
+    let ended = thread.join().unwrap_err();
+    assert!(ended.is::<greenhub::Killed>());
 }

@@ -2,20 +2,23 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
+use greenhub::without_waiting;
 use openssl::error::ErrorStack;
+use openssl::ex_data::Index;
 use openssl::pkcs12::Pkcs12;
 use openssl::pkey::{PKey, Private};
 use openssl::ssl::{
-    AlpnError, NameType, SniError, SslAlert, SslContextBuilder, SslMethod, SslMode, SslOptions,
-    SslRef, SslVerifyMode, SslVersion,
+    AlpnError, NameType, SniError, Ssl, SslAlert, SslContextBuilder, SslMethod, SslMode,
+    SslOptions, SslRef, SslVerifyMode, SslVersion,
 };
 use openssl::x509::X509;
 
 use super::{OpenSslFactory, malformed, refused};
 use crate::ssl::context::{Identity, Purpose, ServerNameCallback, Settings, VerifyMode};
 use crate::ssl::engine::{Factory, unsupported};
+use crate::ssl::error::{Reason, SslError};
 use crate::ssl::facts::TlsVersion;
 
 /// Ciphers of TLS 1.2 with forward secrecy and authenticated encryption only.
@@ -190,7 +193,7 @@ fn set_alpn(builder: &mut SslContextBuilder, settings: &Settings) -> Result<(), 
     builder.set_alpn_select_callback(move |_, theirs| {
         ours.iter()
             .find_map(|wanted| offered(theirs).find(|name| name == wanted))
-            .ok_or(AlpnError::NOACK)
+            .ok_or(AlpnError::ALERT_FATAL)
     });
     Ok(())
 }
@@ -212,8 +215,10 @@ fn choose_by_name(
     alert: &mut SslAlert,
 ) -> Result<(), SniError> {
     let name = ssl.servername(NameType::HOST_NAME).map(str::to_owned);
+    // The pipe's lock is held, and a C frame is below: nobody may be parked here.
+    const WHY: &str = "a TLS server-name callback must not wait";
     let chosen = catch_unwind(AssertUnwindSafe(|| {
-        let Some(context) = callback(name.as_deref())? else {
+        let Some(context) = without_waiting(WHY, || callback(name.as_deref()))? else {
             return Ok(());
         };
         let factory = context.factory()?;
@@ -224,15 +229,33 @@ fn choose_by_name(
     }));
     match chosen {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) => {
+        Ok(Err(error)) => {
             *alert = SslAlert::UNRECOGNIZED_NAME;
+            let message = format!("the server-name callback refused the name: {error}");
+            ssl.set_ex_data(refusal(), SslError::new(Reason::NameRefused, message));
             Err(SniError::ALERT_FATAL)
         }
-        Err(_panic) => {
+        Err(panic) => {
             *alert = SslAlert::INTERNAL_ERROR;
+            let words = panic
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or(panic.downcast_ref::<&str>().copied());
+            let message = match words {
+                Some(words) => format!("the server-name callback panicked: {words}"),
+                None => "the server-name callback panicked".to_owned(),
+            };
+            ssl.set_ex_data(refusal(), SslError::new(Reason::NameRefused, message));
             Err(SniError::ALERT_FATAL)
         }
     }
+}
+
+/// Where a connection keeps why its name was refused.
+pub(super) fn refusal() -> Index<Ssl, SslError> {
+    static INDEX: LazyLock<Index<Ssl, SslError>> =
+        LazyLock::new(|| Ssl::new_ex_index().expect("OpenSSL has room for a number"));
+    *INDEX
 }
 
 /// Puts another context under a new connection.
