@@ -47,7 +47,8 @@ pub(crate) struct Task {
     pub(crate) call: Call,
     /// `park`'s token, and the ticket of a `park` under way.
     pub(crate) token: AtomicBool,
-    /// Whether it is about to queue, under the queue's lock: it must not wait there.
+    /// Whether it must not wait: about to queue, under the queue's lock, or in a block
+    /// [`without_waiting`](super::wait::without_waiting).
     pub(crate) stays: AtomicBool,
     pub(crate) parked: AtomicU64,
     pub(crate) kind: Kind,
