@@ -79,7 +79,7 @@ where
 {
     green_thread::spawn(f)
         .join()
-        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        .unwrap_or_else(|panic| hub::interrupt::resume_unwind(panic))
 }
 
 /// Ends the process, as [`std::process::exit`] does.

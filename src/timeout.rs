@@ -1,13 +1,13 @@
 //! A time limit over a whole block of code.
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::clock::Nanos;
 use crate::error::Elapsed;
 use crate::hub::current;
-use crate::hub::interrupt::{CAN_UNWIND, Raised};
+use crate::hub::interrupt::{CAN_UNWIND, Raised, resume_unwind};
 
 /// Runs `block`, but for no longer than `limit`.
 ///

@@ -1,12 +1,12 @@
 //! Blocking calls on OS threads of a pool, while the calling green thread parks.
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
 use crate::hub::current;
-use crate::hub::interrupt::Mask;
+use crate::hub::interrupt::{Mask, resume_unwind};
 use crate::wait_queue::WaitQueue;
 
 mod pool;

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -12,7 +12,7 @@ use super::Result;
 use super::join_handle::JoinInner;
 use super::spawn::Builder;
 use super::thread::Thread;
-use crate::hub::interrupt::Mask;
+use crate::hub::interrupt::{Mask, resume_unwind};
 use crate::wait_queue::WaitQueue;
 
 /// Calls `f` with a scope in which green threads may borrow what lives outside,

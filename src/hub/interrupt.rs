@@ -15,8 +15,10 @@
 //! unwind and whatever became of the panic hook. Should the stack not tell, the
 //! thread counts as unwinding: an interrupt that is late does no harm.
 
+use std::any::Any;
 use std::cell::Cell;
 use std::panic;
+use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
@@ -127,7 +129,18 @@ impl Interrupts {
 }
 
 thread_local! {
-    static HELD: Cell<bool> = const { Cell::new(false) };
+    static HELD: Cell<Held> = const { Cell::new(Held::No) };
+}
+
+/// Why the running green thread must not suspend.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Held {
+    No,
+    /// In a panic hook: while one is suspended there, a neighbour's panic ends the
+    /// process, and no neighbour may unwind otherwise.
+    InHook,
+    /// The process ends.
+    ForGood,
 }
 
 /// Whether the process can unwind at all.
@@ -202,8 +215,20 @@ impl Task {
                 current::with(|task| local.requeue(task));
             }
         }
-        panic::resume_unwind(Box::new(Raised(interrupt)))
+        resume_unwind(Box::new(Raised(interrupt)))
     }
+}
+
+/// As [`std::panic::resume_unwind`], once no neighbour is suspended in its panic
+/// hook: std takes an unwind that begins meanwhile for the end of that one.
+pub(crate) fn resume_unwind(payload: Box<dyn Any + Send>) -> ! {
+    while let Some(local) = current::local()
+        && local.parked_in_hook.get() > 0
+        && current::is_green()
+    {
+        current::with(|task| local.requeue(task));
+    }
+    panic::resume_unwind(payload)
 }
 
 /// While it lives, waits of the running thread are not interrupted.
@@ -229,12 +254,40 @@ impl Drop for Mask {
 /// in its stead: in a panic hook, where a neighbour's panic would be one inside a
 /// panic; and while the process ends.
 pub(crate) fn is_held() -> bool {
-    HELD.get()
+    HELD.get() != Held::No
+}
+
+/// Whether a green thread runs that is in a panic hook.
+pub(crate) fn is_in_hook() -> bool {
+    HELD.get() == Held::InHook && current::is_green() && current::local().is_some()
 }
 
 /// From now on no other green thread runs on this OS thread.
 pub(crate) fn hold_for_good() {
-    HELD.set(true);
+    HELD.set(Held::ForGood);
+}
+
+/// Suspends the running green thread, which is in a panic hook, by `nap`.
+pub(crate) fn suspend_in_hook(nap: impl FnOnce()) {
+    let Some(local) = current::local() else {
+        return;
+    };
+    let change = |count: &Cell<usize>, by: isize| count.set(count.get().wrapping_add_signed(by));
+    let _mask = Mask::new();
+    HELD.set(Held::No);
+    // It does not unwind yet, but std takes this OS thread for one that panics.
+    change(&local.parked_unwinding, 1);
+    change(&local.parked_in_hook, 1);
+    nap();
+    change(&local.parked_in_hook, -1);
+    change(&local.parked_unwinding, -1);
+    HELD.set(Held::InHook);
+    if !std::thread::panicking() {
+        eprintln!(
+            "green: a green thread began to unwind, by std's resume_unwind, while another was in its panic hook"
+        );
+        process::abort();
+    }
 }
 
 /// Puts our hook in front of the one there: it marks the OS thread whose hook
@@ -242,8 +295,13 @@ pub(crate) fn hold_for_good() {
 pub(crate) fn install_panic_hook() {
     let previous = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
-        let outer = HELD.replace(true);
+        let outer = HELD.get();
+        if outer == Held::No {
+            HELD.set(Held::InHook);
+        }
         previous(info);
-        HELD.set(outer);
+        if HELD.get() == Held::InHook {
+            HELD.set(outer);
+        }
     }));
 }

@@ -64,6 +64,8 @@ pub(crate) struct Local {
     pub(crate) time: Cell<Nanos>,
     /// How many green threads are suspended inside a destructor of an unwind.
     pub(crate) parked_unwinding: Cell<usize>,
+    /// How many of those have not begun to unwind: they are in a panic hook.
+    pub(crate) parked_in_hook: Cell<usize>,
     /// Calls that the running green thread may still make without waiting.
     budget: Cell<u32>,
     /// Calls in memory that green threads have made here.
@@ -85,6 +87,7 @@ impl Local {
             timers: RefCell::new(TimerQueue::new()),
             time: Cell::new(Nanos::now()),
             parked_unwinding: Cell::new(0),
+            parked_in_hook: Cell::new(0),
             budget: Cell::new(BUDGET),
             calls_in_memory: Cell::new(0),
             slice_began: Cell::new(Nanos::NEVER),

@@ -5,6 +5,7 @@ use std::io;
 use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::current;
 use super::interrupt::{self, Interrupt, Masked};
@@ -14,6 +15,8 @@ use super::task::{Green, Kind, Task};
 use super::turn::Local;
 use super::wait_word::{Phase, Ticket};
 use crate::clock::Nanos;
+use crate::green_thread::sleep;
+use crate::sys::poll;
 
 /// A thread's open ticket, as its waker holds it.
 #[derive(Debug)]
@@ -228,7 +231,38 @@ fn leave(task: &Arc<Task>, ticket: Ticket, request: &Request) {
 fn suspend(task: &Arc<Task>, ticket: Ticket, deadline: Nanos, request: &Request) {
     match &task.kind {
         Kind::Green(green) => suspend_green(task, green, deadline),
+        Kind::Os(_) if interrupt::is_in_hook() => park_in_hook(task, ticket, deadline, request),
         Kind::Os(parker) => parker.park(&task.word, ticket, deadline, request.poll_for),
+    }
+}
+
+/// How long a panic hook holds its hub while it waits. It is much longer than a
+/// lock or a pipe is usually taken.
+const HOOKS_PATIENCE: Duration = Duration::from_millis(100);
+/// Between two looks.
+const HOOKS_LOOK: Duration = Duration::from_millis(1);
+
+/// Waits as `task`, the OS thread, in a panic hook of a green thread. What it waits
+/// for may be a parked neighbour's, so the green thread is suspended in the end and
+/// the hub runs on. But not at first: should a neighbour panic meanwhile, std ends
+/// the process.
+fn park_in_hook(task: &Arc<Task>, ticket: Ticket, deadline: Nanos, request: &Request) {
+    let patience = Nanos::after(HOOKS_PATIENCE);
+    let is_ready = |poll_for: PollFor| {
+        let polled = poll::poll([(poll_for.fd, poll_for.events)], Some(Duration::ZERO));
+        !matches!(polled, Ok([0]))
+    };
+    while task.word.open_ticket() == Some(ticket) {
+        let now = Nanos::now();
+        if request.poll_for.is_some_and(is_ready) {
+            task.word.close(ticket, Phase::Polled);
+        } else if deadline <= now {
+            task.word.close(ticket, Phase::TimedOut);
+        } else if now < patience {
+            std::thread::sleep(HOOKS_LOOK);
+        } else {
+            interrupt::suspend_in_hook(|| sleep(HOOKS_LOOK));
+        }
     }
 }
 
