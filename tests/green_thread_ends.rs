@@ -249,7 +249,7 @@ fn b5_a_link_to_one_that_has_ended_leaves_the_callers_kill_and_limit_for_its_nex
             thread::sleep(FOR_EVER);
         });
         assert!(limited.is_err());
-        let (linked, told) = mpsc::channel();
+        let (linked, told) = unbounded();
         let victim = spawn(move || {
             ended.link(move |ending| {
                 linked.send(()).unwrap();

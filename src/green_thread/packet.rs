@@ -1,7 +1,6 @@
 //! What a green thread does from its start to its end, and where it leaves its result.
 
 use std::any::Any;
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -245,6 +245,8 @@ fn choose_by_name(
                 Some(words) => format!("the server-name callback panicked: {words}"),
                 None => "the server-name callback panicked".to_owned(),
             };
+            // Its drop may panic in turn.
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(panic))).map_err(std::mem::forget);
             ssl.set_ex_data(refusal(), SslError::new(Reason::NameRefused, message));
             Err(SniError::ALERT_FATAL)
         }
