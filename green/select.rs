@@ -14,6 +14,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use greenhub::source::{Direction, Patience, Source};
+use greenhub::wait_queue::give_way;
 use rustix::event::{PollFlags, Timespec, epoll};
 use rustix::io::Errno;
 
@@ -187,6 +188,7 @@ impl AsFd for PollFd<'_> {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn poll(fds: &mut [PollFd<'_>], limit: Option<Duration>) -> io::Result<usize> {
+    give_way();
     let ready = ready_now(fds)?;
     if ready > 0 || limit.is_some_and(|limit| limit.is_zero()) {
         return Ok(ready);

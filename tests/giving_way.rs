@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use green::semaphore::{CappedSemaphore, Semaphore};
 use green::sync::{Mutex, RwLock, mpsc};
-use green::{channel, event, queue};
+use green::{asyncio, channel, event, queue, select};
 use greenhub::green_thread::{Builder, park, sleep, spawn_local, yield_now};
 use greenhub::source::{Direction, Patience, Source};
 
@@ -102,6 +102,9 @@ fn calls() -> Vec<Call> {
     let (unbounded, _rest) = channel::unbounded();
     let (std_like, rest) = mpsc::channel();
     let (here, there) = channel::unbounded();
+    let complete = asyncio::Future::new();
+    complete.set_result(7).unwrap();
+    let (near, far) = UnixStream::pair().unwrap();
     vec![
         ("Mutex::lock", Box::new(move || *mutex.lock().unwrap() += 1)),
         (
@@ -173,6 +176,18 @@ fn calls() -> Vec<Call> {
                 let chosen = select.select();
                 assert_eq!(chosen.index(), from);
                 chosen.recv(&there).unwrap();
+            }),
+        ),
+        (
+            "asyncio::Future::wait",
+            Box::new(move || assert_eq!(complete.wait(None).unwrap(), 7)),
+        ),
+        (
+            "select::poll",
+            Box::new(move || {
+                let mut fds = [select::PollFd::new(&near, select::Interest::WRITABLE)];
+                assert_eq!(select::poll(&mut fds, None).unwrap(), 1);
+                let _ = &far;
             }),
         ),
         (

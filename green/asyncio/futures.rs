@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use greenhub::green_thread::{self, Ending};
-use greenhub::wait_queue::WaitQueue;
+use greenhub::wait_queue::{WaitQueue, give_way};
 use greenhub::{Killed, blocking};
 use parking_lot::Mutex;
 
@@ -396,6 +396,7 @@ impl<T: Send + Sync + 'static> Future<T> {
     /// assert!(future.wait_done(None));
     /// ```
     pub fn wait_done(&self, limit: Option<Duration>) -> bool {
+        give_way();
         let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
         while !self.done() {
             let wake = self
