@@ -39,13 +39,16 @@ struct Waiting {
     number: u64,
 }
 
+/// A hub's, once there are any.
+type Place = Mutex<Option<Arc<Calls>>>;
+
 impl Calls {
     /// The callbacks of the running green thread's hub; on a plain OS thread those of the first hub. Does not wait.
     pub(super) fn here() -> Arc<Calls> {
         /// By hub; each is made when it is first asked for, which can be tried again if it fails.
-        static ALL: OnceLock<Box<[Mutex<Option<Arc<Calls>>>]>> = OnceLock::new();
+        static ALL: OnceLock<Box<[Place]>> = OnceLock::new();
         let hubs = greenhub::hub_count().expect("failed to spawn thread");
-        let all = ALL.get_or_init(|| (0..hubs).map(|_| Mutex::default()).collect());
+        let all = ALL.get_or_init(|| (0..hubs).map(|_| Place::default()).collect());
         let hub = green_thread::current().hub().unwrap_or(0);
 
         let mut of_hub = all[hub].lock();

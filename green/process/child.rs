@@ -185,12 +185,12 @@ impl Child {
     /// If a kill, a time limit or an error cuts it short, the child runs on without its pipes and is waited for in the
     /// background, since nobody has its handle any more.
     pub fn wait_with_output(self) -> io::Result<Output> {
-        self.to_its_end(|child| child.communicate(&[], None))
+        self.awaited(|child| child.communicate(&[], None))
     }
 
     /// Waits for the end by `wait`. Should that be cut short, the child is waited for in the background: nobody else
     /// has a handle, and it would be a zombie for ever.
-    pub(super) fn to_its_end<T>(
+    pub(super) fn awaited<T>(
         self,
         wait: impl FnOnce(&mut Child) -> io::Result<T>,
     ) -> io::Result<T> {

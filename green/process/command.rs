@@ -246,7 +246,7 @@ impl Command {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn status(&mut self) -> io::Result<ExitStatus> {
-        self.spawn()?.to_its_end(Child::wait)
+        self.spawn()?.awaited(Child::wait)
     }
 
     /// The program given to [`new`](Command::new).
