@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use parking_lot::Mutex;
+use crate::sys::lock::Lock;
 
 use crate::clock::Nanos;
 use crate::error::ClosedLocally;
@@ -93,7 +93,7 @@ pub fn wait_writable(fd: &impl AsRawFd, deadline: Option<Instant>) -> io::Result
     trampoline(fd, Direction::Write, deadline)
 }
 
-static PASSING: Mutex<Vec<Arc<Lines>>> = Mutex::new(Vec::new());
+static PASSING: Lock<Vec<Arc<Lines>>> = Lock::new(Vec::new());
 /// Length of the list: a look without the lock.
 static PASSING_LEN: AtomicUsize = AtomicUsize::new(0);
 

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
 use std::time::Instant;
 
-use parking_lot::Mutex;
+use crate::sys::lock::Lock;
 
 mod waiters;
 
@@ -95,7 +95,7 @@ pub fn give_way() {
 pub struct WaitQueue {
     /// Length of the list: a look without the lock.
     len: AtomicUsize,
-    waiters: Mutex<Waiters>,
+    waiters: Lock<Waiters>,
 }
 
 /// A panic leaves the queue as it was, so types made of one keep their unwind
@@ -129,7 +129,7 @@ impl WaitQueue {
     pub const fn new() -> WaitQueue {
         WaitQueue {
             len: AtomicUsize::new(0),
-            waiters: Mutex::new(Waiters::new()),
+            waiters: Lock::new(Waiters::new()),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use crate::sys::lock::Lock;
 
 use crate::hub::current;
 use crate::hub::interrupt::{Mask, resume_unwind};
@@ -41,7 +41,7 @@ where
         return f();
     }
     let call = Arc::new(Call {
-        result: Mutex::new(None),
+        result: Lock::new(None),
         caller: WaitQueue::new(),
     });
     let theirs = call.clone();
@@ -92,6 +92,6 @@ where
 }
 
 struct Call<T> {
-    result: Mutex<Option<std::thread::Result<T>>>,
+    result: Lock<Option<std::thread::Result<T>>>,
     caller: WaitQueue,
 }

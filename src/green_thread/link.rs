@@ -1,11 +1,11 @@
 //! Functions to be run when a green thread ends.
 
-use parking_lot::Mutex;
 
 use super::Result;
 use crate::contain::contain;
 use crate::error::Killed;
 use crate::hub::interrupt::Mask;
+use crate::sys::lock::Lock;
 
 /// How a green thread ended: what a [link](super::JoinHandle::link) is told.
 ///
@@ -62,7 +62,7 @@ pub(super) type Linked = Box<dyn FnOnce(Ending) + Send>;
 
 /// Most green threads have none, and then nothing is allocated.
 #[derive(Default)]
-pub(super) struct Links(Mutex<State>);
+pub(super) struct Links(Lock<State>);
 
 enum State {
     Alive {

@@ -15,7 +15,7 @@ use std::cell::{Cell, RefCell};
 use std::error::Error;
 use std::fmt;
 
-use parking_lot::Mutex;
+use crate::sys::lock::Lock;
 
 use crate::contain::or_abort;
 use crate::hub::current;
@@ -104,7 +104,7 @@ impl Error for AccessError {}
 /// All values of one thread.
 #[derive(Default)]
 pub(crate) struct Locals {
-    slots: Mutex<Vec<Slot>>,
+    slots: Lock<Vec<Slot>>,
 }
 
 struct Slot {

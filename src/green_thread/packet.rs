@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
 
-use parking_lot::Mutex;
+use crate::sys::lock::Lock;
 
 use super::Result;
 use super::link::{Ending, Links};
@@ -20,7 +20,7 @@ use crate::wait_queue::WaitQueue;
 
 /// Where a green thread leaves its result.
 pub(super) struct Packet<T> {
-    pub(super) outcome: Mutex<Outcome<T>>,
+    pub(super) outcome: Lock<Outcome<T>>,
     pub(super) finished: AtomicBool,
     pub(super) joiners: WaitQueue,
     pub(super) links: Links,
@@ -37,7 +37,7 @@ pub(super) struct Outcome<T> {
 impl<T> Packet<T> {
     pub(super) fn new(scope: Option<Arc<ScopeData>>) -> Arc<Packet<T>> {
         Arc::new(Packet {
-            outcome: Mutex::new(Outcome {
+            outcome: Lock::new(Outcome {
                 result: None,
                 waker: None,
             }),

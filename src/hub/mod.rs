@@ -18,7 +18,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-use parking_lot::Mutex;
+use crate::sys::lock::Lock;
 use slab::Slab;
 
 use crate::config::settings;
@@ -47,7 +47,7 @@ pub(crate) struct Hub {
     pub(crate) index: usize,
     epoll: OwnedFd,
     bell: EventFd,
-    inbox: Mutex<Vec<Arc<Task>>>,
+    inbox: Lock<Vec<Arc<Task>>>,
     /// Whether the inbox holds anything: a look without the lock.
     mail: AtomicBool,
     /// Whether the hub is in, or about to enter, a poll that only the bell ends.
@@ -56,7 +56,7 @@ pub(crate) struct Hub {
     os_thread: AtomicUsize,
     pub(crate) registry: Registry,
     /// Every green thread placed here, from its placement to its end.
-    pub(crate) threads: Mutex<Slab<Arc<Task>>>,
+    pub(crate) threads: Lock<Slab<Arc<Task>>>,
     /// How many those are.
     load: AtomicUsize,
     pub(crate) stacks: Stacks,
@@ -94,12 +94,12 @@ impl Hub {
             index,
             epoll,
             bell,
-            inbox: Mutex::new(Vec::new()),
+            inbox: Lock::new(Vec::new()),
             mail: AtomicBool::new(false),
             sleeping: AtomicBool::new(false),
             os_thread: AtomicUsize::new(0),
             registry: Registry::default(),
-            threads: Mutex::new(Slab::new()),
+            threads: Lock::new(Slab::new()),
             load: AtomicUsize::new(0),
             stacks: Stacks::new(settings().stack_size)?,
             counters: Counters::default(),

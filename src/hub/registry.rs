@@ -10,7 +10,7 @@
 use std::os::fd::RawFd;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use crate::sys::lock::Lock;
 use slab::Slab;
 
 /// Who is told that a descriptor is ready. Called by the hub's loop; must not wait.
@@ -35,7 +35,7 @@ pub(crate) const BELL: u64 = u64::MAX;
 
 #[derive(Default)]
 pub(crate) struct Registry {
-    inner: Mutex<Inner>,
+    inner: Lock<Inner>,
 }
 
 #[derive(Default)]

@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-use parking_lot::Mutex;
+use crate::sys::lock::Lock;
 
 use super::Hub;
 use super::interrupt::Interrupts;
@@ -68,7 +68,7 @@ pub(crate) struct Green {
     /// Home: an address in the frame of the first function, which no unwind leaves.
     pub(crate) base: AtomicUsize,
     /// Taken by the first leg.
-    pub(crate) body: Mutex<Option<PinnedBody>>,
+    pub(crate) body: Lock<Option<PinnedBody>>,
     /// Home: an address near the end of its stack in use, when suspended.
     pub(crate) suspended_at: AtomicUsize,
     /// Home: deadline of the wait under way, and the place of the timer.
@@ -183,7 +183,7 @@ impl Green {
             legs: Legs::new(stack),
             stack_size,
             base: AtomicUsize::new(0),
-            body: Mutex::new(Some(body)),
+            body: Lock::new(Some(body)),
             suspended_at: AtomicUsize::new(0),
             deadline: AtomicU64::new(Nanos::NEVER.0),
             timer: AtomicUsize::new(NO_PLACE),

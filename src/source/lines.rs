@@ -5,7 +5,7 @@ use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use parking_lot::Mutex;
+use crate::sys::lock::Lock;
 
 use super::Direction;
 use super::direction::poll_events;
@@ -27,7 +27,7 @@ pub(crate) struct Lines {
     pub(super) read: Line,
     pub(super) write: Line,
     closed: AtomicBool,
-    registration: Mutex<Option<Registration>>,
+    registration: Lock<Option<Registration>>,
     /// Whether there has been a registration: a look without the lock.
     registered: AtomicBool,
 }
@@ -55,7 +55,7 @@ impl Lines {
             read: Line::new(ready),
             write: Line::new(ready),
             closed: AtomicBool::new(false),
-            registration: Mutex::new(None),
+            registration: Lock::new(None),
             registered: AtomicBool::new(false),
         })
     }

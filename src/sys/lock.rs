@@ -67,6 +67,11 @@ impl<T: ?Sized> Lock<T> {
         }
     }
 
+    /// Without the lock, since nobody else can reach it.
+    pub(crate) fn get_mut(&mut self) -> &mut T {
+        self.value.get_mut()
+    }
+
     #[inline]
     fn take(&self, from: u32, to: u32) -> Result<u32, u32> {
         self.state
