@@ -26,7 +26,10 @@ type Workload = (&'static str, fn(u64));
 const WORKLOADS: [Workload; 7] = [
     ("a yield to another green thread and back", yields),
     ("a spawn and a join", spawns),
-    ("a value to another green thread and back by channels", channel),
+    (
+        "a value to another green thread and back by channels",
+        channel,
+    ),
     ("a turn of a mutex that four green threads want", mutex),
     ("a park and an unpark", parks),
     ("an echo of 64 bytes by TCP, both ends", |n| echo(n, None)),

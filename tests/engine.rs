@@ -3,7 +3,6 @@
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::Command;
 use std::time::Duration;
 
 use greenhub::green_thread::{Builder, park, sleep, spawn, spawn_local, yield_now};
@@ -170,120 +169,6 @@ fn a_back_trace_ends_at_the_first_frame() {
     }
 }
 
-fn is_there(program: &str) -> bool {
-    let found = Command::new(program).arg("--version").output().is_ok();
-    if !found {
-        eprintln!("{program} is not installed: skipped");
-    }
-    found
-}
-
-/// This test program with one of the tests below that are for a tool to run.
-fn under(tool: &mut Command, body: &str) -> (bool, String) {
-    let output = tool
-        .args(["--exact", body, "--nocapture", "--test-threads=1"])
-        .env("GREEN_UNDER_A_TOOL", "1")
-        .env("GREEN_HUBS", "1")
-        .output()
-        .unwrap();
-    let text = [output.stdout, output.stderr].concat();
-    (
-        output.status.success(),
-        String::from_utf8_lossy(&text).into_owned(),
-    )
-}
-
-fn is_under_a_tool() -> bool {
-    std::env::var_os("GREEN_UNDER_A_TOOL").is_some()
-}
-
-/// Green threads that wait, yield, unwind and end.
-#[test]
-fn body_for_memcheck() {
-    if !is_under_a_tool() {
-        return;
-    }
-    let threads: Vec<_> = (0..300)
-        .map(|n| {
-            spawn(move || {
-                let mut text = format!("green thread {n}");
-                yield_now();
-                sleep(Duration::from_millis(1));
-                text.push_str(" has slept");
-                let _ = catch_unwind(|| std::panic::resume_unwind(Box::new(1)));
-                yield_now();
-                text.len()
-            })
-        })
-        .collect();
-    let parked = spawn(park);
-    let sum: usize = threads.into_iter().map(|t| t.join().unwrap()).sum();
-    assert!(sum > 300 * 20);
-    parked.kill().unwrap();
-    let _ = parked.join();
-}
-
-#[cfg(not(feature = "engine-may"))]
-#[test]
-fn memcheck_finds_nothing_in_switches_and_unwinds() {
-    if !is_there("valgrind") {
-        return;
-    }
-    let mut valgrind = Command::new("valgrind");
-    valgrind
-        .args(["--error-exitcode=9", "--leak-check=no", "-q"])
-        .arg(std::env::current_exe().unwrap());
-    let (well, text) = under(&mut valgrind, "body_for_memcheck");
-    assert!(well, "{text}");
-    assert!(!text.contains("switching stacks"), "{text}");
-}
-
-#[inline(never)]
-fn here_gdb_stops() {
-    std::hint::black_box(());
-}
-
-#[test]
-fn body_for_gdb() {
-    if !is_under_a_tool() {
-        return;
-    }
-    spawn(|| {
-        yield_now();
-        here_gdb_stops();
-    })
-    .join()
-    .unwrap();
-}
-
-#[cfg(not(feature = "engine-may"))]
-#[test]
-fn gdb_shows_the_frames_of_a_green_thread_down_to_the_first() {
-    if !is_there("gdb") {
-        return;
-    }
-    let mut gdb = Command::new("gdb");
-    gdb.args(["-q", "-batch", "-nx"])
-        .args(["-ex", "set breakpoint pending on"])
-        .args(["-ex", "break engine::here_gdb_stops"])
-        .args(["-ex", "run", "-ex", "bt", "-ex", "kill"])
-        .arg("--args")
-        .arg(std::env::current_exe().unwrap());
-    let (_, text) = under(&mut gdb, "body_for_gdb");
-    if text.contains("ptrace") {
-        eprintln!("gdb may not trace here: skipped");
-        return;
-    }
-    let frames: Vec<&str> = text.lines().filter(|line| line.starts_with('#')).collect();
-    assert!(
-        frames.iter().any(|f| f.contains("here_gdb_stops")),
-        "{text}"
-    );
-    let last = frames.last().unwrap();
-    assert!(last.contains("begin"), "{text}");
-    assert!(!text.contains("corrupt stack"), "{text}");
-}
-
 #[test]
 fn a_green_thread_that_never_ran_leaves_nothing() {
     util::bounded("never ran", LIMIT, || {
@@ -307,4 +192,124 @@ fn a_green_thread_that_never_ran_leaves_nothing() {
             assert_eq!(DROPPED.get(), 100);
         });
     });
+}
+
+/// What debuggers see; of our own engine alone.
+#[cfg(not(feature = "engine-may"))]
+mod tools {
+    use std::process::Command;
+
+    use super::*;
+
+    fn is_there(program: &str) -> bool {
+        let found = Command::new(program).arg("--version").output().is_ok();
+        if !found {
+            eprintln!("{program} is not installed: skipped");
+        }
+        found
+    }
+
+    /// This test program with one of the tests below that are for a tool to run.
+    fn under(tool: &mut Command, body: &str) -> (bool, String) {
+        let output = tool
+            .args(["--exact", body, "--nocapture", "--test-threads=1"])
+            .env("GREEN_UNDER_A_TOOL", "1")
+            .env("GREEN_HUBS", "1")
+            .output()
+            .unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (
+            output.status.success(),
+            String::from_utf8_lossy(&text).into_owned(),
+        )
+    }
+
+    fn is_under_a_tool() -> bool {
+        std::env::var_os("GREEN_UNDER_A_TOOL").is_some()
+    }
+
+    /// Green threads that wait, yield, unwind and end.
+    #[test]
+    fn body_for_memcheck() {
+        if !is_under_a_tool() {
+            return;
+        }
+        let threads: Vec<_> = (0..300)
+            .map(|n| {
+                spawn(move || {
+                    let mut text = format!("green thread {n}");
+                    yield_now();
+                    sleep(Duration::from_millis(1));
+                    text.push_str(" has slept");
+                    let _ = catch_unwind(|| std::panic::resume_unwind(Box::new(1)));
+                    yield_now();
+                    text.len()
+                })
+            })
+            .collect();
+        let parked = spawn(park);
+        let sum: usize = threads.into_iter().map(|t| t.join().unwrap()).sum();
+        assert!(sum > 300 * 20);
+        parked.kill().unwrap();
+        let _ = parked.join();
+    }
+
+    #[test]
+    fn memcheck_finds_nothing_in_switches_and_unwinds() {
+        if !is_there("valgrind") {
+            return;
+        }
+        let mut valgrind = Command::new("valgrind");
+        valgrind
+            .args(["--error-exitcode=9", "--leak-check=no", "-q"])
+            .arg(std::env::current_exe().unwrap());
+        let (well, text) = under(&mut valgrind, "tools::body_for_memcheck");
+        assert!(well && text.contains("1 passed"), "{text}");
+        assert!(!text.contains("switching stacks"), "{text}");
+    }
+
+    #[inline(never)]
+    fn here_gdb_stops() {
+        std::hint::black_box(());
+    }
+
+    #[test]
+    fn body_for_gdb() {
+        if !is_under_a_tool() {
+            return;
+        }
+        spawn(|| {
+            yield_now();
+            here_gdb_stops();
+        })
+        .join()
+        .unwrap();
+    }
+
+    #[test]
+    fn gdb_shows_the_frames_of_a_green_thread_down_to_the_first() {
+        if !is_there("gdb") {
+            return;
+        }
+        let mut gdb = Command::new("gdb");
+        gdb.args(["-q", "-batch", "-nx"])
+            .args(["-ex", "set breakpoint pending on"])
+            .args(["-ex", "break engine::tools::here_gdb_stops"])
+            .args(["-ex", "run", "-ex", "bt", "-ex", "kill"])
+            .arg("--args")
+            .arg(std::env::current_exe().unwrap());
+        let (_, text) = under(&mut gdb, "tools::body_for_gdb");
+        if text.contains("ptrace") {
+            eprintln!("gdb may not trace here: skipped");
+            return;
+        }
+        let frames: Vec<&str> = text.lines().filter(|line| line.starts_with('#')).collect();
+        assert!(
+            frames.iter().any(|f| f.contains("here_gdb_stops")),
+            "{text}"
+        );
+        let last = frames.last().unwrap();
+        assert!(last.contains("begin"), "{text}");
+        assert!(!text.contains("corrupt stack"), "{text}");
+    }
 }

@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "resource limits are set by system calls")]
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use greenhub::green_thread::{Builder, JoinHandle, park, sleep, spawn};
 
@@ -217,28 +217,6 @@ fn end_and_repeat(parked: Vec<JoinHandle<()>>) {
     end_all(parked);
 }
 
-#[cfg(not(feature = "engine-may"))]
-#[test]
-fn more_green_threads_than_there_may_be_mappings() {
-    let name = "more_green_threads_than_there_may_be_mappings";
-    alone(name, &[], || {
-        let before = mappings();
-        let (parked, error) = spawn_to_the_limit(100_000);
-        assert!(error.is_none(), "{error:?}");
-        let taken = mappings() - before;
-        assert!(taken < 500, "{taken} mappings");
-        end_and_repeat(parked);
-        let taken = mappings() - before;
-        assert!(taken < 500, "{taken} mappings");
-    })
-    .well();
-}
-
-fn mappings() -> usize {
-    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-    maps.lines().count()
-}
-
 /// Has madvise(2) refuse to install guards from now on, as a kernel before 6.13
 /// does: they are then pages of their own.
 #[cfg(not(feature = "engine-may"))]
@@ -335,99 +313,6 @@ fn an_overflow_is_named_on_a_stack_among_many_and_on_one_used_again() {
         let _ = deep.join();
     });
     names_the_green_thread(ended, "'again'", "65536 bytes");
-}
-
-/// Runs `body` in a forked child on a green thread's stack, and gives the signal
-/// that ended it.
-#[cfg(not(feature = "engine-may"))]
-fn signal_of_a_fork(body: impl FnOnce()) -> i32 {
-    // SAFETY: the child calls nothing that needs another thread, and ends at once.
-    unsafe {
-        let child = libc::fork();
-        if child == 0 {
-            libc::signal(libc::SIGSEGV, libc::SIG_DFL);
-            body();
-            libc::_exit(0);
-        }
-        let mut status = 0;
-        assert_eq!(libc::waitpid(child, &mut status, 0), child);
-        if libc::WIFSIGNALED(status) {
-            libc::WTERMSIG(status)
-        } else {
-            0
-        }
-    }
-}
-
-#[cfg(not(feature = "engine-may"))]
-#[test]
-fn a_forked_child_has_the_guards_too() {
-    let name = "a_forked_child_has_the_guards_too";
-    alone(name, &[], || {
-        let deep = || signal_of_a_fork(|| assert_eq!(recurse(0), 1));
-        assert_eq!(spawn(deep).join().unwrap(), libc::SIGSEGV);
-        assert_eq!(spawn(|| signal_of_a_fork(|| ())).join().unwrap(), 0);
-    })
-    .well();
-}
-
-#[cfg(not(feature = "engine-may"))]
-#[test]
-fn stacks_go_on_in_a_process_that_locks_its_memory() {
-    let name = "stacks_go_on_in_a_process_that_locks_its_memory";
-    alone(name, &[("GREEN_STACK_SIZE", "32768")], || {
-        for locked in [false, true] {
-            if locked {
-                // SAFETY: no memory is passed.
-                let result = unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE) };
-                if result != 0 {
-                    eprintln!("no right to lock memory: skipped");
-                    return;
-                }
-            }
-            let (parked, error) = spawn_to_the_limit(2000);
-            assert!(error.is_none(), "{error:?}");
-            end_all(parked);
-        }
-    })
-    .well();
-}
-
-/// Kilobytes that the process takes.
-fn resident() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let number = line.unwrap().trim().trim_end_matches(" kB");
-    number.parse().unwrap()
-}
-
-#[cfg(not(feature = "engine-may"))]
-#[test]
-fn memory_is_given_back_after_a_burst() {
-    let name = "memory_is_given_back_after_a_burst";
-    alone(name, &[], || {
-        let burst = || {
-            // Each uses ten pages of its stack.
-            let deep = || {
-                let local = 0u8;
-                descend_to(&raw const local as usize - 40_000);
-                park();
-            };
-            let threads: Vec<_> = (0..3000).map(|_| spawn(deep)).collect();
-            end_all(threads);
-        };
-        spawn(|| ()).join().unwrap();
-        let before = resident();
-        burst();
-        let until = Instant::now() + Duration::from_secs(20);
-        // 3,000 stacks of ten pages are 120 MB.
-        while resident() > before + 15_000 {
-            assert!(Instant::now() < until, "{} of {before} kB", resident());
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        burst();
-    })
-    .well();
 }
 
 #[test]
@@ -538,4 +423,122 @@ fn a4_the_lowest_page_of_a_stack_takes_no_memory_until_it_is_used() {
         }
     })
     .well();
+}
+
+/// What holds for our own engine alone.
+#[cfg(not(feature = "engine-may"))]
+mod arena {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn more_green_threads_than_there_may_be_mappings() {
+        let name = "arena::more_green_threads_than_there_may_be_mappings";
+        alone(name, &[], || {
+            let before = mappings();
+            let (parked, error) = spawn_to_the_limit(100_000);
+            assert!(error.is_none(), "{error:?}");
+            let taken = mappings() - before;
+            assert!(taken < 500, "{taken} mappings");
+            end_and_repeat(parked);
+            let taken = mappings() - before;
+            assert!(taken < 500, "{taken} mappings");
+        })
+        .well();
+    }
+
+    fn mappings() -> usize {
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        maps.lines().count()
+    }
+
+    /// Runs `body` in a forked child on a green thread's stack, and gives the signal
+    /// that ended it.
+    fn signal_of_a_fork(body: impl FnOnce()) -> i32 {
+        // SAFETY: the child calls nothing that needs another thread, and ends at once.
+        unsafe {
+            let child = libc::fork();
+            if child == 0 {
+                libc::signal(libc::SIGSEGV, libc::SIG_DFL);
+                body();
+                libc::_exit(0);
+            }
+            let mut status = 0;
+            assert_eq!(libc::waitpid(child, &mut status, 0), child);
+            if libc::WIFSIGNALED(status) {
+                libc::WTERMSIG(status)
+            } else {
+                0
+            }
+        }
+    }
+
+    #[test]
+    fn a_forked_child_has_the_guards_too() {
+        let name = "arena::a_forked_child_has_the_guards_too";
+        alone(name, &[], || {
+            let deep = || signal_of_a_fork(|| assert_eq!(recurse(0), 1));
+            assert_eq!(spawn(deep).join().unwrap(), libc::SIGSEGV);
+            assert_eq!(spawn(|| signal_of_a_fork(|| ())).join().unwrap(), 0);
+        })
+        .well();
+    }
+
+    #[test]
+    fn stacks_go_on_in_a_process_that_locks_its_memory() {
+        let name = "arena::stacks_go_on_in_a_process_that_locks_its_memory";
+        alone(name, &[("GREEN_STACK_SIZE", "32768")], || {
+            for locked in [false, true] {
+                if locked {
+                    // SAFETY: no memory is passed.
+                    let result = unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE) };
+                    if result != 0 {
+                        eprintln!("no right to lock memory: skipped");
+                        return;
+                    }
+                }
+                let (parked, error) = spawn_to_the_limit(2000);
+                assert!(error.is_none(), "{error:?}");
+                end_all(parked);
+            }
+        })
+        .well();
+    }
+
+    /// Kilobytes that the process takes.
+    fn resident() -> usize {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.unwrap().trim().trim_end_matches(" kB");
+        number.parse().unwrap()
+    }
+
+    #[test]
+    fn memory_is_given_back_after_a_burst() {
+        let name = "arena::memory_is_given_back_after_a_burst";
+        alone(name, &[], || {
+            let burst = || {
+                // Each uses ten pages of its stack.
+                let deep = || {
+                    let local = 0u8;
+                    descend_to(&raw const local as usize - 40_000);
+                    park();
+                };
+                let threads: Vec<_> = (0..3000).map(|_| spawn(deep)).collect();
+                end_all(threads);
+            };
+            spawn(|| ()).join().unwrap();
+            let before = resident();
+            burst();
+            let until = Instant::now() + Duration::from_secs(20);
+            // 3,000 stacks of ten pages are 120 MB.
+            while resident() > before + 15_000 {
+                assert!(Instant::now() < until, "{} of {before} kB", resident());
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            burst();
+        })
+        .well();
+    }
 }

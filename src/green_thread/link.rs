@@ -1,6 +1,5 @@
 //! Functions to be run when a green thread ends.
 
-
 use super::Result;
 use crate::contain::contain;
 use crate::error::Killed;

@@ -57,12 +57,14 @@ pub fn alone_beside(
         .env_remove("RUST_BACKTRACE")
         .envs(environment.iter().copied())
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .expect("a process of its own");
     beside(&mut child);
     let ended = child.wait_with_output().expect("the end of the process");
+    let said = String::from_utf8_lossy(&ended.stdout);
+    assert!(!said.contains("running 0 tests"), "no test {name:?}");
     Ended {
         status: ended.status,
         errors: String::from_utf8_lossy(&ended.stderr).into_owned(),
