@@ -68,8 +68,6 @@ pub(crate) struct Local {
     pub(crate) parked_in_hook: Cell<usize>,
     /// Calls that the running green thread may still make without waiting.
     budget: Cell<u32>,
-    /// Calls in memory that green threads have made here.
-    calls_in_memory: Cell<u32>,
     /// When the running green thread's calls were first looked at, or never.
     slice_began: Cell<Nanos>,
     /// Set when a green thread had to give way: look at the poller next.
@@ -89,7 +87,6 @@ impl Local {
             parked_unwinding: Cell::new(0),
             parked_in_hook: Cell::new(0),
             budget: Cell::new(BUDGET),
-            calls_in_memory: Cell::new(0),
             slice_began: Cell::new(Nanos::NEVER),
             gave_way: Cell::new(false),
         }))
@@ -167,17 +164,14 @@ impl Local {
         true
     }
 
-    /// As [`spend`](Local::spend), for a call in memory, which is over in no
+    /// As [`spend`](Local::spend), for calls in memory, which are over in no
     /// time: how many there are does not count, only how long they take.
-    #[inline]
-    pub(crate) fn spend_little(&self) -> bool {
-        let calls = self.calls_in_memory.get().wrapping_add(1);
-        self.calls_in_memory.set(calls);
-        if !calls.is_multiple_of(BUDGET) || !self.slice_is_over() {
-            return false;
+    pub(crate) fn spend_in_memory(&self) -> bool {
+        let over = self.slice_is_over();
+        if over {
+            self.gave_way.set(true);
         }
-        self.gave_way.set(true);
-        true
+        over
     }
 
     #[cold]
