@@ -277,7 +277,8 @@ fn a_connection_that_its_peer_ends_in_order_is_opened_again() {
         .attempts(10);
         for _ in 0..5 {
             let answer = server.run(|(reader, writer)| {
-                writer.write(b"question\n")?;
+                // Beside `Write`, which waits until it is sent.
+                StreamWriter::write(writer, b"question\n")?;
                 let answer = reader.readline().map_err(io::Error::from)?;
                 if answer.is_empty() {
                     return Err(io::ErrorKind::UnexpectedEof.into());

@@ -266,7 +266,10 @@ fn preconditions_are_checked_in_their_order() {
             format!("If-Match: {etag}\r\nIf-None-Match: {etag}\r\n"),
             304,
         ),
-        (format!("If-Match: \"other\"\r\nRange: bytes=0-1\r\n"), 412),
+        (
+            "If-Match: \"other\"\r\nRange: bytes=0-1\r\n".to_owned(),
+            412,
+        ),
         (format!("If-Match: {etag}\r\nRange: bytes=0-1\r\n"), 206),
     ] {
         for method in ["GET", "HEAD"] {

@@ -159,7 +159,7 @@ fn chunked(codings: &str) -> Result<Body, Status> {
     let is_chunked = |coding: &&str| coding.eq_ignore_ascii_case("chunked");
     let codings: Vec<_> = items(codings).collect();
     match codings.split_last() {
-        Some((last, before)) if is_chunked(last) && !before.iter().any(|c| is_chunked(c)) => {
+        Some((last, before)) if is_chunked(last) && !before.iter().any(is_chunked) => {
             match before.is_empty() {
                 true => Ok(Body::Chunked),
                 false => Err(Status::NOT_IMPLEMENTED),
