@@ -205,7 +205,7 @@ fn a_still_needed_that_waits_panics_and_leaves_the_queue_and_the_thread_usable()
                 })
             }));
             let message = refused.unwrap_err();
-            let message = message.downcast_ref::<&str>().unwrap();
+            let message = message.downcast_ref::<String>().unwrap();
             assert!(message.contains("cannot wait"), "{message}");
             assert!(queue.is_empty() && other.is_empty());
             let soon = Some(Instant::now() + MILLISECOND);
