@@ -1,4 +1,4 @@
-//! Third act: peers that go away, in every way a TCP peer can go.
+//! Fourth act: peers that go away, in every way a TCP peer can go.
 //!
 //! Each scene is played many times at once. What our side must see is what the same program over
 //! `std::net` would see; what must never happen is that it goes on waiting.

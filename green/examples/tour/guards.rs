@@ -1,4 +1,4 @@
-//! Fourth act: what std does not have. Time limits over a whole block, and green threads that can
+//! Fifth act: what std does not have. Time limits over a whole block, and green threads that can
 //! be ended from outside.
 
 use std::io::{Read, Write};

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 /// What a process keeps open beside the connections of a crowd.
 const DESCRIPTORS_SPARE: u64 = 500;
-/// Mappings per green thread, its stack and the guard below it, and what the process has besides.
+/// Mappings per green thread where the kernel knows no guard marks: its stack and the guard below
+/// it; and what the process has besides.
 const MAPPINGS_EACH: u64 = 2;
 const MAPPINGS_SPARE: u64 = 2_000;
 /// Stack, buffers and the kernel's part of a connection, both ends, rounded up.
@@ -15,7 +16,11 @@ const BYTES_EACH: u64 = 64 * 1024;
 /// what keeps it from more, where something does.
 pub fn connections_that_fit(wanted: usize) -> (usize, Option<String>) {
     let descriptors = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1024);
-    let mappings = number_in("/proc/sys/vm/max_map_count").unwrap_or(65_530);
+    let mappings = if knows_guard_marks() {
+        u64::MAX
+    } else {
+        number_in("/proc/sys/vm/max_map_count").unwrap_or(65_530)
+    };
     let memory = available_bytes().unwrap_or(u64::MAX);
     let limits = [
         (
@@ -36,6 +41,14 @@ pub fn connections_that_fit(wanted: usize) -> (usize, Option<String>) {
         fit if fit >= wanted => (wanted, None),
         fit => (fit.max(10), Some(reason)),
     }
+}
+
+/// Whether a crowd of stacks takes but a few mappings: since Linux 6.13.
+fn knows_guard_marks() -> bool {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    let mut number = || numbers.next()?.parse::<u32>().ok();
+    (number(), number()) >= (Some(6), Some(13))
 }
 
 /// What all threads but the main one have used since they began.
@@ -89,7 +102,8 @@ pub fn open_descriptors() -> usize {
     fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
 }
 
-fn available_bytes() -> Option<u64> {
+/// Memory that could still be taken without swapping.
+pub fn available_bytes() -> Option<u64> {
     field(&fs::read_to_string("/proc/meminfo").ok()?, "MemAvailable:").map(|kib| kib * 1024)
 }
 

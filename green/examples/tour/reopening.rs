@@ -1,4 +1,4 @@
-//! Fifth act: clients that guard their connections with timeouts and reopen them, against a server
+//! Sixth act: clients that guard their connections with timeouts and reopen them, against a server
 //! that goes away in the middle of its work, each time in another way.
 
 use std::io::{self, Read, Write};

@@ -1,4 +1,4 @@
-//! Sixth act: TLS. Handshakes, bulk both ways at once, every way in which a TLS peer can go, and
+//! Seventh act: TLS. Handshakes, bulk both ways at once, every way in which a TLS peer can go, and
 //! clients that come back.
 
 use std::io::{self, ErrorKind, Read, Write};

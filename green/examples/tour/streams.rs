@@ -1,4 +1,4 @@
-//! Second act: streams at full speed, and a neighbour who must not be starved by them.
+//! Third act: streams at full speed, and a neighbour who must not be starved by them.
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
