@@ -86,8 +86,8 @@ where
 ///
 /// That runs the destructors of the OS thread's thread-locals. Called by a green
 /// thread they are its hub's, which the neighbours share: so from then on none of
-/// them runs, also if a destructor waits. `std::process::exit` itself does not
-/// see to that.
+/// them runs, also if a destructor waits. With glibc that holds for
+/// `std::process::exit` too.
 ///
 /// ```no_run
 /// greenhub::run(|| greenhub::exit(1));

@@ -24,12 +24,12 @@ impl Drop for Waits {
 }
 
 /// Asks for the end beside a neighbour that says so if it is run once more.
-fn exits() {
+fn exits(exit: fn(i32) -> !) {
     std::thread_local! {
         static WAITS: Waits = const { Waits };
         static ENDED: Cell<bool> = const { Cell::new(false) };
     }
-    green::run(|| {
+    green::run(move || {
         WAITS.with(|_| ());
         let neighbour = thread::spawn_local(|| {
             while !ENDED.get() {
@@ -40,14 +40,26 @@ fn exits() {
         thread::sleep(Duration::from_millis(5));
         drop(neighbour);
         ENDED.set(true);
-        green::process::exit(7);
+        exit(7);
     });
+}
+
+#[track_caller]
+fn no_neighbour_runs(name: &str, exit: fn(i32) -> !) {
+    let ended = alone(name, &[("GREEN_HUBS", "1")], || exits(exit));
+    assert_eq!(ended.status.code(), Some(7), "{ended:?}");
+    assert_eq!(ended.errors, "waits, has waited");
 }
 
 #[test]
 fn no_neighbour_runs_once_a_green_thread_has_ended_the_process() {
     let name = "no_neighbour_runs_once_a_green_thread_has_ended_the_process";
-    let ended = alone(name, &[], exits);
-    assert_eq!(ended.status.code(), Some(7), "{ended:?}");
-    assert_eq!(ended.errors, "waits, has waited");
+    no_neighbour_runs(name, green::process::exit);
+}
+
+#[cfg(target_env = "gnu")]
+#[test]
+fn no_neighbour_runs_once_a_green_thread_has_called_std_s_exit() {
+    let name = "no_neighbour_runs_once_a_green_thread_has_called_std_s_exit";
+    no_neighbour_runs(name, std::process::exit);
 }

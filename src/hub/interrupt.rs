@@ -254,6 +254,9 @@ impl Drop for Mask {
 /// in its stead: in a panic hook, where a neighbour's panic would be one inside a
 /// panic; and while the process ends.
 pub(crate) fn is_held() -> bool {
+    if HELD.get() == Held::No && current::local().is_some_and(|local| local.is_ending()) {
+        hold_for_good();
+    }
     HELD.get() != Held::No
 }
 

@@ -30,6 +30,8 @@ use super::{Hub, current};
 use crate::clock::Nanos;
 use crate::green_thread::root;
 use crate::sys;
+#[cfg(all(target_env = "gnu", target_pointer_width = "64"))]
+use crate::sys::destructors::Destructors;
 use crate::sys::epoll;
 use crate::sys::memory::prefetch;
 use crate::timer::TimerQueue;
@@ -52,6 +54,8 @@ const LINE: usize = 64;
 const EVENTS: usize = 256;
 
 pub(crate) struct Local {
+    #[cfg(all(target_env = "gnu", target_pointer_width = "64"))]
+    destructors: Option<Destructors>,
     pub(crate) hub: &'static Hub,
     ready: RefCell<VecDeque<Arc<Task>>>,
     /// Those of them that are accepting connections.
@@ -78,6 +82,8 @@ impl Local {
     /// A hub is never taken down: both halves live as long as the process.
     pub(super) fn new(hub: &'static Hub) -> &'static Local {
         Box::leak(Box::new(Local {
+            #[cfg(all(target_env = "gnu", target_pointer_width = "64"))]
+            destructors: Destructors::watch(),
             hub,
             ready: RefCell::new(VecDeque::new()),
             acceptors: RefCell::new(VecDeque::new()),
@@ -127,6 +133,17 @@ impl Local {
         {
             ready.push_front(task);
         }
+    }
+
+    /// Whether the destructors of this OS thread's thread-locals are running: it
+    /// never ends, so a green thread has called exit(3).
+    #[inline]
+    pub(crate) fn is_ending(&self) -> bool {
+        #[cfg(all(target_env = "gnu", target_pointer_width = "64"))]
+        if let Some(destructors) = &self.destructors {
+            return destructors.are_running();
+        }
+        false
     }
 
     /// Leaves the running green thread, which is `green`'s, for the loop.

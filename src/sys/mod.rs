@@ -4,6 +4,8 @@
 //! does nothing else: no retry, no policy.
 #![expect(unsafe_code, reason = "system calls")]
 
+#[cfg(all(target_env = "gnu", target_pointer_width = "64"))]
+pub(crate) mod destructors;
 pub(crate) mod epoll;
 pub(crate) mod eventfd;
 pub(crate) mod fd;
