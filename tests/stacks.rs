@@ -506,12 +506,49 @@ mod arena {
         .well();
     }
 
-    /// Kilobytes that the process takes.
-    fn resident() -> usize {
+    #[test]
+    fn stacks_that_could_not_be_made_do_not_count() {
+        let name = "arena::stacks_that_could_not_be_made_do_not_count";
+        alone(name, &[], || {
+            refuse_guard_marks();
+            let (parked, error) = spawn_to_the_limit(10);
+            assert!(error.is_none(), "{error:?}");
+            // A batch of stacks does not fit.
+            limit_data(kilobytes("VmData:") * 1024 + (1 << 20));
+            let failures = (0..5000)
+                .filter_map(|_| spawn_to_the_limit(40).1)
+                .inspect(|error| assert!(error.to_string().contains("cannot map"), "{error}"))
+                .count();
+            assert_eq!(failures, 5000);
+            limit_data(libc::RLIM_INFINITY);
+            let (more, error) = spawn_to_the_limit(1000);
+            assert!(error.is_none(), "{error:?}");
+            end_all(parked);
+            end_all(more);
+        })
+        .well();
+    }
+
+    fn limit_data(bytes: u64) {
+        let limit = libc::rlimit {
+            rlim_cur: bytes,
+            rlim_max: libc::RLIM_INFINITY,
+        };
+        // SAFETY: `limit` lives across the call.
+        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_DATA, &limit) }, 0);
+    }
+
+    /// A figure of the process's memory.
+    fn kilobytes(name: &str) -> u64 {
         let status = std::fs::read_to_string("/proc/self/status").unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
         let number = line.unwrap().trim().trim_end_matches(" kB");
         number.parse().unwrap()
+    }
+
+    /// Kilobytes that the process takes.
+    fn resident() -> u64 {
+        kilobytes("VmRSS:")
     }
 
     #[test]

@@ -57,14 +57,17 @@ pub(super) unsafe fn make(
         return Err(too_many());
     }
     let count = count.min(room);
-    for start in (0..count).map(|n| at + n * stride) {
-        // SAFETY: as the caller promises.
-        unsafe {
+    // SAFETY: as the caller promises.
+    let made = (0..count)
+        .map(|n| at + n * stride)
+        .try_for_each(|start| unsafe {
             memory::make_inaccessible(start, guard)?;
-            memory::make_accessible(start + guard, size)?;
-        }
+            memory::make_accessible(start + guard, size)
+        });
+    if made.is_err() {
+        PAGED.fetch_sub(count, Ordering::Relaxed);
     }
-    Ok(count)
+    made.map(|()| count)
 }
 
 /// Whether a guard that was marked faults: something that stands in for a kernel
