@@ -1,7 +1,7 @@
 //! One thread's wait for one of several operations.
 //!
-//! The thread registers the context with each channel it is interested in, then parks. A channel
-//! that can go on with one of the operations *selects* it: at most one operation of a context is
+//! The thread registers the context with each channel it is interested in, and parks, in one step
+//! that no kill and no limit comes between. A channel that can go on with one of the operations *selects* it: at most one operation of a context is
 //! ever selected, and a thread that was selected comes up and completes it. A thread that timed
 //! out or is being killed cannot be selected: the channel turns to the next waiter.
 //!
@@ -72,24 +72,41 @@ impl Context {
         }
     }
 
-    /// Parks until an operation is selected; `None` if the deadline passed before.
-    pub(super) fn wait(&self, what: &'static str, deadline: Option<Instant>) -> Option<usize> {
+    /// Registers by `enter` and parks until an operation is selected; `None` if the deadline passed
+    /// before, or if `enter` says that there is nothing to wait for.
+    ///
+    /// A kill or a limit that is due is raised before `enter`, so nobody selects a thread that then
+    /// unwinds. `enter` runs under the lock of this context's queue, which nobody else wants before
+    /// the context is `PARKED`.
+    pub(super) fn wait(
+        &self,
+        what: &'static str,
+        deadline: Option<Instant>,
+        enter: impl FnOnce() -> bool,
+    ) -> Option<usize> {
         let mut parked = Parked {
             context: self,
             queued: false,
         };
+        let mut entered = false;
         let wake = self.queue.wait(what, deadline, || {
-            parked.queued = self
-                .state
-                .compare_exchange(PREPARING, PARKED, AcqRel, Acquire)
-                .is_ok();
+            entered = enter();
+            parked.queued = entered
+                && self
+                    .state
+                    .compare_exchange(PREPARING, PARKED, AcqRel, Acquire)
+                    .is_ok();
             parked.queued
         });
         if wake != Wake::TimedOut {
             parked.queued = false;
         }
         drop(parked);
-        self.selected()
+        if entered {
+            self.selected()
+        } else {
+            self.withdraw()
+        }
     }
 
     /// Ends the wait, whatever became of it; tells the operation that was selected, if one was.

@@ -44,9 +44,22 @@ impl<T> Core<T> {
             Err((value, Refusal::WouldWait)) => value,
             done => return done,
         };
-        let entry = Entry::new(self, Side::Sending, state, Some(value));
-        let selected = entry.wait("channel: send", deadline);
-        match entry.leave() {
+        let mut entry = Entry::new(self, Side::Sending, state);
+        let (mut value, mut sent) = (Some(value), None);
+        let selected = entry.wait("channel: send", deadline, |state| {
+            match state.send(value.take()?) {
+                Err((value, Refusal::WouldWait)) => Some(Some(value)),
+                done => {
+                    sent = Some(done);
+                    None
+                }
+            }
+        });
+        let left = entry.leave();
+        if let Some(done) = sent {
+            return done;
+        }
+        match left {
             Some(Grant::Value(value)) if selected => Err((value, Refusal::Disconnected)),
             Some(Grant::Value(value)) => Err((value, Refusal::WouldWait)),
             _ => Ok(()),
@@ -74,12 +87,23 @@ impl<T> Core<T> {
                     }
                 }
                 Err(Refusal::WouldWait) => {
-                    let entry = Entry::new(self, Side::Receiving, state, None);
-                    let selected = entry.wait("channel: recv", deadline);
-                    entry.leave().ok_or(if selected {
-                        Refusal::Disconnected
-                    } else {
-                        Refusal::WouldWait
+                    let mut entry = Entry::new(self, Side::Receiving, state);
+                    let mut received = None;
+                    let selected =
+                        entry.wait("channel: recv", deadline, |state| match state.receive() {
+                            Err(Refusal::WouldWait) => Some(None),
+                            done => {
+                                received = Some(done);
+                                None
+                            }
+                        });
+                    let left = entry.leave();
+                    received.unwrap_or_else(|| {
+                        left.ok_or(if selected {
+                            Refusal::Disconnected
+                        } else {
+                            Refusal::WouldWait
+                        })
                     })
                 }
                 done => {
@@ -236,39 +260,47 @@ impl<T> Drop for Reading<'_, T> {
 struct Entry<'a, T> {
     core: &'a Core<T>,
     side: Side,
-    claim: Claim,
+    /// `None` until it has queued.
+    claim: Option<Claim>,
     /// `None` once it has left.
     context: Option<Arc<Context>>,
 }
 
 impl<'a, T> Entry<'a, T> {
-    fn new(
-        core: &'a Core<T>,
-        side: Side,
-        mut state: MutexGuard<'_, State<T>>,
-        value: Option<T>,
-    ) -> Entry<'a, T> {
-        let context = state.context();
-        let claim = state.queue(side, &context, 0, value);
+    fn new(core: &'a Core<T>, side: Side, mut state: MutexGuard<'_, State<T>>) -> Entry<'a, T> {
         Entry {
             core,
             side,
-            claim,
-            context: Some(context),
+            claim: None,
+            context: Some(state.context()),
         }
     }
 
-    /// Parks until it is selected; false if the deadline passed before.
-    fn wait(&self, what: &'static str, deadline: Option<Instant>) -> bool {
-        self.context
-            .as_ref()
-            .is_some_and(|context| context.wait(what, deadline).is_some())
+    /// Parks until it is selected; false if the deadline passed before. A last look tells with what
+    /// to queue: a sender with its value. `None` if there is nothing to wait for any more.
+    fn wait(
+        &mut self,
+        what: &'static str,
+        deadline: Option<Instant>,
+        last_look: impl FnOnce(&mut State<T>) -> Option<Option<T>>,
+    ) -> bool {
+        let Some(context) = &self.context else {
+            return false;
+        };
+        let enter = || {
+            let mut state = self.core.state.lock();
+            let queued =
+                last_look(&mut state).map(|value| state.queue(self.side, context, 0, value));
+            self.claim = queued;
+            queued.is_some()
+        };
+        context.wait(what, deadline, enter).is_some()
     }
 
     /// Leaves with what was granted, or with the value that was not sent.
     fn leave(mut self) -> Option<Grant<T>> {
         let mut state = self.core.state.lock();
-        let granted = state.collect(self.side, self.claim);
+        let granted = (self.claim).and_then(|claim| state.collect(self.side, claim));
         if let Some(context) = self.context.take() {
             state.keep(context);
         }
@@ -280,7 +312,9 @@ impl<T> Drop for Entry<'_, T> {
     fn drop(&mut self) {
         if let Some(context) = &self.context {
             context.withdraw();
-            self.core.cancel(self.side, self.claim);
+            if let Some(claim) = self.claim {
+                self.core.cancel(self.side, claim);
+            }
         }
     }
 }

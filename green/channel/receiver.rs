@@ -179,7 +179,7 @@ impl<T> Receiver<T> {
                 .map(message)
                 .ok_or(RecvTimeoutError::Timeout),
             Flavor::Never => {
-                Context::new().wait("channel: never", deadline);
+                Context::new().wait("channel: never", deadline, || true);
                 Err(RecvTimeoutError::Timeout)
             }
         }

@@ -365,17 +365,10 @@ impl<'a> Select<'a> {
                 return None;
             }
             let mut entries = Entries::new(&self.operations);
-            let selected = if entries.enter(&enter) {
-                let due = self
-                    .operations
-                    .iter()
-                    .filter_map(|each| each.handle.deadline());
-                entries
-                    .context
-                    .wait("channel: select", due.chain(deadline).min())
-            } else {
-                entries.context.withdraw()
-            };
+            let due = (self.operations.iter()).filter_map(|each| each.handle.deadline());
+            let due = due.chain(deadline).min();
+            let context = Arc::clone(&entries.context);
+            let selected = context.wait("channel: select", due, || entries.enter(&enter));
             if let Some((operation, token)) = selected.map(|number| entries.take(number))
                 && let Some(done) = answer(operation, token)
             {

@@ -113,13 +113,14 @@ impl<T> State<T> {
 
     pub(super) fn receive(&mut self) -> Result<Grant<T>, Refusal> {
         if let Some(value) = self.buffer.pop_front() {
+            let value = self.in_turn(value);
             self.fill_room();
             return Ok(Grant::Value(value));
         }
         match self.next_sender() {
             Some(Waiter {
                 value: Some(value), ..
-            }) => Ok(Grant::Value(value)),
+            }) => Ok(Grant::Value(self.in_turn(value))),
             Some(sender) => Ok(self.owe(sender.claim)),
             None if self.senders == 0 => Err(Refusal::Disconnected),
             None => Err(Refusal::WouldWait),
@@ -242,10 +243,23 @@ impl<T> State<T> {
     fn hand_to_select(&mut self, value: T) -> Result<(), T> {
         match next_waiter(&mut self.receiving) {
             Some(receiver) => {
+                let value = self.in_turn(value);
                 self.grant(receiver.claim, Grant::Value(value));
                 Ok(())
             }
             None => Err(value),
+        }
+    }
+
+    /// What one who takes `value` now gets: readers that were woken and have not come yet have older
+    /// values put aside for them, and any will do for those. So who takes two gets the older first.
+    fn in_turn(&mut self, value: T) -> T {
+        match self.handed.pop_front() {
+            Some(older) => {
+                self.handed.push_back(value);
+                older
+            }
+            None => value,
         }
     }
 

@@ -404,3 +404,33 @@ fn completing_with_another_receiver_panics() {
     select.recv(&receiver);
     let _ = select.select().recv(&receiver.clone());
 }
+
+#[test]
+fn a_send_whose_limit_passes_has_delivered_nothing() {
+    let (send, received) = bounded(0);
+    let receiver = thread::spawn(move || received.iter().count());
+    let sent = greenhub::green_thread::spawn(move || {
+        let attempt = |round: u32| {
+            let limit = Duration::from_nanos(u64::from(round % 400) * 100);
+            greenhub::timeout(limit, || send.send(round).unwrap()).is_ok()
+        };
+        (0..20_000).filter(|round| attempt(*round)).count()
+    });
+    let sent = sent.join().unwrap();
+    assert_eq!(receiver.join().unwrap(), sent);
+}
+
+#[test]
+fn who_takes_two_values_takes_the_older_first_beside_a_woken_receiver() {
+    greenhub::run(|| {
+        let (send, receive) = bounded(2);
+        let theirs = receive.clone();
+        let woken = greenhub::green_thread::spawn_local(move || theirs.recv());
+        greenhub::green_thread::yield_now();
+        // It is woken for the first, and cannot run before we wait.
+        send.send(1).unwrap();
+        send.send(2).unwrap();
+        assert_eq!(receive.try_recv(), Ok(1));
+        assert_eq!(woken.join().unwrap(), Ok(2));
+    });
+}

@@ -58,7 +58,11 @@ impl Timer {
                 return None;
             }
             let due = self.due();
-            Context::new().wait("channel: timer", due.into_iter().chain(deadline).min());
+            Context::new().wait(
+                "channel: timer",
+                due.into_iter().chain(deadline).min(),
+                || true,
+            );
         }
     }
 }
