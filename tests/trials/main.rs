@@ -2,7 +2,8 @@
 //!
 //! T4 waiters of one descriptor, T5 close under a waiter, T6 reuse of a
 //! descriptor's number, T7 data at the deadline, T8 a waiter that dies as it is
-//! woken. Short by default; with `GREEN_TRIALS=full` the full counts:
+//! woken, T9 random storms, which `storms` tells of. Short by default; with
+//! `GREEN_TRIALS=full` the full counts:
 //!
 //! ```text
 //! GREEN_TRIALS=full cargo test --release --test trials -- --nocapture --test-threads=1
@@ -22,6 +23,9 @@ use greenhub::green_thread::{Builder, sleep, spawn, yield_now};
 use greenhub::source::{Direction, Patience, Source};
 use greenhub::{ClosedLocally, is_timeout};
 
+#[path = "../peer_close/certs.rs"]
+#[expect(dead_code, reason = "shared with tests that have a peer of openssl's")]
+mod certs;
 #[expect(dead_code, reason = "no trial ends by a signal")]
 #[path = "../util/child.rs"]
 mod child;
@@ -31,6 +35,7 @@ mod many_waiters;
 #[path = "../util/random.rs"]
 mod random;
 mod reuse;
+mod storms;
 #[path = "../util/mod.rs"]
 mod util;
 mod wake_up;
