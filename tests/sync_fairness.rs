@@ -17,7 +17,7 @@ use sync_support::{bounded, on_hub};
 const TURNS: u32 = 200;
 
 /// Calls `body` while the lock is held by the thread of this number, 0 or 1.
-type Hold = Box<dyn Fn(usize, &dyn Fn()) + Send + Sync>;
+type Hold = Arc<dyn Fn(usize, &dyn Fn()) + Send + Sync>;
 
 fn locks() -> [(&'static str, Hold); 4] {
     let mutex = Mutex::new(());
@@ -26,21 +26,21 @@ fn locks() -> [(&'static str, Hold); 4] {
     [
         (
             "mutex",
-            Box::new(move |_, body| {
+            Arc::new(move |_, body| {
                 let _held = mutex.lock().unwrap();
                 body();
             }),
         ),
         (
             "two writers",
-            Box::new(move |_, body| {
+            Arc::new(move |_, body| {
                 let _held = writers.write().unwrap();
                 body();
             }),
         ),
         (
             "a reader and a writer",
-            Box::new(move |number, body| {
+            Arc::new(move |number, body| {
                 if number == 0 {
                     let _held = mixed.read().unwrap();
                     body();
@@ -52,7 +52,7 @@ fn locks() -> [(&'static str, Hold); 4] {
         ),
         (
             "semaphore",
-            Box::new(move |_, body| {
+            Arc::new(move |_, body| {
                 assert!(semaphore.acquire(None), "there is no limit");
                 body();
                 semaphore.release();
@@ -75,17 +75,18 @@ fn start_os(body: Box<dyn FnOnce() + Send>) -> Box<dyn FnOnce()> {
 }
 
 /// Two threads loop on each lock, with a short hold that waits, until the slower has had its turns.
-fn fair(name: &str, start: [Start; 2], wait: fn()) {
+/// The other one has had so many per cent more at most.
+fn fair(name: &str, percent: u32, start: [Start; 2], wait: fn()) {
     for (lock, hold) in locks() {
         let name = format!("d1, {lock}, {name}");
         let shown = name.clone();
         bounded(&name, move || {
+            // A thread that loses its processor between two turns asks for none
+            // meanwhile: what a lock that favours one does, it does every time.
             let counts = loop_on(hold, start, wait);
             let fewer = *counts.iter().min().unwrap();
-            assert!(
-                counts[0].abs_diff(counts[1]) * 10 < fewer,
-                "{shown}: {counts:?}"
-            );
+            let apart = counts[0].abs_diff(counts[1]);
+            assert!(apart * 100 < fewer * percent, "{shown}: {counts:?}");
         });
     }
 }
@@ -132,16 +133,18 @@ fn nap() {
 
 #[test]
 fn d1_two_green_threads_of_a_hub_share_a_lock_fairly() {
-    fair("yield", [start_green; 2], green_thread::yield_now);
-    fair("sleep", [start_green; 2], nap);
+    fair("yield", 10, [start_green; 2], green_thread::yield_now);
+    fair("sleep", 10, [start_green; 2], nap);
 }
 
 #[test]
 fn d1_two_os_threads_share_a_lock_fairly() {
-    fair("OS threads", [start_os; 2], nap);
+    // As below, but both are woken by the kernel.
+    fair("OS threads", 50, [start_os; 2], nap);
 }
 
 #[test]
 fn d1_a_green_thread_and_an_os_thread_share_a_lock_fairly() {
-    fair("mixed", [start_green, start_os], nap);
+    // Who is woken late on a busy machine may be passed once, then the lock is handed over.
+    fair("mixed", 100, [start_green, start_os], nap);
 }
