@@ -101,6 +101,8 @@ struct Sides {
     finish: Option<Box<dyn Fn()>>,
     /// What nobody took.
     left: Box<dyn Fn() -> Option<Value>>,
+    /// What was put has been dealt with, as far as it is counted.
+    is_done: Box<dyn Fn() -> bool>,
     kind: &'static str,
     /// Values of one producer come in its order.
     is_in_order: bool,
@@ -149,6 +151,7 @@ fn of_a_channel(random: &mut Random, producers: u64, consumers: u64) -> Sides {
             .collect(),
         finish: None,
         left: Box::new(move || receiver.try_recv().ok()),
+        is_done: Box::new(|| true),
         kind: "channel",
         is_in_order: true,
     }
@@ -216,6 +219,7 @@ fn of_select(random: &mut Random, producers: u64, consumers: u64) -> Sides {
             .collect(),
         finish: None,
         left: Box::new(move || from_one.try_recv().or_else(|_| from_other.try_recv()).ok()),
+        is_done: Box::new(|| true),
         kind: "select",
         is_in_order: false,
     }
@@ -257,14 +261,27 @@ fn of_mpsc(random: &mut Random, producers: u64) -> Sides {
         takes: vec![take],
         finish: None,
         left: Box::new(|| None),
+        is_done: Box::new(|| true),
         kind: "mpsc",
         is_in_order: true,
     }
 }
 
 macro_rules! of_queue {
-    ($queue:expr, $is_in_order:expr, $producers:expr, $consumers:expr) => {{
-        let queue = Arc::new($queue);
+    (@done LightQueue, $queue:expr) => {};
+    (@done $kind:ident, $queue:expr) => {
+        $queue.task_done().unwrap();
+    };
+    (@join LightQueue, $queue:expr) => {{
+        // It does not count.
+        drop($queue.clone());
+        true
+    }};
+    (@join $kind:ident, $queue:expr) => {
+        $queue.unfinished() == 0 && $queue.join_timeout(SETTLES)
+    };
+    ($kind:ident, $capacity:expr, $is_in_order:expr, $producers:expr, $consumers:expr) => {{
+        let queue = Arc::new($kind::bounded($capacity));
         let put = || -> Put {
             let queue = queue.clone();
             Box::new(move |value, random| match random.below(4) {
@@ -275,22 +292,35 @@ macro_rules! of_queue {
         };
         let take = || -> Take {
             let queue = queue.clone();
-            Box::new(move |random| match random.below(4) {
-                0 => {
-                    yield_now();
-                    Ok(queue.try_get().ok())
+            Box::new(move |random| {
+                let item = match random.below(4) {
+                    0 => {
+                        yield_now();
+                        queue.try_get().ok()
+                    }
+                    1 => queue.get_timeout(short(random)).ok(),
+                    _ => Some(queue.get()),
+                };
+                if item.is_some() {
+                    of_queue!(@done $kind, queue);
                 }
-                1 => Ok(queue.get_timeout(short(random)).ok()),
-                _ => Ok(Some(queue.get())),
+                Ok(item)
             })
         };
-        let finishes = queue.clone();
+        let (finishes, counts) = (queue.clone(), queue.clone());
         Sides {
             puts: (0..$producers).map(|_| put()).collect(),
             takes: (0..$consumers).map(|_| take()).collect(),
             finish: Some(Box::new(move || drop(finishes.try_put(Value::end())))),
-            left: Box::new(move || queue.try_get().ok()),
-            kind: stringify!($queue),
+            left: Box::new(move || {
+                let item = queue.try_get().ok()?;
+                of_queue!(@done $kind, queue);
+                Some(item)
+            }),
+            is_done: Box::new(move || {
+                of_queue!(@join $kind, counts)
+            }),
+            kind: stringify!($kind),
             is_in_order: $is_in_order,
         }
     }};
@@ -302,15 +332,10 @@ fn sides(random: &mut Random, producers: u64, consumers: u64) -> Sides {
         0..=2 => of_a_channel(random, producers, consumers),
         3 => of_select(random, producers, consumers),
         4 => of_mpsc(random, producers),
-        5 => of_queue!(Queue::bounded(capacity), true, producers, consumers),
-        6 => of_queue!(LightQueue::bounded(capacity), true, producers, consumers),
-        7 => of_queue!(LifoQueue::bounded(capacity), false, producers, consumers),
-        _ => of_queue!(
-            PriorityQueue::bounded(capacity),
-            false,
-            producers,
-            consumers
-        ),
+        5 => of_queue!(Queue, capacity, true, producers, consumers),
+        6 => of_queue!(LightQueue, capacity, true, producers, consumers),
+        7 => of_queue!(LifoQueue, capacity, false, producers, consumers),
+        _ => of_queue!(PriorityQueue, capacity, false, producers, consumers),
     }
 }
 
@@ -365,6 +390,7 @@ fn pass_on(mut random: Random) {
         mut takes,
         finish,
         left,
+        is_done,
         kind,
         is_in_order,
     } = sides(&mut random, producers, consumers);
@@ -395,7 +421,8 @@ fn pass_on(mut random: Random) {
     while let Some(value) = left() {
         value.take();
     }
-    drop((left, finish));
+    assert!(is_done(), "{kind}: what was put is not done");
+    drop((left, finish, is_done));
     let ledger = Arc::into_inner(ledger).expect("a value was kept");
     let [made, delivered, returned, unwound, taken, dropped] = [
         &ledger.made,

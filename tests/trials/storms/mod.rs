@@ -148,7 +148,8 @@ impl Held {
     }
 }
 
-/// Does something when it is dropped, whatever ends the block.
+/// Does something when it is dropped, whatever ends the block. A kill may arrive where it waits; then it is done again,
+/// while that unwinds and no other can.
 struct Finally<F: FnMut()>(Option<F>);
 
 fn finally<F: FnMut()>(f: F) -> Finally<F> {
@@ -164,8 +165,16 @@ impl<F: FnMut()> Finally<F> {
 
 impl<F: FnMut()> Drop for Finally<F> {
     fn drop(&mut self) {
+        struct Again<F: FnMut()>(F);
+        impl<F: FnMut()> Drop for Again<F> {
+            fn drop(&mut self) {
+                (self.0)();
+            }
+        }
         if let Some(f) = &mut self.0 {
-            f();
+            let again = Again(f);
+            (again.0)();
+            std::mem::forget(again);
         }
     }
 }

@@ -13,16 +13,10 @@ struct Owned(Child);
 
 impl Drop for Owned {
     fn drop(&mut self) {
-        let child = &mut self.0;
-        // A kill may arrive in the wait; while that unwinds none does.
-        let mut again = finally(|| {
-            let _ = child.kill();
-            child.wait().unwrap();
-        });
-        if let Some(end) = &mut again.0 {
-            end();
-        }
-        again.disarm();
+        drop(finally(|| {
+            let _ = self.0.kill();
+            self.0.wait().unwrap();
+        }));
     }
 }
 

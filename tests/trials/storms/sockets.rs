@@ -1,11 +1,11 @@
-//! TCP and Unix streams, listeners, UDP: bytes come in order, and none is lost but by a close or a reset.
+//! Streams, listeners and datagrams of TCP, UDP and Unix: bytes come in order, and none is lost but by a close or a reset.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
 
 use green::greenio::GreenSocket;
 use green::net::{TcpListener, TcpStream, UdpSocket};
-use green::os::unix::net::UnixStream;
+use green::os::unix::net::{UnixDatagram, UnixStream};
 
 use super::*;
 
@@ -54,6 +54,7 @@ fn send_all(mut socket: &GreenSocket, way: &Way, mut random: Random) {
         });
         match written {
             Some(Ok(_)) | None => {}
+            Some(Err(error)) if green::is_timeout(&error) => count(&LIMITS),
             Some(Err(error)) if is_an_end(&error) => return,
             Some(Err(error)) => panic!("write: {error:?}"),
         }
@@ -75,6 +76,7 @@ fn receive_all(mut socket: &GreenSocket, way: &Way, mut random: Random) {
                 }
             }
             None => {}
+            Some(Err(error)) if green::is_timeout(&error) => count(&LIMITS),
             Some(Err(error)) if is_an_end(&error) => return,
             Some(Err(error)) => panic!("read: {error:?}"),
         }
@@ -102,6 +104,11 @@ fn stream(mut random: Random) {
     if random.below(6) == 0 {
         near.set_send_buffer_size(4096).unwrap();
         far.set_recv_buffer_size(4096).unwrap();
+    }
+    if random.below(3) == 0 {
+        let limit = MICROSECOND * (1 + random.below(2_000) as u32);
+        near.set_read_timeout(Some(limit)).unwrap();
+        far.set_write_timeout(Some(limit)).unwrap();
     }
     let ends = [near, far].map(Arc::new);
     let ways: [Arc<Way>; 2] = Default::default();
@@ -228,12 +235,22 @@ fn accept(mut random: Random) {
 
 /// Each datagram is somebody's, and once, whoever was interrupted in receiving.
 fn datagrams(mut random: Random) {
-    let socket = Arc::new(UdpSocket::bind("127.0.0.1:0").unwrap());
-    let to = socket.local_addr().unwrap();
+    let (sender, socket): (GreenSocket, GreenSocket) = match random.below(2) {
+        0 => {
+            let (sender, socket) = UnixDatagram::pair().unwrap();
+            (sender.into(), socket.into())
+        }
+        _ => {
+            let [sender, socket] = [0; 2].map(|_| UdpSocket::bind("127.0.0.1:0").unwrap());
+            sender.connect(socket.local_addr().unwrap()).unwrap();
+            (sender.into(), socket.into())
+        }
+    };
+    let socket = Arc::new(socket);
     let taken = Arc::new(std::sync::Mutex::new(Vec::new()));
-    let take = |socket: &UdpSocket, taken: &std::sync::Mutex<Vec<u64>>| {
+    let take = |socket: &GreenSocket, taken: &std::sync::Mutex<Vec<u64>>| {
         let mut buffer = [0; 64];
-        let (n, _) = socket.recv_from(&mut buffer)?;
+        let n = socket.recv(&mut buffer)?;
         let number = u64::from_le_bytes(buffer[..n].try_into().unwrap());
         taken.lock().unwrap().push(number);
         io::Result::Ok(())
@@ -256,15 +273,19 @@ fn datagrams(mut random: Random) {
         });
     }
     let strikes = crew.strikes();
-    let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
-    // Few enough for the kernel to keep them all.
+    // Few enough for the kernel to keep them all, or to say that it is full.
     let total = random.below(100);
     for number in 0..total {
-        sender.send_to(&number.to_le_bytes(), to).unwrap();
+        sender.set_write_timeout(Some(MILLISECOND)).unwrap();
+        while let Err(error) = sender.send(&number.to_le_bytes()) {
+            assert!(green::is_timeout(&error), "send: {error:?}");
+            // Perhaps nobody lives who would make room.
+            let _ = green::timeout(MILLISECOND, || take(&socket, &taken));
+        }
         pause(&mut random);
     }
     // Those who live go on; we help them.
-    socket.set_nonblocking(true).unwrap();
+    socket.set_nonblocking(true);
     let began = Instant::now();
     while (taken.lock().unwrap().len() as u64) < total {
         if take(&socket, &taken).is_err() {
@@ -273,7 +294,7 @@ fn datagrams(mut random: Random) {
         assert!(began.elapsed() < SETTLES, "{total} sent, {taken:?} taken");
     }
     count(&CLOSES);
-    socket.as_green_socket().close();
+    socket.close();
     strikes.join();
     let mut taken = taken.lock().unwrap().clone();
     taken.sort_unstable();

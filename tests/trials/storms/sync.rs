@@ -43,18 +43,10 @@ impl Turnstile {
         let mut free = (self.freed.wait_while(free, |free| *free == 0))
             .unwrap_or_else(PoisonError::into_inner);
         *free -= 1;
-        finally(|| self.give_back())
-    }
-
-    /// The wait for the lock may be the one where a kill arrives; while that unwinds none does.
-    fn give_back(&self) {
-        let add = || {
+        finally(|| {
             *self.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
             self.freed.notify_one();
-        };
-        let again = finally(add);
-        add();
-        again.disarm();
+        })
     }
 }
 
@@ -222,8 +214,11 @@ impl World {
                 });
                 assert_eq!(ends, [1; 3], "scope went on before its threads had ended");
             }
-            _ if random.below(2) == 0 => ring(random),
-            _ => tell(random),
+            _ => match random.below(3) {
+                0 => ring(random),
+                1 => tell(random),
+                _ => open(random),
+            },
         }
     }
 
@@ -334,6 +329,33 @@ fn tell(random: &mut Random) {
         wait.join().unwrap();
     }
     assert_eq!(event.waiting(), 0);
+}
+
+/// Two wait at a gate that opens for all.
+fn open(random: &mut Random) {
+    let gate = Arc::new((Mutex::new(false), Condvar::new()));
+    let waits = [0; 2].map(|_| {
+        let gate = gate.clone();
+        spawn(move || {
+            let closed = gate.0.lock().unwrap_or_else(PoisonError::into_inner);
+            drop(gate.1.wait_while(closed, |open| !*open));
+        })
+    });
+    let opens = finally(|| {
+        *gate.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        gate.1.notify_all();
+    });
+    let limit = MICROSECOND * random.below(50) as u32;
+    let closed = gate.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let (open, waited) = (gate.1.wait_timeout_while(closed, limit, |open| !*open))
+        .unwrap_or_else(PoisonError::into_inner);
+    assert!(!*open && waited.timed_out(), "nobody has opened it");
+    drop(open);
+    pause(random);
+    drop(opens);
+    for wait in waits {
+        wait.join().unwrap();
+    }
 }
 
 pub fn round(mut random: Random) {
