@@ -49,10 +49,29 @@ fn a_chunk_s_line_ends_in_cr_lf_and_nothing_else() {
         ("0x3\r\nabc\r\n0\r\n\r\n", 400),
         (";a\r\nabc\r\n0\r\n\r\n", 400),
         ("10000000000000003\r\nabc\r\n0\r\n\r\n", 413),
+        ("0\r\nA: b\r\nC: d\r\n\r\n", 200),
+        // So with the lines after the last chunk.
+        ("0\r\nA: b\n\nGET /secret HTTP/1.1\r\nHost: t\r\n\r\n", 400),
+        ("0\r\nA: b\nC: d\r\n\r\n", 400),
+        ("0\r\n\n", 400),
     ] {
         let (answered, kept) = outcome(&server, &format!("{HEAD}{chunks}"));
         assert_eq!((answered, kept), (status, status == 200), "{chunks:?}");
     }
+}
+
+#[test]
+fn only_spaces_and_tabs_are_white_space_around_a_value() {
+    const HEAD: &str = "GET /hello.txt HTTP/1.1\r\nHost: t\r\n";
+    for space in ["\u{a0}", "\u{85}", "\u{2003}", "\u{feff}"] {
+        for field in ["Transfer-Encoding: ~chunked", "Content-Length: 5~"] {
+            let field = field.replace('~', space);
+            let request = format!("{HEAD}{field}\r\n\r\n0\r\n\r\n");
+            check(&[(&request, 400, false)]);
+        }
+    }
+    let request = format!("{HEAD}Transfer-Encoding: \t chunked \t\r\n\r\n0\r\n\r\n");
+    check(&[(&request, 200, true)]);
 }
 
 #[test]

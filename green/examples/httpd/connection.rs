@@ -243,14 +243,18 @@ impl<S: Transport> Connection<'_, S> {
         Ok(())
     }
 
-    /// The lines after the last chunk, down to the empty one.
+    /// The lines after the last chunk, down to the empty one. As those of chunks, they end in CR LF and nothing else.
     fn discard_trailer(&mut self, deadline: Instant) -> Result<(), Failure> {
         loop {
             let mut headers = [httparse::EMPTY_HEADER; 16];
             match httparse::parse_headers(&self.incoming, &mut headers) {
                 Ok(httparse::Status::Complete((len, _))) => {
-                    self.incoming.drain(..len);
-                    return Ok(());
+                    let trailer: Vec<_> = self.incoming.drain(..len).collect();
+                    let mut lines = trailer.split_inclusive(|&b| b == b'\n');
+                    return match lines.all(|line| line.ends_with(b"\r\n")) {
+                        true => Ok(()),
+                        false => Err(Status::BAD_REQUEST.into()),
+                    };
                 }
                 Ok(httparse::Status::Partial) if self.incoming.len() < CHUNK_BYTES / 8 => {
                     self.fill_or_fail(deadline)?;
