@@ -63,15 +63,16 @@ fn a_chunk_s_line_ends_in_cr_lf_and_nothing_else() {
 #[test]
 fn only_spaces_and_tabs_are_white_space_around_a_value() {
     const HEAD: &str = "GET /hello.txt HTTP/1.1\r\nHost: t\r\n";
-    for space in ["\u{a0}", "\u{85}", "\u{2003}", "\u{feff}"] {
+    let server = Server::start(&[]);
+    for space in ["\u{a0}", "\u{85}", "\u{2003}"] {
         for field in ["Transfer-Encoding: ~chunked", "Content-Length: 5~"] {
             let field = field.replace('~', space);
             let request = format!("{HEAD}{field}\r\n\r\n0\r\n\r\n");
-            check(&[(&request, 400, false)]);
+            assert_eq!(outcome(&server, &request), (400, false), "{request:?}");
         }
     }
     let request = format!("{HEAD}Transfer-Encoding: \t chunked \t\r\n\r\n0\r\n\r\n");
-    check(&[(&request, 200, true)]);
+    assert_eq!(outcome(&server, &request), (200, true));
 }
 
 #[test]
