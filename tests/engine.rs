@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use greenhub::green_thread::{Builder, park, sleep, spawn, spawn_local, yield_now};
+use greenhub::green_thread::{Builder, park, spawn, spawn_local, yield_now};
 
 mod util;
 
@@ -198,6 +198,8 @@ fn a_green_thread_that_never_ran_leaves_nothing() {
 #[cfg(not(feature = "engine-may"))]
 mod tools {
     use std::process::Command;
+
+    use greenhub::green_thread::sleep;
 
     use super::*;
 
