@@ -17,7 +17,7 @@ use greenhub::green_thread::{
 use greenhub::greenio::{Domain, GreenSocket, Type};
 use greenhub::source::{Direction, Patience, Source};
 use greenhub::{ClosedLocally, Config, Site, State, hub_count, report, run, wait_readable};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, setrlimit};
 
 #[expect(dead_code, reason = "no test here ends by a signal")]
 #[path = "util/child.rs"]
@@ -632,6 +632,50 @@ fn who_accepts_does_not_stand_behind_a_thousand_who_are_ready() {
             stop.set(true);
             busy.into_iter().for_each(|thread| thread.join().unwrap());
         });
+    })
+    .well();
+}
+
+/// What is in a folder of /proc that lists what the process has.
+fn entries(of: &str) -> usize {
+    std::fs::read_dir(of).unwrap().count()
+}
+
+#[test]
+fn a_first_start_without_descriptors_leaves_nothing_and_the_next_one_works() {
+    let name = "a_first_start_without_descriptors_leaves_nothing_and_the_next_one_works";
+    alone(name, &[("GREEN_HUBS", "3")], || {
+        let limit = |most| {
+            let limit = Rlimit {
+                current: Some(most),
+                maximum: Some(4096),
+            };
+            setrlimit(Resource::Nofile, limit).unwrap();
+        };
+        // One descriptor of those in use is the listing's own.
+        let used = entries("/proc/self/fd") as u64 - 1;
+        let (descriptors, tasks) = (entries("/proc/self/fd"), entries("/proc/self/task"));
+        // Each hub takes two.
+        let mut failed = 0;
+        for free in 0..=6 {
+            limit(used + free);
+            let started = Builder::new().spawn(|| 7);
+            limit(1024);
+            match started {
+                Ok(thread) => {
+                    assert_eq!(thread.join().unwrap(), 7);
+                    break;
+                }
+                Err(error) => {
+                    failed += 1;
+                    assert_eq!(error.raw_os_error(), Some(libc::EMFILE), "{error}");
+                    assert_eq!(entries("/proc/self/fd"), descriptors);
+                    assert_eq!(entries("/proc/self/task"), tasks);
+                }
+            }
+        }
+        assert!(failed > 2, "{failed} starts failed");
+        assert_eq!(hub_count().unwrap(), 3);
     })
     .well();
 }

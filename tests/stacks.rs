@@ -2,9 +2,10 @@
 #![expect(unsafe_code, reason = "resource limits are set by system calls")]
 
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use greenhub::green_thread::{Builder, JoinHandle, park, sleep, spawn};
+use greenhub::green_thread::{Builder, JoinHandle, park, scope, sleep, spawn};
 
 #[path = "util/child.rs"]
 mod child;
@@ -322,14 +323,7 @@ fn t12_at_the_limit_of_address_space_spawn_is_an_error() {
         &[("GREEN_HUBS", "2")],
         || {
             spawn(|| ()).join().unwrap();
-            let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
-            let pages: u64 = pages.split(' ').next().unwrap().parse().unwrap();
-            let limit = libc::rlimit {
-                rlim_cur: pages * 4096 + (200 << 20),
-                rlim_max: libc::RLIM_INFINITY,
-            };
-            // SAFETY: `limit` lives across the call.
-            assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &limit) }, 0);
+            limit_address_space(200 << 20);
             for _ in 0..2 {
                 let (parked, error) = spawn_to_the_limit(10_000);
                 let error = error.expect("200 MiB do not hold 10,000 stacks");
@@ -347,6 +341,68 @@ fn t12_at_the_limit_of_address_space_spawn_is_an_error() {
         },
     )
     .well();
+}
+
+/// Leaves the process so many bytes of address space.
+fn limit_address_space(bytes: u64) {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: u64 = pages.split(' ').next().unwrap().parse().unwrap();
+    let limit = libc::rlimit {
+        rlim_cur: pages * 4096 + bytes,
+        rlim_max: libc::RLIM_INFINITY,
+    };
+    // SAFETY: `limit` lives across the call.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &limit) }, 0);
+}
+
+#[test]
+fn a_scope_that_finds_no_stack_waits_for_those_that_borrow_from_it() {
+    let name = "a_scope_that_finds_no_stack_waits_for_those_that_borrow_from_it";
+    alone(name, &[("GREEN_HUBS", "2")], || {
+        spawn(|| ()).join().unwrap();
+        limit_address_space(200 << 20);
+        for _ in 0..2 {
+            let dropped = AtomicUsize::new(0);
+            let (seen, lent) = (AtomicUsize::new(0), AtomicUsize::new(7));
+            let mut spawned = 0;
+            // The refused closure is dropped here, where a drop may wait.
+            let waits = || {
+                OnDrop(|| {
+                    sleep(Duration::from_millis(1));
+                    dropped.fetch_add(1, Relaxed);
+                })
+            };
+            scope(|s| {
+                loop {
+                    let (waits, lent, seen) = (waits(), &lent, &seen);
+                    let body = move || {
+                        sleep(Duration::from_millis(20));
+                        let _waits = waits;
+                        seen.fetch_add(lent.load(Relaxed), Relaxed);
+                    };
+                    match Builder::new().spawn_scoped(s, body) {
+                        Ok(_) => spawned += 1,
+                        Err(error) => {
+                            assert_eq!(error.kind(), io::ErrorKind::OutOfMemory);
+                            break;
+                        }
+                    }
+                }
+            });
+            assert!(spawned > 100, "{spawned} fit");
+            assert_eq!(seen.into_inner(), 7 * spawned);
+            assert_eq!(dropped.into_inner(), spawned + 1);
+        }
+    })
+    .well();
+}
+
+struct OnDrop<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
 }
 
 #[test]

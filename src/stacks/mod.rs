@@ -134,12 +134,21 @@ impl Arena {
             self.map(state)?;
         }
         let left = (state.end - state.next) / self.stride;
-        let batch = state
+        let mut batch = state
             .made
             .clamp(self.least(), self.least().max(BATCH))
             .min(left);
-        // SAFETY: this part of the piece has not been handed out.
-        let made = unsafe { guards::make(state.next, self.stride, self.size, batch) };
+        let mut made;
+        loop {
+            // SAFETY: this part of the piece has not been handed out.
+            made = unsafe { guards::make(state.next, self.stride, self.size, batch) };
+            let short = |error: &io::Error| error.raw_os_error() == Some(libc::ENOMEM);
+            if batch == 1 || !made.as_ref().is_err_and(short) {
+                break;
+            }
+            // Memory may be charged at this moment, and there be some for fewer.
+            batch /= 2;
+        }
         let made = made.map_err(|error| match error.raw_os_error() {
             Some(_) => refused(self.size, &error),
             None => error,
