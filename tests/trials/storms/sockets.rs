@@ -103,7 +103,6 @@ fn stream(mut random: Random) {
     };
     if random.below(6) == 0 {
         near.set_send_buffer_size(4096).unwrap();
-        far.set_recv_buffer_size(4096).unwrap();
     }
     if random.below(3) == 0 {
         let limit = MICROSECOND * (1 + random.below(2_000) as u32);
