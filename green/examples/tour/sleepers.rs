@@ -15,7 +15,7 @@ const BYTES_EACH: u64 = 8 * 1024;
 
 pub fn play(stage: &mut Stage, wanted: usize) {
     stage.act(
-        "A crowd of sleepers",
+        "Sleepers",
         "Green threads with a stack each that park until somebody wakes them.",
     );
     let fit = machine::available_bytes().unwrap_or(u64::MAX) / 4 / BYTES_EACH;
