@@ -323,10 +323,10 @@ fn t12_at_the_limit_of_address_space_spawn_is_an_error() {
         &[("GREEN_HUBS", "2")],
         || {
             spawn(|| ()).join().unwrap();
-            limit_address_space(200 << 20);
+            limit_address_space(600 << 20);
             for _ in 0..2 {
                 let (parked, error) = spawn_to_the_limit(10_000);
-                let error = error.expect("200 MiB do not hold 10,000 stacks");
+                let error = error.expect("600 MiB do not hold 10,000 stacks");
                 assert_eq!(error.kind(), io::ErrorKind::OutOfMemory);
                 assert!(error.to_string().contains("ulimit -v"), "{error}");
                 assert!(parked.len() > 100, "{} fit", parked.len());
@@ -343,7 +343,7 @@ fn t12_at_the_limit_of_address_space_spawn_is_an_error() {
     .well();
 }
 
-/// Leaves the process so many bytes of address space.
+/// Leaves the process so many bytes of address space. The allocator may take 128 MiB of them for each hub.
 fn limit_address_space(bytes: u64) {
     let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
     let pages: u64 = pages.split(' ').next().unwrap().parse().unwrap();
@@ -360,7 +360,7 @@ fn a_scope_that_finds_no_stack_waits_for_those_that_borrow_from_it() {
     let name = "a_scope_that_finds_no_stack_waits_for_those_that_borrow_from_it";
     alone(name, &[("GREEN_HUBS", "2")], || {
         spawn(|| ()).join().unwrap();
-        limit_address_space(200 << 20);
+        limit_address_space(600 << 20);
         for _ in 0..2 {
             let dropped = AtomicUsize::new(0);
             let (seen, lent) = (AtomicUsize::new(0), AtomicUsize::new(7));
