@@ -7,6 +7,7 @@ use crate::sys::lock::Lock;
 
 use crate::hub::current;
 use crate::hub::interrupt::{Mask, resume_unwind};
+use crate::hub::wait::refuse_under_lock;
 use crate::wait_queue::WaitQueue;
 
 mod pool;
@@ -40,6 +41,8 @@ where
     if !current::is_green() && !limited() {
         return f();
     }
+    // Also if the call should be over before there is anything to wait for.
+    current::with(|task| refuse_under_lock(task));
     let call = Arc::new(Call {
         result: Lock::new(None),
         caller: WaitQueue::new(),

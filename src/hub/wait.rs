@@ -152,7 +152,7 @@ fn wait_as(
 /// A waiter looks whether it still needs to wait under the lock of the queue that
 /// it is about to join: a wait there would hold everybody up who comes to that
 /// queue, its own waker too.
-fn refuse_under_lock(task: &Task) {
+pub(crate) fn refuse_under_lock(task: &Task) {
     const QUEUING: &str =
         "the function that tells whether a wait is still needed cannot wait itself";
     if task.stays.load(Ordering::Relaxed) {
