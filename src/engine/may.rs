@@ -56,6 +56,7 @@ pub(crate) fn prepare(who_runs: sys::signal::WhoRuns) -> io::Result<()> {
     static DONE: Mutex<bool> = Mutex::new(false);
     let mut done = DONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     if !*done {
+        room_for_scheduler()?;
         // `may` and `generator` ask that no panic be under way.
         let prepared = std::thread::Builder::new().spawn(move || set_up(who_runs))?;
         prepared
@@ -63,6 +64,19 @@ pub(crate) fn prepare(who_runs: sys::signal::WhoRuns) -> io::Result<()> {
             .unwrap_or_else(|_| Err(io::Error::other("may could not start its scheduler")))?;
         *done = true;
     }
+    Ok(())
+}
+
+/// Takes, and gives back, what `may`'s scheduler takes when it starts: it panics
+/// if there is less, and can never be started again.
+fn room_for_scheduler() -> io::Result<()> {
+    let _poller = (sys::epoll::create()?, sys::eventfd::EventFd::new()?);
+    // One that waits for events, and one that waits for timers.
+    let first = std::thread::Builder::new().spawn(std::thread::park)?;
+    let second = std::thread::Builder::new().spawn(|| ());
+    first.thread().unpark();
+    let _ = first.join();
+    let _ = second?.join();
     Ok(())
 }
 
