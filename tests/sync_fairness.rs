@@ -86,7 +86,7 @@ fn fair(name: &str, percent: u32, start: [Start; 2], wait: fn()) {
             let counts = loop_on(hold, start, wait);
             let fewer = *counts.iter().min().unwrap();
             let apart = counts[0].abs_diff(counts[1]);
-            assert!(apart * 100 < fewer * percent, "{shown}: {counts:?}");
+            assert!(apart * 100 <= fewer * percent, "{shown}: {counts:?}");
         });
     }
 }
@@ -137,14 +137,16 @@ fn d1_two_green_threads_of_a_hub_share_a_lock_fairly() {
     fair("sleep", 10, [start_green; 2], nap);
 }
 
+/// Whoever is woken by the kernel may come late and be passed, but once only: then the lock is
+/// handed over. So one has two turns for the other's one at most, 100 % more.
+const PASSED_ONCE: u32 = 100;
+
 #[test]
 fn d1_two_os_threads_share_a_lock_fairly() {
-    // As below, but both are woken by the kernel.
-    fair("OS threads", 50, [start_os; 2], nap);
+    fair("OS threads", PASSED_ONCE, [start_os; 2], nap);
 }
 
 #[test]
 fn d1_a_green_thread_and_an_os_thread_share_a_lock_fairly() {
-    // Who is woken late on a busy machine may be passed once, then the lock is handed over.
-    fair("mixed", 100, [start_green, start_os], nap);
+    fair("mixed", PASSED_ONCE, [start_green, start_os], nap);
 }
