@@ -48,7 +48,7 @@ pub use convenience::{connect, listen, serve, wrap_ssl};
 
 pub use greenhub::{
     ClosedLocally, Config, Elapsed, HubReport, Killed, Report, Site, State, ThreadReport, blocking,
-    debug, hub_count, is_green, is_timeout, report, run, thread_local, timeout, trampoline,
+    debug, hub_count, is_green, is_timeout, report, run, shield, thread_local, timeout, trampoline,
     wait_readable, wait_writable,
 };
 // What typed sockets, locks and protocols of one's own are made of.

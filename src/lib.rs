@@ -40,6 +40,7 @@ mod hub;
 
 mod contain;
 pub mod semaphore;
+mod shield;
 pub mod source;
 mod timeout;
 mod trampoline;
@@ -57,6 +58,7 @@ pub use config::Config;
 pub use error::{ClosedLocally, Elapsed, Killed, is_timeout};
 pub use hub::wait::without_waiting;
 pub use report::{HubReport, Report, Site, State, ThreadReport, report};
+pub use shield::shield;
 pub use timeout::timeout;
 pub use trampoline::{trampoline, wait_readable, wait_writable};
 

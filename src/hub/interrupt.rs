@@ -54,7 +54,8 @@ pub(crate) struct Raised(pub(crate) Interrupt);
 pub(crate) enum Masked {
     Nothing,
     /// By a kill: the thread is inside a destructor that an unwind runs, and
-    /// there inside a block with a time limit.
+    /// there inside a block with a time limit; or it is shielded. A limit in force
+    /// was set in there and does not leave it.
     Kills,
     All,
 }
@@ -64,7 +65,7 @@ pub(crate) struct Interrupts {
     /// Set by a killer, for good.
     killed: AtomicBool,
     // The rest is touched by the thread itself alone.
-    /// Waits may not be interrupted while this is above zero.
+    /// How many [`Mask`]s there are, each of them [`MASK`], and how many [`Shield`]s, each 1.
     masks: AtomicU32,
     /// The limit that passes first of all those in force, and its scope.
     limit: AtomicU64,
@@ -128,6 +129,9 @@ impl Interrupts {
     }
 }
 
+/// What a mask counts for in `masks`: more than all shields that there can be.
+const MASK: u32 = 1 << 16;
+
 thread_local! {
     static HELD: Cell<Held> = const { Cell::new(Held::No) };
 }
@@ -186,9 +190,10 @@ impl Task {
 
     /// What may not end a wait of this thread, which is the running one.
     pub(crate) fn masked(&self) -> Masked {
-        if self.interrupts.masks.load(Ordering::Relaxed) > 0 || self.is_unwinding() {
+        let masks = self.interrupts.masks.load(Ordering::Relaxed);
+        if masks >= MASK || self.is_unwinding() {
             Masked::All
-        } else if self.is_nested() {
+        } else if masks > 0 || self.is_nested() {
             Masked::Kills
         } else {
             Masked::Nothing
@@ -238,7 +243,7 @@ pub(crate) struct Mask(Arc<Task>);
 impl Mask {
     pub(crate) fn new() -> Mask {
         current::with(|task| {
-            task.interrupts.masks.fetch_add(1, Ordering::Relaxed);
+            task.interrupts.masks.fetch_add(MASK, Ordering::Relaxed);
             Mask(task.clone())
         })
     }
@@ -246,7 +251,32 @@ impl Mask {
 
 impl Drop for Mask {
     fn drop(&mut self) {
-        self.0.interrupts.masks.fetch_sub(1, Ordering::Relaxed);
+        self.0.interrupts.masks.fetch_sub(MASK, Ordering::Relaxed);
+    }
+}
+
+/// While it lives, neither a kill nor a limit that was set before ends a wait of the running thread.
+#[derive(Debug)]
+pub(crate) struct Shield {
+    task: Arc<Task>,
+    outer: (Nanos, u64),
+}
+
+impl Shield {
+    pub(crate) fn new() -> Shield {
+        let task = current::with(Clone::clone);
+        let outer = task.interrupts.limit();
+        task.interrupts.set_limit((Nanos::NEVER, 0));
+        let shields = task.interrupts.masks.fetch_add(1, Ordering::Relaxed);
+        assert!((shields + 1) % MASK != 0, "shields within shields");
+        Shield { task, outer }
+    }
+}
+
+impl Drop for Shield {
+    fn drop(&mut self) {
+        self.task.interrupts.masks.fetch_sub(1, Ordering::Relaxed);
+        self.task.interrupts.set_limit(self.outer);
     }
 }
 

@@ -1,0 +1,38 @@
+//! Waits that nothing from outside ends.
+
+use crate::hub::interrupt::Shield;
+
+/// Runs `f`, whose waits end as std's do: neither by a kill of the running thread nor by a time limit around the call.
+///
+/// Both stay in force, and end the first wait after `f`. A limit that is set inside `f` ends the waits in its block as
+/// usual, since its unwind does not leave `f`.
+///
+/// A wait of this crate can unwind where std's cannot, and `unsafe` code that was written for std may rely on that: for
+/// example, it lends part of its stack to another thread and waits until that is done. Such a wait belongs in here.
+/// It makes a kill wait as well, for as long as `f` takes.
+///
+/// ```
+/// use std::sync::mpsc::channel;
+/// use std::time::Duration;
+///
+/// use greenhub::{green_thread, shield};
+///
+/// let (done, is_done) = channel();
+/// let thread = green_thread::spawn(move || {
+///     shield(|| green_thread::sleep(Duration::from_millis(20)));
+///     done.send(()).unwrap();
+///     green_thread::sleep(Duration::from_secs(3600));
+/// });
+/// green_thread::sleep(Duration::from_millis(5));
+/// thread.kill();
+/// assert!(thread.join().is_err());
+/// assert!(is_done.recv().is_ok(), "the first sleep came to its end");
+/// ```
+///
+/// # Panics
+///
+/// As `f` does; from 65,535 shields within one another on.
+pub fn shield<R>(f: impl FnOnce() -> R) -> R {
+    let _shield = Shield::new();
+    f()
+}
