@@ -34,6 +34,7 @@ pub mod queue;
 pub mod reconnect;
 pub mod select;
 pub mod semaphore;
+pub mod shielded;
 pub mod signal;
 pub mod ssl;
 pub mod sync;
