@@ -14,38 +14,57 @@
 //! [`signal`], [`select`], [`asyncio`], and [`JoinHandle::kill`](thread::JoinHandle::kill). Beneath it, for what std
 //! has no type for: [`greenio`], [`source`] and [`wait_queue`].
 //!
+//! # Features
+//!
+//! All are on by default.
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `tls` | [`ssl`] and [`mod@native_tls`]; needs OpenSSL's headers, or the feature `vendored` |
+//! | `asyncio` | [`asyncio`]; brings `tls` |
+//! | `toolkit` | eventlet's toolkit, [`serve()`] and [`reconnect`] |
+//! | `backdoor` | [`backdoor`] |
+//! | `backtrace` | the stack of a green thread that holds its hub, in the warnings of [`debug::blocking_detection`] |
+//!
+//! Without any of them everything under a name of std's is there, and [`signal`], [`select`] and [`block_on`].
+//!
 //! The [`guide`] has the long pages: porting a program, std item by item, soundness, and what happens when the peer goes away.
 
+mod faces;
+mod waits;
+
+#[cfg(feature = "asyncio")]
 pub mod asyncio;
+#[cfg(feature = "backdoor")]
 pub mod backdoor;
-pub mod channel;
-pub mod convenience;
-pub mod event;
-pub mod fs;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(feature = "toolkit")]
+mod toolkit;
+
+// Its examples use everything.
+#[cfg(all(
+    feature = "asyncio",
+    feature = "backdoor",
+    feature = "tls",
+    feature = "toolkit"
+))]
 pub mod guide;
-pub mod io;
-pub mod native_tls;
-pub mod net;
-pub mod os;
-pub mod pool;
-pub mod pools;
-pub mod process;
-pub mod queue;
-pub mod reconnect;
-pub mod select;
-pub mod semaphore;
-pub mod shielded;
-pub mod signal;
-pub mod ssl;
-pub mod sync;
-pub mod thread;
-pub mod time;
-pub mod tpool;
 
-mod future;
-pub use future::block_on;
+pub use faces::{channel, fs, io, net, os, process, shielded, sync, thread, time};
+pub use waits::{block_on, select, signal};
 
-pub use convenience::{connect, listen, serve, wrap_ssl};
+#[cfg(feature = "tls")]
+pub use tls::{native_tls, ssl};
+
+#[cfg(feature = "toolkit")]
+pub use toolkit::{
+    convenience::{self, connect, listen, serve},
+    event, pool, pools, queue, reconnect, semaphore, tpool,
+};
+
+#[cfg(all(feature = "tls", feature = "toolkit"))]
+pub use toolkit::convenience::wrap_ssl;
 
 pub use greenhub::{
     ClosedLocally, Config, Elapsed, HubReport, Killed, Report, Site, State, ThreadReport, blocking,

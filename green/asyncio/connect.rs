@@ -11,7 +11,7 @@ use super::options::{ConnectionOptions, Security, ServerOptions};
 use super::protocol::StreamProtocol;
 use super::server::Attachment;
 use super::transport::{Shared, Transport, run};
-use crate::net::each_address;
+use crate::net::resolve::each_address;
 use crate::thread::Builder;
 
 /// What a function that makes a connection returns: its transport, and a handle to its protocol.

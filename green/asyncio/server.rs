@@ -20,7 +20,7 @@ use super::connect::prepare;
 use super::options::{Security, ServerOptions};
 use super::protocol::StreamProtocol;
 use super::transport::{Shared, run};
-use crate::net::addresses;
+use crate::net::resolve::addresses;
 use crate::thread::Builder;
 
 /// Listens on every address of `address`, and has each connection served by a protocol of its own, made by `factory`.

@@ -81,6 +81,7 @@
 mod answers;
 mod door;
 mod http;
+mod json;
 mod kinds;
 mod line;
 mod listen;

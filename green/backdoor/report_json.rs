@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use greenhub::{HubReport, State, ThreadReport, report};
 use percent_encoding::percent_decode_str;
-use serde_json::{Value, json};
 
+use super::json::{Json, Object};
 use super::kinds::{kind, kinds};
 
 /// Green threads shown if the query does not say, and at most.
@@ -58,23 +58,24 @@ pub(super) fn render(query: &str) -> String {
         threads.retain(|thread| thread.to_string().to_lowercase().contains(&query.part));
     }
     query.order(&mut threads);
-    let shown: Vec<Value> = threads
+    let shown: Vec<Object> = threads
         .iter()
         .take(query.limit)
         .map(|t| thread(t))
         .collect();
-    json!({
-        "program": program(),
-        "process": std::process::id(),
-        "seconds": since_the_first().as_secs_f64(),
-        "counts_cpu": crate::debug::CpuAccounting::is_on(),
-        "hubs": report.hubs.iter().map(hub).collect::<Vec<_>>(),
-        "states": kinds(&report.threads),
-        "total": report.threads.len(),
-        "matching": threads.len(),
-        "threads": shown,
-    })
-    .to_string()
+    let mut text = String::new();
+    Object::new()
+        .with("program", program())
+        .with("process", std::process::id())
+        .with("seconds", since_the_first().as_secs_f64())
+        .with("counts_cpu", crate::debug::CpuAccounting::is_on())
+        .with("hubs", report.hubs.iter().map(hub).collect::<Vec<_>>())
+        .with("states", kinds(&report.threads))
+        .with("total", report.threads.len())
+        .with("matching", threads.len())
+        .with("threads", shown)
+        .write(&mut text);
+    text
 }
 
 /// A clock for rates.
@@ -90,41 +91,42 @@ pub(super) fn program() -> String {
     name.to_string_lossy().into_owned()
 }
 
-fn hub(hub: &HubReport) -> Value {
-    json!({
-        "hub": hub.hub,
-        "threads": hub.threads,
-        "ready": hub.ready,
-        "inbox": hub.inbox,
-        "idle": hub.idle,
-        "descriptors": hub.descriptors,
-        "deadlines": hub.deadlines,
-        "timers": hub.timers,
-        "turns": hub.turns,
-        "resumes": hub.resumes,
-        "polls": hub.polls,
-        "events": hub.events,
-        "begun": hub.begun,
-        "ended": hub.ended,
-        "cpu": hub.cpu.as_secs_f64(),
-        "longest_turn": hub.longest_turn.as_secs_f64(),
-    })
+fn hub(hub: &HubReport) -> Object {
+    Object::new()
+        .with("hub", hub.hub)
+        .with("threads", hub.threads)
+        .with("ready", hub.ready)
+        .with("inbox", hub.inbox)
+        .with("idle", hub.idle)
+        .with("descriptors", hub.descriptors)
+        .with("deadlines", hub.deadlines)
+        .with("timers", hub.timers)
+        .with("turns", hub.turns)
+        .with("resumes", hub.resumes)
+        .with("polls", hub.polls)
+        .with("events", hub.events)
+        .with("begun", hub.begun)
+        .with("ended", hub.ended)
+        .with("cpu", hub.cpu.as_secs_f64())
+        .with("longest_turn", hub.longest_turn.as_secs_f64())
 }
 
-fn thread(thread: &ThreadReport) -> Value {
+fn thread(thread: &ThreadReport) -> Object {
     let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
-    json!({
-        "id": thread.id.as_u64(),
-        "name": thread.name,
-        "parent": thread.parent.map(|parent| parent.as_u64()),
-        "hub": thread.hub,
-        "state": kind(thread.state),
-        "waits_for": match thread.state {
-            State::Waiting(site) => Some(site.to_string()),
-            _ => None,
-        },
-        "since": seconds(thread.waiting_for),
-        "left": seconds(thread.time_left),
-        "cpu": thread.cpu.as_secs_f64(),
-    })
+    Object::new()
+        .with("id", thread.id.as_u64().get())
+        .with("name", thread.name.as_deref())
+        .with("parent", thread.parent.map(|parent| parent.as_u64().get()))
+        .with("hub", thread.hub)
+        .with("state", kind(thread.state))
+        .with(
+            "waits_for",
+            match thread.state {
+                State::Waiting(site) => Some(site.to_string()),
+                _ => None,
+            },
+        )
+        .with("since", seconds(thread.waiting_for))
+        .with("left", seconds(thread.time_left))
+        .with("cpu", thread.cpu.as_secs_f64())
 }

@@ -4,6 +4,7 @@
 //! holds up every neighbour on its hub. [`blocking_detection`] says which one it
 //! is and where.
 
+#[cfg(feature = "backtrace")]
 use std::fmt::Write;
 use std::io;
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ use crate::hub::{Hub, current, placement};
 use crate::sys;
 use crate::sys::snapshot::Snapshot;
 
+#[cfg(feature = "backtrace")]
 use super::unwind;
 
 /// Looks at each hub this many times within the limit.
@@ -56,7 +58,8 @@ static MONITOR: Monitor = Monitor {
 ///
 /// The hubs themselves do nothing for it, on or off. A stack is copied by a
 /// signal handler, and worked out elsewhere; it ends early at code that has no
-/// unwinding tables, and names functions as far as the program has symbols. A
+/// unwinding tables, and names functions as far as the program has symbols.
+/// Without the feature `backtrace` it is one address. A
 /// system call that the offender blocks in may end with `EINTR`, which std's
 /// own functions see to.
 ///
@@ -168,6 +171,7 @@ fn report(hub: &Hub, held: Duration, snapshot: &Snapshot) {
 
 /// The calls of a stack, one a line and its place on the next, in the manner of
 /// std's backtraces.
+#[cfg(feature = "backtrace")]
 fn stack(snapshot: &Snapshot) -> String {
     let mut text = String::new();
     let mut at_the_root = false;
@@ -196,4 +200,10 @@ fn stack(snapshot: &Snapshot) -> String {
         }
     }
     text
+}
+
+/// Where it was: what is known without the crates that unwind and name.
+#[cfg(not(feature = "backtrace"))]
+fn stack(snapshot: &Snapshot) -> String {
+    format!("   0: {:#x}\n", snapshot.pc)
 }

@@ -24,6 +24,7 @@ mod kill;
 mod listeners;
 mod timers;
 mod tree;
+#[cfg(feature = "backtrace")]
 mod unwind;
 
 pub use blocking::blocking_detection;

@@ -14,6 +14,10 @@ pub(crate) mod memory;
 pub(crate) mod pipe;
 pub(crate) mod poll;
 pub(crate) mod signal;
+#[cfg_attr(
+    not(feature = "backtrace"),
+    expect(dead_code, reason = "nobody unwinds what is copied")
+)]
 pub(crate) mod snapshot;
 pub(crate) mod socket;
 pub(crate) mod thread_end;

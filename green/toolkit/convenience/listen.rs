@@ -10,7 +10,6 @@ use crate::net::resolve::each_address;
 use crate::net::{SocketAddr, TcpListener, TcpStream};
 use crate::os::unix;
 use crate::os::unix::net::{UnixListener, UnixStream};
-use crate::ssl::{GreenSslSocket, SslListener};
 
 /// Linux's own limit, unless `net.core.somaxconn` was changed.
 const BACKLOG: i32 = 4096;
@@ -256,14 +255,5 @@ impl Accept for UnixListener {
 
     fn accept(&self) -> io::Result<(UnixStream, unix::net::SocketAddr)> {
         UnixListener::accept(self)
-    }
-}
-
-impl Accept for SslListener {
-    type Stream = GreenSslSocket;
-    type Address = SockAddr;
-
-    fn accept(&self) -> io::Result<(GreenSslSocket, SockAddr)> {
-        SslListener::accept(self)
     }
 }

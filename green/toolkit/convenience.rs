@@ -31,21 +31,22 @@
 use std::io;
 use std::net::ToSocketAddrs;
 
-use greenhub::greenio::GreenSocket;
-
 mod connect;
 mod connections;
 mod listen;
 mod outcome;
 mod server;
+#[cfg(feature = "tls")]
+mod tls;
 
 pub use connect::Connect;
 pub use listen::{Accept, Listen};
 pub use outcome::{Outcome, StopServe};
 pub use server::{Served, Server, StopHandle};
+#[cfg(feature = "tls")]
+pub use tls::wrap_ssl;
 
 use crate::net::{TcpListener, TcpStream};
-use crate::ssl::{SslContext, SslListener};
 
 /// Connects to the first address of `addr` that answers; [`Connect`] has more to choose.
 ///
@@ -83,43 +84,6 @@ pub fn connect<A: ToSocketAddrs>(addr: A) -> io::Result<TcpStream> {
 /// Those of [`TcpListener::bind`].
 pub fn listen<A: ToSocketAddrs>(addr: A) -> io::Result<TcpListener> {
     Listen::new().tcp(addr)
-}
-
-/// A listener whose connections speak TLS, for [`serve`]. Connected sockets are wrapped by
-/// [`SslContext::connect`] and [`SslContext::accept`].
-///
-/// ```
-/// use std::io::{Read, Write};
-///
-/// use green::convenience::StopServe;
-/// use green::ssl::{Purpose, SslContext, VerifyLocation};
-///
-/// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-/// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
-/// let context = SslContext::create_default_context(Purpose::ClientAuth)?;
-/// context.load_cert_chain_bytes(certificate.as_bytes(), key.as_bytes(), None)?;
-/// let listener = green::listen("127.0.0.1:0")?;
-/// let address = listener.local_addr()?;
-/// let listener = green::wrap_ssl(listener, &context);
-/// let server = green::thread::spawn(|| {
-///     let handler = |mut stream: green::ssl::GreenSslSocket, _| {
-///         let _ = stream.write_all(b"secret");
-///         Err(StopServe::new())
-///     };
-///     green::serve(listener, handler, 10)
-/// });
-///
-/// let trust = SslContext::new(Purpose::ServerAuth)?;
-/// trust.load_verify_locations(VerifyLocation::Bytes(certificate.as_bytes()))?;
-/// let mut client = trust.connect(green::connect(address)?, "localhost")?;
-/// let mut answer = String::new();
-/// client.read_to_string(&mut answer)?;
-/// assert_eq!(answer, "secret");
-/// server.join().unwrap()?;
-/// # Ok::<(), std::io::Error>(())
-/// ```
-pub fn wrap_ssl(listener: impl Into<GreenSocket>, context: &SslContext) -> SslListener {
-    context.wrap_listener(listener)
 }
 
 /// Calls `handler` on a green thread of its own for each connection, at most `concurrency` at once,

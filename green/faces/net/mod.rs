@@ -21,7 +21,6 @@ mod tcp;
 mod udp;
 
 pub(crate) use face::{socket_face, stream_face};
-pub(crate) use resolve::{addresses, each_address};
 pub use std::net::{
     AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4, SocketAddrV6,
     ToSocketAddrs,

@@ -3,13 +3,15 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
+use greenhub::greenio::GreenSocket;
 use greenhub::{ClosedLocally, Killed};
 
 use super::*;
 use crate::net::{TcpListener, TcpStream};
-use crate::ssl::testing::{AUTHORITY, Authority, client_context, server_context_with};
-use crate::ssl::{EngineKind, GreenSslSocket, Reason, SslError};
 use crate::thread;
+
+#[cfg(feature = "tls")]
+mod tls;
 
 const SHORT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_millis(4);
 /// For what is to run out of time.
@@ -240,71 +242,6 @@ fn opening_has_a_limit_of_its_own() {
 }
 
 #[test]
-fn a_rejected_certificate_stops_at_once() {
-    both(|| {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let stranger = Authority::new("somebody else").leaf("localhost");
-        let listener =
-            server_context_with(EngineKind::default(), &stranger).wrap_listener(listener);
-        let server = thread::spawn(move || {
-            let (mut tls, _) = listener.accept().unwrap();
-            tls.read(&mut [0])
-        });
-        let context = client_context(EngineKind::default());
-        let mut opens = 0;
-        let open = || -> io::Result<GreenSslSocket> {
-            opens += 1;
-            context.connect(TcpStream::connect(address)?, "localhost")
-        };
-        let gave_up = Reconnect::new(open).run(|_| Ok(())).unwrap_err();
-        assert!(gave_up.is_permanent());
-        assert_eq!(gave_up.attempts(), 1);
-        let reason = SslError::of(gave_up.error()).unwrap().reason();
-        assert_eq!(reason, Reason::UnknownIssuer);
-        assert_eq!(opens, 1);
-        assert!(server.join().unwrap().is_err());
-    });
-}
-
-#[test]
-fn a_tls_server_that_vanishes_is_connected_to_again() {
-    both(|| {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let leaf = AUTHORITY.leaf("localhost");
-        let context = server_context_with(EngineKind::default(), &leaf);
-        let server = thread::spawn(move || {
-            // Silent before the handshake, then gone after it, then well.
-            let silent = listener.accept().unwrap();
-            // On a busy machine an attempt may run into the limit.
-            let shaken = || loop {
-                let tls = context.accept(listener.accept().unwrap().0).unwrap();
-                if tls.do_handshake().is_ok() {
-                    return tls;
-                }
-            };
-            shaken().get_ref().close();
-            let mut tls = shaken();
-            tls.write_all(b"!").unwrap();
-            drop(silent);
-            tls.read(&mut [0])
-        });
-        let context = client_context(EngineKind::default());
-        let mut connection =
-            Reconnect::new(|| context.connect(TcpStream::connect(address)?, "localhost"))
-                .open_limit(Duration::from_secs(1))
-                .attempts(None)
-                .pauses(SHORT);
-        let mut byte = [0];
-        connection.run(|tls| tls.read_exact(&mut byte)).unwrap();
-        assert_eq!(&byte, b"!");
-        drop(connection);
-        assert_eq!(server.join().unwrap().unwrap(), 0);
-    });
-}
-
-#[test]
 fn an_address_that_is_none_stops_at_once() {
     let open = || TcpStream::connect("no address at all");
     let gave_up = Reconnect::new(open).run(ask).unwrap_err();
@@ -496,31 +433,23 @@ fn knows_what_may_pass() {
     assert!(!is_worth_retrying(&looked_up("Name or service not known")));
 }
 
+/// That a socket has what `presence` says.
+fn assert_set(presence: Presence, socket: &GreenSocket) {
+    assert!(socket.keepalive().unwrap());
+    assert_eq!(socket.keepalive_time().unwrap(), presence.idle);
+    assert_eq!(socket.keepalive_interval().unwrap(), presence.interval);
+    assert_eq!(socket.keepalive_count().unwrap(), presence.probes);
+    assert_eq!(socket.tcp_user_timeout().unwrap(), presence.user_timeout);
+}
+
 #[test]
-fn presence_is_set_on_plain_and_tls_sockets() {
+fn presence_is_set_on_a_stream() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     for presence in [Presence::SWIFT, Presence::STEADY, Presence::PATIENT] {
         let stream = TcpStream::connect(address).unwrap();
         presence.apply(&stream).unwrap();
-        let context = client_context(EngineKind::default());
-        let tls = context
-            .wrap_socket(
-                TcpStream::connect(address).unwrap(),
-                false,
-                Some("localhost"),
-                false,
-                false,
-            )
-            .unwrap();
-        presence.apply(&tls).unwrap();
-        for socket in [stream.as_green_socket(), tls.get_ref()] {
-            assert!(socket.keepalive().unwrap());
-            assert_eq!(socket.keepalive_time().unwrap(), presence.idle);
-            assert_eq!(socket.keepalive_interval().unwrap(), presence.interval);
-            assert_eq!(socket.keepalive_count().unwrap(), presence.probes);
-            assert_eq!(socket.tcp_user_timeout().unwrap(), presence.user_timeout);
-        }
+        assert_set(presence, stream.as_green_socket());
         let in_all = presence.idle + presence.interval * presence.probes;
         assert_eq!(presence.user_timeout, Some(in_all));
     }

@@ -580,6 +580,14 @@ impl GreenSslSocket {
         }
     }
 
+    fn call(&self, direction: Direction) -> io::Result<Call> {
+        Call::on(self.get_ref(), direction)
+    }
+}
+
+/// What the transports of asyncio are made of.
+#[cfg(feature = "asyncio")]
+impl GreenSslSocket {
     /// A read of a connection that has shaken hands, which ends with `Interrupted` once `stop` is set: whoever sets it
     /// nudges the source.
     pub(crate) fn read_unless(&self, buf: &mut [u8], stop: &AtomicBool) -> io::Result<usize> {
@@ -599,10 +607,6 @@ impl GreenSslSocket {
     /// How many bytes of ciphertext have not left yet. A flush sends them.
     pub(crate) fn unsent(&self) -> usize {
         self.pipe(SslPipe::outgoing)
-    }
-
-    fn call(&self, direction: Direction) -> io::Result<Call> {
-        Call::on(self.get_ref(), direction)
     }
 }
 

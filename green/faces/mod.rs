@@ -1,0 +1,12 @@
+//! std's modules, name by name, on green threads: what every build of the crate has.
+
+pub mod channel;
+pub mod fs;
+pub mod io;
+pub mod net;
+pub mod os;
+pub mod process;
+pub mod shielded;
+pub mod sync;
+pub mod thread;
+pub mod time;

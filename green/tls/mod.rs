@@ -1,0 +1,4 @@
+//! TLS, under two families of names. The feature `tls`.
+
+pub mod native_tls;
+pub mod ssl;
