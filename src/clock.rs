@@ -3,20 +3,37 @@
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-/// A point in time: nanoseconds since the process first asked. Ordered, and
+use crate::sys;
+
+/// A point in time: CLOCK_MONOTONIC's nanoseconds. Ordered, and
 /// [`Nanos::NEVER`] is later than any other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Nanos(pub(crate) u64);
 
-fn origin() -> Instant {
-    static ORIGIN: OnceLock<Instant> = OnceLock::new();
-    *ORIGIN.get_or_init(Instant::now)
+/// A moment on both clocks, which are one (std's `Instant` is CLOCK_MONOTONIC, but
+/// does not give its number away).
+struct Origin {
+    instant: Instant,
+    nanos: u64,
 }
 
-/// The coarse clock's reading at our origin; both are CLOCK_MONOTONIC.
-fn coarse_origin() -> u64 {
-    static ORIGIN: OnceLock<u64> = OnceLock::new();
-    *ORIGIN.get_or_init(|| crate::sys::coarse_clock().saturating_sub(Nanos::now().0))
+fn origin() -> &'static Origin {
+    /// An OS thread that loses its processor between two readings does so once.
+    const TRIES: u32 = 4;
+    static ORIGIN: OnceLock<Origin> = OnceLock::new();
+    ORIGIN.get_or_init(|| {
+        let readings = (0..TRIES).map(|_| {
+            let before = sys::clock();
+            let instant = Instant::now();
+            let nanos = sys::clock();
+            (nanos - before, Origin { instant, nanos })
+        });
+        // The later reading: so a deadline that is converted is never early.
+        let (_, closest) = readings
+            .min_by_key(|(apart, _)| *apart)
+            .expect("there is a first one");
+        closest
+    })
 }
 
 impl Nanos {
@@ -26,15 +43,15 @@ impl Nanos {
     /// The last moment that ever is: later than any process lives, and yet a moment.
     pub(crate) const LAST: Nanos = Nanos(u64::MAX - 1);
 
+    #[inline]
     pub(crate) fn now() -> Nanos {
-        Nanos::from(Instant::now())
+        Nanos(sys::clock())
     }
 
     /// Now, to within a few milliseconds, at a quarter of the cost of
     /// [`now`](Nanos::now).
     pub(crate) fn coarse() -> Nanos {
-        let spec = crate::sys::coarse_clock();
-        Nanos(spec.saturating_sub(coarse_origin()))
+        Nanos(sys::coarse_clock())
     }
 
     /// `limit` from now; a limit too long to be told apart from for ever is
@@ -68,7 +85,15 @@ impl Nanos {
 
 impl From<Instant> for Nanos {
     fn from(at: Instant) -> Nanos {
-        let nanos = at.saturating_duration_since(origin()).as_nanos();
-        Nanos(u64::try_from(nanos).unwrap_or(u64::MAX)).min(Nanos::LAST)
+        let Origin { instant, nanos } = origin();
+        let apart = |later: Instant, earlier: Instant| {
+            let nanos = later.duration_since(earlier).as_nanos();
+            u64::try_from(nanos).unwrap_or(u64::MAX)
+        };
+        let nanos = match at >= *instant {
+            true => nanos.saturating_add(apart(at, *instant)),
+            false => nanos.saturating_sub(apart(*instant, at)),
+        };
+        Nanos(nanos).min(Nanos::LAST)
     }
 }

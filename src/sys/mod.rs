@@ -50,15 +50,27 @@ pub(crate) fn set_errno(code: i32) {
     unsafe { *libc::__errno_location() = code };
 }
 
-/// CLOCK_MONOTONIC_COARSE in nanoseconds: the time of the kernel's last tick,
-/// read without a system call.
+/// CLOCK_MONOTONIC in nanoseconds, read without a system call.
+#[inline]
+pub(crate) fn clock() -> u64 {
+    nanoseconds_of(libc::CLOCK_MONOTONIC)
+}
+
+/// CLOCK_MONOTONIC_COARSE in nanoseconds: the time of the kernel's last tick, at a
+/// quarter of the cost.
+#[inline]
 pub(crate) fn coarse_clock() -> u64 {
+    nanoseconds_of(libc::CLOCK_MONOTONIC_COARSE)
+}
+
+#[inline]
+fn nanoseconds_of(clock: libc::clockid_t) -> u64 {
     let mut spec = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,
     };
     // SAFETY: `spec` lives across the call.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &mut spec) };
+    unsafe { libc::clock_gettime(clock, &mut spec) };
     spec.tv_sec as u64 * 1_000_000_000 + spec.tv_nsec as u64
 }
 
