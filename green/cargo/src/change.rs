@@ -1,0 +1,122 @@
+//! A change of the program on disk: made whole beside it first, then put in place at once, or not at all.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use similar::TextDiff;
+use tempfile::TempDir;
+
+/// A folder and some files that are to be replaced.
+#[derive(Debug)]
+pub struct Change {
+    /// Where the new folder is made. Removed with the change.
+    stage: TempDir,
+    /// Where it goes.
+    folder: PathBuf,
+    /// Files and their new texts.
+    files: Vec<(PathBuf, String)>,
+}
+
+impl Change {
+    /// A change of `folder`, which need not be there, in a workspace.
+    ///
+    /// # Errors
+    ///
+    /// If the place cannot be written to.
+    pub fn new(folder: &Path) -> Result<Self> {
+        let parent = folder
+            .parent()
+            .context("the folder of the copies has no parent")?;
+        let stage = (tempfile::Builder::new()
+            .prefix(".cargo-green-")
+            .tempdir_in(parent))
+        .with_context(|| format!("nothing can be written to {}", parent.display()))?;
+        Ok(Change {
+            stage,
+            folder: folder.to_owned(),
+            files: Vec::new(),
+        })
+    }
+
+    /// Where to make the new folder.
+    pub fn staged(&self) -> PathBuf {
+        self.stage.path().join("new")
+    }
+
+    pub fn file(&mut self, path: PathBuf, text: String) {
+        self.files.push((path, text));
+    }
+
+    /// Puts everything in place and calls `check`; should that fail, or anything before, all is as it was.
+    pub fn apply<T>(self, watched: &[PathBuf], check: impl FnOnce() -> Result<T>) -> Result<T> {
+        let mut before = Vec::new();
+        for path in self.files.iter().map(|(path, _)| path).chain(watched) {
+            before.push((
+                path,
+                fs::read(path).with_context(|| path.display().to_string())?,
+            ));
+        }
+        let old = self.stage.path().join("old");
+        let had = self.folder.exists();
+        let result = self.put(&old).and_then(|()| check());
+        if result.is_err() {
+            for (path, bytes) in before {
+                if fs::read(path).ok().as_ref() != Some(&bytes) {
+                    fs::write(path, bytes)
+                        .with_context(|| format!("{} cannot be restored", path.display()))?;
+                }
+            }
+            if !had || old.exists() {
+                if self.folder.exists() {
+                    fs::rename(&self.folder, self.stage.path().join("failed"))?;
+                }
+                if old.exists() {
+                    fs::rename(&old, &self.folder)?;
+                }
+            }
+        }
+        result
+    }
+
+    fn put(&self, old: &Path) -> Result<()> {
+        if self.folder.exists() {
+            fs::rename(&self.folder, old).with_context(|| self.folder.display().to_string())?;
+        }
+        if self.staged().exists() {
+            fs::rename(self.staged(), &self.folder)
+                .with_context(|| self.folder.display().to_string())?;
+        }
+        for (path, text) in &self.files {
+            // A file is replaced as a whole: nobody ever sees half of it.
+            let mut file = tempfile::NamedTempFile::new_in(self.stage.path())?;
+            std::io::Write::write_all(&mut file, text.as_bytes())?;
+            fs::set_permissions(file.path(), fs::metadata(path)?.permissions())?;
+            file.persist(path)
+                .with_context(|| path.display().to_string())?;
+        }
+        Ok(())
+    }
+
+    /// What would change in the files.
+    pub fn diff_of_files(&self, root: &Path) -> Result<String> {
+        let mut result = String::new();
+        for (path, text) in &self.files {
+            let before = fs::read_to_string(path)?;
+            let name = path
+                .strip_prefix(root)
+                .unwrap_or(path)
+                .display()
+                .to_string();
+            result += &diff(&before, text, &name);
+        }
+        Ok(result)
+    }
+}
+
+/// A unified diff, or nothing if both are the same.
+pub fn diff(before: &str, after: &str, name: &str) -> String {
+    let diff = TextDiff::from_lines(before, after);
+    let (old, new) = (format!("a/{name}"), format!("b/{name}"));
+    diff.unified_diff().header(&old, &new).to_string()
+}

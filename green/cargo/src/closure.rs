@@ -1,0 +1,140 @@
+//! What has to go along with the crates that were asked for.
+//!
+//! - What a copied crate depends on, if it waits or locks: one lock of std's left there, held over a green wait, stops its hub
+//!   for ever.
+//! - Neighbours of a copied crate that name the same type: `TcpStream` is green's on one side then, so it must be on the other.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
+use cargo_metadata::{Package, PackageId};
+
+use crate::names::Kind;
+use crate::program::{Program, title};
+use crate::survey::Survey;
+use crate::unpatchable;
+
+#[derive(Debug)]
+pub struct Chosen<'a> {
+    pub package: &'a Package,
+    /// `None` for a crate that was asked for.
+    pub why: Option<String>,
+}
+
+#[derive(Debug)]
+pub struct Closure<'a> {
+    pub chosen: Vec<Chosen<'a>>,
+    /// What stays std's, and why.
+    pub left: Vec<(&'a Package, String)>,
+}
+
+/// Surveys, each made once.
+#[derive(Debug, Default)]
+pub struct Surveys(BTreeMap<PackageId, Survey>);
+
+impl Surveys {
+    pub fn of(&mut self, package: &Package) -> Result<&Survey> {
+        if !self.0.contains_key(&package.id) {
+            self.0.insert(package.id.clone(), Survey::of(package)?);
+        }
+        Ok(&self.0[&package.id])
+    }
+}
+
+/// The closure of `asked`. `stays` says of a package that it is not to be copied: it is already, or the user wants it so.
+pub fn closure<'a>(
+    program: &'a Program,
+    surveys: &mut Surveys,
+    asked: &[&'a Package],
+    stays: impl Fn(&Package) -> bool,
+) -> Result<Closure<'a>> {
+    let mut result = Closure {
+        chosen: Vec::new(),
+        left: Vec::new(),
+    };
+    let mut seen: BTreeSet<&PackageId> = asked.iter().map(|package| &package.id).collect();
+    let mut todo: Vec<Chosen> = asked
+        .iter()
+        .rev()
+        .map(|package| Chosen { package, why: None })
+        .collect();
+    while let Some(next) = todo.pop() {
+        let package = next.package;
+        result.chosen.push(next);
+        let candidate = |other: &Package| {
+            other.source.is_some()
+                && !program.is_member(other)
+                && !program.is_below_green(other)
+                && !stays(other)
+        };
+        let through = |other: &Package| candidate(other) && unpatchable::why(other).is_none();
+        let below = program.closure(package, through);
+        for loops in below
+            .iter()
+            .copied()
+            .chain([package])
+            .flat_map(|user| program.dependencies(user))
+        {
+            if unpatchable::is_event_loop(loops) && seen.insert(&loops.id) {
+                result
+                    .left
+                    .push((loops, unpatchable::why(loops).unwrap_or_default()));
+            }
+        }
+        for below in below {
+            if seen.contains(&below.id) {
+                continue;
+            }
+            if let Some((kind @ (Kind::Wait | Kind::Lock), file, mention)) =
+                surveys.of(below)?.worst()
+            {
+                let does = if kind == Kind::Wait { "waits" } else { "locks" };
+                let why = format!(
+                    "{} depends on it, and it {does}: {} at {}:{}",
+                    title(package),
+                    mention.what,
+                    file.display(),
+                    mention.line
+                );
+                seen.insert(&below.id);
+                todo.push(Chosen {
+                    package: below,
+                    why: Some(why),
+                });
+            }
+        }
+        let types: BTreeSet<String> = surveys
+            .of(package)?
+            .types()
+            .map(|(name, ..)| name.to_owned())
+            .collect();
+        let neighbours = program
+            .dependents(package)
+            .chain(program.dependencies(package));
+        for other in neighbours
+            .filter(|other| through(other))
+            .collect::<Vec<_>>()
+        {
+            if seen.contains(&other.id) {
+                continue;
+            }
+            let shared = surveys
+                .of(other)?
+                .types()
+                .find(|(name, ..)| types.contains(*name));
+            if let Some((name, file, line)) = shared {
+                let why = format!(
+                    "it and {} both name {name}: {}:{line}",
+                    title(package),
+                    file.display()
+                );
+                seen.insert(&other.id);
+                todo.push(Chosen {
+                    package: other,
+                    why: Some(why),
+                });
+            }
+        }
+    }
+    Ok(result)
+}

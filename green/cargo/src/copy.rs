@@ -1,0 +1,112 @@
+//! Makes one copy: the files of a package, its Rust rewritten, its manifest pointed at green.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use cargo_metadata::{Edition, Package};
+
+use crate::manifest::{self, GreenSource};
+use crate::program::{folder, library, title};
+use crate::rewrite::{self, Manner};
+use crate::survey::Survey;
+
+/// What a copy is made for.
+#[derive(Debug)]
+pub struct Order<'a> {
+    pub package: &'a Package,
+    /// Another name for the package.
+    pub new_name: Option<&'a str>,
+    /// Where it will lie in the end.
+    pub at: &'a Path,
+    pub green: &'a GreenSource,
+}
+
+/// Files of the registry and of cargo that a copy has no use for.
+const DROPPED: &[&str] = &["Cargo.lock", ".cargo-ok", ".cargo-checksum.json"];
+
+/// Writes the copy into `into`, a folder that is not there yet.
+///
+/// # Errors
+///
+/// Also if nothing in the crate changes: the copy would be of no use.
+pub fn copy(order: &Order<'_>, survey: &Survey, into: &Path) -> Result<()> {
+    let package = order.package;
+    write(order, survey, into).with_context(|| format!("{} cannot be copied", title(package)))
+}
+
+fn write(order: &Order<'_>, survey: &Survey, into: &Path) -> Result<()> {
+    let package = order.package;
+    let from = folder(package);
+    copy_folder(from, into)?;
+    let library = library(package).context("it has no library")?;
+    let root = library
+        .src_path
+        .as_std_path()
+        .strip_prefix(from)
+        .context("its library lies elsewhere")?;
+    let edition_2015 = library.edition == Edition::E2015;
+    let manner = Manner {
+        facts: &survey.facts,
+        shielded: survey.facts.has_unsafe,
+    };
+
+    let mut exports = false;
+    let mut features = BTreeSet::new();
+    let mut changed = false;
+    for file in &survey.files {
+        if survey.unread.iter().any(|(unread, _)| unread == file) {
+            continue;
+        }
+        let path = into.join(file);
+        let text = fs::read_to_string(&path)?;
+        let rewritten =
+            rewrite::rewrite(&text, manner).with_context(|| file.display().to_string())?;
+        exports |= rewritten.exports;
+        features.extend(rewritten.features);
+        changed |= rewritten.changed_names;
+        if let Some(text) = rewritten.text {
+            fs::write(&path, text)?;
+        }
+    }
+    ensure!(
+        changed,
+        "it names nothing of std that green has: no copy is needed"
+    );
+    let root = into.join(root);
+    let text = fs::read_to_string(&root)?;
+    fs::write(&root, rewrite::head(&text, edition_2015, exports)?)?;
+
+    let features: Vec<&str> = features.into_iter().collect();
+    let path = into.join("Cargo.toml");
+    let text = fs::read_to_string(&path)?;
+    let text = manifest::of_copy(
+        &text,
+        package,
+        order.new_name,
+        order.at,
+        order.green,
+        &features,
+    )?;
+    Ok(fs::write(path, text)?)
+}
+
+/// Copies a folder; `into` must not be there yet.
+pub fn copy_folder(from: &Path, into: &Path) -> Result<()> {
+    fs::create_dir(into).with_context(|| into.display().to_string())?;
+    for entry in fs::read_dir(from).with_context(|| from.display().to_string())? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let target = into.join(&name);
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else if !DROPPED.iter().any(|dropped| name == *dropped) {
+            // Not `fs::copy`: a vendored file may be read-only, its copy must not be.
+            let bytes =
+                fs::read(entry.path()).with_context(|| entry.path().display().to_string())?;
+            fs::write(target, bytes)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,40 @@
+//! The blocks of a lock file.
+
+/// What the lock file says of a package: its block, without the line `[[package]]`.
+pub fn block<'a>(lock: &'a str, name: &str, version: &str) -> Option<&'a str> {
+    let blocks = lock.split("[[package]]\n").skip(1);
+    let mut blocks = blocks.map(|block| block.split("\n[[").next().unwrap_or(block).trim_end());
+    let head = format!("name = \"{name}\"\nversion = \"{version}\"");
+    blocks.find(|block| block.starts_with(&head))
+}
+
+/// The lock file with the block of a package set to what it was.
+pub fn with_block(lock: &str, name: &str, version: &str, block_before: &str) -> String {
+    match block(lock, name, version) {
+        Some(now) => {
+            let start = now.as_ptr() as usize - lock.as_ptr() as usize;
+            format!(
+                "{}{block_before}{}",
+                &lock[..start],
+                &lock[start + now.len()..]
+            )
+        }
+        None => lock.to_owned(),
+    }
+}
+
+/// Patches that no package of the program uses, as `name version`.
+pub fn unused_patches(lock: &str) -> Vec<String> {
+    let blocks = lock.split("[[patch.unused]]\n").skip(1);
+    blocks
+        .map(|block| {
+            let text = |key| {
+                let line = block.lines().find_map(|line| line.strip_prefix(key));
+                line.unwrap_or_default()
+                    .trim_matches([' ', '=', '"'])
+                    .to_owned()
+            };
+            format!("{} {}", text("name"), text("version"))
+        })
+        .collect()
+}

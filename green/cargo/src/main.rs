@@ -1,0 +1,113 @@
+//! `cargo green`: crates that were never written for green threads, made green by their source.
+//!
+//! `patch` gives a program copies of chosen dependencies whose std imports are green's; `check` lists what still holds a hub.
+//! The guide's page *Unmodified crates* (`green::guide`) says when to use it.
+
+mod change;
+mod closure;
+mod copy;
+mod drift;
+mod edits;
+mod lockfile;
+mod manifest;
+mod names;
+mod patch;
+mod program;
+mod record;
+mod rewrite;
+mod survey;
+mod undo;
+mod unpatchable;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use program::Asking;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo green",
+    bin_name = "cargo green",
+    version,
+    about = "Runs crates that were never written for green threads on them"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Sub,
+    /// The program's Cargo.toml
+    #[arg(long, global = true, value_name = "FILE")]
+    manifest_path: Option<PathBuf>,
+    /// Have cargo not ask the network
+    #[arg(long, global = true)]
+    offline: bool,
+    /// The folder of the copies, below that of the workspace
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        default_value = "green-patched"
+    )]
+    into: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+enum Sub {
+    /// Copies dependencies, and what has to go with them, with green's names for std's
+    Patch(Patch),
+}
+
+#[derive(Debug, Args)]
+struct Patch {
+    /// Crates of the lock file, as `name` or `name@version`
+    #[arg(required_unless_present = "undo", value_name = "CRATE")]
+    crates: Vec<String>,
+    /// Take everything back
+    #[arg(long, conflicts_with_all = ["crates", "except"])]
+    undo: bool,
+    /// Show what would change, change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask whether other crates may go along
+    #[arg(long, short)]
+    yes: bool,
+    /// Leave a crate as it is that would go along
+    #[arg(long, value_name = "CRATE")]
+    except: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    // Cargo calls us as `cargo-green green …`.
+    let mut arguments: Vec<_> = std::env::args_os().collect();
+    if arguments.get(1).is_some_and(|first| first == "green") {
+        arguments.remove(1);
+    }
+    let cli = Cli::parse_from(arguments);
+    let asking = Asking {
+        manifest: cli.manifest_path,
+        offline: cli.offline,
+    };
+    let result = match cli.command {
+        Sub::Patch(patch) => {
+            let undo = patch.undo;
+            let options = patch::Options {
+                asking,
+                crates: patch.crates,
+                except: patch.except,
+                into: cli.into,
+                dry_run: patch.dry_run,
+                yes: patch.yes,
+            };
+            if undo {
+                undo::undo(&options)
+            } else {
+                patch::patch(&options)
+            }
+            .map(|()| ExitCode::SUCCESS)
+        }
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}

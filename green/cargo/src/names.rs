@@ -1,0 +1,253 @@
+//! The one table: which names of std and of other crates green has itself, and what they do to a hub.
+
+/// What a name does to a hub when std's, and not green's, is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Nothing: it must only be of one family with those that wait.
+    Plain,
+    /// Waits for the disk or a terminal: soon over.
+    Disk,
+    /// A lock or a first initialisation: whoever holds it over a green wait stops its neighbours for ever.
+    Lock,
+    /// Waits for a peer, another thread or the clock.
+    Wait,
+}
+
+/// A module whose names green has too, and those of them that are green's own.
+///
+/// What a module re-exports from std (`Arc`, `io::Read`, `SocketAddr`) is missing here on purpose: it stays std's.
+struct Module {
+    /// Its path, below `std`.
+    path: &'static [&'static str],
+    names: &'static [(Kind, &'static [&'static str])],
+}
+
+macro_rules! table {
+    (@imports $($($part:ident)::+: $($name:ident)+;)+) => {
+        $(const _: () = {
+            #[allow(unused_imports, deprecated, reason = "it is enough that they are there")]
+            use green::$($part)::+::{$($name),+};
+        };)+
+    };
+    ($($($part:ident)::+: $($kind:ident($($name:ident)+))+;)+) => {
+        const STD: &[Module] = &[$(Module {
+            path: &[$(stringify!($part)),+],
+            names: &[$((Kind::$kind, &[$(stringify!($name)),+])),+],
+        }),+];
+
+        /// Every name of the table is in green; this does not compile otherwise.
+        #[cfg(test)]
+        mod in_green {
+            table!(@imports $($($part)::+: $($($name)+)+;)+);
+        }
+    };
+}
+
+table! {
+    net: Wait(TcpListener TcpStream UdpSocket Incoming ToSocketAddrs);
+    thread: Wait(Builder JoinHandle Scope ScopedJoinHandle park park_timeout scope sleep spawn)
+        Plain(AccessError LocalKey Thread ThreadId available_parallelism current panicking yield_now);
+    sync: Wait(Barrier BarrierWaitResult Condvar WaitTimeoutResult)
+        Lock(LazyLock Mutex MutexGuard ONCE_INIT Once OnceLock OnceState RwLock RwLockReadGuard RwLockWriteGuard);
+    sync::mpsc: Wait(IntoIter Iter Receiver Sender SyncSender TryIter channel sync_channel);
+    io: Wait(PipeReader PipeWriter pipe)
+        Disk(Stderr StderrLock Stdin StdinLock Stdout StdoutLock stderr stdin stdout)
+        Plain(IsTerminal copy);
+    process: Wait(Child ChildStderr ChildStdin ChildStdout Command)
+        Plain(exit);
+    fs: Disk(DirBuilder DirEntry File OpenOptions ReadDir canonicalize copy create_dir create_dir_all exists
+        hard_link metadata read read_dir read_link read_to_string remove_dir remove_dir_all remove_file
+        rename set_permissions soft_link symlink_metadata write);
+    os::unix::net: Wait(Incoming UnixDatagram UnixListener UnixStream);
+    os::unix::fs: Disk(chown chroot fchown lchown symlink);
+    os::unix::process: Plain(CommandExt);
+    os::linux::net: Plain(TcpStreamExt);
+}
+
+/// Modules of std that have more than `STD` lists, where a glob or an import of the whole goes home too.
+const WHOLE: &[&[&str]] = &[
+    &["os", "unix"],
+    &["os", "linux"],
+    &["os", "unix", "prelude"],
+];
+
+/// What green exports at its root under std's name: macros that are in the prelude.
+pub const MACROS: &[&str] = &["eprint", "eprintln", "print", "println", "thread_local"];
+
+/// A crate other than std whose names green has.
+struct Facade {
+    path: &'static [&'static str],
+    green: &'static str,
+    /// Where those are whose waits nothing interrupts, if there are any.
+    shielded: Option<&'static str>,
+    names: &'static [(Kind, &'static [&'static str])],
+}
+
+const CHANNEL: &[(Kind, &[&str])] = &[(
+    Kind::Wait,
+    &[
+        "IntoIter",
+        "Iter",
+        "Receiver",
+        "Select",
+        "SelectedOperation",
+        "Sender",
+        "TryIter",
+        "after",
+        "at",
+        "bounded",
+        "never",
+        "select",
+        "select_biased",
+        "tick",
+        "unbounded",
+    ],
+)];
+
+const FACADES: &[Facade] = &[
+    Facade {
+        path: &["crossbeam_channel"],
+        green: "channel",
+        shielded: Some("shielded::channel"),
+        names: CHANNEL,
+    },
+    Facade {
+        path: &["crossbeam", "channel"],
+        green: "channel",
+        shielded: Some("shielded::channel"),
+        names: CHANNEL,
+    },
+];
+
+/// Modules of which green has a second copy, whose waits let kills and time limits pass later.
+const SHIELDED: &[&str] = &["sync", "thread"];
+
+/// Calls of the kernel by way of C, which hold the hub.
+const RAW_CALLS: &[&str] = &[
+    "accept",
+    "accept4",
+    "connect",
+    "epoll_wait",
+    "flock",
+    "nanosleep",
+    "poll",
+    "ppoll",
+    "pselect",
+    "recv",
+    "recvfrom",
+    "recvmsg",
+    "select",
+    "sleep",
+    "usleep",
+    "wait",
+    "waitpid",
+];
+
+/// Crates whose values are initialised at first use, under a lock of their own.
+const FIRST_USE: &[&str] = &["lazy_static", "once_cell"];
+
+/// What a path means to us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Meaning {
+    /// Green has it: the first `replaced` segments become `green::` and this path, without a last `::`.
+    Green {
+        replaced: usize,
+        green: String,
+        kind: Kind,
+        /// The whole module is meant, not a name in it.
+        whole: bool,
+    },
+    /// Green has nothing in its place, and it waits.
+    Raw,
+    /// `once_cell`, `lazy_static`.
+    FirstUse,
+    /// `socket2::Socket`, whose `connect` and `connect_timeout` hold the hub.
+    Socket2,
+    /// Ours no more than any other path.
+    Other,
+}
+
+/// What follows the last segment of a path that is imported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    Name,
+    Glob,
+}
+
+/// What `path` means, whose first segment is `std` or the name of a crate.
+pub fn meaning(path: &[&str], end: End, shielded: bool) -> Meaning {
+    match path {
+        ["std", rest @ ..] => of_std(rest, end, shielded),
+        ["libc", name, ..] if RAW_CALLS.contains(name) => Meaning::Raw,
+        [name, ..] if FIRST_USE.contains(name) => Meaning::FirstUse,
+        ["socket2", ..] => Meaning::Socket2,
+        _ => of_a_facade(path, end, shielded),
+    }
+}
+
+fn of_std(path: &[&str], end: End, shielded: bool) -> Meaning {
+    let green = |kind, whole| Meaning::Green {
+        replaced: 1,
+        green: match path[0] {
+            module if shielded && SHIELDED.contains(&module) => "::shielded".to_owned(),
+            _ => String::new(),
+        },
+        kind,
+        whole,
+    };
+    if let [name] = path
+        && MACROS.contains(name)
+        && end == End::Name
+    {
+        return green(Kind::Plain, false);
+    }
+    if STD.iter().any(|module| module.path == path) || WHOLE.contains(&path) {
+        // A glob may bring any of the names.
+        return green(
+            if end == End::Glob {
+                Kind::Wait
+            } else {
+                Kind::Plain
+            },
+            true,
+        );
+    }
+    // The longest module whose path this one begins with.
+    let module = STD
+        .iter()
+        .filter(|module| path.starts_with(module.path))
+        .max_by_key(|module| module.path.len());
+    match module.and_then(|module| kind_in(module.names, path.get(module.path.len())?)) {
+        Some(kind) => green(kind, false),
+        None => Meaning::Other,
+    }
+}
+
+fn of_a_facade(path: &[&str], end: End, shielded: bool) -> Meaning {
+    let Some(facade) = FACADES.iter().find(|facade| path.starts_with(facade.path)) else {
+        return Meaning::Other;
+    };
+    let target = facade.shielded.filter(|_| shielded).unwrap_or(facade.green);
+    let green = |kind, whole| Meaning::Green {
+        replaced: facade.path.len(),
+        green: format!("::{target}"),
+        kind,
+        whole,
+    };
+    match path.get(facade.path.len()) {
+        Some(name) => kind_in(facade.names, name).map_or(Meaning::Other, |kind| green(kind, false)),
+        None => green(
+            if end == End::Glob {
+                Kind::Wait
+            } else {
+                Kind::Plain
+            },
+            true,
+        ),
+    }
+}
+
+fn kind_in(names: &[(Kind, &[&str])], name: &str) -> Option<Kind> {
+    let (kind, _) = names.iter().find(|(_, names)| names.contains(&name))?;
+    Some(*kind)
+}

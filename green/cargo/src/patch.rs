@@ -1,0 +1,447 @@
+//! `cargo green patch`.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use cargo_metadata::Package;
+use toml_edit::{DocumentMut, InlineTable, Item, Table, value};
+
+use crate::change::{Change, diff};
+use crate::closure::{Chosen, Surveys, closure};
+use crate::copy::{Order, copy, copy_folder};
+use crate::drift;
+use crate::lockfile;
+use crate::manifest::{self, GreenSource, Renamed, relative};
+use crate::program::{Asking, Program, folder, title};
+use crate::record::{Entry, Manifest, Record};
+use crate::unpatchable;
+
+#[derive(Debug)]
+pub struct Options {
+    pub asking: Asking,
+    pub crates: Vec<String>,
+    pub except: Vec<String>,
+    pub into: PathBuf,
+    pub dry_run: bool,
+    pub yes: bool,
+}
+
+pub fn patch(options: &Options) -> Result<()> {
+    let program = Program::load(&options.asking)?;
+    let at = program.root.join(&options.into);
+    let mut record = Record::read(&at)?;
+    drift::refuse(&program, &record, &at)?;
+
+    let asked = asked(&program, &record, &at, &options.crates)?;
+    if asked.is_empty() {
+        println!("nothing to do: every copy is there");
+        return Ok(());
+    }
+    for name in &options.except {
+        ensure!(
+            program.packages().any(|package| *package.name == *name),
+            "{name} is not in the lock file"
+        );
+    }
+    record.except.extend(options.except.iter().cloned());
+    let green = GreenSource::of(&program)?;
+    let mut surveys = Surveys::default();
+    let stays = |package: &Package| record.except.iter().any(|name| *name == *package.name);
+    let closure = closure(&program, &mut surveys, &asked, stays)?;
+
+    for Chosen { package, why } in &closure.chosen {
+        let survey = surveys.of(package)?;
+        let shielded = if survey.facts.has_unsafe {
+            " (it has unsafe code: its waits are shielded)"
+        } else {
+            ""
+        };
+        let why = why
+            .as_deref()
+            .map(|why| format!(": {why}"))
+            .unwrap_or_default();
+        println!("{}{why}{shielded}", title(package));
+        for (file, error) in &survey.unread {
+            println!("  {} stays as it is: {error}", file.display());
+        }
+    }
+    for (package, why) in &closure.left {
+        println!("{} stays as it is: {why}", title(package));
+    }
+    let along: Vec<_> = closure
+        .chosen
+        .iter()
+        .filter(|chosen| chosen.why.is_some())
+        .collect();
+    if !along.is_empty() && !options.yes && !options.dry_run {
+        ask(along.len())?;
+    }
+
+    let mut change = Change::new(&at)?;
+    let stage = change.staged();
+    if at.exists() {
+        copy_folder(&at, &stage)?;
+    } else {
+        fs::create_dir(&stage)?;
+        fs::write(
+            stage.join("rustfmt.toml"),
+            "disable_all_formatting = true\n",
+        )?;
+    }
+    let lock = fs::read_to_string(program.root.join("Cargo.lock"))?;
+    let manifest_path = program.root.join("Cargo.toml");
+    let before =
+        fs::read_to_string(&manifest_path).with_context(|| manifest_path.display().to_string())?;
+    let mut root_manifest: DocumentMut = before
+        .parse()
+        .with_context(|| manifest_path.display().to_string())?;
+    for Chosen { package, why } in &closure.chosen {
+        let entry = entry(
+            &program,
+            package,
+            why.clone(),
+            &lock,
+            &root_manifest,
+            surveys.of(package)?.facts.has_unsafe,
+        )?;
+        let order = Order {
+            package,
+            new_name: entry.package.as_deref(),
+            at: &at.join(&entry.folder),
+            green: &green,
+        };
+        copy(&order, surveys.of(package)?, &stage.join(&entry.folder))?;
+        if entry.package.is_none() {
+            add_patch(
+                &mut root_manifest,
+                &entry,
+                &relative(&program.root, order.at),
+            )?;
+        }
+        record.crates.push(entry);
+    }
+    let renamed: Vec<Renamed> = (record.crates.iter())
+        .filter_map(|entry| {
+            let (name, version) = (entry.name.clone(), entry.version.clone());
+            Some(Renamed {
+                name,
+                version,
+                package: entry.package.clone()?,
+                folder: at.join(&entry.folder),
+            })
+        })
+        .collect();
+    if !renamed.is_empty() {
+        exclude(&mut root_manifest, &options.into)?;
+    }
+    let mut texts = vec![(manifest_path.clone(), root_manifest.to_string())];
+    if !renamed.is_empty() {
+        redirect_copies(&record, &renamed, &at, &stage)?;
+        redirect_program(&program, &renamed, &mut texts, &mut record)?;
+    }
+    for (path, text) in texts {
+        if fs::read_to_string(&path)? != text {
+            change.file(path, text);
+        }
+    }
+    record.write(&stage)?;
+
+    if options.dry_run {
+        print!("{}", change.diff_of_files(&program.root)?);
+        for Chosen { package, .. } in &closure.chosen {
+            let entry = record
+                .find(&package.name, &package.version.to_string())
+                .expect("it was added");
+            print_diff(
+                package,
+                &stage.join(&entry.folder),
+                &options.into.join(&entry.folder),
+            )?;
+        }
+        println!("nothing was changed");
+        return Ok(());
+    }
+    change.apply(&[program.root.join("Cargo.lock")], || {
+        let program = Program::relock(&options.asking)?;
+        drift::refuse(&program, &record, &at)
+    })?;
+    println!("{} copies in {}", closure.chosen.len(), at.display());
+    Ok(())
+}
+
+/// The packages that were asked for and are not patched yet.
+fn asked<'a>(
+    program: &'a Program,
+    record: &Record,
+    at: &Path,
+    names: &[String],
+) -> Result<Vec<&'a Package>> {
+    let mut asked: Vec<&Package> = Vec::new();
+    for spec in names {
+        let (name, version) = match spec.split_once('@') {
+            Some((name, version)) => (name, Some(version)),
+            None => (spec.as_str(), None),
+        };
+        let found: Vec<&Package> = program
+            .packages()
+            .filter(|package| {
+                *package.name == name
+                    && version.is_none_or(|version| package.version.to_string() == version)
+            })
+            .collect();
+        ensure!(
+            !found.is_empty(),
+            "{spec} is not in the lock file{}",
+            similar_name(program, name)
+        );
+        for package in found {
+            let version = package.version.to_string();
+            let is_copy = folder(package).starts_with(at);
+            if is_copy
+                || record.find(name, &version).is_some()
+                || asked.iter().any(|other| other.id == package.id)
+            {
+                continue;
+            }
+            ensure!(
+                !program.is_member(package),
+                "{} is the program's own: change its `std::` to `green::`; `cargo green check` tells where",
+                title(package)
+            );
+            match package.source.as_ref().map(|source| source.repr.as_str()) {
+                None => bail!(
+                    "{} comes from {}, not from a registry: change it there",
+                    title(package),
+                    folder(package).display()
+                ),
+                Some(source) if !source.contains("registry+") && !source.starts_with("sparse+") => {
+                    bail!(
+                        "{} comes from {source}, not from a registry: change it there",
+                        title(package)
+                    );
+                }
+                Some(_) => {}
+            }
+            if let Some(why) = unpatchable::why(package) {
+                bail!("{} cannot be made green: {why}", title(package));
+            }
+            ensure!(
+                *package.name != *crate::program::GREEN && *package.name != "greenhub",
+                "{name} is green itself"
+            );
+            asked.push(package);
+        }
+    }
+    Ok(asked)
+}
+
+fn similar_name(program: &Program, name: &str) -> String {
+    let near = program
+        .packages()
+        .map(|package| package.name.as_str())
+        .max_by(|a, b| {
+            let ratio = |other: &str| similar::TextDiff::from_chars(name, other).ratio();
+            ratio(a).total_cmp(&ratio(b))
+        });
+    let close = near.filter(|near| similar::TextDiff::from_chars(name, *near).ratio() > 0.7);
+    close.map(|near| format!("; {near} is")).unwrap_or_default()
+}
+
+fn ask(along: usize) -> Result<()> {
+    let few = if along == 1 {
+        "1 crate goes".to_owned()
+    } else {
+        format!("{along} crates go")
+    };
+    ensure!(
+        std::io::stdin().is_terminal(),
+        "{few} along; with --yes it is done, nothing was changed"
+    );
+    print!("{few} along. Go on? [y/N] ");
+    std::io::stdout().flush()?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    ensure!(
+        matches!(answer.trim(), "y" | "Y" | "yes"),
+        "nothing was changed"
+    );
+    Ok(())
+}
+
+fn entry(
+    program: &Program,
+    package: &Package,
+    why: Option<String>,
+    lock: &str,
+    root_manifest: &DocumentMut,
+    shielded: bool,
+) -> Result<Entry> {
+    let (name, version) = (package.name.to_string(), package.version.to_string());
+    let renamed = program
+        .is_below_green(package)
+        .then(|| format!("green-{name}"));
+    let source = package
+        .source
+        .as_ref()
+        .map(|source| source.repr.as_str())
+        .unwrap_or_default();
+    let registry = manifest::patch_table(source)?;
+    let patches = root_manifest
+        .get("patch")
+        .and_then(|patch| patch.get(&registry));
+    let taken = |key: &str| patches.is_some_and(|patches| patches.get(key).is_some());
+    let mut key = name.clone();
+    if taken(&key) {
+        let by_us = root_manifest["patch"][&registry][&key]
+            .get("path")
+            .and_then(Item::as_str)
+            .is_some_and(|path| {
+                program
+                    .root
+                    .join(path)
+                    .join("..")
+                    .join(crate::record::FILE)
+                    .exists()
+            });
+        ensure!(
+            by_us,
+            "{name} has a patch already, in [patch.{registry}] of the program's manifest, and it is not ours"
+        );
+        key = format!("{name}-{}", version.replace(['.', '+'], "_"));
+    }
+    let block =
+        lockfile::block(lock, &name, &version).context("the lock file is not understood")?;
+    Ok(Entry {
+        folder: format!("{}-{version}", renamed.as_ref().unwrap_or(&name)),
+        package: renamed,
+        why,
+        shielded,
+        registry,
+        key,
+        lock: block.to_owned(),
+        name,
+        version,
+    })
+}
+
+fn add_patch(manifest: &mut DocumentMut, entry: &Entry, path: &str) -> Result<()> {
+    let implicit = || {
+        let mut table = Table::new();
+        table.set_implicit(true);
+        Item::Table(table)
+    };
+    let patch = manifest
+        .entry("patch")
+        .or_insert_with(implicit)
+        .as_table_mut()
+        .context("`patch` is not a table")?;
+    let table = patch
+        .entry(&entry.registry)
+        .or_insert_with(|| Item::Table(Table::new()));
+    let table = table
+        .as_table_like_mut()
+        .context("the table of `patch` is not understood")?;
+    let mut source = InlineTable::new();
+    if entry.key != entry.name {
+        source.insert("package", entry.name.as_str().into());
+    }
+    source.insert("path", path.into());
+    table.insert(&entry.key, value(source));
+    Ok(())
+}
+
+/// Copies that the program depends on by their path are not to become its members.
+fn exclude(manifest: &mut DocumentMut, folder: &Path) -> Result<()> {
+    let Some(workspace) = manifest
+        .get_mut("workspace")
+        .and_then(Item::as_table_like_mut)
+    else {
+        return Ok(());
+    };
+    let folder = folder.display().to_string();
+    let exclude = workspace
+        .entry("exclude")
+        .or_insert(value(toml_edit::Array::new()));
+    let exclude = exclude
+        .as_array_mut()
+        .context("`workspace.exclude` is not a list")?;
+    if !exclude.iter().any(|path| path.as_str() == Some(&folder)) {
+        exclude.push(folder);
+    }
+    Ok(())
+}
+
+fn redirect_copies(record: &Record, renamed: &[Renamed], at: &Path, stage: &Path) -> Result<()> {
+    for entry in &record.crates {
+        let path = stage.join(&entry.folder).join("Cargo.toml");
+        let (text, _) = manifest::redirect(
+            &fs::read_to_string(&path)?,
+            renamed,
+            &at.join(&entry.folder),
+        )?;
+        fs::write(path, text)?;
+    }
+    Ok(())
+}
+
+fn redirect_program(
+    program: &Program,
+    renamed: &[Renamed],
+    texts: &mut Vec<(PathBuf, String)>,
+    record: &mut Record,
+) -> Result<()> {
+    let members = program
+        .members()
+        .map(|member| member.manifest_path.as_std_path().to_owned());
+    let paths: BTreeSet<PathBuf> = members.chain([program.root.join("Cargo.toml")]).collect();
+    for path in paths {
+        let changed = texts.iter().position(|(known, _)| *known == path);
+        let text = match changed {
+            Some(index) => texts[index].1.clone(),
+            None => fs::read_to_string(&path)?,
+        };
+        let at = path.parent().expect("a manifest lies in a folder");
+        let (text, redirected) = manifest::redirect(&text, renamed, at)?;
+        if redirected.is_empty() {
+            continue;
+        }
+        let name = relative(&program.root, &path);
+        match record
+            .manifests
+            .iter_mut()
+            .find(|manifest| manifest.path == name)
+        {
+            Some(manifest) => manifest.redirected.extend(redirected),
+            None => record.manifests.push(Manifest {
+                path: name,
+                redirected,
+            }),
+        }
+        match changed {
+            Some(index) => texts[index].1 = text,
+            None => texts.push((path, text)),
+        }
+    }
+    Ok(())
+}
+
+fn print_diff(package: &Package, copy: &Path, shown: &Path) -> Result<()> {
+    let files = crate::survey::sources(package)?;
+    for file in files.into_iter().chain(["Cargo.toml".into()]) {
+        let before = fs::read(folder(package).join(&file))?;
+        let after = fs::read(copy.join(&file))?;
+        let name = shown.join(&file).display().to_string();
+        print!(
+            "{}",
+            diff(
+                &String::from_utf8_lossy(&before),
+                &String::from_utf8_lossy(&after),
+                &name
+            )
+        );
+    }
+    Ok(())
+}

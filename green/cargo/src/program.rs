@@ -1,0 +1,245 @@
+//! The program that cargo is called in: its packages, as its lock file has them, and who depends on whom.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package, PackageId, TargetKind};
+
+/// The package that copies depend on.
+pub const GREEN: &str = "green-std";
+
+/// How cargo is to be asked.
+#[derive(Clone, Debug, Default)]
+pub struct Asking {
+    pub manifest: Option<PathBuf>,
+    pub offline: bool,
+}
+
+#[derive(Debug)]
+pub struct Program {
+    /// The folder of the workspace's manifest and lock file.
+    pub root: PathBuf,
+    packages: BTreeMap<PackageId, Package>,
+    members: BTreeSet<PackageId>,
+    /// What is built for this machine: a package, its name in the dependent's code.
+    edges: BTreeMap<PackageId, Vec<(PackageId, String)>>,
+    /// What green-std depends on, itself with it, on any platform: cargo's resolver does not look at the platform.
+    below_green: BTreeSet<PackageId>,
+}
+
+impl Program {
+    /// The program as its lock file has it.
+    ///
+    /// # Errors
+    ///
+    /// Without a lock file, or if it does not fit the manifests.
+    pub fn load(asking: &Asking) -> Result<Self> {
+        let root = root(asking)?;
+        let lock = root.join("Cargo.lock");
+        ensure!(
+            lock.is_file(),
+            "no lock file {}: `cargo generate-lockfile` makes one",
+            lock.display()
+        );
+        Self::ask(asking, &["--locked"])
+    }
+
+    /// The program after its manifests were changed: the lock file follows.
+    pub fn relock(asking: &Asking) -> Result<Self> {
+        Self::ask(asking, &[])
+    }
+
+    fn ask(asking: &Asking, options: &[&str]) -> Result<Self> {
+        let metadata = |platform: &[String]| -> Result<Metadata> {
+            let mut command = MetadataCommand::new();
+            if let Some(manifest) = &asking.manifest {
+                command.manifest_path(manifest);
+            }
+            let offline = asking.offline.then_some("--offline");
+            let options = options.iter().copied().chain(offline).map(str::to_owned);
+            command.other_options(options.chain(platform.iter().cloned()).collect::<Vec<_>>());
+            Ok(command.exec()?)
+        };
+        let all = metadata(&[])?;
+        let here = metadata(&["--filter-platform".into(), host()?])?;
+        let every = edges(&all);
+        let below_green = (all.packages.iter().filter(|package| *package.name == GREEN))
+            .flat_map(|green| reach(&every, &green.id, |_| true))
+            .collect();
+        Ok(Program {
+            root: here.workspace_root.clone().into(),
+            edges: edges(&here),
+            members: here.workspace_members.iter().cloned().collect(),
+            packages: here
+                .packages
+                .into_iter()
+                .map(|package| (package.id.clone(), package))
+                .collect(),
+            below_green,
+        })
+    }
+
+    pub fn packages(&self) -> impl Iterator<Item = &Package> {
+        self.packages.values()
+    }
+
+    pub fn members(&self) -> impl Iterator<Item = &Package> {
+        self.members.iter().map(|id| &self.packages[id])
+    }
+
+    pub fn is_member(&self, package: &Package) -> bool {
+        self.members.contains(&package.id)
+    }
+
+    /// Green-std depends on it, or is it.
+    pub fn is_below_green(&self, package: &Package) -> bool {
+        self.below_green.contains(&package.id)
+    }
+
+    /// What `package` depends on at run time.
+    pub fn dependencies(&self, package: &Package) -> impl Iterator<Item = &Package> {
+        let edges = self.edges.get(&package.id).into_iter().flatten();
+        edges.map(|(id, _)| &self.packages[id])
+    }
+
+    /// Who depends on `package` at run time.
+    pub fn dependents(&self, package: &Package) -> impl Iterator<Item = &Package> {
+        let users = self
+            .edges
+            .iter()
+            .filter(|(_, edges)| edges.iter().any(|(id, _)| *id == package.id));
+        users.map(|(id, _)| &self.packages[id])
+    }
+
+    /// All that is reached from `package`, itself without, but for what lies behind packages that `through` refuses.
+    pub fn closure<'a>(
+        &'a self,
+        package: &Package,
+        through: impl Fn(&Package) -> bool,
+    ) -> Vec<&'a Package> {
+        let ids = reach(&self.edges, &package.id, |id| through(&self.packages[id]));
+        (ids.iter().filter(|id| **id != package.id))
+            .map(|id| &self.packages[id])
+            .collect()
+    }
+
+    /// The package of green-std.
+    ///
+    /// # Errors
+    ///
+    /// If the program does not depend on it.
+    pub fn green(&self) -> Result<&Package> {
+        let mut green = self.packages().filter(|package| *package.name == GREEN);
+        let first = green.next().with_context(|| {
+            format!("the program does not depend on {GREEN}, which copies need: `cargo add {GREEN}` first")
+        })?;
+        ensure!(
+            green.next().is_none(),
+            "the program has several versions of {GREEN}"
+        );
+        Ok(first)
+    }
+}
+
+/// The library's target, unless it is one for the compiler.
+pub fn library(package: &Package) -> Option<&cargo_metadata::Target> {
+    let of_kind = |kinds: &[TargetKind]| {
+        (package.targets.iter()).find(|target| target.kind.iter().any(|kind| kinds.contains(kind)))
+    };
+    of_kind(&[
+        TargetKind::Lib,
+        TargetKind::RLib,
+        TargetKind::DyLib,
+        TargetKind::CDyLib,
+        TargetKind::StaticLib,
+    ])
+}
+
+pub fn is_proc_macro(package: &Package) -> bool {
+    package
+        .targets
+        .iter()
+        .any(|target| target.is_kind(TargetKind::ProcMacro))
+}
+
+/// The folder of the package.
+pub fn folder(package: &Package) -> &Path {
+    package
+        .manifest_path
+        .parent()
+        .expect("a manifest lies in a folder")
+        .as_std_path()
+}
+
+/// `name version`.
+pub fn title(package: &Package) -> String {
+    format!("{} {}", package.name, package.version)
+}
+
+/// The workspace's folder.
+pub fn root(asking: &Asking) -> Result<PathBuf> {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(["locate-project", "--workspace", "--message-format", "plain"]);
+    if let Some(manifest) = &asking.manifest {
+        command.arg("--manifest-path").arg(manifest);
+    }
+    let output = command.output().context("cargo cannot be run")?;
+    if !output.status.success() {
+        bail!(
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+                .trim()
+                .trim_start_matches("error: ")
+        );
+    }
+    let manifest = PathBuf::from(String::from_utf8(output.stdout)?.trim());
+    Ok(manifest
+        .parent()
+        .expect("a manifest lies in a folder")
+        .to_owned())
+}
+
+fn host() -> Result<String> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let output = Command::new(rustc)
+        .arg("-vV")
+        .output()
+        .context("rustc cannot be run")?;
+    let text = String::from_utf8(output.stdout)?;
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    Ok(host
+        .context("`rustc -vV` does not tell its host")?
+        .to_owned())
+}
+
+fn edges(metadata: &Metadata) -> BTreeMap<PackageId, Vec<(PackageId, String)>> {
+    let nodes = metadata.resolve.iter().flat_map(|resolve| &resolve.nodes);
+    nodes
+        .map(|node| {
+            let normal = node.deps.iter().filter(|dependency| {
+                (dependency.dep_kinds.iter()).any(|kind| kind.kind == DependencyKind::Normal)
+            });
+            let edges = normal.map(|dependency| (dependency.pkg.clone(), dependency.name.clone()));
+            (node.id.clone(), edges.collect())
+        })
+        .collect()
+}
+
+fn reach(
+    edges: &BTreeMap<PackageId, Vec<(PackageId, String)>>,
+    from: &PackageId,
+    through: impl Fn(&PackageId) -> bool,
+) -> BTreeSet<PackageId> {
+    let mut seen = BTreeSet::from([from.clone()]);
+    let mut todo = vec![from.clone()];
+    while let Some(id) = todo.pop() {
+        for (next, _) in edges.get(&id).into_iter().flatten() {
+            if through(next) && seen.insert(next.clone()) {
+                todo.push(next.clone());
+            }
+        }
+    }
+    seen
+}

@@ -1,0 +1,68 @@
+//! What must be known of a whole crate before any of its files can be rewritten.
+
+use std::collections::BTreeSet;
+
+use super::uses::{Import, LeafEnd};
+use super::walk::{Context, Visitor};
+use crate::names::MACROS;
+
+#[derive(Debug, Default)]
+pub struct Facts {
+    /// Other names for std: `extern crate std as alias`, `use std as alias`.
+    pub aliases: BTreeSet<String>,
+    /// Macros of the prelude that the crate has its own of.
+    pub own_macros: BTreeSet<String>,
+    /// Modules that the crate itself has and that are called like a crate we know.
+    pub own_modules: BTreeSet<String>,
+    /// `unsafe` stands somewhere.
+    pub has_unsafe: bool,
+    /// Modules in files of their own that only tests have.
+    pub test_modules: BTreeSet<String>,
+}
+
+/// Names that stand for something else if the crate has a module of that name.
+const CRATES: &[&str] = &["std", "crossbeam_channel", "crossbeam", "parking_lot"];
+
+impl Visitor for Facts {
+    fn import(&mut self, import: &Import, _context: Context) {
+        for leaf in &import.leaves {
+            let (Some(local), Some(last)) = (leaf.local_name(), leaf.segments.last()) else {
+                continue;
+            };
+            let whole_std = last.name == "std" && leaf.end != LeafEnd::Glob;
+            if whole_std && local != "std" && local != "_" {
+                self.aliases.insert(local.to_owned());
+            }
+            if MACROS.contains(&local) && leaf.segments[0].name != "std" {
+                self.own_macros.insert(local.to_owned());
+            }
+        }
+    }
+
+    fn macro_definition(&mut self, name: &str) {
+        if MACROS.contains(&name) {
+            self.own_macros.insert(name.to_owned());
+        }
+    }
+
+    fn extern_crate(&mut self, name: &str, alias: Option<&str>) {
+        if let ("std", Some(alias)) = (name, alias)
+            && alias != "_"
+        {
+            self.aliases.insert(alias.to_owned());
+        }
+    }
+
+    fn module(&mut self, name: &str, inline: bool, context: Context) {
+        if CRATES.contains(&name) {
+            self.own_modules.insert(name.to_owned());
+        }
+        if context.test && !inline {
+            self.test_modules.insert(name.to_owned());
+        }
+    }
+
+    fn unsafe_code(&mut self, _line: usize, context: Context) {
+        self.has_unsafe |= !context.test;
+    }
+}

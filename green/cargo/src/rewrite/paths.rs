@@ -1,0 +1,100 @@
+//! Paths outside of imports, and the macros of the prelude, which need no path.
+
+use super::walk::{Context, Path, Segment};
+use super::{File, Found};
+use crate::names::{End, MACROS, Meaning, meaning};
+
+impl File<'_> {
+    pub(super) fn rewrite_path(&mut self, path: &Path, context: Context) {
+        if let Some(root) = self.root(&path.segments) {
+            return self.from_root(path, root, context);
+        }
+        let first = &path.segments[0].name;
+        if path.segments.len() == 1 {
+            let known =
+                MACROS.contains(&first.as_str()) && !self.manner.facts.own_macros.contains(first);
+            if path.called && !path.leading && known {
+                let green = self.green(context);
+                self.put(path.place.start..path.place.start, &format!("{green}::"));
+            }
+            return;
+        }
+        // `thread::sleep` after `use std::thread`: the import is what changes.
+        if let Some(module) = self.modules.get(first).filter(|_| !path.leading) {
+            let mut full: Vec<&str> = module.iter().map(String::as_str).collect();
+            full.extend(
+                path.segments[1..]
+                    .iter()
+                    .map(|segment| segment.name.as_str()),
+            );
+            if let Meaning::Green {
+                kind, whole: false, ..
+            } = meaning(&full, End::Name, false)
+            {
+                let what = full.join("::");
+                self.mention(path.line, what, Found::Std(kind), context);
+            }
+        }
+    }
+
+    fn from_root(&mut self, path: &Path, root: usize, context: Context) {
+        let names = self.names(&path.segments[root..]);
+        match meaning(&names, End::Name, self.manner.shielded) {
+            Meaning::Green {
+                replaced,
+                green,
+                kind,
+                ..
+            } => {
+                let end = path.segments[root + replaced - 1].place.end;
+                let what = names.join("::");
+                let prefix = self.green(context);
+                self.put(path.place.start..end, &format!("{prefix}{green}"));
+                self.mention(path.line, what, Found::Std(kind), context);
+            }
+            other => self.note(&other, path.line, &names.join("::"), context),
+        }
+    }
+
+    pub(super) fn note(&mut self, meaning: &Meaning, line: usize, what: &str, context: Context) {
+        let found = match meaning {
+            Meaning::Raw => Found::Raw,
+            Meaning::FirstUse => Found::FirstUse,
+            Meaning::Socket2 => Found::Socket2,
+            Meaning::Green { .. } | Meaning::Other => return,
+        };
+        self.mention(line, what, found, context);
+    }
+
+    /// Where in a path std, or another crate that we know, stands: `std::…`, `::std::…`, `self::std::…`,
+    /// `crate::lib::std::…`, `$crate::__std::…`.
+    pub(super) fn root(&self, segments: &[Segment]) -> Option<usize> {
+        let facts = self.manner.facts;
+        let is_std =
+            |segment: &Segment| segment.name == "std" || facts.aliases.contains(&segment.name);
+        if is_std(&segments[0]) {
+            return Some(0);
+        }
+        if let Some(root) = segments.iter().position(is_std) {
+            let owned = facts.own_modules.contains("std");
+            let names = self.names(&segments[root..]);
+            let ours = matches!(meaning(&names, End::Name, false), Meaning::Green { .. });
+            return (ours && !owned).then_some(root);
+        }
+        let names = self.names(segments);
+        let known = meaning(&names, End::Name, false) != Meaning::Other;
+        (known && !facts.own_modules.contains(names[0])).then_some(0)
+    }
+
+    /// The segments by name, with `std` for whatever the crate calls it.
+    pub(super) fn names<'s>(&self, segments: &'s [Segment]) -> Vec<&'s str> {
+        let mut names: Vec<&str> = segments
+            .iter()
+            .map(|segment| segment.name.as_str())
+            .collect();
+        if self.manner.facts.aliases.contains(names[0]) {
+            names[0] = "std";
+        }
+        names
+    }
+}

@@ -1,0 +1,331 @@
+//! Every form by example: what goes in and what comes out.
+
+use super::{Facts, Found, Manner, head, note, rewrite};
+use crate::names::Kind;
+
+/// `text` after a rewrite of a safe crate of edition 2021 that is made of it alone.
+fn green(text: &str) -> String {
+    rewritten(text, false)
+}
+
+fn shielded(text: &str) -> String {
+    rewritten(text, true)
+}
+
+fn rewritten(text: &str, shielded: bool) -> String {
+    let mut facts = Facts::default();
+    note(text, &mut facts).unwrap();
+    let manner = Manner {
+        facts: &facts,
+        shielded,
+    };
+    let once = rewrite(text, manner)
+        .unwrap()
+        .text
+        .unwrap_or_else(|| text.to_owned());
+    // A second time changes nothing.
+    let mut facts = Facts::default();
+    note(&once, &mut facts).unwrap();
+    let manner = Manner {
+        facts: &facts,
+        ..manner
+    };
+    assert_eq!(rewrite(&once, manner).unwrap().text, None, "{once}");
+    once
+}
+
+fn mentions(text: &str) -> Vec<(usize, String, Found)> {
+    let mut facts = Facts::default();
+    note(text, &mut facts).unwrap();
+    let manner = Manner {
+        facts: &facts,
+        shielded: false,
+    };
+    let mentions = rewrite(text, manner).unwrap().mentions;
+    mentions
+        .into_iter()
+        .map(|mention| (mention.line, mention.what, mention.found))
+        .collect()
+}
+
+#[test]
+fn a_whole_import_changes_its_first_word_only() {
+    assert_eq!(
+        green("use std::net::TcpStream;"),
+        "use ::green::net::TcpStream;"
+    );
+    assert_eq!(green("use ::std::thread;"), "use ::green::thread;");
+    assert_eq!(
+        green("pub(crate) use std::io as stdio;"),
+        "pub(crate) use ::green::io as stdio;"
+    );
+    assert_eq!(
+        green("use std::net::{TcpListener,\n    TcpStream, // both\n};"),
+        "use ::green::net::{TcpListener,\n    TcpStream, // both\n};"
+    );
+    assert_eq!(green("use std::net::*;"), "use ::green::net::*;");
+    assert_eq!(
+        green("use std::{thread, io};"),
+        "use ::green::{thread, io};"
+    );
+    assert_eq!(
+        green("use std::thread::{self, JoinHandle as J};"),
+        "use ::green::thread::{self, JoinHandle as J};"
+    );
+}
+
+#[test]
+fn a_mixed_import_sends_each_name_home_and_keeps_its_lines() {
+    assert_eq!(
+        green(
+            "use std::{\n    io::{self, Write},\n    sync::{Arc, Mutex},\n    time::Duration,\n};\nx"
+        ),
+        "use {::green::io, std::io::Write, std::sync::Arc, ::green::sync::Mutex, std::time::Duration\n\n\n\n};\nx"
+    );
+    assert_eq!(
+        green("use std::{fmt::{self as f}, sync::{self as s, Arc}};"),
+        "use {std::fmt::{self as f}, ::green::sync as s, std::sync::Arc};"
+    );
+    assert_eq!(
+        green("use {::std::fs, ::std::fmt, foo::*};"),
+        "use {::green::fs, ::std::fmt, foo::*};"
+    );
+    assert_eq!(
+        green("#[cfg(unix)]\npub use std::sync::{mpsc::{self, RecvError, Sender}, atomic};"),
+        "#[cfg(unix)]\npub use {::green::sync::mpsc, std::sync::mpsc::RecvError, ::green::sync::mpsc::Sender, std::sync::atomic};"
+    );
+}
+
+#[test]
+fn names_that_are_the_same_stay_std_s() {
+    for text in [
+        "use std::sync::{Arc, Weak, atomic::AtomicUsize, PoisonError};",
+        "use std::io::{Error, ErrorKind, Read, prelude::*};",
+        "use std::io::prelude::*;",
+        "use std::net::{IpAddr, SocketAddr};",
+        "use std::time::{Duration, Instant};",
+        "use std::os::raw::c_int;",
+        "use std::os::windows::io::AsRawSocket;",
+        "use std::os::unix::thread::JoinHandleExt;",
+        "use core::fmt; use alloc::vec::Vec;",
+        "use std::{fmt, str};",
+        "let e: std::io::Error = std::sync::atomic::fence();",
+        "extern crate std;",
+    ] {
+        assert_eq!(green(text), text);
+    }
+}
+
+#[test]
+fn inline_paths_change_up_to_the_name() {
+    assert_eq!(
+        green("std::thread::sleep(d);"),
+        "::green::thread::sleep(d);"
+    );
+    assert_eq!(
+        green("let m = ::std::sync::Mutex::<u8>::new(1);"),
+        "let m = ::green::sync::Mutex::<u8>::new(1);"
+    );
+    assert_eq!(
+        green("fn f(x:std::net::TcpStream){}"),
+        "fn f(x: ::green::net::TcpStream){}"
+    );
+    assert_eq!(
+        green(
+            "impl From<std::net::TcpStream> for S { fn f(e: std::io::Error, _: &dyn ::std::net::ToSocketAddrs) {} }"
+        ),
+        "impl From<::green::net::TcpStream> for S { fn f(e: std::io::Error, _: &dyn ::green::net::ToSocketAddrs) {} }"
+    );
+    assert_eq!(
+        green("let x = a.std::<std::sync::Mutex<u8>>(); 0..std::fs::read(p)"),
+        "let x = a.std::<::green::sync::Mutex<u8>>(); 0..::green::fs::read(p)"
+    );
+    assert_eq!(
+        green(
+            "std::os::unix::net::UnixStream::pair(); std::process::Command::new(x); std::process::ExitCode::SUCCESS;"
+        ),
+        "::green::os::unix::net::UnixStream::pair(); ::green::process::Command::new(x); std::process::ExitCode::SUCCESS;"
+    );
+}
+
+#[test]
+fn macro_arguments_are_looked_into() {
+    assert_eq!(
+        green("cfg_if! { if #[cfg(unix)] { use std::net::TcpStream; } }"),
+        "cfg_if! { if #[cfg(unix)] { use ::green::net::TcpStream; } }"
+    );
+    assert_eq!(
+        green("lazy_static! { static ref A: std::sync::Mutex<u8> = std::sync::Mutex::new(1); }"),
+        "lazy_static! { static ref A: ::green::sync::Mutex<u8> = ::green::sync::Mutex::new(1); }"
+    );
+}
+
+#[test]
+fn facades_and_other_names_of_std_are_seen_through() {
+    assert_eq!(
+        green("extern crate std; use self::std::sync::Once;"),
+        "extern crate std; use ::green::sync::Once;"
+    );
+    assert_eq!(
+        green("use crate::lib::std::sync::{Arc, Mutex};"),
+        "use {crate::lib::std::sync::Arc, ::green::sync::Mutex};"
+    );
+    assert_eq!(
+        green("use std as other; fn f() { other::thread::sleep(d); self::other::mem::swap(); }"),
+        "use std as other; fn f() { ::green::thread::sleep(d); self::other::mem::swap(); }"
+    );
+    assert_eq!(
+        green("extern crate std as s; use s::sync::Mutex; use crate::s::io::{self, Read};"),
+        "extern crate std as s; use ::green::sync::Mutex; use {::green::io, crate::s::io::Read};"
+    );
+    assert_eq!(
+        green("mod lib { pub use std::net::TcpStream; pub use std::sync; }"),
+        "mod lib { pub use ::green::net::TcpStream; pub use ::green::sync; }"
+    );
+    // A module of the crate's own that is called so is none of ours.
+    let own = "mod std; use crate::std::sync::Mutex;";
+    assert_eq!(green(own), own);
+}
+
+#[test]
+fn macros_of_the_prelude_get_a_path_unless_they_are_the_crate_s_own() {
+    assert_eq!(
+        green("println!(\"{}\", 1);"),
+        "::green::println!(\"{}\", 1);"
+    );
+    assert_eq!(
+        green("thread_local! { static A: Cell<u8> = const { Cell::new(1) }; }"),
+        "::green::thread_local! { static A: Cell<u8> = const { Cell::new(1) }; }"
+    );
+    assert_eq!(green("std::thread_local!{}"), "::green::thread_local!{}");
+    let own = "macro_rules! println { () => {} } println!();";
+    assert_eq!(green(own), own);
+    let imported = "use log::eprintln; eprintln!(); x.print(); print != 1; fn print() {}";
+    assert_eq!(green(imported), imported);
+}
+
+#[test]
+fn bodies_of_exported_macros_go_by_way_of_the_crate() {
+    assert_eq!(
+        green(
+            "#[macro_export]\n/// doc\nmacro_rules! m { ($x:expr) => { $crate::std::sync::Mutex::new(std::thread::sleep($x)); use std::io::{self, Read}; println!() } }"
+        ),
+        "#[macro_export]\n/// doc\nmacro_rules! m { ($x:expr) => { $crate::__green::sync::Mutex::new($crate::__green::thread::sleep($x)); use {$crate::__green::io, std::io::Read}; $crate::__green::println!() } }"
+    );
+    assert_eq!(
+        green(
+            "#[cfg_attr(x, macro_export)] macro_rules! m { () => (std::process::exit(1)) } macro_rules! n { () => (std::process::exit(1)) }"
+        ),
+        "#[cfg_attr(x, macro_export)] macro_rules! m { () => ($crate::__green::process::exit(1)) } macro_rules! n { () => (::green::process::exit(1)) }"
+    );
+}
+
+#[test]
+fn what_is_no_code_is_left_alone() {
+    for text in [
+        "// use std::net::TcpStream;\n/* std::thread::sleep */",
+        "/// use std::net::TcpStream;\n//! std::thread\nfn f() {}",
+        "let s = \"std::net::TcpStream\"; let r = r#\"println!() std::thread::sleep\"#; let b = b\"std::fs::read\";",
+        "fn f<'std>(x: &'std u8) -> impl Fn() + use<'std> { 's' }",
+        "$std::sync::Mutex",
+    ] {
+        assert_eq!(green(text), text);
+    }
+}
+
+#[test]
+fn shebangs_marks_and_wide_letters_shift_nothing() {
+    assert_eq!(
+        green(
+            "\u{feff}#!/usr/bin/env run\n// ärger 🦀\nuse std::fs; /* ü */ std::thread::spawn(f);"
+        ),
+        "\u{feff}#!/usr/bin/env run\n// ärger 🦀\nuse ::green::fs; /* ü */ ::green::thread::spawn(f);"
+    );
+    assert_eq!(green("use std::fs;\r\nx"), "use ::green::fs;\r\nx");
+}
+
+#[test]
+fn crates_with_unsafe_code_get_waits_that_nothing_interrupts() {
+    assert_eq!(
+        shielded("use std::{sync::{Condvar, mpsc}, thread, net::TcpStream};"),
+        "use {::green::shielded::sync::Condvar, ::green::shielded::sync::mpsc, ::green::shielded::thread, ::green::net::TcpStream};"
+    );
+    assert_eq!(
+        shielded("std::thread::park()"),
+        "::green::shielded::thread::park()"
+    );
+    assert_eq!(
+        shielded("crossbeam_channel::bounded(1)"),
+        "::green::shielded::channel::bounded(1)"
+    );
+}
+
+#[test]
+fn crossbeam_channel_is_green_s_channel() {
+    assert_eq!(
+        green("use crossbeam_channel::{bounded, Sender};"),
+        "use ::green::channel::{bounded, Sender};"
+    );
+    assert_eq!(
+        green("use crossbeam_channel;"),
+        "use ::green::channel as crossbeam_channel;"
+    );
+    assert_eq!(
+        green("use crossbeam_channel as channel;"),
+        "use ::green::channel as channel;"
+    );
+    assert_eq!(
+        green("use crossbeam::{channel::{self, RecvError}, thread};"),
+        "use {::green::channel, crossbeam::channel::RecvError, crossbeam::thread};"
+    );
+    let own = "mod crossbeam_channel; use crossbeam_channel::bounded;";
+    assert_eq!(green(own), own);
+}
+
+#[test]
+fn lints_that_would_stop_a_build_only_allow() {
+    assert_eq!(
+        green(
+            "#![deny(warnings)] #![cfg_attr(x, forbid(unsafe_code))] #[deny(missing_docs)] fn deny() {}"
+        ),
+        "#![allow(warnings)] #![cfg_attr(x, allow(unsafe_code))] #[allow(missing_docs)] fn deny() {}"
+    );
+}
+
+#[test]
+fn the_head_of_a_root_keeps_every_line_in_its_place() {
+    assert_eq!(
+        head("//! Doc.\n#![no_std]\nmod a;", false, false).unwrap(),
+        "#![allow(warnings)] //! Doc.\n#![no_std]\nmod a;"
+    );
+    let old = head("#![no_std]\n/// Doc.\nmod a;", true, true).unwrap();
+    assert_eq!(
+        old,
+        "#![allow(warnings)] #![no_std]\nextern crate green; #[doc(hidden)] pub extern crate green as __green; /// Doc.\nmod a;"
+    );
+    assert_eq!(head(&old, true, true).unwrap(), old);
+}
+
+#[test]
+fn mentions_have_the_line_of_the_call_and_leave_tests_out() {
+    let text = "use std::thread;\nuse std::io;\nfn f() {\n    thread::sleep(d);\n    let e: io::Error;\n}\n\
+                #[cfg(test)]\nmod tests {\n    fn g() { std::thread::sleep(d); }\n}\n\
+                fn h() { a.to_socket_addrs(); libc::poll(); once_cell::sync::Lazy::new(); }";
+    assert_eq!(
+        mentions(text),
+        [
+            (4, "std::thread::sleep".into(), Found::Std(Kind::Wait)),
+            (11, ".to_socket_addrs()".into(), Found::Method),
+            (11, "libc::poll".into(), Found::Raw),
+            (11, "once_cell::sync::Lazy::new".into(), Found::FirstUse),
+        ]
+    );
+}
+
+#[test]
+fn a_glob_of_all_of_std_is_told_of() {
+    assert_eq!(
+        mentions("pub use std::*;"),
+        [(1, "std::*".into(), Found::NotRewritten)]
+    );
+}

@@ -1,0 +1,53 @@
+//! Crates of which a copy would be of no use, and the way out.
+
+use cargo_metadata::Package;
+
+use crate::program::is_proc_macro;
+
+/// Crates with an event loop of their own, which holds the hub that runs it.
+const EVENT_LOOPS: &[&str] = &[
+    "async-io",
+    "async-std",
+    "compio",
+    "glommio",
+    "io-uring",
+    "mio",
+    "monoio",
+    "polling",
+    "smol",
+    "tokio",
+    "tokio-uring",
+];
+
+/// Crates that compute on threads of their own.
+const COMPUTING: &[&str] = &["rayon", "rayon-core", "threadpool-executor"];
+
+/// Crates whose names green has itself: those who use them are rewritten.
+const OURS: &[(&str, &str)] = &[("crossbeam-channel", "green::channel")];
+
+/// Why `package` cannot be made green by a copy of its source.
+pub fn why(package: &Package) -> Option<String> {
+    let name = package.name.as_str();
+    if is_proc_macro(package) {
+        return Some("it runs in the compiler".into());
+    }
+    if EVENT_LOOPS.contains(&name) {
+        return Some(
+            "it has an event loop of its own; call what stands on it by green::blocking".into(),
+        );
+    }
+    if COMPUTING.contains(&name) {
+        return Some(
+            "it computes on threads of its own; leave it to them, and call it by green::blocking"
+                .into(),
+        );
+    }
+    if let Some((_, ours)) = OURS.iter().find(|(known, _)| *known == name) {
+        return Some(format!("crates that use it get {ours} in its place"));
+    }
+    None
+}
+
+pub fn is_event_loop(package: &Package) -> bool {
+    EVENT_LOOPS.contains(&package.name.as_str())
+}

@@ -1,0 +1,300 @@
+//! `cargo green patch` and `--undo` on programs made for it.
+
+mod support;
+
+use support::Program;
+
+/// `outer` sleeps by way of `inner`; both are crates of the registry.
+fn two_crates() -> Program {
+    let program = Program::new(
+        "outer = \"1\"",
+        "fn main() { println!(\"{}\", outer::work()); }",
+    );
+    program.publish(
+        "outer",
+        "1.0.0",
+        "[dependencies]\ninner = \"1\"\n[lints.rust]\nunused = \"deny\"\n",
+        &[(
+            "src/lib.rs",
+            "//! Docs.\n#![deny(warnings)]\nuse std::{\n    io::{self, Write},\n    sync::{Arc, Mutex},\n};\n\
+             pub fn work() -> u32 { let unused = 1; inner::wait(); line!() }\n",
+        ),
+        ("LICENSE", "as you like"),
+        ("Cargo.lock", "")],
+    );
+    program.publish(
+        "inner",
+        "1.2.0",
+        "edition = \"2015\"\n",
+        &[(
+            "src/lib.rs",
+            "#[macro_export]\nmacro_rules! nap { () => { ::std::thread::sleep(::std::time::Duration::from_millis(1)) } }\n\
+             pub mod deep;\npub fn wait() { deep::wait() }\n",
+        ),
+        (
+            "src/deep.rs",
+            "use std::{thread::{self, JoinHandle}, time::Duration};\nextern crate std as other;\nuse self::other::sync::Condvar;\n\
+             thread_local! { static A: u8 = 1 }\n\
+             pub fn wait() { let _: Option<JoinHandle<u8>> = None; thread::sleep(Duration::from_millis(1)); \
+             ::std::thread::sleep(Duration::from_millis(1)); nap!(); let c = Condvar::new(); println!(\"{}\", c.family()) }\n",
+        )],
+    );
+    program.lock();
+    program
+}
+
+#[test]
+fn a_crate_and_what_must_go_along_run_on_green_and_all_is_taken_back_to_the_byte() {
+    let program = two_crates();
+    let before = program.snapshot();
+
+    let said = program.refused(&["patch", "outer"]);
+    assert!(
+        said.contains("inner 1.2.0: outer 1.0.0 depends on it, and it waits: std::"),
+        "{said}"
+    );
+    assert!(said.contains("1 crate goes along"), "{said}");
+
+    let said = program.patched(&["patch", "outer", "--dry-run"]);
+    assert!(said.contains("+use {::green::io, std::io::Write"), "{said}");
+    assert!(said.contains("+[patch.crates-io]"), "{said}");
+    assert_eq!(program.snapshot(), before, "a dry run changes nothing");
+
+    program.patched(&["patch", "outer", "--yes"]);
+    // Three sleeps, one of them by a macro, and a line number that did not move.
+    assert_eq!(
+        program.run(),
+        "green sleeps\ngreen sleeps\ngreen sleeps\ngreen\n7\n"
+    );
+    assert!(
+        program
+            .read("green-patched/outer-1.0.0/LICENSE")
+            .contains("as you like")
+    );
+    for gone in ["outer-1.0.0/Cargo.lock", "outer-1.0.0/.cargo-checksum.json"] {
+        assert!(!program.path("green-patched").join(gone).exists());
+    }
+
+    let after = program.snapshot();
+    let said = program.patched(&["patch", "outer", "inner", "--yes"]);
+    assert!(said.contains("nothing to do"), "{said}");
+    assert_eq!(program.snapshot(), after, "a second run changes nothing");
+
+    program.patched(&["patch", "--undo"]);
+    let undone = program.snapshot();
+    for (one, other) in undone.iter().zip(&before) {
+        assert_eq!(
+            (&one.0, String::from_utf8_lossy(&one.1)),
+            (&other.0, String::from_utf8_lossy(&other.1))
+        );
+    }
+    assert_eq!(undone.len(), before.len());
+}
+
+#[test]
+fn a_crate_that_is_added_later_goes_beside_the_others_and_an_exception_stays() {
+    let program = two_crates();
+    program.patched(&["patch", "outer", "--except", "inner"]);
+    assert!(!program.path("green-patched/inner-1.2.0").exists());
+    program.patched(&["patch", "inner"]);
+    assert_eq!(
+        program.run(),
+        "green sleeps\ngreen sleeps\ngreen sleeps\ngreen\n7\n"
+    );
+    assert!(program.read("Cargo.toml").ends_with(
+        "[patch.crates-io]\nouter = { path = \"green-patched/outer-1.0.0\" }\ninner = { path = \"green-patched/inner-1.2.0\" }\n"
+    ));
+}
+
+#[test]
+fn exported_macros_reach_green_from_a_crate_that_does_not_know_it() {
+    let program = Program::new(
+        "napping = \"1\"",
+        "fn main() { napping::nap!(); napping::say!(\"a\"); }",
+    );
+    program.publish(
+        "napping",
+        "1.0.0",
+        "",
+        &[(
+            "src/lib.rs",
+            "#[macro_export]\nmacro_rules! nap { () => { std::thread::sleep(std::time::Duration::from_millis(1)) } }\n\
+             #[macro_export]\nmacro_rules! say { ($x:expr) => {{ use std::{thread, time::Duration}; thread::sleep(Duration::ZERO); println!(\"{}\", $x) }} }\n",
+        )],
+    );
+    program.lock();
+    program.patched(&["patch", "napping"]);
+    assert_eq!(program.run(), "green sleeps\ngreen sleeps\na\n");
+}
+
+#[test]
+fn a_crate_with_unsafe_code_gets_shielded_waits() {
+    let program = Program::new("sharp = \"1\"", "fn main() { sharp::f(); }");
+    program.publish(
+        "sharp",
+        "1.0.0",
+        "",
+        &[("src/lib.rs", "pub fn f() { unsafe { g() } }\nunsafe fn g() { std::thread::sleep(std::time::Duration::ZERO) }\n")],
+    );
+    program.lock();
+    let said = program.patched(&["patch", "sharp"]);
+    assert!(said.contains("its waits are shielded"), "{said}");
+    assert_eq!(program.run(), "shielded sleeps\n");
+}
+
+#[test]
+fn two_versions_of_a_crate_get_two_patches() {
+    let program = Program::new(
+        "one = { package = \"twice\", version = \"1\" }\ntwo = { package = \"twice\", version = \"2\" }",
+        "fn main() { one::f(); two::f(); }",
+    );
+    for version in ["1.0.0", "2.0.0"] {
+        let text = "pub fn f() { std::thread::sleep(std::time::Duration::ZERO) }";
+        program.publish("twice", version, "", &[("src/lib.rs", text)]);
+    }
+    program.lock();
+    program.patched(&["patch", "twice@2.0.0"]);
+    assert_eq!(program.run(), "green sleeps\n");
+    program.patched(&["patch", "twice"]);
+    assert_eq!(program.run(), "green sleeps\ngreen sleeps\n");
+    program.patched(&["patch", "--undo"]);
+    assert!(!program.read("Cargo.toml").contains("patch"));
+}
+
+#[test]
+fn what_green_itself_depends_on_is_copied_under_another_name() {
+    let program = Program::new(
+        "lazy = { version = \"1\", features = [\"std\"] }\nuser = \"1\"",
+        "fn main() { lazy::f(); user::f(); }",
+    );
+    let lazy = "pub fn f() { std::thread::sleep(std::time::Duration::ZERO) }";
+    program.publish(
+        "lazy",
+        "1.0.0",
+        "[features]\nstd = []\n",
+        &[("src/lib.rs", lazy)],
+    );
+    program.publish(
+        "user",
+        "1.0.0",
+        "[dependencies.lazy]\nversion = \"1\"\n",
+        &[(
+            "src/lib.rs",
+            "pub fn f() { lazy::f(); std::thread::sleep(std::time::Duration::ZERO) }",
+        )],
+    );
+    let green = program.read("green/Cargo.toml") + "lazy = \"1\"\n";
+    program.write("green/Cargo.toml", &green);
+    program.lock();
+    let before = program.snapshot();
+    program.patched(&["patch", "user"]);
+    program.patched(&["patch", "lazy"]);
+    assert_eq!(program.run(), "green sleeps\ngreen sleeps\ngreen sleeps\n");
+    program.patched(&["patch", "--undo"]);
+    let after = program.snapshot();
+    for (one, other) in after.iter().zip(&before) {
+        assert_eq!(
+            (&one.0, String::from_utf8_lossy(&one.1)),
+            (&other.0, String::from_utf8_lossy(&other.1))
+        );
+    }
+    assert_eq!(after.len(), before.len());
+}
+
+#[test]
+fn a_new_version_that_no_copy_fits_is_an_error() {
+    let program = two_crates();
+    program.patched(&["patch", "outer", "--yes"]);
+    program.publish(
+        "outer",
+        "2.0.0",
+        "",
+        &[("src/lib.rs", "pub fn work() -> u32 { 1 }")],
+    );
+    let manifest = program
+        .read("Cargo.toml")
+        .replace("outer = \"1\"", "outer = \"2\"");
+    program.write("Cargo.toml", &manifest);
+    let output = program.cargo(&["update", "--offline", "--workspace"]);
+    assert!(output.status.success(), "{}", support::text(&output));
+    let said = program.refused(&["patch", "inner"]);
+    assert!(
+        said.contains("the copy of outer 1.0.0 is not used"),
+        "{said}"
+    );
+    assert!(said.contains("outer 2.0.0"), "{said}");
+    program.patched(&["patch", "--undo"]);
+}
+
+#[test]
+fn bad_input_is_told_and_changes_nothing() {
+    let program = two_crates();
+    program.publish("plain", "1.0.0", "", &[("src/lib.rs", "pub fn f() {}")]);
+    program.write(
+        "near/Cargo.toml",
+        "[package]\nname = \"near\"\nversion = \"0.1.0\"\nedition = \"2021\"\n",
+    );
+    program.write("near/src/lib.rs", "");
+    let manifest = program.read("Cargo.toml") + "plain = \"1\"\nnear = { path = \"near\" }\n";
+    program.write("Cargo.toml", &manifest);
+    program.lock();
+    for (crates, message) in [
+        ("nonesuch", "nonesuch is not in the lock file"),
+        ("outr", "outr is not in the lock file; outer is"),
+        ("outer@9.0.0", "outer@9.0.0 is not in the lock file"),
+        ("near", "near 0.1.0 comes from"),
+        ("program", "program 0.1.0 is the program's own"),
+        ("plain", "it names nothing of std that green has"),
+    ] {
+        let said = program.refused(&["patch", crates, "--yes"]);
+        assert!(said.contains(message), "{said}");
+    }
+    let said = program.refused(&["patch", "outer", "--yes", "--into", "src"]);
+    assert!(said.contains("it is not ours"), "{said}");
+
+    let manifest = program.read("Cargo.toml")
+        + "[patch.crates-io]\nouter = { path = \"registry/outer-1.0.0\" }\n";
+    program.write("Cargo.toml", &manifest);
+    program.lock();
+    let said = program.refused(&["patch", "outer", "--yes"]);
+    assert!(said.contains("outer 1.0.0 comes from"), "{said}");
+}
+
+#[test]
+fn a_workspace_without_a_lock_and_a_program_without_green_are_told() {
+    let program = two_crates();
+    std::fs::remove_file(program.path("Cargo.lock")).unwrap();
+    let said = program.refused(&["patch", "outer"]);
+    assert!(said.contains("no lock file"), "{said}");
+
+    let manifest = program
+        .read("Cargo.toml")
+        .replace("green-std = { path = \"green\" }\n", "");
+    program.write("Cargo.toml", &manifest);
+    program.lock();
+    let said = program.refused(&["patch", "outer", "--yes"]);
+    assert!(said.contains("does not depend on green-std"), "{said}");
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_to_is_told() {
+    let program = two_crates();
+    // Nobody may make a file there, not even root.
+    let said = program.refused(&["patch", "outer", "--yes", "--into", "/proc/green-patched"]);
+    assert!(said.contains("nothing can be written to /proc"), "{said}");
+}
+
+#[test]
+fn a_patch_that_cargo_refuses_is_rolled_back() {
+    let program = two_crates();
+    // The copy would have a dependency twice: cargo does not take that.
+    let manifest = program.read("registry/outer-1.0.0/Cargo.toml").replace(
+        "[lints.rust]",
+        "[features]\ninner = [\"nonesuch\"]\n[lints.rust]",
+    );
+    program.write("registry/outer-1.0.0/Cargo.toml", &manifest);
+    let output = program.green(&["patch", "outer", "--yes"]);
+    assert!(!output.status.success());
+    assert!(!program.path("green-patched").exists());
+    assert!(!program.read("Cargo.toml").contains("patch"));
+}
