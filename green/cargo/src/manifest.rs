@@ -50,6 +50,8 @@ impl GreenSource {
                 }
             }
         }
+        // The program says which features it wants; a copy needs none but these.
+        table.insert("default-features", value(false));
         if !features.is_empty() {
             table.insert(
                 "features",

@@ -23,13 +23,21 @@ struct Module {
 }
 
 macro_rules! table {
-    (@imports $($($part:ident)::+: $($name:ident)+;)+) => {
+    (@shielded [] $($rest:tt)+) => {};
+    (@shielded [$shielded:ident] [$($part:ident)::+] [$($name:ident)+]) => {
+        const _: () = {
+            #[allow(unused_imports, deprecated, reason = "it is enough that they are there")]
+            use green::$shielded::$($part)::+::{$($name),+};
+        };
+    };
+    (@imports $($($part:ident)::+ $([$shielded:ident])?: $($name:ident)+;)+) => {
         $(const _: () = {
             #[allow(unused_imports, deprecated, reason = "it is enough that they are there")]
             use green::$($part)::+::{$($name),+};
         };)+
+        $(table!(@shielded [$($shielded)?] [$($part)::+] [$($name)+]);)+
     };
-    ($($($part:ident)::+: $($kind:ident($($name:ident)+))+;)+) => {
+    ($($($part:ident)::+ $([$shielded:ident])?: $($kind:ident($($name:ident)+))+;)+) => {
         const STD: &[Module] = &[$(Module {
             path: &[$(stringify!($part)),+],
             names: &[$((Kind::$kind, &[$(stringify!($name)),+])),+],
@@ -38,18 +46,19 @@ macro_rules! table {
         /// Every name of the table is in green; this does not compile otherwise.
         #[cfg(test)]
         mod in_green {
-            table!(@imports $($($part)::+: $($($name)+)+;)+);
+            table!(@imports $($($part)::+ $([$shielded])?: $($($name)+)+;)+);
         }
     };
 }
 
 table! {
     net: Wait(TcpListener TcpStream UdpSocket Incoming ToSocketAddrs);
-    thread: Wait(Builder JoinHandle Scope ScopedJoinHandle park park_timeout scope sleep spawn)
+    thread [shielded]: Wait(Builder JoinHandle Scope ScopedJoinHandle park park_timeout scope sleep spawn)
         Plain(AccessError LocalKey Thread ThreadId available_parallelism current panicking yield_now);
-    sync: Wait(Barrier BarrierWaitResult Condvar WaitTimeoutResult)
-        Lock(LazyLock Mutex MutexGuard ONCE_INIT Once OnceLock OnceState RwLock RwLockReadGuard RwLockWriteGuard);
-    sync::mpsc: Wait(IntoIter Iter Receiver Sender SyncSender TryIter channel sync_channel);
+    sync [shielded]: Wait(Barrier BarrierWaitResult Condvar WaitTimeoutResult)
+        Lock(LazyLock Mutex MutexGuard Once OnceLock OnceState RwLock RwLockReadGuard RwLockWriteGuard);
+    sync: Lock(ONCE_INIT);
+    sync::mpsc [shielded]: Wait(IntoIter Iter Receiver Sender SyncSender TryIter channel sync_channel);
     io: Wait(PipeReader PipeWriter pipe)
         Disk(Stderr StderrLock Stdin StdinLock Stdout StdoutLock stderr stdin stdout)
         Plain(IsTerminal copy);
@@ -78,8 +87,6 @@ pub const MACROS: &[&str] = &["eprint", "eprintln", "print", "println", "thread_
 struct Facade {
     path: &'static [&'static str],
     green: &'static str,
-    /// Where those are whose waits nothing interrupts, if there are any.
-    shielded: Option<&'static str>,
     names: &'static [(Kind, &'static [&'static str])],
 }
 
@@ -104,17 +111,18 @@ const CHANNEL: &[(Kind, &[&str])] = &[(
     ],
 )];
 
+/// Names of crossbeam-channel that have no shielded twin.
+const SELECTING: &[&str] = &["Select", "SelectedOperation", "select", "select_biased"];
+
 const FACADES: &[Facade] = &[
     Facade {
         path: &["crossbeam_channel"],
         green: "channel",
-        shielded: Some("shielded::channel"),
         names: CHANNEL,
     },
     Facade {
         path: &["crossbeam", "channel"],
         green: "channel",
-        shielded: Some("shielded::channel"),
         names: CHANNEL,
     },
 ];
@@ -174,14 +182,30 @@ pub enum End {
     Glob,
 }
 
+/// Which names go to those of green whose waits let kills and limits pass later.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Shield {
+    pub locks: bool,
+    pub channels: bool,
+}
+
+/// Whether `path` is one of a channel that cannot be shielded.
+pub fn selects(path: &[&str]) -> bool {
+    let rest = FACADES
+        .iter()
+        .find_map(|facade| path.strip_prefix(facade.path));
+    rest.and_then(<[_]>::first)
+        .is_some_and(|name| SELECTING.contains(name))
+}
+
 /// What `path` means, whose first segment is `std` or the name of a crate.
-pub fn meaning(path: &[&str], end: End, shielded: bool) -> Meaning {
+pub fn meaning(path: &[&str], end: End, shield: Shield) -> Meaning {
     match path {
-        ["std", rest @ ..] => of_std(rest, end, shielded),
+        ["std", rest @ ..] => of_std(rest, end, shield.locks),
         ["libc", name, ..] if RAW_CALLS.contains(name) => Meaning::Raw,
         [name, ..] if FIRST_USE.contains(name) => Meaning::FirstUse,
         ["socket2", ..] => Meaning::Socket2,
-        _ => of_a_facade(path, end, shielded),
+        _ => of_a_facade(path, end, shield.channels),
     }
 }
 
@@ -212,12 +236,11 @@ fn of_std(path: &[&str], end: End, shielded: bool) -> Meaning {
             true,
         );
     }
-    // The longest module whose path this one begins with.
-    let module = STD
-        .iter()
-        .filter(|module| path.starts_with(module.path))
-        .max_by_key(|module| module.path.len());
-    match module.and_then(|module| kind_in(module.names, path.get(module.path.len())?)) {
+    let names = STD.iter().filter(|module| path.starts_with(module.path));
+    match names
+        .into_iter()
+        .find_map(|module| kind_in(module.names, path.get(module.path.len())?))
+    {
         Some(kind) => green(kind, false),
         None => Meaning::Other,
     }
@@ -227,10 +250,10 @@ fn of_a_facade(path: &[&str], end: End, shielded: bool) -> Meaning {
     let Some(facade) = FACADES.iter().find(|facade| path.starts_with(facade.path)) else {
         return Meaning::Other;
     };
-    let target = facade.shielded.filter(|_| shielded).unwrap_or(facade.green);
+    let shield = if shielded { "shielded::" } else { "" };
     let green = |kind, whole| Meaning::Green {
         replaced: facade.path.len(),
-        green: format!("::{target}"),
+        green: format!("::{shield}{}", facade.green),
         kind,
         whole,
     };

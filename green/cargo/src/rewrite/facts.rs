@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::uses::{Import, LeafEnd};
-use super::walk::{Context, Visitor};
-use crate::names::MACROS;
+use super::walk::{Context, Path, Segment, Visitor};
+use crate::names::{MACROS, selects};
 
 #[derive(Debug, Default)]
 pub struct Facts {
@@ -14,6 +14,8 @@ pub struct Facts {
     pub own_macros: BTreeSet<String>,
     /// Modules that the crate itself has and that are called like a crate we know.
     pub own_modules: BTreeSet<String>,
+    /// It selects among channels of crossbeam's.
+    pub selects: bool,
     /// `unsafe` stands somewhere.
     pub has_unsafe: bool,
     /// Modules in files of their own that only tests have.
@@ -23,9 +25,22 @@ pub struct Facts {
 /// Names that stand for something else if the crate has a module of that name.
 const CRATES: &[&str] = &["std", "crossbeam_channel", "crossbeam", "parking_lot"];
 
+impl Facts {
+    fn note_path(&mut self, segments: &[Segment]) {
+        if segments.len() > 1 {
+            let path: Vec<&str> = segments
+                .iter()
+                .map(|segment| segment.name.as_str())
+                .collect();
+            self.selects |= selects(&path);
+        }
+    }
+}
+
 impl Visitor for Facts {
     fn import(&mut self, import: &Import, _context: Context) {
         for leaf in &import.leaves {
+            self.note_path(&leaf.segments);
             let (Some(local), Some(last)) = (leaf.local_name(), leaf.segments.last()) else {
                 continue;
             };
@@ -37,6 +52,10 @@ impl Visitor for Facts {
                 self.own_macros.insert(local.to_owned());
             }
         }
+    }
+
+    fn path(&mut self, path: &Path, _context: Context) {
+        self.note_path(&path.segments);
     }
 
     fn macro_definition(&mut self, name: &str) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::uses::{Import, Leaf, LeafEnd};
 use super::walk::{Context, Visitor};
 use super::{File, Found};
-use crate::names::{End, Meaning, meaning};
+use crate::names::{End, Meaning, Shield, meaning};
 
 /// Modules of std by the name they have in a file: `use std::thread as t` makes `t` known.
 #[derive(Default)]
@@ -20,7 +20,7 @@ impl Visitor for Modules {
                 .map(|segment| segment.name.as_str())
                 .collect();
             let whole = matches!(
-                meaning(&path, End::Name, false),
+                meaning(&path, End::Name, Shield::default()),
                 Meaning::Green { whole: true, .. }
             );
             if let Some(name) = leaf.local_name()
@@ -102,7 +102,7 @@ impl File<'_> {
             self.mention(leaf.line, "std::*", Found::NotRewritten, context);
             return None;
         }
-        match meaning(&names, end, self.manner.shielded) {
+        match meaning(&names, end, self.manner.shield()) {
             Meaning::Green {
                 replaced,
                 green,

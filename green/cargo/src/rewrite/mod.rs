@@ -21,7 +21,7 @@ pub use facts::Facts;
 use walk::{Context, Visitor};
 
 use crate::edits::Edits;
-use crate::names::Kind;
+use crate::names::{Kind, Shield};
 
 /// How a crate is rewritten.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +29,16 @@ pub struct Manner<'a> {
     pub facts: &'a Facts,
     /// The crate has `unsafe` code, which no kill and no limit may unwind.
     pub shielded: bool,
+}
+
+impl Manner<'_> {
+    /// A channel that is selected on has no shielded twin; all of them are of one family then.
+    fn shield(&self) -> Shield {
+        Shield {
+            locks: self.shielded,
+            channels: self.shielded && !self.facts.selects,
+        }
+    }
 }
 
 /// A place that matters to who asks what a crate does to a hub.

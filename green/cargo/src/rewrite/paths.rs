@@ -2,7 +2,7 @@
 
 use super::walk::{Context, Path, Segment};
 use super::{File, Found};
-use crate::names::{End, MACROS, Meaning, meaning};
+use crate::names::{End, MACROS, Meaning, Shield, meaning};
 
 impl File<'_> {
     pub(super) fn rewrite_path(&mut self, path: &Path, context: Context) {
@@ -29,7 +29,7 @@ impl File<'_> {
             );
             if let Meaning::Green {
                 kind, whole: false, ..
-            } = meaning(&full, End::Name, false)
+            } = meaning(&full, End::Name, Shield::default())
             {
                 let what = full.join("::");
                 self.mention(path.line, what, Found::Std(kind), context);
@@ -39,7 +39,7 @@ impl File<'_> {
 
     fn from_root(&mut self, path: &Path, root: usize, context: Context) {
         let names = self.names(&path.segments[root..]);
-        match meaning(&names, End::Name, self.manner.shielded) {
+        match meaning(&names, End::Name, self.manner.shield()) {
             Meaning::Green {
                 replaced,
                 green,
@@ -78,11 +78,14 @@ impl File<'_> {
         if let Some(root) = segments.iter().position(is_std) {
             let owned = facts.own_modules.contains("std");
             let names = self.names(&segments[root..]);
-            let ours = matches!(meaning(&names, End::Name, false), Meaning::Green { .. });
+            let ours = matches!(
+                meaning(&names, End::Name, Shield::default()),
+                Meaning::Green { .. }
+            );
             return (ours && !owned).then_some(root);
         }
         let names = self.names(segments);
-        let known = meaning(&names, End::Name, false) != Meaning::Other;
+        let known = meaning(&names, End::Name, Shield::default()) != Meaning::Other;
         (known && !facts.own_modules.contains(names[0])).then_some(0)
     }
 

@@ -258,6 +258,11 @@ fn crates_with_unsafe_code_get_waits_that_nothing_interrupts() {
         shielded("crossbeam_channel::bounded(1)"),
         "::green::shielded::channel::bounded(1)"
     );
+    // There is no shielded select, and channels of two families would not do.
+    assert_eq!(
+        shielded("crossbeam_channel::bounded(1); crossbeam_channel::select! {}"),
+        "::green::channel::bounded(1); ::green::channel::select! {}"
+    );
 }
 
 #[test]
