@@ -1,5 +1,12 @@
 //! std's names over green threads: change `std::` to `green::`, and the same blocking code serves thousands of peers.
 //!
+//! ```toml
+//! [dependencies]
+//! green = { package = "green-std", version = "0.1" }
+//! ```
+//!
+//! The package is `green-std` because the name `green` belongs to somebody else in the public registry.
+//!
 //! | std | green |
 //! |---|---|
 //! | `std::net`, `std::os` | [`net`], [`os`] |
@@ -76,5 +83,5 @@ pub use greenhub::{greenio, source, wait_queue};
 
 // The README's example compiles and runs with the tests.
 #[cfg(doctest)]
-#[doc = include_str!("../README.md")]
+#[doc = include_str!("README.md")]
 struct Readme;

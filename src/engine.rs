@@ -8,22 +8,13 @@
 //!   keeps of them;
 //! - `Fiber`: `new`, `resume`, `suspend`, `end`, and the `top` of its stack.
 //!
-//! Two engines have it: [`own`] where there is a switch of ours, and `may` by the
-//! feature `engine-may`, for other architectures.
+//! Two engines have it: [`own`], and `may` by the feature `engine-may`. Where a
+//! program goes wrong with the one and well with the other, the switch is at fault.
 
 #[cfg(feature = "engine-may")]
 mod may;
 #[cfg(not(feature = "engine-may"))]
 mod own;
-
-#[cfg(all(
-    not(feature = "engine-may"),
-    not(any(target_arch = "x86_64", target_arch = "aarch64"))
-))]
-compile_error!(
-    "green switches stacks itself on x86-64 and aarch64 only; on this architecture enable the \
-     feature `engine-may` (of green-std or greenhub)"
-);
 
 #[cfg(feature = "engine-may")]
 pub(crate) use may::{Fiber, Stack, Stacks, prepare};

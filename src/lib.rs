@@ -5,8 +5,15 @@
 //! ready or its deadline passes, and the hub runs the next. A green thread
 //! stays on the OS thread where it first ran.
 //!
-//! This crate is the runtime. Users depend on `green`, which puts std's names
-//! on it: `green::net`, `green::thread`, `green::sync` and so on.
+//! This crate is the runtime. A program depends on `green` instead, which puts
+//! std's names on it: `green::net`, `green::thread`, `green::sync` and so on. Its
+//! package is `green-std`, since the name `green` belongs to somebody else in the
+//! public registry:
+//!
+//! ```toml
+//! [dependencies]
+//! green = { package = "green-std", version = "0.1" }
+//! ```
 //!
 //! ```
 //! use std::time::Duration;
@@ -24,6 +31,18 @@
 //! let sum: u32 = sleepers.into_iter().map(|sleeper| sleeper.join().unwrap()).sum();
 //! assert_eq!(sum, 499_500);
 //! ```
+
+#[cfg(not(target_os = "linux"))]
+compile_error!(
+    "green runs on Linux only: it stands on epoll, eventfd and other calls that only Linux has"
+);
+#[cfg(not(all(
+    any(target_arch = "x86_64", target_arch = "aarch64"),
+    target_pointer_width = "64"
+)))]
+compile_error!(
+    "green runs on x86-64 and aarch64 only: on other architectures nobody has tried to switch stacks"
+);
 
 mod clock;
 mod config;

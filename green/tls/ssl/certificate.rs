@@ -91,15 +91,10 @@ impl Certificate {
     ///
     /// # Errors
     ///
-    /// `Unsupported` where there is no OpenSSL; `InvalidData` when a field cannot be read.
+    /// `InvalidData` when a field cannot be read.
     #[doc(alias = "getpeercert")]
     pub fn details(&self) -> io::Result<CertificateDetails> {
-        #[cfg(all(unix, not(target_vendor = "apple")))]
-        return super::engine::openssl::details(self);
-        #[cfg(not(all(unix, not(target_vendor = "apple"))))]
-        return Err(super::engine::unsupported(
-            "certificates are read by OpenSSL only",
-        ));
+        super::engine::openssl::details(self)
     }
 }
 

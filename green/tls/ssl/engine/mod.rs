@@ -18,14 +18,13 @@ use bio::Bio;
 
 pub(crate) mod bio;
 pub(crate) mod native_tls;
-#[cfg(all(unix, not(target_vendor = "apple")))]
 pub(crate) mod openssl;
 
 /// The TLS library under a context.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EngineKind {
-    /// OpenSSL through the `openssl` crate: everything that this module offers. On Unix, Apple's aside.
+    /// OpenSSL through the `openssl` crate: everything that this module offers.
     OpenSsl,
     /// The platform's own library through `native-tls`. It has no TLS 1.3 for servers, asks clients for no
     /// certificate, resumes no session, chooses no certificate by name, and tells neither version nor cipher.
@@ -35,14 +34,10 @@ pub enum EngineKind {
 impl Default for EngineKind {
     /// OpenSSL where there is one, unless the cargo feature `native-tls-engine` is on.
     fn default() -> Self {
-        if cfg!(all(
-            unix,
-            not(target_vendor = "apple"),
-            not(feature = "native-tls-engine")
-        )) {
-            Self::OpenSsl
-        } else {
+        if cfg!(feature = "native-tls-engine") {
             Self::NativeTls
+        } else {
+            Self::OpenSsl
         }
     }
 }
@@ -96,24 +91,14 @@ impl EngineKind {
     /// Refuses what this library cannot do.
     pub(crate) fn check(self, settings: &Settings) -> io::Result<()> {
         match self {
-            #[cfg(all(unix, not(target_vendor = "apple")))]
             Self::OpenSsl => Ok(()),
-            #[cfg(not(all(unix, not(target_vendor = "apple"))))]
-            Self::OpenSsl => Err(unsupported(
-                "the OpenSSL engine exists on Unix only, Apple's aside",
-            )),
             Self::NativeTls => native_tls::check(settings),
         }
     }
 
     pub(crate) fn factory(self, settings: &Settings) -> io::Result<Arc<dyn Factory>> {
         match self {
-            #[cfg(all(unix, not(target_vendor = "apple")))]
             Self::OpenSsl => openssl::factory(settings),
-            #[cfg(not(all(unix, not(target_vendor = "apple"))))]
-            Self::OpenSsl => Err(unsupported(
-                "the OpenSSL engine exists on Unix only, Apple's aside",
-            )),
             Self::NativeTls => native_tls::factory(settings),
         }
     }

@@ -96,10 +96,7 @@ fn acceptor(settings: &Settings) -> io::Result<TlsAcceptor> {
 
 /// native-tls on OpenSSL takes a key that is not the certificate's, and then has none.
 fn check_identity(identity: &Identity) -> io::Result<()> {
-    #[cfg(all(unix, not(target_vendor = "apple")))]
-    super::openssl::parse(identity)?;
-    let _ = identity;
-    Ok(())
+    super::openssl::parse(identity).map(drop)
 }
 
 fn parse(identity: &Identity) -> ::native_tls::Result<::native_tls::Identity> {
@@ -318,6 +315,5 @@ fn protocol(version: TlsVersion) -> Protocol {
 
 /// Errors that other code left in this OS thread's queue would be taken for ours.
 fn forget_old_errors() {
-    #[cfg(all(unix, not(target_vendor = "apple")))]
     drop(openssl::error::ErrorStack::get());
 }

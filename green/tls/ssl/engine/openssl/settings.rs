@@ -294,10 +294,8 @@ pub(super) fn to_openssl(version: TlsVersion) -> SslVersion {
 
 /// Whether AES is fast here; without its instructions ChaCha20 is several times faster.
 fn aes_in_hardware() -> bool {
-    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    #[cfg(target_arch = "x86_64")]
     return std::arch::is_x86_feature_detected!("aes");
     #[cfg(target_arch = "aarch64")]
     return std::arch::is_aarch64_feature_detected!("aes");
-    #[cfg(not(any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64")))]
-    return false;
 }
