@@ -23,7 +23,7 @@
 //!
 //! # Features
 //!
-//! All are on by default.
+//! On by default unless said otherwise.
 //!
 //! | feature | what it adds |
 //! |---|---|
@@ -31,6 +31,7 @@
 //! | `asyncio` | [`asyncio`]; brings `tls` |
 //! | `toolkit` | eventlet's toolkit, [`serve()`] and [`reconnect`] |
 //! | `backdoor` | [`backdoor`] |
+//! | `socket2-0-5` | conversions with socket2 0.5's sockets, beside 0.6's; off by default |
 //! | `backtrace` | the stack of a green thread that holds its hub, in the warnings of [`debug::blocking_detection`] |
 //!
 //! Without any of them everything under a name of std's is there, and [`signal`], [`select`] and [`block_on`].

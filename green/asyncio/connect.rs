@@ -1,7 +1,8 @@
 //! Connections made from this end, and those that somebody else accepted.
 
+use crate::net::ToSocketAddrs;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::path::Path;
 
 use greenhub::greenio::{Domain, GreenSocket, Protocol as Ip, SockAddr, Type};

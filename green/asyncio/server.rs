@@ -1,10 +1,11 @@
 //! Servers: listening sockets whose connections are served by protocols.
 
+use crate::net::ToSocketAddrs;
 use std::collections::HashMap;
 use std::fmt;
 use std::fs;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -20,7 +21,6 @@ use super::connect::prepare;
 use super::options::{Security, ServerOptions};
 use super::protocol::StreamProtocol;
 use super::transport::{Shared, run};
-use crate::net::resolve::addresses;
 use crate::thread::Builder;
 
 /// Listens on every address of `address`, and has each connection served by a protocol of its own, made by `factory`.
@@ -75,7 +75,7 @@ where
 {
     options.security.check()?;
     let mut listeners = Vec::new();
-    for address in addresses(&address)? {
+    for address in address.to_socket_addrs()? {
         listeners.push(bind(&address, &options)?);
     }
     if listeners.is_empty() {

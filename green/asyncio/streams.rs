@@ -1,7 +1,7 @@
 //! Streams: connections that are read from and written to in call and return.
 
+use crate::net::ToSocketAddrs;
 use std::io;
-use std::net::ToSocketAddrs;
 use std::path::Path;
 use std::sync::Arc;
 

@@ -90,9 +90,10 @@ mod report_json;
 mod session;
 mod top;
 
+use crate::net::ToSocketAddrs;
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use greenhub::debug::CpuAccounting;

@@ -28,8 +28,8 @@
 //! # }
 //! ```
 
+use crate::net::ToSocketAddrs;
 use std::io;
-use std::net::ToSocketAddrs;
 
 mod connect;
 mod connections;

@@ -4,11 +4,11 @@
 //! is why it is an example and not a crate. For `https`, chain ureq's own TLS connector behind it.
 
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use green::net::{Shutdown, TcpStream};
+use green::net::{Shutdown, TcpStream, ToSocketAddrs};
 use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
@@ -150,12 +150,10 @@ impl Resolver for GreenResolver {
         let found: Vec<SocketAddr> = match host.parse::<IpAddr>() {
             Ok(address) => vec![(address, port).into()],
             Err(_) => {
-                let look_up = move || {
-                    green::blocking(move || {
-                        (host.as_str(), port)
-                            .to_socket_addrs()
-                            .map(Iterator::collect)
-                    })
+                let look_up = || {
+                    (host.as_str(), port)
+                        .to_socket_addrs()
+                        .map(Iterator::collect)
                 };
                 match limit(&timeout) {
                     None => look_up()?,

@@ -52,6 +52,10 @@ macro_rules! socket_face {
             }
         }
 
+        $crate::net::exchanged_with!($face, ::socket2::Socket);
+        #[cfg(feature = "socket2-0-5")]
+        $crate::net::exchanged_with!($face, ::socket2_0_5::Socket);
+
         impl ::std::os::fd::AsFd for $face {
             /// # Differences from std
             ///
@@ -108,6 +112,30 @@ macro_rules! socket_face {
     };
 }
 
+/// Implements `From` both ways for a type of another crate that owns a descriptor.
+macro_rules! exchanged_with {
+    ($face:ident, $other:ty) => {
+        impl From<$other> for $face {
+            /// Takes the socket over with its timeouts and its non-blocking mode.
+            fn from(other: $other) -> $face {
+                ::std::os::fd::OwnedFd::from(other).into()
+            }
+        }
+
+        impl From<$face> for $other {
+            /// Gives the socket back as std knows it: blocking unless set
+            /// otherwise, with its timeouts.
+            ///
+            /// # Panics
+            ///
+            /// If clones live and there is no descriptor free for a duplicate.
+            fn from(face: $face) -> $other {
+                ::std::os::fd::OwnedFd::from(face).into()
+            }
+        }
+    };
+}
+
 /// Implements `Read` and `Write` for a stream and for a reference to it.
 macro_rules! stream_face {
     ($($face:ty),+) => {$(
@@ -143,4 +171,4 @@ macro_rules! stream_face {
     )+};
 }
 
-pub(crate) use {socket_face, stream_face};
+pub(crate) use {exchanged_with, socket_face, stream_face};

@@ -2,7 +2,7 @@
 //!
 //! The socket types have std's methods, trait impls and errors. A call that waits
 //! parks the calling green thread, or blocks the calling OS thread if it is none.
-//! Addresses and [`ToSocketAddrs`] are std's own, re-exported.
+//! Addresses are std's own, re-exported.
 //!
 //! # Differences from std
 //!
@@ -12,18 +12,18 @@
 //!   same number.
 //! - A connection that broke (reset, timed out in the kernel) never reads as
 //!   ended: std reports the error once and a clean end from then on.
-//! - Names are looked up on the blocking pool by `connect`, `bind` and `send_to`.
-//!   Your own call of [`ToSocketAddrs::to_socket_addrs`] blocks the OS thread.
+//! - Names are looked up on the blocking pool, by `connect`, `bind`, `send_to` and
+//!   [`ToSocketAddrs::to_socket_addrs`], which is a trait of green's own for that.
 
 mod face;
 pub(crate) mod resolve;
 mod tcp;
 mod udp;
 
-pub(crate) use face::{socket_face, stream_face};
+pub(crate) use face::{exchanged_with, socket_face, stream_face};
+pub use resolve::{Addresses, ToSocketAddrs};
 pub use std::net::{
     AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4, SocketAddrV6,
-    ToSocketAddrs,
 };
 pub use tcp::{Incoming, TcpListener, TcpStream};
 pub use udp::UdpSocket;

@@ -4,7 +4,7 @@
 //! server is silent. So a name is looked up on the blocking pool while the
 //! calling green thread waits. That is done for the types that std itself takes
 //! for a name: strings and pairs of host and port, and references to them. They
-//! are recognised by their type, because [`ToSocketAddrs`] says nothing about
+//! are recognised by their type, because std's `ToSocketAddrs` says nothing about
 //! what stands behind it, and a value of any other type cannot be moved to
 //! another thread. What is not recognised (addresses, and types of the user's
 //! own) is asked on the calling thread, just as std asks it.
@@ -15,7 +15,8 @@
 )]
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::mem;
+use std::net::{IpAddr, SocketAddr};
 use std::ptr;
 use std::vec;
 
@@ -26,7 +27,7 @@ pub(crate) fn each_address<A: ToSocketAddrs, T>(
     mut f: impl FnMut(&SocketAddr) -> io::Result<T>,
 ) -> io::Result<T> {
     let mut last = None;
-    for address in addresses(&addr)? {
+    for address in addr.to_socket_addrs()? {
         match f(&address) {
             Ok(found) => return Ok(found),
             Err(error) => last = Some(error),
@@ -40,13 +41,56 @@ pub(crate) fn each_address<A: ToSocketAddrs, T>(
     }))
 }
 
-/// The addresses of `addr`, in order.
-pub(crate) fn addresses<A: ToSocketAddrs>(addr: &A) -> io::Result<Addresses<A::Iter>> {
-    addresses_by(addr, look_up)
+/// What has addresses, or is a name that has, as [`std::net::ToSocketAddrs`]; but a look-up
+/// parks the calling green thread, and not its hub.
+///
+/// Everything that implements std's trait implements this one.
+///
+/// # Differences from std
+///
+/// - A type of your own that implements this trait and not std's is taken by value alone, not
+///   by reference.
+/// - A function that is generic over this trait cannot pass its argument to one that is generic
+///   over std's.
+///
+/// # Examples
+///
+/// ```
+/// use green::net::ToSocketAddrs;
+///
+/// let found: Vec<_> = "localhost:80".to_socket_addrs()?.collect();
+/// assert!(found.iter().all(|address| address.port() == 80));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub trait ToSocketAddrs {
+    /// What yields the addresses.
+    type Iter: Iterator<Item = SocketAddr>;
+
+    /// The addresses, in the order in which they are to be tried. A name is looked up on the
+    /// blocking pool while the calling thread waits.
+    ///
+    /// # Errors
+    ///
+    /// As std's: `InvalidInput` for what is no `host:port`, and what the resolver says.
+    fn to_socket_addrs(&self) -> io::Result<Self::Iter>;
 }
 
+impl<A: std::net::ToSocketAddrs + ?Sized> ToSocketAddrs for A {
+    type Iter = Addresses<A::Iter>;
+
+    fn to_socket_addrs(&self) -> io::Result<Addresses<A::Iter>> {
+        addresses_by(self, look_up)
+    }
+}
+
+/// The addresses that a name or a value has: [`ToSocketAddrs::Iter`] of whatever implements
+/// std's trait.
+#[derive(Clone, Debug)]
+pub struct Addresses<I>(Origin<I>);
+
 /// Where the addresses come from.
-pub(crate) enum Addresses<I> {
+#[derive(Clone, Debug)]
+enum Origin<I> {
     Name(vec::IntoIter<SocketAddr>),
     Value(I),
 }
@@ -55,9 +99,16 @@ impl<I: Iterator<Item = SocketAddr>> Iterator for Addresses<I> {
     type Item = SocketAddr;
 
     fn next(&mut self) -> Option<SocketAddr> {
-        match self {
-            Addresses::Name(found) => found.next(),
-            Addresses::Value(own) => own.next(),
+        match &mut self.0 {
+            Origin::Name(found) => found.next(),
+            Origin::Value(own) => own.next(),
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        match &self.0 {
+            Origin::Name(found) => found.size_hint(),
+            Origin::Value(own) => own.size_hint(),
         }
     }
 }
@@ -65,17 +116,21 @@ impl<I: Iterator<Item = SocketAddr>> Iterator for Addresses<I> {
 /// A look-up that may block: what the pool runs.
 type LookUp = fn(Name) -> io::Result<vec::IntoIter<SocketAddr>>;
 
-fn addresses_by<A: ToSocketAddrs>(addr: &A, look_up: LookUp) -> io::Result<Addresses<A::Iter>> {
-    match name_in(addr) {
-        Some(name) => greenhub::blocking(move || look_up(name)).map(Addresses::Name),
-        None => addr.to_socket_addrs().map(Addresses::Value),
-    }
+fn addresses_by<A: std::net::ToSocketAddrs + ?Sized>(
+    addr: &A,
+    look_up: LookUp,
+) -> io::Result<Addresses<A::Iter>> {
+    let found = match name_in(addr) {
+        Some(name) => greenhub::blocking(move || look_up(name)).map(Origin::Name),
+        None => std::net::ToSocketAddrs::to_socket_addrs(addr).map(Origin::Value),
+    };
+    found.map(Addresses)
 }
 
 fn look_up(name: Name) -> io::Result<vec::IntoIter<SocketAddr>> {
     match name {
-        Name::Text(text) => text.to_socket_addrs(),
-        Name::Pair(host, port) => (host, port).to_socket_addrs(),
+        Name::Text(text) => std::net::ToSocketAddrs::to_socket_addrs(&text),
+        Name::Pair(host, port) => std::net::ToSocketAddrs::to_socket_addrs(&(host, port)),
     }
 }
 
@@ -101,7 +156,11 @@ fn pair(host: &str, port: u16) -> Option<Name> {
 }
 
 /// The name in `addr`, if its type is one of those that std looks up.
-fn name_in<'a, A: ToSocketAddrs>(addr: &'a A) -> Option<Name> {
+fn name_in<'a, A: ?Sized>(addr: &'a A) -> Option<Name> {
+    if typeid::of::<A>() == typeid::of::<str>() {
+        // SAFETY: `A` is `str`, so both are the same reference.
+        return text(unsafe { mem::transmute_copy::<&'a A, &'a str>(&addr) });
+    }
     macro_rules! names {
         ($($known:ty => $name:expr;)+) => {$(
             if typeid::of::<A>() == typeid::of::<$known>() {

@@ -3,13 +3,13 @@
 use std::fmt;
 use std::io;
 use std::iter::FusedIterator;
-use std::net::{Shutdown, SocketAddr, ToSocketAddrs};
+use std::net::{Shutdown, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use greenhub::greenio::{Domain, GreenSocket, Protocol, Type};
 
-use super::resolve::each_address;
+use super::resolve::{ToSocketAddrs, each_address};
 use super::{ip_address, socket_face, stream_face};
 
 /// How many connections may wait to be accepted; std's number.

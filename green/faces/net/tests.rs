@@ -33,6 +33,14 @@ fn the_types_have_the_traits_of_their_twins() {
     descriptor::<UnixStream, std::os::unix::net::UnixStream>();
     descriptor::<UnixListener, std::os::unix::net::UnixListener>();
     descriptor::<UnixDatagram, std::os::unix::net::UnixDatagram>();
+    descriptor::<TcpStream, socket2::Socket>();
+    descriptor::<TcpListener, socket2::Socket>();
+    descriptor::<UdpSocket, socket2::Socket>();
+    descriptor::<UnixStream, socket2::Socket>();
+    descriptor::<UnixListener, socket2::Socket>();
+    descriptor::<UnixDatagram, socket2::Socket>();
+    #[cfg(feature = "socket2-0-5")]
+    descriptor::<TcpStream, socket2_0_5::Socket>();
     stream::<TcpStream>();
     stream::<UnixStream>();
     auto::<Incoming<'_>>();

@@ -1,14 +1,15 @@
 //! UDP sockets.
 
+use super::ToSocketAddrs;
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use greenhub::greenio::{Domain, GreenSocket, Protocol, Type};
 
-use super::resolve::{addresses, each_address};
+use super::resolve::each_address;
 use super::{ip_address, socket_face};
 
 /// A UDP socket: [`std::net::UdpSocket`] on green threads.
@@ -97,7 +98,7 @@ impl UdpSocket {
     /// timeout passes.
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if there is no address.
     pub fn send_to<A: ToSocketAddrs>(&self, buf: &[u8], addr: A) -> io::Result<usize> {
-        match addresses(&addr)?.next() {
+        match addr.to_socket_addrs()?.next() {
             Some(address) => self.socket.send_to(buf, &address.into()),
             None => Err(io::Error::new(
                 io::ErrorKind::InvalidInput,

@@ -1,7 +1,8 @@
 //! Connecting with an address of one's own, and within a limit.
 
+use crate::net::ToSocketAddrs;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use greenhub::greenio::{Domain, GreenSocket, Protocol, Type};

@@ -1,7 +1,7 @@
 //! Listening with a choice of options, and what a server can accept connections from.
 
+use crate::net::ToSocketAddrs;
 use std::io;
-use std::net::ToSocketAddrs;
 use std::path::Path;
 
 use greenhub::greenio::{Domain, GreenSocket, Protocol, SockAddr, Type};

@@ -111,8 +111,9 @@ pub fn re_exports_are_std(t: &mut Transcript) {
         .parse::<net::IpAddr>()
         .map_err(|error: net::AddrParseError| error);
     let _: std::net::Shutdown = net::Shutdown::Both;
-    fn resolves<T: std::net::ToSocketAddrs>(_: &T) {}
-    fn takes<T: net::ToSocketAddrs>(addr: &T) {
+    // Whatever has std's trait has green's.
+    fn resolves<T: net::ToSocketAddrs>(_: &T) {}
+    fn takes<T: std::net::ToSocketAddrs>(addr: &T) {
         resolves(addr);
     }
     takes(&"127.0.0.1:1");

@@ -59,6 +59,36 @@ fn numeric_forms_and_values_need_no_look_up() {
 }
 
 #[test]
+fn a_method_call_on_any_form_of_name_looks_it_up_on_the_pool() {
+    use super::ToSocketAddrs as Green;
+    fn is_looked_up<I>(found: io::Result<Addresses<I>>) {
+        assert!(matches!(found.unwrap().0, Origin::Name(_)));
+    }
+    let string = String::from("localhost:80");
+    is_looked_up(Green::to_socket_addrs("localhost:80"));
+    is_looked_up(Green::to_socket_addrs(string.as_str()));
+    is_looked_up(Green::to_socket_addrs(&string));
+    is_looked_up(Green::to_socket_addrs(&("localhost", 80)));
+    is_looked_up(Green::to_socket_addrs(&(String::from("localhost"), 80)));
+    is_looked_up(Green::to_socket_addrs(&&("localhost", 80)));
+}
+
+#[test]
+fn a_type_that_has_greens_trait_alone_is_connected_to() {
+    struct Own(SocketAddr);
+    impl super::ToSocketAddrs for Own {
+        type Iter = std::iter::Once<SocketAddr>;
+        fn to_socket_addrs(&self) -> io::Result<Self::Iter> {
+            Ok(std::iter::once(self.0))
+        }
+    }
+    let listener = crate::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = Own(listener.local_addr().unwrap());
+    let stream = crate::net::TcpStream::connect(address).unwrap();
+    assert_eq!(stream.peer_addr().unwrap(), listener.local_addr().unwrap());
+}
+
+#[test]
 fn malformed_names_fail_as_std_says() {
     for text in [
         "127.0.0.1",
@@ -67,7 +97,8 @@ fn malformed_names_fail_as_std_says() {
         "localhost:99999",
         "",
     ] {
-        let ours = addresses(&text).map(Vec::from_iter).unwrap_err();
+        let ours = super::ToSocketAddrs::to_socket_addrs(text).map(Vec::from_iter);
+        let ours = ours.unwrap_err();
         let std = text.to_socket_addrs().map(Vec::from_iter).unwrap_err();
         assert_eq!(ours.kind(), std.kind(), "{text}");
         assert_eq!(ours.to_string(), std.to_string(), "{text}");
@@ -144,7 +175,9 @@ fn each_address_is_tried_and_the_last_error_reported() {
 
 #[test]
 fn the_systems_resolver_knows_localhost() {
-    let found: Vec<_> = addresses(&"localhost:80").unwrap().collect();
+    let found: Vec<_> = super::ToSocketAddrs::to_socket_addrs("localhost:80")
+        .unwrap()
+        .collect();
     assert!(
         found.iter().any(|address| address.ip().is_loopback()),
         "{found:?}"
