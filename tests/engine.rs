@@ -1,5 +1,4 @@
 //! The engine: what a switch keeps, where a stack of frames ends, and what debuggers see.
-#![expect(unsafe_code, reason = "looks at registers")]
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,82 +6,12 @@ use std::time::Duration;
 
 use greenhub::green_thread::{Builder, park, spawn, spawn_local, yield_now};
 
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[path = "engine/registers.rs"]
+mod registers;
 mod util;
 
 const LIMIT: Duration = Duration::from_secs(60);
-
-/// What is called with every register that a function must keep set to a value of
-/// its own.
-extern "C" fn switches() {
-    yield_now();
-}
-
-/// Fills the registers that a function must keep, calls `f`, and gives what they
-/// hold then.
-#[cfg(target_arch = "x86_64")]
-fn kept_by(f: extern "C" fn(), seed: u64) -> [u64; 6] {
-    let mut values = [seed, seed + 1, seed + 2, seed + 3, seed + 4, seed + 5];
-    let at = values.as_mut_ptr();
-    // SAFETY: what a function must keep is saved before it is filled and put back
-    // afterwards; the stack is aligned as a call asks, in any case.
-    unsafe {
-        std::arch::asm!(
-            "push rbx",
-            "push rbp",
-            "mov r13, rsp",
-            "and rsp, -16",
-            "push r13",
-            "push r12",
-            "mov rbx, [r12]",
-            "mov rbp, [r12 + 8]",
-            "mov r13, [r12 + 16]",
-            "mov r14, [r12 + 24]",
-            "mov r15, [r12 + 32]",
-            "mov r12, [r12 + 40]",
-            "call rax",
-            "xchg r12, [rsp]",
-            "mov [r12], rbx",
-            "mov [r12 + 8], rbp",
-            "mov [r12 + 16], r13",
-            "mov [r12 + 24], r14",
-            "mov [r12 + 32], r15",
-            "pop rax",
-            "mov [r12 + 40], rax",
-            "pop rsp",
-            "pop rbp",
-            "pop rbx",
-            inout("rax") f => _,
-            inout("r12") at => _,
-            out("r13") _,
-            out("r14") _,
-            out("r15") _,
-            clobber_abi("C"),
-        );
-    }
-    values
-}
-
-#[cfg(target_arch = "x86_64")]
-#[test]
-fn a_switch_keeps_every_register_that_a_function_must_keep() {
-    util::bounded("registers", LIMIT, || {
-        greenhub::run(|| {
-            let threads: Vec<_> = (1..=3)
-                .map(|n| {
-                    spawn_local(move || {
-                        for turn in 0..1000 {
-                            let seed = n << 32 | turn << 8;
-                            let kept = kept_by(switches, seed);
-                            let expected = [0, 1, 2, 3, 4, 5].map(|k| seed + k);
-                            assert_eq!(kept, expected);
-                        }
-                    })
-                })
-                .collect();
-            threads.into_iter().for_each(|t| t.join().unwrap());
-        });
-    });
-}
 
 /// A value that the compiler moves with an instruction that faults on a wrong
 /// alignment.

@@ -34,6 +34,20 @@ impl Ended {
     }
 }
 
+/// This test program, through the emulator where one runs us: a system starts
+/// programs of another architecture by itself only if it was told how.
+fn this_program() -> Command {
+    let own = std::env::current_exe().expect("the test program's path");
+    let emulator = std::env::var("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER");
+    let Some(emulator) = emulator.ok().filter(|_| cfg!(target_arch = "aarch64")) else {
+        return Command::new(own);
+    };
+    let mut words = emulator.split(' ');
+    let mut command = Command::new(words.next().expect("the emulator's path"));
+    command.args(words).arg(own);
+    command
+}
+
 /// Runs `body` in a new process: this test program again, with the test `name`
 /// alone. `name` must be the calling test's own.
 pub fn alone(name: &str, environment: &[(&str, &str)], body: impl FnOnce()) -> Ended {
@@ -51,7 +65,7 @@ pub fn alone_beside(
         bounded(name, LIMIT, body);
         std::process::exit(0);
     }
-    let mut child = Command::new(std::env::current_exe().expect("the test program's path"))
+    let mut child = this_program()
         .args([name, "--exact", "--nocapture", "--test-threads=1"])
         .env(MARK, name)
         .env_remove("RUST_BACKTRACE")
