@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 /// Settings of the runtime: how many hubs, how large a stack.
 ///
 /// Each is taken from here, else from the environment (`GREEN_HUBS`,
-/// `GREEN_STACK_SIZE`, `GREEN_BLOCKING_THREADS`), else from its default. The
+/// `GREEN_STACK_SIZE`, `GREEN_BLOCKING_THREADS`, `GREEN_THREAD_LOCALS`), else from its default. The
 /// first green thread fixes them.
 ///
 /// ```
@@ -22,6 +22,53 @@ pub struct Config {
     hubs: Option<usize>,
     stack_size: Option<usize>,
     blocking_threads: Option<usize>,
+    thread_locals: Option<ThreadLocals>,
+}
+
+/// Whose thread-locals code on a green thread sees: std's, C's and C++'s, `errno`
+/// and values by pthread key among them.
+///
+/// By the environment: `GREEN_THREAD_LOCALS` as `auto`, `own` or `shared`.
+///
+/// ```
+/// use greenhub::{Config, ThreadLocals};
+///
+/// Config::new().thread_locals(ThreadLocals::Auto).apply()?;
+/// greenhub::run(|| ());
+/// println!("thread-locals are {}", greenhub::report().thread_locals);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ThreadLocals {
+    /// As `Own` where that is proved to work at the first start (glibc from 2.34 on,
+    /// on x86-64 with FSGSBASE, which Linux has from 5.9 on, or on aarch64), else as
+    /// `Shared`. [`report`](crate::report()) says which, and why.
+    Auto,
+    /// Each green thread has its own, as an OS thread does, with destructors that
+    /// run at its end. An idle one takes 4.4 KB more, and a program with many of
+    /// them some per cent more time. Where it does not work, the first start fails.
+    Own,
+    /// The green threads of a hub share those of its OS thread.
+    Shared,
+}
+
+impl ThreadLocals {
+    fn of_environment(remarks: &mut Vec<String>) -> Option<ThreadLocals> {
+        const NAME: &str = "GREEN_THREAD_LOCALS";
+        let value = std::env::var(NAME).ok()?;
+        match value.trim() {
+            "auto" => Some(ThreadLocals::Auto),
+            "own" => Some(ThreadLocals::Own),
+            "shared" => Some(ThreadLocals::Shared),
+            _ => {
+                remarks.push(format!(
+                    "{NAME}={value:?} is none of auto, own and shared, the default holds"
+                ));
+                None
+            }
+        }
+    }
 }
 
 /// The settings that hold.
@@ -31,17 +78,20 @@ pub(crate) struct Settings {
     /// In bytes, a multiple of the page size.
     pub(crate) stack_size: usize,
     pub(crate) blocking_threads: usize,
+    pub(crate) thread_locals: ThreadLocals,
 }
 
 const DEFAULT_STACK_SIZE: usize = 256 * 1024;
 const MIN_STACK_SIZE: usize = 32 * 1024;
 const DEFAULT_BLOCKING_THREADS: usize = 64;
+const DEFAULT_THREAD_LOCALS: ThreadLocals = ThreadLocals::Shared;
 const MAX_HUBS: usize = 1024;
 
 static WANTED: Mutex<Config> = Mutex::new(Config {
     hubs: None,
     stack_size: None,
     blocking_threads: None,
+    thread_locals: None,
 });
 static SETTINGS: OnceLock<Settings> = OnceLock::new();
 
@@ -72,6 +122,12 @@ impl Config {
         self
     }
 
+    /// Whose thread-locals code on a green thread sees.
+    pub fn thread_locals(mut self, whose: ThreadLocals) -> Config {
+        self.thread_locals = Some(whose);
+        self
+    }
+
     /// Makes these settings hold for the whole process.
     ///
     /// # Errors
@@ -97,6 +153,7 @@ impl Config {
         wanted.hubs = self.hubs.or(wanted.hubs);
         wanted.stack_size = self.stack_size.or(wanted.stack_size);
         wanted.blocking_threads = self.blocking_threads.or(wanted.blocking_threads);
+        wanted.thread_locals = self.thread_locals.or(wanted.thread_locals);
         Ok(())
     }
 }
@@ -120,6 +177,10 @@ pub(crate) fn settings() -> &'static Settings {
 fn chosen(remarks: &mut Vec<String>) -> Settings {
     let wanted = WANTED.lock();
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    let thread_locals = wanted
+        .thread_locals
+        .or_else(|| ThreadLocals::of_environment(remarks))
+        .unwrap_or(DEFAULT_THREAD_LOCALS);
     let mut environment = |name| environment(name, remarks);
     Settings {
         hubs: wanted
@@ -138,6 +199,7 @@ fn chosen(remarks: &mut Vec<String>) -> Settings {
             .or_else(|| environment("GREEN_BLOCKING_THREADS"))
             .unwrap_or(DEFAULT_BLOCKING_THREADS)
             .max(1),
+        thread_locals,
     }
 }
 

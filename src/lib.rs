@@ -49,6 +49,8 @@ mod config;
 mod error;
 mod sys;
 
+mod thread_locals;
+
 mod engine;
 #[cfg(not(feature = "engine-may"))]
 mod stacks;
@@ -73,11 +75,12 @@ mod report;
 pub mod debug;
 
 pub use blocking::{blocking, blocking_uncut};
-pub use config::Config;
+pub use config::{Config, ThreadLocals};
 pub use error::{ClosedLocally, Elapsed, Killed, is_timeout};
 pub use hub::wait::without_waiting;
 pub use report::{HubReport, Report, Site, State, ThreadReport, report};
 pub use shield::shield;
+pub use thread_locals::{on_green_thread, on_os_thread};
 pub use timeout::timeout;
 pub use trampoline::{trampoline, wait_readable, wait_writable};
 

@@ -21,35 +21,40 @@ static LOG: Mutex<Vec<String>> = Mutex::new(Vec::new());
 static HOOK_RUNS: AtomicBool = AtomicBool::new(false);
 
 /// With one hub, under a hook that takes `LOG`: `body` runs while a neighbour holds it, as long as `LONG`.
+/// Thread-locals are shared: where they are not, a hook is no neighbour's concern (`thread_locals/unwinds.rs`).
 fn while_the_hook_waits(name: &str, body: fn()) -> Ended {
-    alone(name, &[("GREEN_HUBS", "1")], || {
-        let usual = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            usual(info);
-            HOOK_RUNS.store(true, SeqCst);
-            LOG.lock().unwrap().push(info.to_string());
-        }));
-        green::run(move || {
-            let holder = spawn(|| {
-                let _held = LOG.lock().unwrap();
-                sleep(LONG);
+    alone(
+        name,
+        &[("GREEN_HUBS", "1"), ("GREEN_THREAD_LOCALS", "shared")],
+        || {
+            let usual = std::panic::take_hook();
+            std::panic::set_hook(Box::new(move |info| {
+                usual(info);
+                HOOK_RUNS.store(true, SeqCst);
+                LOG.lock().unwrap().push(info.to_string());
+            }));
+            green::run(move || {
+                let holder = spawn(|| {
+                    let _held = LOG.lock().unwrap();
+                    sleep(LONG);
+                });
+                let panics = spawn(|| panic!("told to the log"));
+                while !HOOK_RUNS.load(SeqCst) {
+                    yield_now();
+                }
+                // The hook holds the hub at first, so it is suspended by now.
+                body();
+                assert!(!panics.is_finished(), "it waits for the holder");
+                holder.join().unwrap();
+                assert!(panics.join().is_err());
+                assert!(LOG.lock().unwrap()[0].contains("told to the log"));
+                // What std knows of panics is as it was.
+                assert!(!std::thread::panicking());
+                assert!(spawn(|| panic!("again")).join().is_err());
+                assert!(greenhub::timeout(MS, || sleep(LONG)).is_err());
             });
-            let panics = spawn(|| panic!("told to the log"));
-            while !HOOK_RUNS.load(SeqCst) {
-                yield_now();
-            }
-            // The hook holds the hub at first, so it is suspended by now.
-            body();
-            assert!(!panics.is_finished(), "it waits for the holder");
-            holder.join().unwrap();
-            assert!(panics.join().is_err());
-            assert!(LOG.lock().unwrap()[0].contains("told to the log"));
-            // What std knows of panics is as it was.
-            assert!(!std::thread::panicking());
-            assert!(spawn(|| panic!("again")).join().is_err());
-            assert!(greenhub::timeout(MS, || sleep(LONG)).is_err());
-        });
-    })
+        },
+    )
 }
 
 #[test]

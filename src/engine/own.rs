@@ -4,6 +4,8 @@
 //!   top    ┌───────────────────────────┐  a page boundary
 //!          │ Head                      │  contexts of the fiber and of the hub
 //!          ├───────────────────────────┤
+//!          │ thread-locals             │  if green threads have their own
+//!          ├───────────────────────────┤
 //!          │ begin, first, body, …     │  frames, downwards
 //!          │                           │
 //!   bottom ├───────────────────────────┤
@@ -20,10 +22,12 @@
 #![expect(unsafe_code, reason = "a fiber lives in its stack")]
 
 use std::io;
+use std::mem::offset_of;
 use std::ptr::NonNull;
 
 pub(crate) use crate::stacks::{Stack, Store as Stacks};
 use crate::sys;
+use crate::thread_locals::{self, Block, HEAD};
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
@@ -31,9 +35,9 @@ mod aarch64;
 mod x86_64;
 
 #[cfg(target_arch = "aarch64")]
-use aarch64::{Context, switch};
+use aarch64::{Context, switch, switch_base};
 #[cfg(target_arch = "x86_64")]
-use x86_64::{Context, switch};
+use x86_64::{Context, switch, switch_base};
 
 /// Prepares the engine: once, before the first fiber.
 pub(crate) fn prepare(who_runs: sys::signal::WhoRuns) -> io::Result<()> {
@@ -46,29 +50,48 @@ const OVER: usize = 0;
 
 #[repr(C, align(64))]
 struct Head {
-    // All that a switch touches, in one cache line.
+    // All that a switch touches, in one cache line, where thread-locals are shared.
     fiber: Context,
     hub: Context,
-    body: fn(),
+    /// What thread-locals are found from, if they are the green thread's own.
+    fiber_base: usize,
     stack: Stack,
+    body: fn(usize),
+    /// The hub's, as far from its context.
+    hub_base: usize,
+    argument: usize,
 }
+
+/// From a context to the base that belongs to it.
+const BASE: usize = offset_of!(Head, fiber_base) - offset_of!(Head, fiber);
+
+const _: () = {
+    assert!(size_of::<Head>() == HEAD);
+    assert!(BASE == offset_of!(Head, hub_base) - offset_of!(Head, hub));
+};
 
 /// A coroutine with a stack of its own.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fiber(NonNull<Head>);
 
 impl Fiber {
-    /// A fiber that will run `body`, which must not unwind.
-    pub(crate) fn new(stack: Stack, body: fn()) -> Fiber {
+    /// A fiber that will run `body`, which must not unwind, with `argument`. Called
+    /// on the OS thread that will run it.
+    pub(crate) fn new(stack: Stack, body: fn(usize), argument: usize) -> Fiber {
         let head = stack.top() - size_of::<Head>();
         let at = head as *mut Head;
         // SAFETY: the token says that the stack is ours alone; it is larger than
-        // a head, which its top, a page boundary, is aligned for.
+        // a head, which its top, a page boundary, is aligned for, and than a block.
         unsafe {
+            let block = thread_locals::are_own()
+                .then(|| Block::begin(stack.top(), stack.top() - stack.bottom()));
             at.write(Head {
-                fiber: Context::new(head, head),
+                fiber: Context::new(block.map_or(head, Block::bottom), head),
                 hub: Context::EMPTY,
+                fiber_base: block.map_or(0, Block::base),
                 body,
+                argument,
+                hub_base: block.map_or(0, |_| thread_locals::base()),
                 stack,
             });
             Fiber(NonNull::new_unchecked(at))
@@ -87,7 +110,17 @@ impl Fiber {
         let head = self.0.as_ptr();
         // SAFETY: the fiber's context is that of `new` or of its last `suspend`,
         // on this OS thread; the hub's is loaded by that fiber alone.
-        unsafe { switch(&raw mut (*head).hub, &raw const (*head).fiber, SUSPENDED) != OVER }
+        unsafe {
+            let (save, load) = (&raw mut (*head).hub, &raw const (*head).fiber);
+            if !thread_locals::are_own() {
+                return switch(save, load, SUSPENDED) != OVER;
+            }
+            let (own, hub) = ((*head).fiber_base, (*head).hub_base);
+            thread_locals::hand_over(hub, own);
+            let word = switch_base::<BASE>(save, load, SUSPENDED);
+            thread_locals::hand_over(own, hub);
+            word != OVER
+        }
     }
 
     /// Leaves the fiber for whoever resumed it.
@@ -98,8 +131,8 @@ impl Fiber {
     #[inline]
     pub(crate) unsafe fn suspend(self) {
         let head = self.0.as_ptr();
-        // SAFETY: the hub's context is that of the `resume` by which we run.
-        unsafe { switch(&raw mut (*head).fiber, &raw const (*head).hub, SUSPENDED) };
+        // SAFETY: handed on to the caller.
+        unsafe { leave(head, SUSPENDED) };
     }
 
     /// Takes the stack back.
@@ -111,7 +144,20 @@ impl Fiber {
     pub(crate) unsafe fn end(self) -> Stack {
         // SAFETY: nobody runs on the stack any more, so the head is dead once
         // this is read out of it.
-        unsafe { (&raw const (*self.0.as_ptr()).stack).read() }
+        unsafe {
+            let head = self.0.as_ptr();
+            if (*head).fiber_base != 0 {
+                Block::of((*head).fiber_base).end();
+            }
+            (&raw const (*head).stack).read()
+        }
+    }
+
+    /// Has what a resume touches first brought into the cache.
+    #[inline]
+    pub(crate) fn prefetch(self) {
+        sys::memory::prefetch(self.0.as_ptr() as usize);
+        thread_locals::prefetch(self.0.as_ptr() as usize);
     }
 
     /// Where its stack ends. May be called in a signal handler.
@@ -135,13 +181,31 @@ impl Fiber {
     }
 }
 
+/// Leaves the fiber of `head` for its hub.
+///
+/// # Safety
+///
+/// Called by the fiber itself.
+#[inline(always)]
+unsafe fn leave(head: *mut Head, word: usize) {
+    // SAFETY: the hub's context is that of the `resume` by which we run.
+    unsafe {
+        let (save, load) = (&raw mut (*head).fiber, &raw const (*head).hub);
+        if thread_locals::are_own() {
+            switch_base::<BASE>(save, load, word);
+        } else {
+            switch(save, load, word);
+        }
+    }
+}
+
 /// What `begin` calls.
 unsafe extern "C" fn first(head: *mut Head) -> ! {
     // SAFETY: `begin` hands over the address that `Fiber::new` gave it; the
     // fiber's context is dead from the second switch on, which does not return.
     unsafe {
-        ((*head).body)();
-        switch(&raw mut (*head).fiber, &raw const (*head).hub, OVER);
+        ((*head).body)((*head).argument);
+        leave(head, OVER);
     }
     unreachable!("a fiber whose body had returned was resumed")
 }

@@ -4,7 +4,8 @@
 //!
 //! # Safety
 //!
-//! A slot is reached by its own thread alone (through [`current::with`]), and
+//! A slot is reached by its own thread alone (through [`current::with`]), or by
+//! the OS thread that all who share it run on, and
 //! its value sits in a box of its own until the thread ends. So a reference to
 //! it stays good while the thread runs code that is not the value's own
 //! destructor, which cannot reach it any more.
@@ -19,6 +20,7 @@ use crate::sys::lock::Lock;
 
 use crate::contain::or_abort;
 use crate::hub::current;
+use crate::hub::task::Task;
 
 /// Declares values per green thread, with std's syntax, `const { … }` included.
 ///
@@ -200,26 +202,70 @@ impl<T: 'static> LocalKey<T> {
         })
     }
 
+    /// As [`try_with`](LocalKey::try_with), with the OS thread's value, which all
+    /// green threads of a hub share.
+    ///
+    /// For what each hub is to keep once, such as memory to be used again. No other
+    /// thread may see it change halfway: `f` must not wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_with`](LocalKey::try_with).
+    ///
+    /// ```
+    /// use std::cell::Cell;
+    ///
+    /// use greenhub::green_thread::Builder;
+    ///
+    /// greenhub::thread_local! {
+    ///     static NEXT: Cell<u32> = const { Cell::new(0) };
+    /// }
+    ///
+    /// let next = || NEXT.try_with_shared(|next| next.replace(next.get() + 1));
+    /// let first = Builder::new().hub(0).spawn(next)?.join().unwrap();
+    /// let second = Builder::new().hub(0).spawn(next)?.join().unwrap();
+    /// assert_eq!((first, second), (Ok(0), Ok(1)));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn try_with_shared<F, R>(&'static self, f: F) -> Result<R, AccessError>
+    where
+        F: FnOnce(&T) -> R,
+    {
+        current::with_os_task(|task| {
+            self.initialize_of(task, None, |first, value| {
+                drop(first);
+                f(value)
+            })
+        })
+    }
+
     /// Calls `f` with the value; if it had to be made, it was made of `first`,
     /// else `first` is handed back.
     fn initialize_with<R>(
         &'static self,
+        first: Option<T>,
+        f: impl FnOnce(Option<T>, &T) -> R,
+    ) -> Result<R, AccessError> {
+        current::with(|task| self.initialize_of(task, first, f))
+    }
+
+    fn initialize_of<R>(
+        &'static self,
+        task: &Task,
         mut first: Option<T>,
         f: impl FnOnce(Option<T>, &T) -> R,
     ) -> Result<R, AccessError> {
-        current::with(|task| {
-            let value = match self.find(&task.locals)? {
-                Some(value) => value,
-                None => {
-                    // Made outside the lock: `init` may use other keys, or,
-                    // by recursion, this one.
-                    let made = Box::new(first.take().unwrap_or_else(self.init));
-                    self.insert(&task.locals, made)
-                }
-            };
-            // SAFETY: module, # Safety.
-            Ok(f(first, unsafe { &*value }))
-        })
+        let value = match self.find(&task.locals)? {
+            Some(value) => value,
+            None => {
+                // Made outside the lock: `init` may use other keys, or, by
+                // recursion, this one.
+                let made = Box::new(first.take().unwrap_or_else(self.init));
+                self.insert(&task.locals, made)
+            }
+        };
+        // SAFETY: module, # Safety.
+        Ok(f(first, unsafe { &*value }))
     }
 
     fn key(&'static self) -> usize {

@@ -16,6 +16,7 @@ use crate::error::Killed;
 use crate::hub::current;
 use crate::hub::interrupt::{Mask, Raised};
 use crate::hub::task::Start;
+use crate::thread_locals;
 use crate::wait_queue::WaitQueue;
 
 /// Where a green thread leaves its result.
@@ -66,6 +67,9 @@ impl<T> Packet<T> {
             if current::is_green() {
                 current::with(|task| {
                     // Before the joiner hears of the end, as std has it.
+                    task.locals.end();
+                    thread_locals::end_values();
+                    // What the destructors made.
                     task.locals.end();
                 });
             }

@@ -1,15 +1,21 @@
 //! The first function on a green thread's stack, and what happens at its end.
+#![expect(unsafe_code, reason = "tells the thread who it is")]
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::hub::current;
 use crate::hub::task::{Kind, Start, Task};
+use crate::thread_locals;
 
 /// Runs the current green thread from its first to its last instruction. Called by
 /// the engine on the new stack.
-pub(crate) fn run() {
+pub(crate) fn run(local: usize) {
+    // SAFETY: the loop has the engine hand it over.
+    unsafe { current::enter(local) };
     current::with(run_task);
+    // What the last handles' destructors made.
+    thread_locals::end_values();
 }
 
 // Never inlined, so that `base` lies in a frame of its own.

@@ -18,6 +18,7 @@ use crate::config::{round_stack, settings};
 use crate::engine::Stack;
 use crate::hub::task::{Body, Green, Kind, PinnedBody, Start, Task};
 use crate::hub::{Hub, current, placement};
+use crate::thread_locals;
 
 /// What a join gives: the value, or the panic's payload. A green thread that
 /// was killed gives [`Killed`](crate::Killed).
@@ -327,6 +328,7 @@ impl Builder {
             })?,
         };
         let stack_size = self.stack_size.map_or(settings().stack_size, round_stack);
+        let stack_size = stack_size.saturating_add(thread_locals::room());
         let stack = match self.after {
             None => hub.stacks.take(stack_size),
             Some(_) => hub.stacks.take_untouched(stack_size),

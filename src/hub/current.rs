@@ -18,6 +18,7 @@ use super::task::{Kind, Task};
 use super::turn::Local;
 use crate::sys::signal::Occupant;
 use crate::sys::thread_end;
+use crate::thread_locals;
 
 thread_local! {
     static CURRENT: Cell<*const Task> = const { Cell::new(ptr::null()) };
@@ -32,6 +33,22 @@ thread_local! {
 #[inline(never)]
 pub(crate) fn local() -> Option<&'static Local> {
     LOCAL.get()
+}
+
+/// Begins a green thread, of the hub that `local` is the address of: where it has
+/// thread-locals of its own, these do not know yet who runs.
+///
+/// # Safety
+///
+/// By the green thread itself, with the address of its hub's [`Local`].
+pub(crate) unsafe fn enter(local: usize) {
+    if thread_locals::are_own() {
+        // SAFETY: as the caller promises; it lives as long as the process.
+        let local = unsafe { &*(local as *const Local) };
+        LOCAL.set(Some(local));
+        CURRENT.set(local.running());
+        thread_locals::make_values();
+    }
 }
 
 pub(super) fn set_local(local: &'static Local) {
@@ -59,6 +76,7 @@ pub(crate) fn occupant() -> Option<Occupant> {
     Some(Occupant {
         bottom: green.legs.stack_top()?.checked_sub(green.stack_size)?,
         size: green.stack_size,
+        asked: green.stack_size - thread_locals::room(),
         id: task.id,
         name: task.name.as_deref().map(|name| &raw const *name),
     })
@@ -80,19 +98,29 @@ pub(crate) fn with<R>(f: impl FnOnce(&Arc<Task>) -> R) -> R {
 /// Calls `f` with the running thread, unless it is an OS thread that this crate
 /// has not met yet.
 pub(crate) fn with_known<R>(f: impl FnOnce(&Arc<Task>) -> R) -> Option<R> {
-    (is_green() || !OS_CURRENT.get().is_null()).then(|| with(f))
+    (is_green() || !os_task().is_null()).then(|| with(f))
 }
 
 /// Calls `f` with the running thread as a plain OS thread.
 pub(crate) fn with_os_task<R>(f: impl FnOnce(&Arc<Task>) -> R) -> R {
-    let mut known = OS_CURRENT.get();
+    let mut known = os_task();
     if known.is_null() {
         known = meet();
     }
     // SAFETY: set by `meet` to a task that is let go of in `part` alone, which
-    // clears it before; not dropped here.
+    // clears it before, or never; not dropped here.
     let task = ManuallyDrop::new(unsafe { Arc::from_raw(known) });
     f(&task)
+}
+
+/// The hub, if green threads have thread-locals of their own: what is the OS
+/// thread's is found there.
+fn local_of_own() -> Option<&'static Local> {
+    local().filter(|_| thread_locals::are_own())
+}
+
+fn os_task() -> *const Task {
+    local_of_own().map_or_else(|| OS_CURRENT.get(), |local| local.os_task.get())
 }
 
 /// Makes this OS thread's task, which lasts until the OS thread has ended: the
@@ -100,12 +128,19 @@ pub(crate) fn with_os_task<R>(f: impl FnOnce(&Arc<Task>) -> R) -> R {
 /// run.
 #[cold]
 fn meet() -> *const Task {
+    let new = |name| Arc::into_raw(Arc::new(Task::new(name, 0, Kind::Os(OsParker::default()))));
+    if let Some(local) = local_of_own() {
+        // It never ends.
+        let task = new(Some(local.hub.os_thread_name()));
+        local.os_task.set(task);
+        return task;
+    }
     // Where std has let go of its own handle, to ask for it would panic.
     let name = match OVER.get() {
         true => None,
         false => std::thread::current().name().map(str::to_owned),
     };
-    let task = Arc::into_raw(Arc::new(Task::new(name, 0, Kind::Os(OsParker::default()))));
+    let task = new(name);
     OS_CURRENT.set(task);
     thread_end::call_at_end(part);
     // An error says that the thread is ending: then `part` drops its values.

@@ -27,6 +27,7 @@ use super::task::{Kind, Task};
 use super::wait_word::Phase;
 use crate::clock::Nanos;
 use crate::sys;
+use crate::thread_locals;
 
 /// Why we unwind a thread.
 #[derive(Clone, Copy, Debug)]
@@ -170,7 +171,9 @@ impl Task {
             return sys::unwind::is_barred(nested);
         }
         match (&self.kind, current::local()) {
-            (Kind::Green(green), Some(local)) if local.parked_unwinding.get() > 0 => {
+            (Kind::Green(green), Some(local))
+                if local.parked_unwinding.get() > 0 && !thread_locals::are_own() =>
+            {
                 sys::unwind::is_barred(green.base.load(Ordering::Relaxed))
             }
             // Somebody on this OS thread unwinds, and nobody else can be it.
@@ -284,6 +287,10 @@ impl Drop for Shield {
 /// in its stead: in a panic hook, where a neighbour's panic would be one inside a
 /// panic; and while the process ends.
 pub(crate) fn is_held() -> bool {
+    // A hook is its own thread's, and so is what an end of the process destroys.
+    if thread_locals::are_own() {
+        return false;
+    }
     if HELD.get() == Held::No && current::local().is_some_and(|local| local.is_ending()) {
         hold_for_good();
     }
@@ -292,7 +299,10 @@ pub(crate) fn is_held() -> bool {
 
 /// Whether a green thread runs that is in a panic hook.
 pub(crate) fn is_in_hook() -> bool {
-    HELD.get() == Held::InHook && current::is_green() && current::local().is_some()
+    !thread_locals::are_own()
+        && HELD.get() == Held::InHook
+        && current::is_green()
+        && current::local().is_some()
 }
 
 /// From now on no other green thread runs on this OS thread.
@@ -323,14 +333,30 @@ pub(crate) fn suspend_in_hook(nap: impl FnOnce()) {
     }
 }
 
+/// std's hook names the thread as std knows it, and it does not know of this one.
+fn name_green_thread() {
+    if current::is_green() {
+        current::with(|task| {
+            let name = task.name.as_deref().unwrap_or("<unnamed>");
+            eprintln!("\ngreen thread '{name}' (id {}):", task.id);
+        });
+    }
+}
+
 /// Puts our hook in front of the one there: it marks the OS thread whose hook
 /// runs. Must run on an OS thread that is not panicking.
 pub(crate) fn install_panic_hook() {
     let previous = panic::take_hook();
+    // What is there now is std's.
+    let std_s = panic::take_hook();
+    let is_std_s = std::ptr::eq(&*previous, &*std_s);
     panic::set_hook(Box::new(move |info| {
         let outer = HELD.get();
         if outer == Held::No {
             HELD.set(Held::InHook);
+        }
+        if is_std_s && thread_locals::are_own() {
+            name_green_thread();
         }
         previous(info);
         if HELD.get() == Held::InHook {

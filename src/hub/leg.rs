@@ -43,10 +43,12 @@ impl Legs {
         !self.fiber.load(Ordering::Relaxed).is_null()
     }
 
-    /// Where the fiber keeps what a switch reads first.
+    /// Has what a resume touches first brought into the cache.
     #[inline]
-    pub(super) fn context(&self) -> usize {
-        self.fiber.load(Ordering::Relaxed) as usize
+    pub(super) fn prefetch(&self) {
+        if let Some(fiber) = self.fiber() {
+            fiber.prefetch();
+        }
     }
 
     /// The end of the stack, for the running green thread.
@@ -55,10 +57,10 @@ impl Legs {
         self.fiber().map(|fiber| unsafe { fiber.top() })
     }
 
-    /// Makes a fiber that will run `body`.
-    pub(super) fn begin(&self, body: fn()) {
+    /// Makes a fiber that will run `body` with `argument`.
+    pub(super) fn begin(&self, body: fn(usize), argument: usize) {
         let stack = self.stack.lock().take();
-        let fiber = Fiber::new(stack.expect("a green thread begins once"), body);
+        let fiber = Fiber::new(stack.expect("a green thread begins once"), body, argument);
         self.fiber.store(fiber.as_raw(), Ordering::Relaxed);
     }
 

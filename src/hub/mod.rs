@@ -25,6 +25,7 @@ use crate::config::settings;
 use crate::engine::Stacks;
 use crate::sys::epoll;
 use crate::sys::eventfd::EventFd;
+use crate::thread_locals;
 
 pub(crate) mod current;
 pub(crate) mod interrupt;
@@ -101,7 +102,7 @@ impl Hub {
             registry: Registry::default(),
             threads: Lock::new(Slab::new()),
             load: AtomicUsize::new(0),
-            stacks: Stacks::new(settings().stack_size)?,
+            stacks: Stacks::new(settings().stack_size + thread_locals::room())?,
             counters: Counters::default(),
         })
     }
@@ -172,6 +173,11 @@ impl Hub {
     /// is still there.
     pub(crate) fn still_registered(&self, fd: RawFd, token: u64) -> bool {
         epoll::modify(self.epoll.as_fd(), fd, epoll::ALL, token).is_ok()
+    }
+
+    /// What its OS thread is called.
+    pub(crate) fn os_thread_name(&self) -> String {
+        format!("green-hub-{}", self.index)
     }
 
     pub(crate) fn load(&self) -> usize {

@@ -14,7 +14,7 @@ use super::turn::Local;
 use super::{Hub, current};
 use crate::config::settings;
 use crate::sys::signal::SignalStack;
-use crate::{engine, sys};
+use crate::{engine, sys, thread_locals};
 
 static HUBS: OnceLock<Box<[&'static Hub]>> = OnceLock::new();
 
@@ -31,12 +31,19 @@ pub(crate) fn hubs() -> io::Result<&'static [&'static Hub]> {
     }
     // Its first call may log, which is not to happen under the lock.
     settings();
-    let _starting = STARTING.lock();
-    if let Some(hubs) = HUBS.get() {
-        return Ok(hubs);
-    }
-    let started = start()?;
-    Ok(HUBS.get_or_init(|| started))
+    let hubs = {
+        let _starting = STARTING.lock();
+        if let Some(hubs) = HUBS.get() {
+            return Ok(hubs);
+        }
+        let started = start()?;
+        HUBS.get_or_init(|| started)
+    };
+    log::info!(
+        "thread-locals are {}",
+        thread_locals::told().unwrap_or_default()
+    );
+    Ok(hubs)
 }
 
 /// The hubs, if they have been started.
@@ -49,6 +56,7 @@ pub(crate) fn started() -> &'static [&'static Hub] {
 fn start() -> io::Result<Box<[&'static Hub]>> {
     sys::signal::remember_mask();
     engine::prepare(current::occupant)?;
+    thread_locals::prepare()?;
     let mut starting = Vec::new();
     for index in 0..settings().hubs {
         match Starting::new(index) {
@@ -75,7 +83,7 @@ impl Starting {
         let (go, wait_for_go) = sync_channel(1);
         let (ready, is_ready) = sync_channel(1);
         let thread = std::thread::Builder::new()
-            .name(format!("green-hub-{index}"))
+            .name(hub.os_thread_name())
             .spawn(move || match SignalStack::install() {
                 Ok(signal_stack) => {
                     sys::signal::block_process_signals();

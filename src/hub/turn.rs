@@ -34,6 +34,7 @@ use crate::sys;
 use crate::sys::destructors::Destructors;
 use crate::sys::epoll;
 use crate::sys::memory::prefetch;
+use crate::thread_locals;
 use crate::timer::TimerQueue;
 
 /// Resumes in a turn before the poller is looked at.
@@ -63,9 +64,14 @@ pub(crate) struct Local {
     /// The handle by which the running green thread stood in the ready queue.
     /// Its next wait takes it along.
     running: Cell<Option<Arc<Task>>>,
+    /// The task of the running green thread, which the list of threads keeps.
+    resumed: Cell<*const Task>,
     pub(crate) timers: RefCell<TimerQueue<Arc<Task>>>,
     /// About when this turn began.
     pub(crate) time: Cell<Nanos>,
+    /// The hub's OS thread as a thread that waits, where green threads have
+    /// thread-locals of their own; null before it was asked for.
+    pub(crate) os_task: Cell<*const Task>,
     /// How many green threads are suspended inside a destructor of an unwind.
     pub(crate) parked_unwinding: Cell<usize>,
     /// How many of those have not begun to unwind: they are in a panic hook.
@@ -83,13 +89,18 @@ impl Local {
     pub(super) fn new(hub: &'static Hub) -> &'static Local {
         Box::leak(Box::new(Local {
             #[cfg(all(target_env = "gnu", target_pointer_width = "64"))]
-            destructors: Destructors::watch(),
+            destructors: match thread_locals::are_own() {
+                true => None,
+                false => Destructors::watch(),
+            },
             hub,
             ready: RefCell::new(VecDeque::new()),
             acceptors: RefCell::new(VecDeque::new()),
             running: Cell::new(None),
+            resumed: Cell::new(std::ptr::null()),
             timers: RefCell::new(TimerQueue::new()),
             time: Cell::new(Nanos::now()),
+            os_task: Cell::new(std::ptr::null()),
             parked_unwinding: Cell::new(0),
             parked_in_hook: Cell::new(0),
             budget: Cell::new(BUDGET),
@@ -107,6 +118,11 @@ impl Local {
             false => &self.ready,
         };
         queue.borrow_mut().push_back(task);
+    }
+
+    /// The task of the running green thread.
+    pub(super) fn running(&self) -> *const Task {
+        self.resumed.get()
     }
 
     /// A handle to `task`, which is the running green thread, for whoever is to
@@ -156,10 +172,14 @@ impl Local {
         green
             .suspended_at
             .store(&raw const here as usize, Ordering::Relaxed);
-        // The neighbours' system calls set it too.
-        let errno = sys::errno();
-        green.legs.leave();
-        sys::set_errno(errno);
+        if thread_locals::are_own() {
+            green.legs.leave();
+        } else {
+            // The neighbours' system calls set it too.
+            let errno = sys::errno();
+            green.legs.leave();
+            sys::set_errno(errno);
+        }
         if unwinding {
             self.parked_unwinding.set(self.parked_unwinding.get() - 1);
         }
@@ -289,7 +309,7 @@ impl Local {
             && !green.is_new()
         {
             let suspended_at = green.suspended_at.load(Ordering::Relaxed);
-            prefetch(green.legs.context());
+            green.legs.prefetch();
             (0..20).for_each(|line| {
                 prefetch(suspended_at.wrapping_sub(640).wrapping_add(line * LINE))
             });
@@ -305,7 +325,7 @@ impl Local {
     fn fetch_group(&self) {
         let ready = self.ready.borrow();
         for green in ready.iter().take(FETCHED).filter_map(|task| task.green()) {
-            prefetch(green.legs.context());
+            green.legs.prefetch();
         }
         for task in ready.iter().skip(FETCHED).take(FETCHED) {
             let task = Arc::as_ptr(task) as usize;
@@ -317,6 +337,7 @@ impl Local {
         count(&self.hub.counters.resumes, 1);
         self.budget.set(BUDGET);
         self.slice_began.set(Nanos::NEVER);
+        self.resumed.set(Arc::as_ptr(&task));
         let before = current::replace(Arc::as_ptr(&task));
         self.running.set(Some(task));
         let over = current::with(|task| {
@@ -342,7 +363,9 @@ impl Local {
                 return true;
             }
             count(&self.hub.counters.begun, 1);
-            green.legs.begin(root::run);
+            green
+                .legs
+                .begin(root::run, std::ptr::from_ref(self) as usize);
         }
         green.legs.run(green.home)
     }

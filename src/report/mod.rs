@@ -9,6 +9,7 @@ use crate::green_thread::ThreadId;
 pub use crate::hub::site::Site;
 use crate::hub::task::Task;
 use crate::hub::{Hub, placement};
+use crate::thread_locals;
 
 mod text;
 
@@ -33,6 +34,9 @@ pub struct Report {
     pub threads: Vec<ThreadReport>,
     /// One entry a hub.
     pub hubs: Vec<HubReport>,
+    /// Whose thread-locals code on a green thread sees, and why; empty before the
+    /// first start.
+    pub thread_locals: &'static str,
 }
 
 /// One green thread.
@@ -182,7 +186,11 @@ pub fn report() -> Report {
         here.sort_by_key(|thread| thread.id.as_u64());
         hubs.push(HubReport::of(hub, here));
     }
-    Report { threads, hubs }
+    Report {
+        threads,
+        hubs,
+        thread_locals: thread_locals::told().unwrap_or_default(),
+    }
 }
 
 impl HubReport {

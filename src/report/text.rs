@@ -5,8 +5,11 @@ use std::fmt::{self, Write};
 use super::{HubReport, Report, State, ThreadReport};
 
 impl fmt::Display for Report {
-    /// A line a hub and a line a green thread.
+    /// A line on thread-locals, a line a hub and a line a green thread.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.thread_locals.is_empty() {
+            writeln!(f, "thread-locals are {}", self.thread_locals)?;
+        }
         self.hubs.iter().try_for_each(|hub| writeln!(f, "{hub}"))?;
         self.threads
             .iter()

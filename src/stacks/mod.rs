@@ -22,6 +22,7 @@ use std::io;
 
 use crate::sys::lock::Lock;
 use crate::sys::{memory, valgrind};
+use crate::thread_locals;
 
 mod guards;
 mod store;
@@ -52,7 +53,8 @@ impl Stack {
         self.top
     }
 
-    fn bottom(&self) -> usize {
+    #[inline]
+    pub(crate) fn bottom(&self) -> usize {
         self.top - self.arena.size
     }
 }
@@ -122,7 +124,10 @@ impl Arena {
         let mut tops = Vec::with_capacity(stacks.len());
         for stack in stacks {
             // SAFETY: the token says that nobody uses the stack.
-            unsafe { memory::give_back(stack.bottom(), self.size) };
+            unsafe {
+                thread_locals::forget(stack.top);
+                memory::give_back(stack.bottom(), self.size);
+            }
             tops.push(stack.top);
         }
         self.state.lock().free.append(&mut tops);

@@ -28,6 +28,8 @@ pub(crate) struct Occupant {
     pub(crate) bottom: usize,
     /// Size in bytes.
     pub(crate) size: usize,
+    /// Of these, what was asked for.
+    pub(crate) asked: usize,
     pub(crate) id: u64,
     /// Lives as long as the green thread.
     pub(crate) name: Option<*const str>,
@@ -239,7 +241,7 @@ fn overflowed(occupant: &Occupant) -> ! {
     line.text(b"' (id ");
     line.number(occupant.id);
     line.text(b") has overflowed its stack of ");
-    line.number(occupant.size as u64);
+    line.number(occupant.asked as u64);
     line.text(
         b" bytes\nraise it with green::thread::Builder::stack_size(bytes), or for all with \
           green::Config::stack_size(bytes) or GREEN_STACK_SIZE=bytes\n",

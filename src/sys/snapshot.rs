@@ -82,10 +82,11 @@ static WANTED_OF: AtomicUsize = AtomicUsize::new(0);
 static DONE: AtomicBool = AtomicBool::new(false);
 static RAN: AtomicBool = AtomicBool::new(false);
 
-/// The calling OS thread, for [`take`].
+/// The calling OS thread, for [`take`]: as the kernel knows it, which green threads
+/// are no part of.
 pub(crate) fn this_thread() -> usize {
     // SAFETY: always succeeds.
-    unsafe { libc::pthread_self() as usize }
+    unsafe { libc::syscall(libc::SYS_gettid) as usize }
 }
 
 /// Installs the handler, for as long as the process lives.
@@ -127,7 +128,8 @@ pub(crate) fn take(thread: usize, patience: Duration) -> Option<Box<Snapshot>> {
     WANTED_OF.store(thread, Ordering::Relaxed);
     WANTED.store(wanted, Ordering::Release);
     // SAFETY: a hub's OS thread lives as long as the process.
-    let sent = unsafe { libc::pthread_kill(thread as libc::pthread_t, stack_signal()) } == 0;
+    let sent =
+        unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, stack_signal()) == 0 };
     let until = Instant::now() + patience;
     let mut withdrawn = false;
     while !DONE.load(Ordering::Acquire) && !withdrawn {

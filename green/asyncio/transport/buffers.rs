@@ -10,7 +10,7 @@ pub(super) const PIECE: usize = 64 * 1024;
 /// How many each hub keeps for the next to come: those of protocols that wait in the midst of a call are beside them.
 const KEPT: usize = 16;
 
-std::thread_local! {
+greenhub::thread_local! {
     static FREE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -19,8 +19,10 @@ pub(super) struct Buffer(Vec<u8>);
 
 impl Buffer {
     pub(super) fn lend() -> Buffer {
-        let kept = FREE.with_borrow_mut(Vec::pop);
-        kept.map_or_else(|| Buffer::of(PIECE), Buffer)
+        let kept = FREE.try_with_shared(|free| free.borrow_mut().pop());
+        kept.ok()
+            .flatten()
+            .map_or_else(|| Buffer::of(PIECE), Buffer)
     }
 
     /// One that nobody else gets.
@@ -33,7 +35,7 @@ impl Drop for Buffer {
     fn drop(&mut self) {
         let buffer = mem::take(&mut self.0);
         // When the OS thread ends, there is no list any more.
-        let _ = FREE.try_with(|free| {
+        let _ = FREE.try_with_shared(|free| {
             let mut free = free.borrow_mut();
             if buffer.len() == PIECE && free.len() < KEPT {
                 free.push(buffer);

@@ -537,16 +537,19 @@ impl fmt::Debug for SelectedOperation<'_> {
 
 /// Puts the operations in a random order, so that none of them is preferred.
 fn shuffle(operations: &mut [Operation<'_>]) {
-    thread_local! {
+    greenhub::thread_local! {
         static SEED: Cell<u32> = const { Cell::new(0x9E37_79B9) };
     }
-    for place in (1..operations.len()).rev() {
-        // Xorshift: no more is needed than that no order is regular.
-        let mut random = SEED.get();
-        random ^= random << 13;
-        random ^= random >> 17;
-        random ^= random << 5;
-        SEED.set(random);
-        operations.swap(place, random as usize % (place + 1));
-    }
+    // The end of an OS thread has no seed any more, and may do without.
+    let _ = SEED.try_with_shared(|seed| {
+        for place in (1..operations.len()).rev() {
+            // Xorshift: no more is needed than that no order is regular.
+            let mut random = seed.get();
+            random ^= random << 13;
+            random ^= random >> 17;
+            random ^= random << 5;
+            seed.set(random);
+            operations.swap(place, random as usize % (place + 1));
+        }
+    });
 }

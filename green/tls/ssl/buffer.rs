@@ -26,7 +26,7 @@ const LARGE: usize = OUTGOING_MARK;
 const SMALL_KEPT: usize = 32;
 const LARGE_KEPT: usize = 8;
 
-thread_local! {
+greenhub::thread_local! {
     static POOL: RefCell<Pool> = const { RefCell::new(Pool { small: Vec::new(), large: Vec::new() }) };
 }
 
@@ -38,7 +38,7 @@ struct Pool {
 /// Storage of at least `size` bytes, from the pool where it has some.
 fn take_storage(size: usize) -> Box<[u8]> {
     // The pool is gone while its thread ends; buffers dropped then are simply freed.
-    let pooled = POOL.try_with(|pool| {
+    let pooled = POOL.try_with_shared(|pool| {
         let mut pool = pool.borrow_mut();
         if size <= SMALL {
             pool.small.pop()
@@ -61,7 +61,7 @@ fn take_storage(size: usize) -> Box<[u8]> {
 }
 
 fn give_back(storage: Box<[u8]>) {
-    let _ = POOL.try_with(|pool| {
+    let _ = POOL.try_with_shared(|pool| {
         let mut pool = pool.borrow_mut();
         let (list, kept) = match storage.len() {
             SMALL => (&mut pool.small, SMALL_KEPT),
@@ -172,7 +172,8 @@ mod tests {
     use super::*;
 
     fn pooled() -> (usize, usize) {
-        POOL.with(|pool| (pool.borrow().small.len(), pool.borrow().large.len()))
+        POOL.try_with_shared(|pool| (pool.borrow().small.len(), pool.borrow().large.len()))
+            .unwrap()
     }
 
     #[test]

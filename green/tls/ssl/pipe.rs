@@ -110,6 +110,8 @@
 use std::fmt;
 use std::io::{self, Read, Write};
 
+use greenhub::on_os_thread;
+
 use super::buffer::{OUTGOING_MARK, RECORD_OVERHEAD, RECORD_PLAINTEXT};
 use super::engine::bio::Bio;
 use super::engine::{Engine, Factory};
@@ -190,7 +192,7 @@ impl SslPipe {
         session: Option<&SslSession>,
     ) -> io::Result<Self> {
         let bio = Bio::default();
-        let engine = factory.engine(server_name, session, bio.clone())?;
+        let engine = on_os_thread(|| factory.engine(server_name, session, bio.clone()))?;
         Ok(Self {
             engine,
             bio,
@@ -372,7 +374,7 @@ impl SslPipe {
         if self.outgoing() >= OUTGOING_LIMIT {
             return Ok(Progress::WantWrite);
         }
-        let result = self.engine.handshake();
+        let result = on_os_thread(|| self.engine.handshake());
         match result {
             Ok(Progress::Done(())) => {
                 self.state = State::Wrapped;
@@ -432,7 +434,7 @@ impl SslPipe {
         if self.outgoing() >= OUTGOING_LIMIT {
             return Ok(Progress::WantWrite);
         }
-        match self.engine.read(plaintext) {
+        match on_os_thread(|| self.engine.read(plaintext)) {
             Ok(Progress::Done(0)) => {
                 self.reading = Some(Verdict::CloseNotify);
                 Ok(Progress::Done(0))
@@ -476,7 +478,7 @@ impl SslPipe {
             let wanted = if self.outgoing() + record.len() + RECORD_OVERHEAD > OUTGOING_MARK {
                 Progress::WantWrite
             } else {
-                match self.engine.write(record) {
+                match on_os_thread(|| self.engine.write(record)) {
                     Ok(Progress::Done(count)) => {
                         done += count;
                         continue;
@@ -514,7 +516,7 @@ impl SslPipe {
             return Ok(());
         }
         self.writing = Some(Verdict::ShutDown);
-        Ok(self.engine.shutdown()?)
+        Ok(on_os_thread(|| self.engine.shutdown())?)
     }
 
     /// Gives back what arrived behind the peer's close_notify: the bytes of whatever is spoken after TLS.

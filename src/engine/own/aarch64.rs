@@ -34,6 +34,43 @@ impl Context {
     };
 }
 
+/// The text of a switch, with what else it is to do once `load` was read.
+macro_rules! switch_and {
+    ($save:expr, $load:expr, $word:expr, $($more:literal,)* $(; $($operand:tt)*)?) => {{
+        let theirs;
+        // The stack pointer comes back as it was left, and every register that may
+        // differ then is an output.
+        asm!(
+            "mov x9, sp",
+            "adr x10, 2f",
+            "stp x9, x10, [x0]",
+            "stp x29, x19, [x0, #16]",
+            "ldp x9, x10, [x1]",
+            "ldp x29, x19, [x1, #16]",
+            "mov sp, x9",
+            $($more,)*
+            "br x10",
+            // `bti j`, for programs that mark where branches may lead.
+            "2: hint #36",
+            $($($operand)*)?
+            inlateout("x2") $word => theirs,
+            in("x0") $save,
+            in("x1") $load,
+            lateout("x20") _,
+            lateout("x21") _,
+            lateout("x22") _,
+            lateout("x23") _,
+            lateout("x24") _,
+            lateout("x25") _,
+            lateout("x26") _,
+            lateout("x27") _,
+            lateout("x28") _,
+            clobber_abi("C"),
+        );
+        theirs
+    }};
+}
+
 /// Leaves the running side, to go on from `save`, for the one that `load`
 /// describes, and hands it `word`. Returns when somebody switches back, with
 /// the word that they hand over.
@@ -49,37 +86,30 @@ impl Context {
 /// valid until the switch is done, and `save` until somebody has loaded it.
 #[inline(always)]
 pub(super) unsafe fn switch(save: *mut Context, load: *const Context, word: usize) -> usize {
-    let theirs;
-    // SAFETY: as the caller promises. The stack pointer comes back as it was
-    // left, and every register that may differ then is an output.
+    // SAFETY: handed on to the caller.
+    unsafe { switch_and!(save, load, word,) }
+}
+
+/// The same, where each side has thread-locals of its own: their base lies `BASE`
+/// bytes after `load`.
+///
+/// # Safety
+///
+/// As [`switch`].
+#[inline(always)]
+pub(super) unsafe fn switch_base<const BASE: usize>(
+    save: *mut Context,
+    load: *const Context,
+    word: usize,
+) -> usize {
+    // SAFETY: handed on to the caller. Both sides see one base for ever.
     unsafe {
-        asm!(
-            "mov x9, sp",
-            "adr x10, 2f",
-            "stp x9, x10, [x0]",
-            "stp x29, x19, [x0, #16]",
-            "ldp x9, x10, [x1]",
-            "ldp x29, x19, [x1, #16]",
-            "mov sp, x9",
-            "br x10",
-            // `bti j`, for programs that mark where branches may lead.
-            "2: hint #36",
-            inlateout("x2") word => theirs,
-            in("x0") save,
-            in("x1") load,
-            lateout("x20") _,
-            lateout("x21") _,
-            lateout("x22") _,
-            lateout("x23") _,
-            lateout("x24") _,
-            lateout("x25") _,
-            lateout("x26") _,
-            lateout("x27") _,
-            lateout("x28") _,
-            clobber_abi("C"),
-        );
+        switch_and!(save, load, word,
+            "ldr x11, [x1, #{base}]",
+            "msr tpidr_el0, x11",
+            ; base = const BASE,
+        )
     }
-    theirs
 }
 
 /// A fiber's outermost frame. Unwinders end here, by the missing return address,

@@ -34,6 +34,39 @@ impl Context {
     };
 }
 
+/// The text of a switch, with what else it is to do once `load` was read.
+macro_rules! switch_and {
+    ($save:expr, $load:expr, $word:expr, $($more:literal,)* $(; $($operand:tt)*)?) => {{
+        let theirs;
+        // The stack pointer comes back as it was left, and every register that may
+        // differ then is an output.
+        asm!(
+            "lea rax, [rip + 2f]",
+            "mov [rdi], rsp",
+            "mov [rdi + 8], rax",
+            "mov [rdi + 16], rbp",
+            "mov [rdi + 24], rbx",
+            "mov rax, [rsi + 8]",
+            "mov rsp, [rsi]",
+            "mov rbp, [rsi + 16]",
+            "mov rbx, [rsi + 24]",
+            $($more,)*
+            "jmp rax",
+            "2:",
+            $($($operand)*)?
+            inlateout("rdx") $word => theirs,
+            in("rdi") $save,
+            in("rsi") $load,
+            lateout("r12") _,
+            lateout("r13") _,
+            lateout("r14") _,
+            lateout("r15") _,
+            clobber_abi("C"),
+        );
+        theirs
+    }};
+}
+
 /// Leaves the running side, to go on from `save`, for the one that `load`
 /// describes, and hands it `word`. Returns when somebody switches back, with
 /// the word that they hand over.
@@ -50,33 +83,30 @@ impl Context {
 /// valid until the switch is done, and `save` until somebody has loaded it.
 #[inline(always)]
 pub(super) unsafe fn switch(save: *mut Context, load: *const Context, word: usize) -> usize {
-    let theirs;
-    // SAFETY: as the caller promises. The stack pointer comes back as it was
-    // left, and every register that may differ then is an output.
+    // SAFETY: handed on to the caller.
+    unsafe { switch_and!(save, load, word,) }
+}
+
+/// The same, where each side has thread-locals of its own: their base lies `BASE`
+/// bytes after `load`.
+///
+/// # Safety
+///
+/// As [`switch`]; the kernel lets programs set the base.
+#[inline(always)]
+pub(super) unsafe fn switch_base<const BASE: usize>(
+    save: *mut Context,
+    load: *const Context,
+    word: usize,
+) -> usize {
+    // SAFETY: handed on to the caller. Both sides see one base for ever.
     unsafe {
-        asm!(
-            "lea rax, [rip + 2f]",
-            "mov [rdi], rsp",
-            "mov [rdi + 8], rax",
-            "mov [rdi + 16], rbp",
-            "mov [rdi + 24], rbx",
-            "mov rax, [rsi + 8]",
-            "mov rsp, [rsi]",
-            "mov rbp, [rsi + 16]",
-            "mov rbx, [rsi + 24]",
-            "jmp rax",
-            "2:",
-            inlateout("rdx") word => theirs,
-            in("rdi") save,
-            in("rsi") load,
-            lateout("r12") _,
-            lateout("r13") _,
-            lateout("r14") _,
-            lateout("r15") _,
-            clobber_abi("C"),
-        );
+        switch_and!(save, load, word,
+            "mov rcx, [rsi + {base}]",
+            "wrfsbase rcx",
+            ; base = const BASE,
+        )
     }
-    theirs
 }
 
 /// A fiber's outermost frame. Unwinders end here, by the missing return address,

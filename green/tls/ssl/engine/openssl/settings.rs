@@ -4,7 +4,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock};
 
-use greenhub::without_waiting;
+use greenhub::{on_green_thread, without_waiting};
 use openssl::error::ErrorStack;
 use openssl::ex_data::Index;
 use openssl::pkcs12::Pkcs12;
@@ -218,7 +218,8 @@ fn choose_by_name(
     // The pipe's lock is held, and a C frame is below: nobody may be parked here.
     const WHY: &str = "a TLS server-name callback must not wait";
     let chosen = catch_unwind(AssertUnwindSafe(|| {
-        let Some(context) = without_waiting(WHY, || callback(name.as_deref()))? else {
+        let chosen = on_green_thread(|| without_waiting(WHY, || callback(name.as_deref())));
+        let Some(context) = chosen? else {
             return Ok(());
         };
         let factory = context.factory()?;

@@ -1,0 +1,203 @@
+//! A green thread's block: made at the top of its stack, filled anew for each.
+//!
+//! ```text
+//!   top   ┌──────────────────┐
+//!         │ head of a fiber  │  HEAD bytes
+//!         ├──────────────────┤
+//!         │ the OS thread's  │  one word
+//!         │ base             │
+//!         ├──────────────────┤
+//!         │ block            │  values, base, descriptor
+//!         ├──────────────────┤
+//!         │ frames, …        │  downwards
+//! ```
+//!
+//! glibc's vector of modules stays with the stack, since most green threads take
+//! one over that was used before. It goes when the stack's memory does.
+#![expect(unsafe_code, reason = "lays blocks into stacks")]
+
+use super::layout::{Layout, read, write};
+use super::{base, layout};
+use crate::sys::memory;
+
+const WORD: usize = size_of::<usize>();
+/// A module that has no values yet in a vector.
+const UNALLOCATED: usize = usize::MAX;
+/// Bytes of a cache line.
+const LINE: usize = 64;
+/// Cache lines that hold the base, and below it the values of the program and the
+/// C library that most code uses.
+const LINES: usize = 6;
+
+/// Bytes at the top of a stack that are the engine's.
+pub(crate) const HEAD: usize = 128;
+
+/// The block of a green thread that has begun and not ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Block(usize);
+
+/// Bytes that a stack needs beside what was asked for: whole pages.
+pub(crate) fn room() -> usize {
+    layout().map_or(0, |layout| {
+        let page = memory::page_size();
+        (layout.distance + layout.below).next_multiple_of(page)
+    })
+}
+
+impl Block {
+    /// Fills the block in the stack that ends at `top` and has `size` bytes, for a
+    /// green thread of the calling hub.
+    ///
+    /// # Safety
+    ///
+    /// [`are_own`](super::are_own). The stack is the caller's, and has nothing else
+    /// at its top but the head. Called on the hub's OS thread, from its loop.
+    pub(crate) unsafe fn begin(top: usize, size: usize) -> Block {
+        let layout = layout().expect("green threads have thread-locals of their own");
+        let (base, os) = (top - layout.distance, base::get());
+        // SAFETY: as the caller promises; the block lies within the stack, whose
+        // size takes it into account (`room`).
+        unsafe {
+            layout.fill(base, os, (top - size, size));
+            write(base, layout.os_base(), os);
+        }
+        Block(base)
+    }
+
+    /// That of `base`, which [`begin`](Block::begin) gave.
+    pub(crate) fn of(base: usize) -> Block {
+        Block(base)
+    }
+
+    /// That of `base`, which is the running thread's, unless it is an OS thread's.
+    pub(super) fn at(layout: &Layout, base: usize) -> Option<Block> {
+        // SAFETY: the running thread's.
+        unsafe { layout.is_alone(base) }.then_some(Block(base))
+    }
+
+    #[inline]
+    pub(crate) fn base(self) -> usize {
+        self.0
+    }
+
+    /// Where the first frame begins, a multiple of 16.
+    pub(crate) fn bottom(self) -> usize {
+        self.0 - layout().map_or(0, |layout| layout.below)
+    }
+
+    /// The base of the OS thread that it runs on.
+    pub(super) fn os_base(self, layout: &Layout) -> usize {
+        // SAFETY: written when the block began.
+        unsafe { read(self.0, layout.os_base()) }
+    }
+
+    /// Frees what modules that were loaded later were given for this thread.
+    ///
+    /// # Safety
+    ///
+    /// The green thread has ended. Called on its hub, from the loop.
+    pub(crate) unsafe fn end(self) {
+        if let Some(layout) = layout() {
+            // SAFETY: as the caller promises.
+            unsafe { layout.end(self.0) };
+        }
+    }
+}
+
+/// Hands what allocators keep by thread from one base to another, before the second
+/// one is set, or after the first one was.
+#[inline]
+pub(crate) fn hand_over(from: usize, to: usize) {
+    if let Some(layout) = layout() {
+        layout.copy_words(from, to);
+    }
+}
+
+/// Has what a resume touches first of the block under the head at `head` brought
+/// into the cache.
+#[inline]
+pub(crate) fn prefetch(head: usize) {
+    if let Some(layout) = layout() {
+        let base = head + HEAD - layout.distance;
+        for line in 0..LINES {
+            memory::prefetch(base.wrapping_sub(LINE * line));
+        }
+    }
+}
+
+/// Frees what a block that has ended left for the next one, in the stack that ends
+/// at `top`: before its memory goes.
+///
+/// # Safety
+///
+/// The caller owns the stack, and nobody runs on it.
+pub(crate) unsafe fn forget(top: usize) {
+    if let Some(layout) = layout() {
+        let base = top - layout.distance;
+        // SAFETY: as the caller promises. Memory that was never used reads as zeros.
+        unsafe {
+            if read(base, layout.vector()) != 0 {
+                (layout.functions.deallocate)(base, false);
+                write(base, layout.vector(), 0);
+            }
+        }
+    }
+}
+
+impl Layout {
+    fn os_base(&self) -> isize {
+        self.above as isize
+    }
+
+    /// Where the address of the vector of modules lies: fixed by the ABI.
+    pub(super) fn vector(&self) -> isize {
+        if cfg!(target_arch = "x86_64") { 8 } else { 0 }
+    }
+
+    /// # Safety
+    ///
+    /// The block of `base` is the caller's; `os` is the running thread's base.
+    pub(super) unsafe fn fill(&self, base: usize, os: usize, stack: (usize, usize)) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            // The first access to a page that was never used must be a write: a read
+            // would map the page of zeros first, and the write copy it, with an
+            // interrupt to other cores. So the word beside the vector's goes first.
+            if cfg!(target_arch = "x86_64") {
+                write(base, 0, base);
+            } else {
+                write(base, 8, 0);
+            }
+            if read(base, self.vector()) == 0 {
+                if (self.functions.allocate)(base) == 0 {
+                    let vector = std::alloc::Layout::new::<[usize; 64]>();
+                    std::alloc::handle_alloc_error(vector);
+                }
+            } else {
+                (self.functions.fill)(base, self.functions.fill_argument);
+            }
+            self.describe(base, os, stack);
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As [`Block::end`].
+    pub(super) unsafe fn end(&self, base: usize) {
+        let block = base - self.below..base + self.above;
+        // SAFETY: a vector has its length before the first entry, and an entry two
+        // words, the first one the address of the values (`proof` looks at that).
+        unsafe {
+            let vector = read(base, self.vector());
+            let len = read(vector, -(2 * WORD as isize));
+            let is_apart = |n: usize| {
+                let values = read(vector, (2 * WORD * n) as isize);
+                values != 0 && values != UNALLOCATED && !block.contains(&values)
+            };
+            if (1..=len).any(is_apart) {
+                (self.functions.deallocate)(base, false);
+                write(base, self.vector(), 0);
+            }
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! What glibc exports for its own parts and for debuggers, looked up by name.
+//!
+//! A library that lacks any of it (glibc before 2.34, musl, a static program) is
+//! one that this does not work with.
+#![expect(unsafe_code, reason = "looks symbols up")]
+
+use std::ffi::{CStr, c_char, c_int, c_void};
+
+/// Functions of the dynamic linker and of glibc that threads begin and end with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Functions {
+    /// Fills the block around a base anew, with a fresh vector of modules.
+    pub(super) allocate: unsafe extern "C" fn(usize) -> usize,
+    /// Fills the block anew and keeps the vector.
+    pub(super) fill: unsafe extern "C" fn(usize, bool) -> usize,
+    /// What `fill` is told: that this is not the start of the process.
+    pub(super) fill_argument: bool,
+    /// Frees the vector and what modules were given apart from the block; with
+    /// true the block as well.
+    pub(super) deallocate: unsafe extern "C" fn(usize, bool),
+    /// Runs destructors of thread-locals of C++ and Rust.
+    pub(super) call_destructors: unsafe extern "C" fn(),
+    /// Sets the running thread's tables of characters.
+    pub(super) init_characters: unsafe extern "C" fn(),
+    /// Gives the size and the alignment of a block.
+    pub(super) static_info: unsafe extern "C" fn(*mut usize, *mut usize),
+    /// Registers a destructor of the running thread.
+    pub(super) at_exit: unsafe extern "C" fn(Destructor, *mut c_void, *const u8) -> c_int,
+}
+
+pub(super) type Destructor = unsafe extern "C" fn(*mut c_void);
+
+unsafe extern "C" {
+    /// Tells the C library which program or library a destructor belongs to.
+    pub(super) static __dso_handle: u8;
+}
+
+/// A field as libthread_db is told of it: how many elements of what size, and where.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Field {
+    pub(super) bytes: usize,
+    pub(super) count: usize,
+    pub(super) offset: usize,
+}
+
+pub(super) fn symbol(name: &CStr) -> Option<*mut c_void> {
+    // SAFETY: a name that ends in a NUL byte.
+    let at = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr().cast::<c_char>()) };
+    (!at.is_null()).then_some(at)
+}
+
+pub(super) fn needed(name: &CStr) -> Result<*mut c_void, String> {
+    symbol(name).ok_or_else(|| format!("the C library has no {}", name.to_string_lossy()))
+}
+
+/// The field of a structure that `_thread_db_NAME` describes.
+pub(super) fn field(name: &CStr) -> Result<Field, String> {
+    let at = needed(name)?.cast::<[u32; 3]>();
+    // SAFETY: three words in every version that has the symbol (nptl_db).
+    let [bits, count, offset] = unsafe { at.read() };
+    Ok(Field {
+        bytes: bits as usize / 8,
+        count: count as usize,
+        offset: offset as usize,
+    })
+}
+
+/// A size that `_thread_db_sizeof_NAME` tells.
+pub(super) fn size(name: &CStr) -> Result<usize, String> {
+    // SAFETY: one word in every version that has the symbol (nptl_db).
+    Ok(unsafe { needed(name)?.cast::<u32>().read() } as usize)
+}
+
+impl Functions {
+    pub(super) fn find() -> Result<Functions, String> {
+        let version = needed(c"gnu_get_libc_version")?;
+        // SAFETY: each symbol is a function of this signature wherever glibc has
+        // it (elf/dl-tls.c, stdlib/cxa_thread_atexit_impl.c, ctype/ctype-info.c);
+        // glibc's version is a string that lives for ever.
+        unsafe {
+            let version: unsafe extern "C" fn() -> *const c_char = std::mem::transmute(version);
+            let version = CStr::from_ptr(version()).to_string_lossy();
+            Ok(Functions {
+                allocate: std::mem::transmute::<*mut c_void, unsafe extern "C" fn(usize) -> usize>(
+                    needed(c"_dl_allocate_tls")?,
+                ),
+                fill: std::mem::transmute::<*mut c_void, unsafe extern "C" fn(usize, bool) -> usize>(
+                    needed(c"_dl_allocate_tls_init")?,
+                ),
+                fill_argument: older_than_2_41(&version)
+                    .ok_or_else(|| format!("glibc's version is \"{version}\""))?,
+                deallocate: std::mem::transmute::<*mut c_void, unsafe extern "C" fn(usize, bool)>(
+                    needed(c"_dl_deallocate_tls")?,
+                ),
+                call_destructors: std::mem::transmute::<*mut c_void, unsafe extern "C" fn()>(
+                    needed(c"__call_tls_dtors")?,
+                ),
+                init_characters: std::mem::transmute::<*mut c_void, unsafe extern "C" fn()>(
+                    needed(c"__ctype_init")?,
+                ),
+                static_info: std::mem::transmute::<
+                    *mut c_void,
+                    unsafe extern "C" fn(*mut usize, *mut usize),
+                >(needed(c"_dl_get_tls_static_info")?),
+                at_exit: std::mem::transmute::<
+                    *mut c_void,
+                    unsafe extern "C" fn(Destructor, *mut c_void, *const u8) -> c_int,
+                >(needed(c"__cxa_thread_atexit_impl")?),
+            })
+        }
+    }
+}
+
+/// `_dl_allocate_tls_init` was told whether to fill everything in, and is told from
+/// 2.41 on whether the thread is the main one. It matters to dlmopen's namespaces.
+fn older_than_2_41(version: &str) -> Option<bool> {
+    let (major, minor) = version.split_once('.')?;
+    let minor = minor.split(|c: char| !c.is_ascii_digit()).next()?;
+    let version: (u32, u32) = (major.parse().ok()?, minor.parse().ok()?);
+    Some(version < (2, 41))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        assert_eq!(older_than_2_41("2.36"), Some(true));
+        assert_eq!(older_than_2_41("2.41"), Some(false));
+        assert_eq!(older_than_2_41("2.42.9000"), Some(false));
+        assert_eq!(older_than_2_41("3.1"), Some(false));
+        assert_eq!(older_than_2_41("musl"), None);
+    }
+}

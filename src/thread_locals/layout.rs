@@ -1,0 +1,375 @@
+//! Where glibc keeps what around a thread's base, found out on a running OS thread.
+//!
+//! ```text
+//!   x86-64:   values of modules │ base: descriptor
+//!   aarch64:  descriptor │ base: two words │ values of modules
+//! ```
+//!
+//! The *descriptor* (`struct pthread`) differs from version to version. A field's
+//! place is one that glibc tells debuggers, or where the value lies that a public
+//! function gives. What cannot be told so is no reason to guess: then there are no
+//! thread-locals of a green thread's own.
+//!
+//! All places are offsets from the base.
+#![expect(unsafe_code, reason = "reads and writes a thread's descriptor")]
+
+use std::ffi::{CStr, c_void};
+use std::mem::MaybeUninit;
+
+use super::allocator::Words;
+use super::base;
+use super::block::HEAD;
+use super::glibc::{Field, Functions, field, needed, size, symbol};
+
+const WORD: usize = size_of::<usize>();
+
+#[derive(Clone, Debug)]
+pub(super) struct Layout {
+    pub(super) functions: Functions,
+    /// Bytes of a block below its base and from there on, and what the base is a
+    /// multiple of.
+    pub(super) below: usize,
+    pub(super) above: usize,
+    pub(super) align: usize,
+    /// From the top of a stack, a page boundary, down to the base.
+    pub(super) distance: usize,
+    /// Words that are the same in every thread: the guards of stacks and of kept
+    /// addresses.
+    header: Vec<isize>,
+    descriptor: isize,
+    /// The thread id of the kernel.
+    tid: isize,
+    /// The links by which glibc finds its threads.
+    list: isize,
+    /// Mutexes that the kernel is to hand on; the word before it is part of them.
+    robust: isize,
+    /// Start, size, and the size of the guard, twice.
+    stack: isize,
+    /// The resolver's state.
+    resolver: isize,
+    pub(super) dlerror: isize,
+    /// What the kernel writes of the running CPU, if it was asked to.
+    rseq: Option<isize>,
+    pub(super) keys: Keys,
+    pub(super) words: Words,
+}
+
+/// Values by pthread key.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Keys {
+    /// Addresses of the blocks of values, and how many.
+    pub(super) blocks: isize,
+    pub(super) block_count: usize,
+    /// The first block, which lies in the descriptor.
+    pub(super) first: isize,
+    /// Whether any value was set.
+    pub(super) used: isize,
+    /// Values of a block, bytes of each, and where in it the data and the mark are
+    /// that tells the key's generations apart.
+    pub(super) per_block: usize,
+    pub(super) value_bytes: usize,
+    pub(super) data: usize,
+    pub(super) generation: usize,
+    /// The process's list of keys: its address, bytes of each, and in it the mark and
+    /// the destructor.
+    pub(super) table: usize,
+    pub(super) key_bytes: usize,
+    pub(super) key_generation: usize,
+    pub(super) destructor: usize,
+}
+
+/// A word of a block.
+///
+/// # Safety
+///
+/// `offset` lies in the block of `base`, which belongs to the calling thread.
+#[inline]
+pub(super) unsafe fn read(base: usize, offset: isize) -> usize {
+    // SAFETY: handed on to the caller. The C library reads and writes it too.
+    unsafe { (base.wrapping_add_signed(offset) as *const usize).read_volatile() }
+}
+
+/// # Safety
+///
+/// As [`read`].
+#[inline]
+pub(super) unsafe fn write(base: usize, offset: isize, word: usize) {
+    // SAFETY: handed on to the caller.
+    unsafe {
+        (base.wrapping_add_signed(offset) as *mut usize).write_volatile(word);
+    }
+}
+
+impl Layout {
+    /// What the running OS thread shows, of which glibc started nothing else than
+    /// the caller.
+    pub(super) fn find(functions: Functions, words: Words) -> Result<Layout, String> {
+        let base = base::get();
+        let (mut bytes, mut align) = (0, 0);
+        // SAFETY: it writes the two.
+        unsafe { (functions.static_info)(&mut bytes, &mut align) };
+        let of_descriptor = size(c"_thread_db_sizeof_pthread")?;
+        let (below, above, descriptor) = if cfg!(target_arch = "x86_64") {
+            let below = bytes.checked_sub(of_descriptor);
+            (
+                below.ok_or("a block is smaller than a descriptor")?,
+                of_descriptor,
+                0,
+            )
+        } else {
+            (of_descriptor, bytes, -(of_descriptor as isize))
+        };
+        let align = align.max(64);
+        if !align.is_power_of_two() || align > 4096 {
+            return Err(format!("thread-locals are aligned to {align} bytes"));
+        }
+        let place = |field: Field| descriptor + field.offset as isize;
+        let layout = Layout {
+            functions,
+            below: below.next_multiple_of(16),
+            above,
+            align,
+            distance: (HEAD + WORD + above).next_multiple_of(align),
+            header: header(base)?,
+            descriptor,
+            tid: place(field(c"_thread_db_pthread_tid")?),
+            list: place(field(c"_thread_db_pthread_list")?),
+            robust: robust(base)?,
+            stack: stack(base.wrapping_add_signed(descriptor), of_descriptor)? + descriptor,
+            resolver: variable(c"__resp", base)?,
+            dlerror: variable(c"__libc_dlerror_result", base)?,
+            rseq: rseq(),
+            keys: keys(base, descriptor)?,
+            words,
+        };
+        layout.check(base)?;
+        Ok(layout)
+    }
+
+    /// Everything lies within a block, and the thread id is where it was told.
+    fn check(&self, base: usize) -> Result<(), String> {
+        let block = -(self.below as isize)..self.above as isize - 8;
+        let last_key = self.keys.first + (self.keys.per_block * self.keys.value_bytes) as isize - 8;
+        let places = [
+            self.tid,
+            self.list,
+            self.list + 8,
+            self.robust - 8,
+            self.robust,
+            self.stack,
+            self.stack + 24,
+            self.resolver,
+            self.dlerror,
+            self.rseq.unwrap_or(0),
+            self.keys.used,
+            self.keys.blocks,
+            self.keys.first,
+            last_key,
+        ];
+        let words = self.words.iter().chain(self.header.iter().copied());
+        if !places
+            .into_iter()
+            .chain(words)
+            .all(|place| block.contains(&place))
+        {
+            return Err("something of a thread lies outside of its block".to_owned());
+        }
+        // SAFETY: without arguments; the word lies in the running thread's block.
+        let (tid, told) = unsafe { (libc::syscall(libc::SYS_gettid), read(base, self.tid)) };
+        if told as u32 != tid as u32 {
+            return Err("the thread's id is not where the C library tells".to_owned());
+        }
+        // SAFETY: the descriptor has its word there.
+        let told = unsafe { libc::pthread_self() } as usize;
+        if told != self.itself(base) {
+            return Err("a thread's descriptor is not at its base".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Copies what allocators keep by thread from one base to another.
+    #[inline]
+    pub(super) fn copy_words(&self, from: usize, to: usize) {
+        for offset in self.words.iter() {
+            // SAFETY: both are whole blocks of the running OS thread and of a green
+            // thread of it, which only this OS thread touches.
+            unsafe {
+                write(to, offset, read(from, offset));
+            }
+        }
+    }
+
+    /// Makes the descriptor of `base` one of a thread that runs on the OS thread of
+    /// `os` and has the stack from `bottom` on.
+    ///
+    /// # Safety
+    ///
+    /// Both are blocks, and the calling thread's own.
+    pub(super) unsafe fn describe(&self, base: usize, os: usize, stack: (usize, usize)) {
+        let at = |offset: isize| base.wrapping_add_signed(offset);
+        // SAFETY: within the block (`check`); what is copied lies in the other one.
+        unsafe {
+            if cfg!(target_arch = "x86_64") {
+                write(base, 0, base);
+                write(base, 16, base);
+            }
+            for &offset in &self.header {
+                write(base, offset, read(os, offset));
+            }
+            self.copy_tid(os, base);
+            // glibc's own list does not know it: it is alone.
+            write(base, self.list, at(self.list));
+            write(base, self.list + 8, at(self.list));
+            // No mutex yet, the list ends at its own head.
+            write(base, self.robust - 8, at(self.robust));
+            write(base, self.robust, at(self.robust));
+            write(base, self.robust + 8, read(os, self.robust + 8));
+            write(base, self.stack, stack.0);
+            write(base, self.stack + 8, stack.1);
+            write(base, self.stack + 16, 0);
+            write(base, self.stack + 24, 0);
+            write(base, self.resolver, read(os, self.resolver));
+            write(base, self.keys.blocks, at(self.keys.first));
+            if let Some(rseq) = self.rseq {
+                // The kernel tells the OS thread's block alone. -2: that it was
+                // refused, so that glibc asks otherwise.
+                write(base, rseq, 0xffff_fffe << 32);
+            }
+        }
+    }
+
+    /// What pthread_self(3) gives on this base.
+    pub(super) fn itself(&self, base: usize) -> usize {
+        base.wrapping_add_signed(self.descriptor)
+    }
+
+    /// # Safety
+    ///
+    /// As [`describe`](Layout::describe).
+    pub(super) unsafe fn copy_tid(&self, from: usize, to: usize) {
+        // SAFETY: handed on to the caller.
+        unsafe {
+            let tid = (from.wrapping_add_signed(self.tid) as *const u32).read_volatile();
+            (to.wrapping_add_signed(self.tid) as *mut u32).write_volatile(tid);
+        }
+    }
+
+    /// Whether `base` is that of a thread that glibc's list does not have.
+    ///
+    /// # Safety
+    ///
+    /// It is the running thread's, or a block that the caller owns.
+    pub(super) unsafe fn is_alone(&self, base: usize) -> bool {
+        // SAFETY: handed on to the caller.
+        unsafe { read(base, self.list) == base.wrapping_add_signed(self.list) }
+    }
+}
+
+/// On x86-64 the descriptor begins with words that the ABI knows. The last one that
+/// matters is the guard of kept addresses, found by its value.
+#[cfg(target_arch = "x86_64")]
+fn header(base: usize) -> Result<Vec<isize>, String> {
+    // SAFETY: the running thread's words, and the sixteen random bytes that the
+    // kernel gives every program.
+    unsafe {
+        if read(base, 0) != base || read(base, 16) != base {
+            return Err("the thread's descriptor does not point to itself".to_owned());
+        }
+        let random = libc::getauxval(libc::AT_RANDOM) as *const usize;
+        if random.is_null() {
+            return Err("the kernel has given no random bytes".to_owned());
+        }
+        let guard = random.add(1).read_unaligned();
+        let last = (3..16).find(|&n| read(base, n * 8) == guard);
+        let last = last.ok_or("the guard of kept addresses was not found")?;
+        Ok((3..=last).map(|n| n * 8).collect())
+    }
+}
+
+/// Elsewhere the guards are the process's.
+#[cfg(not(target_arch = "x86_64"))]
+fn header(_base: usize) -> Result<Vec<isize>, String> {
+    Ok(Vec::new())
+}
+
+/// A thread-local of the C library.
+fn variable(name: &CStr, base: usize) -> Result<isize, String> {
+    Ok((needed(name)? as usize).wrapping_sub(base) as isize)
+}
+
+fn robust(base: usize) -> Result<isize, String> {
+    let (mut head, mut bytes) = (0usize, 0usize);
+    // SAFETY: get_robust_list(2) of this thread; both live across the call.
+    let done =
+        unsafe { libc::syscall(libc::SYS_get_robust_list, 0, &raw mut head, &raw mut bytes) };
+    if done != 0 || head == 0 {
+        return Err("there is no list of robust mutexes".to_owned());
+    }
+    Ok(head.wrapping_sub(base) as isize)
+}
+
+/// Four words in a row, of which a public function tells what is in them.
+fn stack(descriptor: usize, bytes: usize) -> Result<isize, String> {
+    let (mut at, mut size, mut guard) = (std::ptr::null_mut::<c_void>(), 0, 0);
+    let mut attributes = MaybeUninit::<libc::pthread_attr_t>::uninit();
+    // SAFETY: of the running thread; initialised by the first call, and everything
+    // that is written to lives across the calls.
+    let failed = unsafe {
+        libc::pthread_getattr_np(libc::pthread_self(), attributes.as_mut_ptr()) != 0 || {
+            let mut attributes = attributes.assume_init();
+            let failed = libc::pthread_attr_getstack(&attributes, &mut at, &mut size)
+                | libc::pthread_attr_getguardsize(&attributes, &mut guard);
+            libc::pthread_attr_destroy(&mut attributes);
+            failed != 0
+        }
+    };
+    let wanted = [at as usize - guard, size + guard, guard, guard];
+    let words = bytes / WORD;
+    // SAFETY: within the running thread's descriptor.
+    let word = |n: usize| unsafe { read(descriptor, (n * WORD) as isize) };
+    let mut found =
+        (0..words.saturating_sub(4)).filter(|n| (0..4).all(|i| word(n + i) == wanted[i]));
+    match (failed, found.next(), found.next()) {
+        (false, Some(n), None) => Ok((n * WORD) as isize),
+        _ => Err("where a thread's stack is kept was not found".to_owned()),
+    }
+}
+
+fn rseq() -> Option<isize> {
+    let (offset, bytes) = (symbol(c"__rseq_offset")?, symbol(c"__rseq_size")?);
+    // SAFETY: public variables of these types (sys/rseq.h).
+    let (offset, bytes) = unsafe { (offset.cast::<isize>().read(), bytes.cast::<u32>().read()) };
+    (bytes > 0).then_some(offset)
+}
+
+fn keys(base: usize, descriptor: isize) -> Result<Keys, String> {
+    let blocks = field(c"_thread_db_pthread_specific")?;
+    let at = descriptor + blocks.offset as isize;
+    let values = field(c"_thread_db_pthread_key_data_level2_data")?;
+    let table = field(c"_thread_db___pthread_keys")?;
+    // SAFETY: the running thread's first block of values, whose address lies there.
+    let first = unsafe { read(base, at) }.wrapping_sub(base) as isize;
+    let block_count = blocks.bytes * blocks.count / WORD;
+    let value_bytes = size(c"_thread_db_sizeof_pthread_key_data")?;
+    let known = table.count == block_count * values.count
+        && values.offset == 0
+        && values.bytes == value_bytes;
+    if !known {
+        return Err("values by key are kept in another way".to_owned());
+    }
+    let keys = Keys {
+        blocks: at,
+        block_count,
+        first,
+        used: at + (block_count * WORD) as isize,
+        per_block: values.count,
+        value_bytes,
+        data: field(c"_thread_db_pthread_key_data_data")?.offset,
+        generation: field(c"_thread_db_pthread_key_data_seq")?.offset,
+        table: needed(c"__pthread_keys")? as usize + table.offset,
+        key_bytes: size(c"_thread_db_sizeof_pthread_key_struct")?,
+        key_generation: field(c"_thread_db_pthread_key_struct_seq")?.offset,
+        destructor: field(c"_thread_db_pthread_key_struct_destr")?.offset,
+    };
+    Ok(keys)
+}

@@ -1,0 +1,110 @@
+//! Thread-locals of a green thread's own: std's, C's and C++'s, as an OS thread has them.
+//!
+//! A thread-local is found from the thread's *base*, a register (`fs` on x86-64,
+//! `tpidr_el0` on aarch64) that points into a [`block`]. With this on, each green
+//! thread has a block at the top of its stack, and the switch changes the base
+//! together with the stack pointer. So no function ever sees two.
+//!
+//! - [`glibc`], [`layout`]: the C library's functions, and where it keeps what in a
+//!   block, by names that it exports or found by value.
+//! - [`allocator`]: what malloc keeps by thread, which stays the hub's.
+//! - [`proof`]: tries all of it out, once, before the first hub. If anything is not
+//!   as it must be, thread-locals are shared by the green threads of a hub.
+//! - [`block`], [`values`]: a block from its start to its end, and destructors.
+//! - [`base`]: the register, and code that must run on the OS thread's own base.
+//! - [`fork`], [`setxid`]: what the C library does with the base by itself.
+//!
+//! # Safety
+//!
+//! The base changes in the switch, in [`base`], in the handlers of [`fork`] and in
+//! that of [`setxid`], nowhere else. The words of [`allocator`] are copied at each
+//! change but the last one's, whose handler does not allocate. The hub's loop runs
+//! on its OS thread's base alone.
+#![cfg_attr(
+    feature = "engine-may",
+    allow(dead_code, unused_imports, reason = "that engine has no blocks")
+)]
+
+use std::io;
+use std::ptr;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use crate::config::{ThreadLocals, settings};
+
+mod allocator;
+mod base;
+mod block;
+mod fork;
+mod glibc;
+mod layout;
+mod proof;
+mod setxid;
+mod values;
+
+pub(crate) use base::get as base;
+pub use base::{on_green_thread, on_os_thread};
+pub(crate) use block::{Block, HEAD, forget, hand_over, prefetch, room};
+use layout::Layout;
+pub(crate) use values::{end_values, make_values};
+
+/// Where things lie in a block, once green threads have them. Never changed again.
+static LAYOUT: AtomicPtr<Layout> = AtomicPtr::new(ptr::null_mut());
+/// What was found out at the start, for people.
+static TOLD: OnceLock<String> = OnceLock::new();
+
+/// Whether green threads have thread-locals of their own.
+#[inline]
+pub(crate) fn are_own() -> bool {
+    !LAYOUT.load(Ordering::Relaxed).is_null()
+}
+
+/// Where things lie in a block, if green threads have one.
+#[inline]
+#[expect(unsafe_code, reason = "a leaked box behind an atomic")]
+fn layout() -> Option<&'static Layout> {
+    // SAFETY: null, or leaked by `prepare` and never changed again.
+    unsafe { LAYOUT.load(Ordering::Acquire).as_ref() }
+}
+
+/// Does as the setting says: before the first hub.
+///
+/// # Errors
+///
+/// `Unsupported` if they must be a green thread's own and cannot be.
+pub(crate) fn prepare() -> io::Result<()> {
+    if TOLD.get().is_some() {
+        return Ok(());
+    }
+    let told = match settings().thread_locals {
+        ThreadLocals::Shared => "shared by the green threads of a hub, as set".to_owned(),
+        wanted => match turn_on() {
+            Ok(()) => "each green thread's own".to_owned(),
+            Err(why) if wanted == ThreadLocals::Own => {
+                return Err(io::Error::new(
+                    io::ErrorKind::Unsupported,
+                    format!("green threads cannot have thread-locals of their own: {why}"),
+                ));
+            }
+            Err(why) => format!("shared by the green threads of a hub: {why}"),
+        },
+    };
+    let _ = TOLD.set(told);
+    Ok(())
+}
+
+/// What holds, and why; nothing before the first start.
+pub(crate) fn told() -> Option<&'static str> {
+    TOLD.get().map(String::as_str)
+}
+
+fn turn_on() -> Result<(), String> {
+    if cfg!(feature = "engine-may") {
+        return Err("the engine `may` switches stacks alone".to_owned());
+    }
+    let layout = proof::prove()?;
+    fork::install()?;
+    setxid::install()?;
+    LAYOUT.store(Box::into_raw(Box::new(layout)), Ordering::Release);
+    Ok(())
+}

@@ -1,0 +1,202 @@
+//! What C code asks of the running thread.
+
+use std::ffi::{CStr, c_void};
+use std::mem::MaybeUninit;
+use std::time::Duration;
+
+use green::thread;
+
+use crate::in_both;
+
+#[test]
+fn a_thread_knows_its_own_stack() {
+    in_both("hazards::a_thread_knows_its_own_stack", |own| {
+        let look = || {
+            let here = 0u8;
+            let (mut at, mut size) = (std::ptr::null_mut::<c_void>(), 0);
+            // SAFETY: of the running thread; the first call initialises.
+            unsafe {
+                let mut attributes = MaybeUninit::<libc::pthread_attr_t>::uninit();
+                assert_eq!(
+                    libc::pthread_getattr_np(libc::pthread_self(), attributes.as_mut_ptr()),
+                    0
+                );
+                let mut attributes = attributes.assume_init();
+                libc::pthread_attr_getstack(&attributes, &mut at, &mut size);
+                libc::pthread_attr_destroy(&mut attributes);
+            }
+            (at as usize..at as usize + size).contains(&(&raw const here as usize))
+        };
+        assert_eq!(green::run(look), own);
+    });
+}
+
+#[test]
+fn a_thread_is_itself_and_on_a_cpu() {
+    in_both("hazards::a_thread_is_itself_and_on_a_cpu", |own| {
+        let itself = || {
+            // SAFETY: no pointers.
+            unsafe {
+                assert!(libc::sched_getcpu() >= 0);
+                assert_eq!(libc::pthread_kill(libc::pthread_self(), 0), 0);
+                libc::pthread_self()
+            }
+        };
+        let all: Vec<_> = (0..10)
+            .map(|_| {
+                thread::spawn(move || {
+                    let first = itself();
+                    thread::sleep(Duration::from_millis(2));
+                    assert_eq!(first, itself());
+                    first
+                })
+            })
+            .collect();
+        let mut all: Vec<_> = all.into_iter().map(|one| one.join().unwrap()).collect();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), if own { 10 } else { 1 });
+    });
+}
+
+#[test]
+fn the_text_of_a_failed_load_is_its_own() {
+    in_both("hazards::the_text_of_a_failed_load_is_its_own", |own| {
+        green::run(move || {
+            // SAFETY: a name that ends in a NUL byte.
+            unsafe { assert!(libc::dlopen(c"/no/one".as_ptr(), libc::RTLD_NOW).is_null()) };
+            let neighbour = thread::spawn_local(|| {
+                // SAFETY: no arguments.
+                unsafe { libc::dlerror().is_null() }
+            });
+            assert_eq!(neighbour.join().unwrap(), own);
+            if own {
+                // SAFETY: a text until the next call.
+                let text = unsafe { CStr::from_ptr(libc::dlerror()) };
+                assert!(text.to_str().unwrap().contains("/no/one"));
+            }
+        });
+    });
+}
+
+#[test]
+fn a_locale_is_its_own() {
+    in_both("hazards::a_locale_is_its_own", |own| {
+        green::run(move || {
+            // SAFETY: a locale that is made here and never freed.
+            let (mine, before) = unsafe {
+                let mine = libc::newlocale(libc::LC_ALL_MASK, c"C".as_ptr(), std::ptr::null_mut());
+                (mine, libc::uselocale(mine))
+            };
+            // SAFETY: null only asks.
+            let theirs = || unsafe { libc::uselocale(std::ptr::null_mut()) as usize };
+            let theirs = thread::spawn_local(theirs).join().unwrap();
+            assert_eq!(theirs, if own { before as usize } else { mine as usize });
+        });
+    });
+}
+
+/// A recursive mutex of C goes by the OS thread: what cannot be had.
+#[test]
+fn a_recursive_mutex_of_c_lets_neighbours_in() {
+    in_both("hazards::a_recursive_mutex_of_c_lets_neighbours_in", |_| {
+        green::run(|| {
+            // SAFETY: initialised before use, and never moved.
+            unsafe {
+                let mut attributes = MaybeUninit::<libc::pthread_mutexattr_t>::uninit();
+                libc::pthread_mutexattr_init(attributes.as_mut_ptr());
+                let kind = libc::PTHREAD_MUTEX_RECURSIVE;
+                libc::pthread_mutexattr_settype(attributes.as_mut_ptr(), kind);
+                let mutex: *mut libc::pthread_mutex_t =
+                    Box::leak(Box::new(MaybeUninit::uninit())).as_mut_ptr();
+                libc::pthread_mutex_init(mutex, attributes.as_ptr());
+                assert_eq!(libc::pthread_mutex_lock(mutex), 0);
+                let address = mutex as usize;
+                let neighbour = thread::spawn_local(move || {
+                    libc::pthread_mutex_trylock(address as *mut libc::pthread_mutex_t)
+                });
+                assert_eq!(neighbour.join().unwrap(), 0);
+            }
+        });
+    });
+}
+
+/// A robust mutex works inside the process.
+#[test]
+fn a_robust_mutex_is_locked_and_unlocked() {
+    in_both("hazards::a_robust_mutex_is_locked_and_unlocked", |_| {
+        green::run(|| {
+            // SAFETY: initialised before use, and never moved.
+            unsafe {
+                let mut attributes = MaybeUninit::<libc::pthread_mutexattr_t>::uninit();
+                libc::pthread_mutexattr_init(attributes.as_mut_ptr());
+                libc::pthread_mutexattr_setrobust(
+                    attributes.as_mut_ptr(),
+                    libc::PTHREAD_MUTEX_ROBUST,
+                );
+                let mutexes: Vec<*mut libc::pthread_mutex_t> = (0..3)
+                    .map(|_| {
+                        let mutex = Box::leak(Box::new(MaybeUninit::uninit())).as_mut_ptr();
+                        libc::pthread_mutex_init(mutex, attributes.as_ptr());
+                        mutex
+                    })
+                    .collect();
+                for _ in 0..3 {
+                    for &mutex in &mutexes {
+                        assert_eq!(libc::pthread_mutex_lock(mutex), 0);
+                        thread::yield_now();
+                    }
+                    for &mutex in &mutexes {
+                        assert_eq!(libc::pthread_mutex_unlock(mutex), 0);
+                    }
+                }
+            }
+        });
+    });
+}
+
+#[test]
+fn a_handler_of_a_signal_sees_the_green_thread_s_values() {
+    in_both(
+        "hazards::a_handler_of_a_signal_sees_the_green_thread_s_values",
+        |own| {
+            use std::cell::Cell;
+            use std::sync::atomic::{AtomicU32, Ordering};
+            thread_local!(static VALUE: Cell<u32> = const { Cell::new(0) });
+            static SEEN: AtomicU32 = AtomicU32::new(0);
+            extern "C" fn handler(_: i32) {
+                SEEN.store(VALUE.get(), Ordering::Relaxed);
+            }
+            green::run(move || {
+                // SAFETY: the handler only reads and stores; hubs take this signal.
+                unsafe { libc::signal(libc::SIGPROF, handler as *const () as usize) };
+                VALUE.set(7);
+                thread::spawn_local(|| VALUE.set(8)).join().unwrap();
+                // SAFETY: the running OS thread's.
+                unsafe { libc::raise(libc::SIGPROF) };
+                assert_eq!(SEEN.load(Ordering::Relaxed), if own { 7 } else { 8 });
+            });
+        },
+    );
+}
+
+#[test]
+fn memory_goes_from_one_to_another() {
+    in_both("hazards::memory_goes_from_one_to_another", |_| {
+        let makers: Vec<_> = (0..50_usize)
+            .map(|n| {
+                thread::spawn(move || {
+                    let made: Vec<Vec<u8>> = (0..200).map(|m| vec![n as u8; m * 37 + 1]).collect();
+                    thread::yield_now();
+                    made
+                })
+            })
+            .collect();
+        for (n, maker) in makers.into_iter().enumerate() {
+            let made = maker.join().unwrap();
+            thread::spawn(move || assert!(made.iter().all(|m| m[0] == n as u8)))
+                .join()
+                .unwrap();
+        }
+    });
+}

@@ -1,0 +1,198 @@
+//! Libraries written in C and C++, built here and loaded while green threads live.
+
+use std::ffi::{CString, c_int, c_void};
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use green::thread;
+
+use crate::in_both;
+
+/// Builds a library from C; nothing, with a word about it, where there is no compiler.
+pub fn c_library(name: &str, source: &str) -> Option<PathBuf> {
+    build("cc", "c", name, source)
+}
+
+fn build(compiler: &str, ending: &str, name: &str, source: &str) -> Option<PathBuf> {
+    let folder = std::env::temp_dir().join(format!("green-thread-locals-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let text = folder.join(format!("{name}.{ending}"));
+    let library = folder.join(format!("lib{name}.so"));
+    std::fs::write(&text, source).unwrap();
+    let built = Command::new(compiler)
+        .args(["-O2", "-g", "-shared", "-fPIC", "-o"])
+        .args([&library, &text])
+        .status();
+    match built {
+        Ok(status) if status.success() => Some(library),
+        Ok(status) => panic!("{compiler}: {status}"),
+        Err(error) => {
+            eprintln!("skipped: {compiler}: {error}");
+            None
+        }
+    }
+}
+
+/// A library that is loaded, and stays.
+#[derive(Clone, Copy)]
+struct Loaded(usize);
+
+impl Loaded {
+    fn open(path: &std::path::Path) -> Loaded {
+        let path = CString::new(path.to_str().unwrap()).unwrap();
+        // SAFETY: the library was built above; it has no constructors.
+        let handle = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW) };
+        assert!(!handle.is_null(), "{path:?}");
+        Loaded(handle as usize)
+    }
+
+    fn function(self, name: &str) -> extern "C" fn(c_int) -> c_int {
+        let name = CString::new(name).unwrap();
+        // SAFETY: all functions of the libraries here have this signature.
+        unsafe {
+            let at = libc::dlsym(self.0 as *mut c_void, name.as_ptr());
+            assert!(!at.is_null(), "{name:?}");
+            std::mem::transmute::<*mut c_void, extern "C" fn(c_int) -> c_int>(at)
+        }
+    }
+}
+
+/// Green threads that wait, and then look.
+fn before_and_after(load: impl Fn() -> Loaded, look: fn(Loaded, i32) -> bool) -> (usize, usize) {
+    use std::sync::OnceLock;
+    static LOADED: OnceLock<Loaded> = OnceLock::new();
+    let early: Vec<_> = (0..10)
+        .map(|n| {
+            thread::spawn(move || {
+                while LOADED.get().is_none() {
+                    thread::sleep(Duration::from_millis(1));
+                }
+                look(*LOADED.get().unwrap(), n)
+            })
+        })
+        .collect();
+    thread::sleep(Duration::from_millis(5));
+    let loaded = load();
+    let _ = LOADED.set(loaded);
+    let late: Vec<_> = (0..10)
+        .map(|n| thread::spawn(move || look(loaded, n)))
+        .collect();
+    let count = |all: Vec<thread::JoinHandle<bool>>| {
+        let right = all.into_iter().map(|one| one.join().unwrap());
+        right.filter(|&right| right).count()
+    };
+    (count(early), count(late))
+}
+
+/// A value of the library's own for each thread, which stays over a wait.
+fn keeps_its_value(library: Loaded, n: i32) -> bool {
+    let exchange = library.function("exchange");
+    let fresh = exchange(n) == 41;
+    thread::sleep(Duration::from_millis(5));
+    fresh && exchange(41) == n
+}
+
+#[test]
+fn a_library_loaded_later_has_values_in_threads_before_and_after() {
+    let name = "library::a_library_loaded_later_has_values_in_threads_before_and_after";
+    in_both(name, |own| {
+        let source = "
+            static __thread int value = 41;
+            int exchange(int other) { int old = value; value = other; return old; }";
+        let Some(path) = c_library("dynamic", source) else {
+            return;
+        };
+        let counted = before_and_after(|| Loaded::open(&path), keeps_its_value);
+        if own {
+            assert_eq!(counted, (10, 10));
+        } else {
+            assert_ne!(counted, (10, 10));
+        }
+    });
+}
+
+/// What cannot be had: the guide tells of it.
+#[test]
+fn a_library_of_the_initial_exec_model_loaded_later_is_right_in_later_threads() {
+    let name =
+        "library::a_library_of_the_initial_exec_model_loaded_later_is_right_in_later_threads";
+    in_both(name, |own| {
+        let source = "
+            static __thread int value __attribute__((tls_model(\"initial-exec\"))) = 41;
+            int exchange(int other) { int old = value; value = other; return old; }";
+        let Some(path) = c_library("initial_exec", source) else {
+            return;
+        };
+        let (early, late) = before_and_after(|| Loaded::open(&path), keeps_its_value);
+        if own {
+            // glibc fills it in for the threads that it knows.
+            assert_eq!((early, late), (0, 10));
+        }
+    });
+}
+
+#[test]
+fn many_loads_and_unloads_beside_green_threads_leave_each_its_values() {
+    let name = "library::many_loads_and_unloads_beside_green_threads_leave_each_its_values";
+    in_both(name, |own| {
+        let source = "
+            static __thread char large[5000];
+            static __thread int value = 41;
+            int exchange(int other) { int old = value; value = other; large[other] = 1; return old; }";
+        let Some(path) = c_library("unloaded", source) else {
+            return;
+        };
+        if !own {
+            return;
+        }
+        for _ in 0..50 {
+            let loaded = Loaded::open(&path);
+            let all: Vec<_> = (0..10)
+                .map(|n| thread::spawn(move || keeps_its_value(loaded, n)))
+                .collect();
+            assert!(all.into_iter().all(|one| one.join().unwrap()));
+            // SAFETY: nobody calls it any more.
+            assert_eq!(unsafe { libc::dlclose(loaded.0 as *mut c_void) }, 0);
+        }
+    });
+}
+
+#[test]
+fn thread_locals_of_cpp_are_made_and_destroyed_and_exceptions_pass() {
+    let name = "library::thread_locals_of_cpp_are_made_and_destroyed_and_exceptions_pass";
+    in_both(name, |own| {
+        let source = "
+            #include <atomic>
+            #include <string>
+            #include <stdexcept>
+            static std::atomic<int> made, destroyed;
+            struct Text {
+                std::string text = \"a text that is longer than fits in place\";
+                Text() { ++made; }
+                ~Text() { if (text.size() > 10) ++destroyed; }
+            };
+            static thread_local Text text;
+            extern \"C\" int length(int) { return text.text.size(); }
+            extern \"C\" int made_so_far(int) { return made; }
+            extern \"C\" int destroyed_so_far(int) { return destroyed; }
+            extern \"C\" int thrown(int what) {
+                try { throw std::runtime_error(std::string(what, 'x')); }
+                catch (const std::exception &error) { return std::string(error.what()).size(); }
+            }";
+        let Some(path) = build("c++", "cc", "cpp", source) else {
+            return;
+        };
+        let library = Loaded::open(&path);
+        for n in 1..=50 {
+            let look = move || {
+                let length = library.function("length")(0);
+                thread::yield_now();
+                (length, library.function("thrown")(n))
+            };
+            assert_eq!(thread::spawn(look).join().unwrap(), (40, n));
+            let counted = ["made_so_far", "destroyed_so_far"].map(|f| library.function(f)(0));
+            assert_eq!(counted, if own { [n, n] } else { [1, 0] });
+        }
+    });
+}
