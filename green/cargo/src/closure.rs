@@ -1,7 +1,7 @@
 //! What has to go along with the crates that were asked for.
 //!
-//! - What a copied crate depends on, if it waits or locks: one lock of std's left there, held over a green wait, stops its hub
-//!   for ever.
+//! - What a copied crate depends on, if it waits: for a thread, a peer or a condition, on a hub that has to run meanwhile. One that
+//!   only locks is told of.
 //! - Neighbours of a copied crate that name the same type: `TcpStream` is green's on one side then, so it must be on the other.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 use cargo_metadata::{Package, PackageId};
 
-use crate::names::Kind;
+use crate::names::{FIRST_USE, Kind};
 use crate::program::{Program, title};
 use crate::survey::Survey;
 use crate::unpatchable;
@@ -29,22 +29,33 @@ pub struct Closure<'a> {
 }
 
 /// Surveys, each made once.
-#[derive(Debug, Default)]
-pub struct Surveys(BTreeMap<PackageId, Survey>);
+#[derive(Debug)]
+pub struct Surveys<'a> {
+    program: &'a Program,
+    made: BTreeMap<PackageId, Survey>,
+}
 
-impl Surveys {
-    pub fn of(&mut self, package: &Package) -> Result<&Survey> {
-        if !self.0.contains_key(&package.id) {
-            self.0.insert(package.id.clone(), Survey::of(package)?);
+impl<'a> Surveys<'a> {
+    pub fn new(program: &'a Program) -> Self {
+        Surveys {
+            program,
+            made: BTreeMap::new(),
         }
-        Ok(&self.0[&package.id])
+    }
+
+    pub fn of(&mut self, package: &Package) -> Result<&Survey> {
+        if !self.made.contains_key(&package.id) {
+            let survey = Survey::of(package, &self.program.cfg(package))?;
+            self.made.insert(package.id.clone(), survey);
+        }
+        Ok(&self.made[&package.id])
     }
 }
 
 /// The closure of `asked`. `stays` says of a package that it is not to be copied: it is already, or the user wants it so.
 pub fn closure<'a>(
     program: &'a Program,
-    surveys: &mut Surveys,
+    surveys: &mut Surveys<'_>,
     asked: &[&'a Package],
     stays: impl Fn(&Package) -> bool,
 ) -> Result<Closure<'a>> {
@@ -58,6 +69,7 @@ pub fn closure<'a>(
         .rev()
         .map(|package| Chosen { package, why: None })
         .collect();
+    let mut locks = BTreeMap::new();
     while let Some(next) = todo.pop() {
         let package = next.package;
         result.chosen.push(next);
@@ -85,22 +97,28 @@ pub fn closure<'a>(
             if seen.contains(&below.id) {
                 continue;
             }
-            if let Some((kind @ (Kind::Wait | Kind::Lock), file, mention)) =
-                surveys.of(below)?.worst()
-            {
-                let does = if kind == Kind::Wait { "waits" } else { "locks" };
-                let why = format!(
-                    "{} depends on it, and it {does}: {} at {}:{}",
-                    title(package),
-                    mention.what,
-                    file.display(),
-                    mention.line
-                );
-                seen.insert(&below.id);
-                todo.push(Chosen {
-                    package: below,
-                    why: Some(why),
-                });
+            let Some((kind, file, mention)) = surveys.of(below)?.worst() else {
+                continue;
+            };
+            let place = format!("{} at {}:{}", mention.what, file.display(), mention.line);
+            // Who waits there waits for an initialiser, as at a lock.
+            let kind = if FIRST_USE.contains(&below.name.as_str()) {
+                Kind::Lock
+            } else {
+                kind
+            };
+            match kind {
+                Kind::Wait => {
+                    let why = format!("{} depends on it, and it waits: {place}", title(package));
+                    seen.insert(&below.id);
+                    todo.push(Chosen {
+                        package: below,
+                        why: Some(why),
+                    });
+                }
+                // Harmless as long as nothing waits while it is held: whoever knows that it does asks for the crate.
+                Kind::Lock => drop(locks.insert(&below.id, (below, place))),
+                Kind::Plain | Kind::Disk => {}
             }
         }
         let types: BTreeSet<String> = surveys
@@ -134,6 +152,14 @@ pub fn closure<'a>(
                     why: Some(why),
                 });
             }
+        }
+    }
+    for (id, (package, place)) in locks {
+        if !seen.contains(id) {
+            result.left.push((
+                package,
+                format!("it locks, {place}; ask for it too if something waits meanwhile"),
+            ));
         }
     }
     Ok(result)

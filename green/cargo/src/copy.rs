@@ -5,11 +5,12 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use cargo_metadata::semver::Version;
 use cargo_metadata::{Edition, Package};
 
 use crate::manifest::{self, GreenSource};
 use crate::program::{folder, library, title};
-use crate::rewrite::{self, Manner};
+use crate::rewrite::{self, Cfg, Manner};
 use crate::survey::Survey;
 
 /// What a copy is made for.
@@ -47,8 +48,10 @@ fn write(order: &Order<'_>, survey: &Survey, into: &Path) -> Result<()> {
         .strip_prefix(from)
         .context("its library lies elsewhere")?;
     let edition_2015 = library.edition == Edition::E2015;
+    let cfg = Cfg::default();
     let manner = Manner {
         facts: &survey.facts,
+        cfg: &cfg,
         shielded: survey.facts.has_unsafe,
     };
 
@@ -78,6 +81,11 @@ fn write(order: &Order<'_>, survey: &Survey, into: &Path) -> Result<()> {
     let text = fs::read_to_string(&root)?;
     fs::write(&root, rewrite::head(&text, edition_2015, exports)?)?;
 
+    // Its sockets turn into green's and back.
+    let socket2 = (package.dependencies.iter()).find(|dependency| dependency.name == "socket2");
+    if socket2.is_some_and(|socket2| socket2.req.matches(&Version::new(0, 5, 10))) {
+        features.insert("socket2-0-5");
+    }
     let features: Vec<&str> = features.into_iter().collect();
     let path = into.join("Cargo.toml");
     let text = fs::read_to_string(&path)?;

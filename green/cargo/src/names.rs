@@ -5,7 +5,7 @@
 pub enum Kind {
     /// Nothing: it must only be of one family with those that wait.
     Plain,
-    /// Waits for the disk or a terminal: soon over.
+    /// Waits for the disk, a terminal or a resolver of names: it ends by itself, and nobody else has to run for it.
     Disk,
     /// A lock or a first initialisation: whoever holds it over a green wait stops its neighbours for ever.
     Lock,
@@ -52,12 +52,11 @@ macro_rules! table {
 }
 
 table! {
-    net: Wait(TcpListener TcpStream UdpSocket Incoming ToSocketAddrs);
+    net: Wait(Incoming TcpListener TcpStream UdpSocket) Disk(ToSocketAddrs);
     thread [shielded]: Wait(Builder JoinHandle Scope ScopedJoinHandle park park_timeout scope sleep spawn)
         Plain(AccessError LocalKey Thread ThreadId available_parallelism current panicking yield_now);
     sync [shielded]: Wait(Barrier BarrierWaitResult Condvar WaitTimeoutResult)
-        Lock(LazyLock Mutex MutexGuard Once OnceLock OnceState RwLock RwLockReadGuard RwLockWriteGuard);
-    sync: Lock(ONCE_INIT);
+        Lock(ONCE_INIT LazyLock Mutex MutexGuard Once OnceLock OnceState RwLock RwLockReadGuard RwLockWriteGuard);
     sync::mpsc [shielded]: Wait(IntoIter Iter Receiver Sender SyncSender TryIter channel sync_channel);
     io: Wait(PipeReader PipeWriter pipe)
         Disk(Stderr StderrLock Stdin StdinLock Stdout StdoutLock stderr stdin stdout)
@@ -152,7 +151,7 @@ const RAW_CALLS: &[&str] = &[
 ];
 
 /// Crates whose values are initialised at first use, under a lock of their own.
-const FIRST_USE: &[&str] = &["lazy_static", "once_cell"];
+pub const FIRST_USE: &[&str] = &["lazy_static", "once_cell"];
 
 /// What a path means to us.
 #[derive(Clone, Debug, PartialEq, Eq)]

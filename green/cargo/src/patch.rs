@@ -48,7 +48,7 @@ pub fn patch(options: &Options) -> Result<()> {
     }
     record.except.extend(options.except.iter().cloned());
     let green = GreenSource::of(&program)?;
-    let mut surveys = Surveys::default();
+    let mut surveys = Surveys::new(&program);
     let stays = |package: &Package| record.except.iter().any(|name| *name == *package.name);
     let closure = closure(&program, &mut surveys, &asked, stays)?;
 
@@ -105,6 +105,7 @@ pub fn patch(options: &Options) -> Result<()> {
             why.clone(),
             &lock,
             &root_manifest,
+            &record,
             surveys.of(package)?.facts.has_unsafe,
         )?;
         let order = Order {
@@ -277,6 +278,7 @@ fn entry(
     why: Option<String>,
     lock: &str,
     root_manifest: &DocumentMut,
+    record: &Record,
     shielded: bool,
 ) -> Result<Entry> {
     let (name, version) = (package.name.to_string(), package.version.to_string());
@@ -295,17 +297,10 @@ fn entry(
     let taken = |key: &str| patches.is_some_and(|patches| patches.get(key).is_some());
     let mut key = name.clone();
     if taken(&key) {
-        let by_us = root_manifest["patch"][&registry][&key]
-            .get("path")
-            .and_then(Item::as_str)
-            .is_some_and(|path| {
-                program
-                    .root
-                    .join(path)
-                    .join("..")
-                    .join(crate::record::FILE)
-                    .exists()
-            });
+        let by_us = record
+            .crates
+            .iter()
+            .any(|entry| entry.registry == registry && entry.key == key);
         ensure!(
             by_us,
             "{name} has a patch already, in [patch.{registry}] of the program's manifest, and it is not ours"

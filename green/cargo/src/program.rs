@@ -7,6 +7,8 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package, PackageId, TargetKind};
 
+use crate::rewrite::Cfg;
+
 /// The package that copies depend on.
 pub const GREEN: &str = "green-std";
 
@@ -27,6 +29,9 @@ pub struct Program {
     edges: BTreeMap<PackageId, Vec<(PackageId, String)>>,
     /// What green-std depends on, itself with it, on any platform: cargo's resolver does not look at the platform.
     below_green: BTreeSet<PackageId>,
+    features: BTreeMap<PackageId, Vec<String>>,
+    /// What `rustc --print cfg` says.
+    cfg: Cfg,
 }
 
 impl Program {
@@ -68,7 +73,21 @@ impl Program {
         let below_green = (all.packages.iter().filter(|package| *package.name == GREEN))
             .flat_map(|green| reach(&every, &green.id, |_| true))
             .collect();
+        let nodes = here.resolve.iter().flat_map(|resolve| &resolve.nodes);
+        let features = nodes
+            .map(|node| {
+                (
+                    node.id.clone(),
+                    node.features.iter().map(|name| name.to_string()).collect(),
+                )
+            })
+            .collect();
         Ok(Program {
+            features,
+            cfg: Cfg(rustc(&["--print", "cfg"])?
+                .lines()
+                .map(str::to_owned)
+                .collect()),
             root: here.workspace_root.clone().into(),
             edges: edges(&here),
             members: here.workspace_members.iter().cloned().collect(),
@@ -79,6 +98,15 @@ impl Program {
                 .collect(),
             below_green,
         })
+    }
+
+    /// What is set when `package` is compiled for this machine.
+    pub fn cfg(&self, package: &Package) -> Cfg {
+        let mut cfg = self.cfg.clone();
+        let features = self.features.get(&package.id).into_iter().flatten();
+        cfg.0
+            .extend(features.map(|feature| format!("feature=\"{feature}\"")));
+        cfg
     }
 
     pub fn packages(&self) -> impl Iterator<Item = &Package> {
@@ -202,16 +230,20 @@ pub fn root(asking: &Asking) -> Result<PathBuf> {
 }
 
 fn host() -> Result<String> {
-    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let output = Command::new(rustc)
-        .arg("-vV")
-        .output()
-        .context("rustc cannot be run")?;
-    let text = String::from_utf8(output.stdout)?;
+    let text = rustc(&["-vV"])?;
     let host = text.lines().find_map(|line| line.strip_prefix("host: "));
     Ok(host
         .context("`rustc -vV` does not tell its host")?
         .to_owned())
+}
+
+fn rustc(arguments: &[&str]) -> Result<String> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let output = Command::new(rustc)
+        .args(arguments)
+        .output()
+        .context("rustc cannot be run")?;
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 fn edges(metadata: &Metadata) -> BTreeMap<PackageId, Vec<(PackageId, String)>> {

@@ -1,5 +1,6 @@
 //! Reads the sources of a package and notes what matters to a hub.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -7,21 +8,23 @@ use anyhow::{Context, Result};
 use cargo_metadata::{Package, TargetKind};
 
 use crate::names::Kind;
-use crate::program::folder;
-use crate::rewrite::{self, Facts, Found, Manner, Mention};
+use crate::program::{folder, library};
+use crate::rewrite::{self, Cfg, Declared, Facts, Found, Manner, Mention, Via};
 
 #[derive(Debug)]
 pub struct Survey {
-    /// The files that are compiled into the library or programs, by their path in the package.
+    /// Every file of the package that may belong to its library or programs, by its path in the package.
     pub files: Vec<PathBuf>,
     pub facts: Facts,
+    /// What is in those that are compiled on this machine.
     pub mentions: Vec<(PathBuf, Mention)>,
     /// Files that are not Rust to us, and why.
     pub unread: Vec<(PathBuf, String)>,
 }
 
 impl Survey {
-    pub fn of(package: &Package) -> Result<Self> {
+    /// Reads `package`, as it is compiled where `cfg` is set.
+    pub fn of(package: &Package, cfg: &Cfg) -> Result<Self> {
         let root = folder(package);
         let files = sources(package)?;
         let mut survey = Survey {
@@ -30,26 +33,30 @@ impl Survey {
             mentions: Vec::new(),
             unread: Vec::new(),
         };
-        let mut texts = Vec::new();
+        let mut texts = BTreeMap::new();
         for file in &survey.files {
             let path = root.join(file);
-            let text = fs::read(&path).with_context(|| path.display().to_string())?;
-            let noted = match String::from_utf8(text) {
-                Ok(text) => rewrite::note(&text, &mut survey.facts)
-                    .map(|()| texts.push((file.clone(), text))),
-                Err(error) => Err(error.into()),
-            };
-            if let Err(error) = noted {
-                survey.unread.push((file.clone(), error.to_string()));
+            let bytes = fs::read(&path).with_context(|| path.display().to_string())?;
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            let (mut facts, mut declared) = (Facts::default(), Declared::default());
+            match rewrite::note(&text, cfg, &mut facts, &mut declared) {
+                Ok(()) => drop(texts.insert(file.clone(), (text, facts, declared))),
+                Err(error) => survey.unread.push((file.clone(), error.to_string())),
             }
         }
-        for (file, text) in texts {
+        let live = live(package, &texts);
+        for (file, (_, facts, _)) in &texts {
+            survey.facts.merge(facts, live.contains(file));
+        }
+        for file in live {
+            let text = &texts[&file].0;
             let manner = Manner {
                 facts: &survey.facts,
+                cfg,
                 shielded: false,
             };
-            if !survey.is_test(&file) && WORDS.iter().any(|word| text.contains(word)) {
-                let mentions = rewrite::rewrite(&text, manner)?.mentions;
+            if WORDS.iter().any(|word| text.contains(word)) {
+                let mentions = rewrite::rewrite(text, manner)?.mentions;
                 survey
                     .mentions
                     .extend(mentions.into_iter().map(|mention| (file.clone(), mention)));
@@ -58,34 +65,32 @@ impl Survey {
         Ok(survey)
     }
 
-    /// Tests alone compile it.
-    fn is_test(&self, file: &Path) -> bool {
-        file.iter().any(|part| {
-            let stem = Path::new(part).file_stem().and_then(|stem| stem.to_str());
-            stem.is_some_and(|stem| self.facts.test_modules.contains(stem))
-        })
-    }
-
     /// The first place where the package does the worst that it does.
     pub fn worst(&self) -> Option<(Kind, &Path, &Mention)> {
         let kinds = self
             .mentions
             .iter()
             .filter_map(|(file, mention)| match mention.found {
-                Found::Std(kind) => Some((kind, file.as_path(), mention)),
+                Found::Std(kind) if mention.via != Via::Import => {
+                    Some((kind, file.as_path(), mention))
+                }
                 _ => None,
             });
         // The first of equals.
         kinds.rev().max_by_key(|(kind, ..)| *kind)
     }
 
-    /// Types that wait, which other crates may be handed.
+    /// Types that wait and that other crates are handed or hand in.
     pub fn types(&self) -> impl Iterator<Item = (&str, &Path, usize)> {
         self.mentions.iter().filter_map(|(file, mention)| {
             let name = mention.what.rsplit("::").next()?;
             let is_type = name.starts_with(char::is_uppercase) && name != "ToSocketAddrs";
             let waits = matches!(mention.found, Found::Std(Kind::Wait | Kind::Disk));
-            (is_type && waits).then_some((mention.what.as_str(), file.as_path(), mention.line))
+            (is_type && waits && mention.public).then_some((
+                mention.what.as_str(),
+                file.as_path(),
+                mention.line,
+            ))
         })
     }
 }
@@ -105,6 +110,43 @@ const WORDS: &[&str] = &[
     "unsafe",
     "sleep",
 ];
+
+/// The files that the roots of the package's targets lead to.
+fn live(
+    package: &Package,
+    texts: &BTreeMap<PathBuf, (String, Facts, Declared)>,
+) -> BTreeSet<PathBuf> {
+    let root = folder(package);
+    let targets = (package.targets.iter()).filter(|target| match library(package) {
+        // A dependency's programs are not built.
+        Some(library) if package.source.is_some() => *target == library,
+        _ => target.is_kind(TargetKind::Bin) || Some(*target) == library(package),
+    });
+    let roots = targets.filter_map(|target| target.src_path.as_std_path().strip_prefix(root).ok());
+    let mut todo: Vec<PathBuf> = roots
+        .map(Path::to_owned)
+        .filter(|file| texts.contains_key(file))
+        .collect();
+    let mut live: BTreeSet<PathBuf> = todo.iter().cloned().collect();
+    while let Some(file) = todo.pop() {
+        let declared = &texts[&file].2;
+        let below = file.parent().unwrap_or(Path::new(""));
+        for other in texts.keys().filter(|other| other.starts_with(below)) {
+            let name = if other.ends_with("mod.rs") {
+                other.parent().and_then(Path::file_name)
+            } else {
+                other.file_stem()
+            };
+            let name = name.and_then(|name| name.to_str()).unwrap_or_default();
+            let named = declared.modules.contains(name)
+                || declared.files.iter().any(|path| other.ends_with(path));
+            if named && live.insert(other.clone()) {
+                todo.push(other.clone());
+            }
+        }
+    }
+    live
+}
 
 /// The Rust files of a package, but for those of tests, benchmarks, examples and the build script.
 pub fn sources(package: &Package) -> Result<Vec<PathBuf>> {

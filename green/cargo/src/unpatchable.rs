@@ -20,10 +20,13 @@ const EVENT_LOOPS: &[&str] = &[
 ];
 
 /// Crates that compute on threads of their own.
-const COMPUTING: &[&str] = &["rayon", "rayon-core", "threadpool-executor"];
+const COMPUTING: &[&str] = &["rayon", "rayon-core"];
 
 /// Crates whose names green has itself: those who use them are rewritten.
 const OURS: &[(&str, &str)] = &[("crossbeam-channel", "green::channel")];
+
+/// What stands beneath the sockets of both libraries.
+const BENEATH: &[&str] = &["libc", "nix", "rustix", "socket2"];
 
 /// Why `package` cannot be made green by a copy of its source.
 pub fn why(package: &Package) -> Option<String> {
@@ -41,6 +44,9 @@ pub fn why(package: &Package) -> Option<String> {
             "it computes on threads of its own; leave it to them, and call it by green::blocking"
                 .into(),
         );
+    }
+    if BENEATH.contains(&name) {
+        return Some("it stands beneath std's sockets and green's alike".into());
     }
     if let Some((_, ours)) = OURS.iter().find(|(known, _)| *known == name) {
         return Some(format!("crates that use it get {ours} in its place"));

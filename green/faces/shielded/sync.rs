@@ -9,5 +9,7 @@ pub use crate::sync::{
     Arc, BarrierWaitResult, LockResult, MutexGuard, OnceState, PoisonError, RwLockReadGuard,
     RwLockWriteGuard, TryLockError, TryLockResult, WaitTimeoutResult, Weak, atomic,
 };
+#[expect(deprecated, reason = "std has it still")]
+pub use cells::ONCE_INIT;
 pub use cells::{LazyLock, Once, OnceLock};
 pub use locks::{Barrier, Condvar, Mutex, RwLock};

@@ -18,14 +18,21 @@ pub struct Facts {
     pub selects: bool,
     /// `unsafe` stands somewhere.
     pub has_unsafe: bool,
-    /// Modules in files of their own that only tests have.
-    pub test_modules: BTreeSet<String>,
 }
 
 /// Names that stand for something else if the crate has a module of that name.
 const CRATES: &[&str] = &["std", "crossbeam_channel", "crossbeam", "parking_lot"];
 
 impl Facts {
+    /// Adds those of a file; one that is not compiled here adds no `unsafe`.
+    pub fn merge(&mut self, file: &Facts, live: bool) {
+        self.aliases.extend(file.aliases.iter().cloned());
+        self.own_macros.extend(file.own_macros.iter().cloned());
+        self.own_modules.extend(file.own_modules.iter().cloned());
+        self.selects |= file.selects;
+        self.has_unsafe |= file.has_unsafe && live;
+    }
+
     fn note_path(&mut self, segments: &[Segment]) {
         if segments.len() > 1 {
             let path: Vec<&str> = segments
@@ -72,16 +79,36 @@ impl Visitor for Facts {
         }
     }
 
-    fn module(&mut self, name: &str, inline: bool, context: Context) {
+    fn module(&mut self, name: &str, _inline: bool, _context: Context) {
         if CRATES.contains(&name) {
             self.own_modules.insert(name.to_owned());
-        }
-        if context.test && !inline {
-            self.test_modules.insert(name.to_owned());
         }
     }
 
     fn unsafe_code(&mut self, _line: usize, context: Context) {
-        self.has_unsafe |= !context.test;
+        self.has_unsafe |= !context.dead;
+    }
+}
+
+/// The files that a file says belong to it.
+#[derive(Debug, Default)]
+pub struct Declared {
+    /// `mod name;`
+    pub modules: BTreeSet<String>,
+    /// The ends of paths.
+    pub files: BTreeSet<String>,
+}
+
+impl Visitor for Declared {
+    fn module(&mut self, name: &str, inline: bool, context: Context) {
+        if !inline && !context.dead {
+            self.modules.insert(name.to_owned());
+        }
+    }
+
+    fn file(&mut self, path: &str, context: Context) {
+        if !context.dead {
+            self.files.insert(path.trim_start_matches("./").to_owned());
+        }
     }
 }

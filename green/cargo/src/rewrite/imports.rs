@@ -4,14 +4,18 @@ use std::collections::BTreeMap;
 
 use super::uses::{Import, Leaf, LeafEnd};
 use super::walk::{Context, Visitor};
-use super::{File, Found};
+use super::{File, Found, Via};
 use crate::names::{End, Meaning, Shield, meaning};
 
-/// Modules of std by the name they have in a file: `use std::thread as t` makes `t` known.
+/// Names of a file that stand for something of std, or of another crate we know: `use std::thread as t` makes `t` known.
 #[derive(Default)]
-pub(super) struct Modules(pub BTreeMap<String, Vec<String>>);
+pub(super) struct Locals {
+    pub names: BTreeMap<String, Vec<String>>,
+    /// Modules of which every name was imported.
+    pub globs: Vec<Vec<String>>,
+}
 
-impl Visitor for Modules {
+impl Visitor for Locals {
     fn import(&mut self, import: &Import, _context: Context) {
         for leaf in &import.leaves {
             let path: Vec<&str> = leaf
@@ -19,15 +23,13 @@ impl Visitor for Modules {
                 .iter()
                 .map(|segment| segment.name.as_str())
                 .collect();
-            let whole = matches!(
-                meaning(&path, End::Name, Shield::default()),
-                Meaning::Green { whole: true, .. }
-            );
-            if let Some(name) = leaf.local_name()
-                && whole
-            {
-                let path = path.into_iter().map(str::to_owned).collect();
-                self.0.insert(name.to_owned(), path);
+            if meaning(&path, End::Name, Shield::default()) == Meaning::Other {
+                continue;
+            }
+            let path = path.into_iter().map(str::to_owned).collect();
+            match leaf.local_name() {
+                Some(name) => drop(self.names.insert(name.to_owned(), path)),
+                None => self.globs.push(path),
             }
         }
     }
@@ -99,7 +101,13 @@ impl File<'_> {
         let names = self.names(&leaf.segments[root..]);
         let what = names.join("::");
         if names == ["std"] && end == End::Glob {
-            self.mention(leaf.line, "std::*", Found::NotRewritten, context);
+            self.mention(
+                leaf.line,
+                "std::*",
+                Found::NotRewritten,
+                Via::Import,
+                context,
+            );
             return None;
         }
         match meaning(&names, end, self.manner.shield()) {
@@ -111,7 +119,7 @@ impl File<'_> {
             } => {
                 let what = if end == End::Glob { what + "::*" } else { what };
                 if !whole || end == End::Glob {
-                    self.mention(leaf.line, what, Found::Std(kind), context);
+                    self.mention(leaf.line, what, Found::Std(kind), Via::Import, context);
                 }
                 let path = format!("{}{green}", self.green(context));
                 Some(Move {
@@ -120,7 +128,7 @@ impl File<'_> {
                 })
             }
             other => {
-                self.note(&other, leaf.line, &what, context);
+                self.note(&other, leaf.line, &what, Via::Import, context);
                 None
             }
         }

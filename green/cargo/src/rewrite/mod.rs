@@ -3,6 +3,7 @@
 //! [`walk`] finds what there is, [`facts`] what must be known of the crate as a whole; what becomes of an import is in
 //! [`imports`], of other paths and of macros in [`paths`].
 
+mod cfg;
 mod facts;
 mod imports;
 mod paths;
@@ -12,13 +13,14 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use anyhow::Result;
 
-pub use facts::Facts;
-use walk::{Context, Visitor};
+pub use cfg::Cfg;
+pub use facts::{Declared, Facts};
+use walk::{Context, Tokens, Visitor};
 
 use crate::edits::Edits;
 use crate::names::{Kind, Shield};
@@ -27,6 +29,8 @@ use crate::names::{Kind, Shield};
 #[derive(Clone, Copy, Debug)]
 pub struct Manner<'a> {
     pub facts: &'a Facts,
+    /// What is compiled here; everything is rewritten, this alone is told of.
+    pub cfg: &'a Cfg,
     /// The crate has `unsafe` code, which no kill and no limit may unwind.
     pub shielded: bool,
 }
@@ -48,6 +52,18 @@ pub struct Mention {
     /// `std::thread::sleep`.
     pub what: String,
     pub found: Found,
+    pub via: Via,
+    /// Other crates see it.
+    pub public: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    Import,
+    /// A path that says it in full.
+    Path,
+    /// A name that an import brought.
+    Local,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,26 +95,32 @@ pub struct Rewritten {
     pub features: BTreeSet<&'static str>,
 }
 
-/// Notes in `facts` what stands in `text`.
-pub fn note(text: &str, facts: &mut Facts) -> Result<()> {
-    walk::walk(text, facts)
+/// Notes in `facts` and `declared` what stands in `text`.
+pub fn note(text: &str, cfg: &Cfg, facts: &mut Facts, declared: &mut Declared) -> Result<()> {
+    let tokens = Tokens::of(text)?;
+    tokens.walk(cfg, facts);
+    tokens.walk(cfg, declared);
+    tokens.forget();
+    Ok(())
 }
 
 /// Rewrites one file.
 pub fn rewrite(text: &str, manner: Manner<'_>) -> Result<Rewritten> {
-    let mut modules = imports::Modules::default();
-    walk::walk(text, &mut modules)?;
+    let tokens = Tokens::of(text)?;
+    let mut locals = imports::Locals::default();
+    tokens.walk(manner.cfg, &mut locals);
     let mut file = File {
         text,
         manner,
-        modules: modules.0,
+        locals: &locals,
         edits: Edits::default(),
         mentions: Vec::new(),
         exports: false,
         changed_names: false,
         features: BTreeSet::new(),
     };
-    walk::walk(text, &mut file)?;
+    tokens.walk(manner.cfg, &mut file);
+    tokens.forget();
     Ok(Rewritten {
         text: (!file.edits.is_empty()).then(|| file.edits.apply(text)),
         mentions: file.mentions,
@@ -123,7 +145,7 @@ pub fn head(text: &str, edition_2015: bool, exports: bool) -> Result<String> {
         return Ok(text.to_owned());
     }
     let mut first = FirstItem(start);
-    walk::walk(text, &mut first)?;
+    Tokens::of(text)?.walk(&Cfg::default(), &mut first);
     let mut declarations = String::new();
     if edition_2015 {
         declarations.push_str("extern crate green; ");
@@ -141,8 +163,7 @@ pub fn head(text: &str, edition_2015: bool, exports: bool) -> Result<String> {
 struct File<'a> {
     text: &'a str,
     manner: Manner<'a>,
-    /// Modules of std by the name they have in this file.
-    modules: BTreeMap<String, Vec<String>>,
+    locals: &'a imports::Locals,
     edits: Edits,
     mentions: Vec<Mention>,
     exports: bool,
@@ -151,12 +172,22 @@ struct File<'a> {
 }
 
 impl File<'_> {
-    fn mention(&mut self, line: usize, what: impl Into<String>, found: Found, context: Context) {
-        if !context.test {
+    fn mention(
+        &mut self,
+        line: usize,
+        what: impl Into<String>,
+        found: Found,
+        via: Via,
+        context: Context,
+    ) {
+        if !context.dead {
+            let (what, public) = (what.into(), context.public);
             self.mentions.push(Mention {
                 line,
-                what: what.into(),
+                what,
                 found,
+                via,
+                public,
             });
         }
     }
@@ -198,7 +229,13 @@ impl Visitor for File<'_> {
             name,
             "to_socket_addrs" | "connect" | "connect_timeout" | "sleep_ms"
         ) {
-            self.mention(line, format!(".{name}()"), Found::Method, context);
+            self.mention(
+                line,
+                format!(".{name}()"),
+                Found::Method,
+                Via::Local,
+                context,
+            );
         }
     }
 
@@ -207,6 +244,6 @@ impl Visitor for File<'_> {
     }
 
     fn unsafe_code(&mut self, line: usize, context: Context) {
-        self.mention(line, "unsafe", Found::Unsafe, context);
+        self.mention(line, "unsafe", Found::Unsafe, Via::Local, context);
     }
 }

@@ -1,7 +1,7 @@
 //! Paths outside of imports, and the macros of the prelude, which need no path.
 
 use super::walk::{Context, Path, Segment};
-use super::{File, Found};
+use super::{File, Found, Via};
 use crate::names::{End, MACROS, Meaning, Shield, meaning};
 
 impl File<'_> {
@@ -17,22 +17,44 @@ impl File<'_> {
                 let green = self.green(context);
                 self.put(path.place.start..path.place.start, &format!("{green}::"));
             }
+        }
+        self.by_local_name(path, context);
+    }
+
+    /// `thread::sleep` after `use std::thread`: the import is what changes, but this is where it happens.
+    fn by_local_name(&mut self, path: &Path, context: Context) {
+        if path.leading {
             return;
         }
-        // `thread::sleep` after `use std::thread`: the import is what changes.
-        if let Some(module) = self.modules.get(first).filter(|_| !path.leading) {
-            let mut full: Vec<&str> = module.iter().map(String::as_str).collect();
-            full.extend(
-                path.segments[1..]
-                    .iter()
-                    .map(|segment| segment.name.as_str()),
-            );
-            if let Meaning::Green {
-                kind, whole: false, ..
-            } = meaning(&full, End::Name, Shield::default())
-            {
-                let what = full.join("::");
-                self.mention(path.line, what, Found::Std(kind), context);
+        let first = path.segments[0].name.as_str();
+        let rest = path.segments[1..]
+            .iter()
+            .map(|segment| segment.name.as_str());
+        let locals = self.locals;
+        let named = locals.names.get(first);
+        // A glob has it if it is one of the module's names.
+        let globs = locals.globs.iter();
+        let candidates: Vec<Vec<&str>> = match named {
+            Some(full) => vec![full.iter().map(String::as_str).chain(rest).collect()],
+            None => globs
+                .map(|full| {
+                    full.iter()
+                        .map(String::as_str)
+                        .chain([first])
+                        .chain(rest.clone())
+                        .collect()
+                })
+                .collect(),
+        };
+        for full in candidates {
+            match meaning(&full, End::Name, Shield::default()) {
+                Meaning::Green {
+                    kind, whole: false, ..
+                } => {
+                    let what = full.join("::");
+                    return self.mention(path.line, what, Found::Std(kind), Via::Local, context);
+                }
+                other => self.note(&other, path.line, &full.join("::"), Via::Local, context),
             }
         }
     }
@@ -50,20 +72,27 @@ impl File<'_> {
                 let what = names.join("::");
                 let prefix = self.green(context);
                 self.put(path.place.start..end, &format!("{prefix}{green}"));
-                self.mention(path.line, what, Found::Std(kind), context);
+                self.mention(path.line, what, Found::Std(kind), Via::Path, context);
             }
-            other => self.note(&other, path.line, &names.join("::"), context),
+            other => self.note(&other, path.line, &names.join("::"), Via::Path, context),
         }
     }
 
-    pub(super) fn note(&mut self, meaning: &Meaning, line: usize, what: &str, context: Context) {
+    pub(super) fn note(
+        &mut self,
+        meaning: &Meaning,
+        line: usize,
+        what: &str,
+        via: Via,
+        context: Context,
+    ) {
         let found = match meaning {
             Meaning::Raw => Found::Raw,
             Meaning::FirstUse => Found::FirstUse,
             Meaning::Socket2 => Found::Socket2,
             Meaning::Green { .. } | Meaning::Other => return,
         };
-        self.mention(line, what, found, context);
+        self.mention(line, what, found, via, context);
     }
 
     /// Where in a path std, or another crate that we know, stands: `std::…`, `::std::…`, `self::std::…`,

@@ -1,6 +1,6 @@
 //! Every form by example: what goes in and what comes out.
 
-use super::{Facts, Found, Manner, head, note, rewrite};
+use super::{Cfg, Declared, Facts, Found, Manner, head, rewrite};
 use crate::names::Kind;
 
 /// `text` after a rewrite of a safe crate of edition 2021 that is made of it alone.
@@ -13,10 +13,11 @@ fn shielded(text: &str) -> String {
 }
 
 fn rewritten(text: &str, shielded: bool) -> String {
-    let mut facts = Facts::default();
-    note(text, &mut facts).unwrap();
+    let (mut facts, cfg) = (Facts::default(), Cfg::default());
+    note(text, &mut facts);
     let manner = Manner {
         facts: &facts,
+        cfg: &cfg,
         shielded,
     };
     let once = rewrite(text, manner)
@@ -25,7 +26,7 @@ fn rewritten(text: &str, shielded: bool) -> String {
         .unwrap_or_else(|| text.to_owned());
     // A second time changes nothing.
     let mut facts = Facts::default();
-    note(&once, &mut facts).unwrap();
+    note(&once, &mut facts);
     let manner = Manner {
         facts: &facts,
         ..manner
@@ -34,11 +35,16 @@ fn rewritten(text: &str, shielded: bool) -> String {
     once
 }
 
+fn note(text: &str, facts: &mut Facts) {
+    super::note(text, &Cfg::default(), facts, &mut Declared::default()).unwrap();
+}
+
 fn mentions(text: &str) -> Vec<(usize, String, Found)> {
-    let mut facts = Facts::default();
-    note(text, &mut facts).unwrap();
+    let (mut facts, cfg) = (Facts::default(), Cfg::default());
+    note(text, &mut facts);
     let manner = Manner {
         facts: &facts,
+        cfg: &cfg,
         shielded: false,
     };
     let mentions = rewrite(text, manner).unwrap().mentions;

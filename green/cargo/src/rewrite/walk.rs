@@ -6,8 +6,9 @@
 use std::ops::Range;
 
 use anyhow::{Result, anyhow};
-use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, LexError, Spacing, TokenStream, TokenTree};
 
+use super::cfg::Cfg;
 use super::uses::{self, Import};
 
 /// A segment of a path: its name, `$crate` among them, and where it stands.
@@ -35,8 +36,10 @@ pub struct Path {
 pub struct Context {
     /// In the body of a macro that other crates can call.
     pub exported: bool,
-    /// In an item of `cfg(test)`.
-    pub test: bool,
+    /// Not compiled on this machine, or by tests alone.
+    pub dead: bool,
+    /// In what other crates see of an item: its signature, a public field.
+    pub public: bool,
 }
 
 pub trait Visitor {
@@ -47,6 +50,8 @@ pub trait Visitor {
     fn extern_crate(&mut self, _name: &str, _alias: Option<&str>) {}
     /// `mod name;` or `mod name { … }`.
     fn module(&mut self, _name: &str, _inline: bool, _context: Context) {}
+    /// A file by its path: `#[path = "…"]`, `include!("…")`.
+    fn file(&mut self, _path: &str, _context: Context) {}
     /// `deny` or `forbid` in an attribute.
     fn strict_lint_level(&mut self, _place: Range<usize>) {}
     /// The `unsafe` of a block, a function or an implementation.
@@ -55,26 +60,47 @@ pub trait Visitor {
     fn first_item(&mut self, _at: usize) {}
 }
 
-/// Tells `visitor` what is in `text`.
-///
-/// # Errors
-///
-/// When the text is not made of Rust's tokens.
-pub fn walk(text: &str, visitor: &mut impl Visitor) -> Result<()> {
-    let start = beginning(text);
-    let stream: TokenStream = text[start..]
-        .parse()
-        .map_err(|error: proc_macro2::LexError| {
+/// The tokens of a text. Their places are those of the thread that read them.
+pub struct Tokens {
+    start: usize,
+    end: usize,
+    trees: Vec<TokenTree>,
+}
+
+impl Tokens {
+    /// # Errors
+    ///
+    /// When the text is not made of Rust's tokens.
+    pub fn of(text: &str) -> Result<Self> {
+        let start = beginning(text);
+        let stream: TokenStream = (text[start..].parse()).map_err(|error: LexError| {
             let place = error.span().start();
             anyhow!("line {}: not Rust: {error}", place.line)
         })?;
-    let trees: Vec<_> = stream.into_iter().collect();
-    let mut walker = Walker { start, visitor };
-    walker.header(&trees, text.len());
-    walker.trees(&trees, Context::default());
-    // Places are kept by thread for as long as the process lives otherwise.
-    proc_macro2::extra::invalidate_current_thread_spans();
-    Ok(())
+        let trees = stream.into_iter().collect();
+        Ok(Tokens {
+            start,
+            end: text.len(),
+            trees,
+        })
+    }
+
+    /// Tells `visitor` what is there.
+    pub fn walk(&self, cfg: &Cfg, visitor: &mut impl Visitor) {
+        let mut walker = Walker {
+            start: self.start,
+            cfg,
+            visitor,
+        };
+        walker.header(&self.trees, self.end);
+        walker.trees(&self.trees, Context::default());
+    }
+
+    /// Forgets the places, which a thread keeps for ever otherwise.
+    pub fn forget(self) {
+        drop(self.trees);
+        proc_macro2::extra::invalidate_current_thread_spans();
+    }
 }
 
 /// Where the tokens begin: after a byte order mark and a line `#!…`.
@@ -87,6 +113,47 @@ pub fn beginning(text: &str) -> usize {
     mark
 }
 
+/// What is known of an item while its words go by.
+#[derive(Default)]
+struct Item {
+    public: bool,
+    kind: Kind,
+}
+
+#[derive(Default, PartialEq)]
+enum Kind {
+    #[default]
+    Other,
+    Function,
+    /// An `enum` or a `trait`: what is in it is seen as it is.
+    Open,
+    /// Its head names the types it is for.
+    Implementation,
+}
+
+impl Item {
+    fn see(&mut self, tree: &TokenTree, next: Option<&TokenTree>) {
+        let TokenTree::Ident(word) = tree else {
+            return;
+        };
+        match word.to_string().as_str() {
+            "pub" => self.public = !next.is_some_and(|next| is_group(next, Delimiter::Parenthesis)),
+            "fn" if self.kind == Kind::Other => self.kind = Kind::Function,
+            "enum" | "trait" if self.kind == Kind::Other => self.kind = Kind::Open,
+            "impl" if self.kind == Kind::Other => self.kind = Kind::Implementation,
+            _ => {}
+        }
+    }
+
+    fn is_public(&self) -> bool {
+        self.public || self.kind == Kind::Implementation
+    }
+
+    fn shows_its_block(&self) -> bool {
+        self.public && self.kind == Kind::Open
+    }
+}
+
 /// Words that no path begins with.
 const KEYWORDS: &[&str] = &[
     "as", "async", "await", "box", "break", "const", "continue", "do", "dyn", "else", "enum",
@@ -97,6 +164,7 @@ const KEYWORDS: &[&str] = &[
 
 struct Walker<'a, V> {
     start: usize,
+    cfg: &'a Cfg,
     visitor: &'a mut V,
 }
 
@@ -119,20 +187,35 @@ impl<V: Visitor> Walker<'_, V> {
         let mut context = outer;
         // `macro_export` stands among the attributes of the item that comes.
         let mut exported = false;
+        let mut item = Item::default();
         let mut at = 0;
         while let Some(tree) = trees.get(at) {
             if let Some((group, next)) = attribute(trees, at) {
                 self.attribute(group, context);
                 exported |= mentions(group, "macro_export");
-                context.test |= is_cfg_test(group);
+                context.dead |= !self.cfg.keeps(group);
                 at = next;
                 continue;
             }
+            item.see(tree, trees.get(at + 1));
+            context.public = outer.public || item.is_public();
+            if let TokenTree::Group(group) = tree {
+                let inner: Vec<_> = group.stream().into_iter().collect();
+                let public = if is_block(tree) {
+                    item.shows_its_block()
+                } else {
+                    context.public
+                };
+                self.trees(&inner, Context { public, ..context });
+            }
             let step = self.item(trees, at, context, exported);
-            // An item ends with a semicolon or a block.
+            // An item ends with a semicolon or a block, a field with a comma.
             let last = &trees[at + step - 1];
             if is_punct(last, ';') || is_block(last) {
-                context.test = outer.test;
+                context.dead = outer.dead;
+            }
+            if is_punct(last, ';') || is_block(last) || is_punct(last, ',') {
+                item = Item::default();
             }
             if !is_ident(tree, "pub") {
                 exported = false;
@@ -164,12 +247,7 @@ impl<V: Visitor> Walker<'_, V> {
                 }
             }
             TokenTree::Punct(_) => self.punct(trees, at, context),
-            TokenTree::Group(group) => {
-                let inner: Vec<_> = group.stream().into_iter().collect();
-                self.trees(&inner, context);
-                1
-            }
-            TokenTree::Literal(_) => 1,
+            TokenTree::Group(_) | TokenTree::Literal(_) => 1,
         }
     }
 
@@ -221,6 +299,15 @@ impl<V: Visitor> Walker<'_, V> {
             line: line(&trees[at]),
             segments,
         };
+        if path.called
+            && path
+                .segments
+                .last()
+                .is_some_and(|last| last.name == "include")
+            && let Some(TokenTree::Group(arguments)) = trees.get(at + taken + 1)
+        {
+            self.file(&arguments.stream().into_iter().collect::<Vec<_>>(), context);
+        }
         self.visitor.path(&path, context);
         taken
     }
@@ -291,17 +378,26 @@ impl<V: Visitor> Walker<'_, V> {
         Some(2)
     }
 
+    /// The text of the literal that ends `trees`, if it is one that names a file.
+    fn file(&mut self, trees: &[TokenTree], context: Context) {
+        if let Some(TokenTree::Literal(text)) = trees.last() {
+            self.visitor
+                .file(text.to_string().trim_matches('"'), context);
+        }
+    }
+
     fn attribute(&mut self, group: &proc_macro2::Group, context: Context) {
         let trees: Vec<_> = group.stream().into_iter().collect();
         match trees.first() {
             // What a comment for documentation turns into has no place of its own.
             Some(word) if is_ident(word, "doc") => {}
+            Some(word) if is_ident(word, "path") => self.file(&trees[1..], context),
             Some(word) if is_ident(word, "deny") || is_ident(word, "forbid") => {
                 self.visitor.strict_lint_level(place(self.start, word));
             }
             Some(word) if is_ident(word, "cfg_attr") => {
                 if let Some(TokenTree::Group(arguments)) = trees.get(1) {
-                    self.attribute_of_cfg(arguments);
+                    self.attribute_of_cfg(arguments, context);
                     self.trees(&arguments.stream().into_iter().collect::<Vec<_>>(), context);
                 }
             }
@@ -309,8 +405,18 @@ impl<V: Visitor> Walker<'_, V> {
         }
     }
 
-    fn attribute_of_cfg(&mut self, arguments: &proc_macro2::Group) {
+    fn attribute_of_cfg(&mut self, arguments: &proc_macro2::Group, context: Context) {
         let trees: Vec<_> = arguments.stream().into_iter().collect();
+        let condition = trees
+            .split(|tree| is_punct(tree, ','))
+            .next()
+            .unwrap_or_default();
+        for part in trees.split(|tree| is_punct(tree, ',')).skip(1) {
+            if part.first().is_some_and(|word| is_ident(word, "path")) && self.cfg.holds(condition)
+            {
+                self.file(part, context);
+            }
+        }
         for window in trees.windows(2) {
             let strict = is_ident(&window[0], "deny") || is_ident(&window[0], "forbid");
             if strict && is_group(&window[1], Delimiter::Parenthesis) {
@@ -368,24 +474,6 @@ fn attribute(trees: &[TokenTree], at: usize) -> Option<(&proc_macro2::Group, usi
         }
         _ => None,
     }
-}
-
-/// `cfg(test)` or `cfg(all(test, …))`, and not `cfg(not(test))`.
-fn is_cfg_test(attribute: &proc_macro2::Group) -> bool {
-    let trees: Vec<_> = attribute.stream().into_iter().collect();
-    let [cfg, TokenTree::Group(condition)] = trees.as_slice() else {
-        return false;
-    };
-    let condition: Vec<_> = condition.stream().into_iter().collect();
-    is_ident(cfg, "cfg")
-        && match condition.as_slice() {
-            [word] => is_ident(word, "test"),
-            [all, TokenTree::Group(parts)] if is_ident(all, "all") => parts
-                .stream()
-                .into_iter()
-                .any(|part| is_ident(&part, "test")),
-            _ => false,
-        }
 }
 
 fn mentions(group: &proc_macro2::Group, word: &str) -> bool {

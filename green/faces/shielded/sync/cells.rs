@@ -12,6 +12,14 @@ shielded! {
 }
 converted! { Once [] [] over sync::Once }
 
+/// As [`sync::ONCE_INIT`].
+#[deprecated(note = "the `Once::new()` function is now preferred")]
+#[expect(
+    clippy::declare_interior_mutable_const,
+    reason = "std's own name, for statics; each use makes a new one, as meant"
+)]
+pub const ONCE_INIT: Once = Once::new();
+
 impl Once {
     /// As [`sync::Once::new`].
     #[expect(clippy::new_without_default, reason = "std has none either")]
