@@ -12,10 +12,10 @@ use parking_lot::Mutex;
 /// first green thread fixes them.
 ///
 /// ```
-/// greenhub::Config::new().hubs(1).stack_size(64 * 1024).apply().unwrap();
-/// assert_eq!(greenhub::run(|| 7), 7);
+/// green::Config::new().hubs(1).stack_size(64 * 1024).apply().unwrap();
+/// assert_eq!(green::run(|| 7), 7);
 /// // From now on a setting would have no effect, so it is an error.
-/// assert!(greenhub::Config::new().hubs(2).apply().is_err());
+/// assert!(green::Config::new().hubs(2).apply().is_err());
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Config {

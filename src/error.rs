@@ -12,7 +12,7 @@ use std::io;
 /// a reset, because the peer did nothing.
 ///
 /// ```
-/// use greenhub::ClosedLocally;
+/// use green::ClosedLocally;
 ///
 /// let error = std::io::Error::from(ClosedLocally);
 /// assert!(ClosedLocally::caused(&error));
@@ -85,9 +85,9 @@ impl From<Elapsed> for io::Error {
 /// payload of its error, when the green thread was killed.
 ///
 /// ```
-/// use greenhub::{Killed, green_thread};
+/// use green::{Killed, thread};
 ///
-/// let sleeper = green_thread::spawn(|| green_thread::sleep(std::time::Duration::MAX));
+/// let sleeper = thread::spawn(|| thread::sleep(std::time::Duration::MAX));
 /// sleeper.kill().unwrap();
 /// assert!(sleeper.join().unwrap_err().is::<Killed>());
 /// ```
@@ -121,8 +121,8 @@ impl Killed {
 /// ```
 /// use std::io::{Error, ErrorKind};
 ///
-/// assert!(greenhub::is_timeout(&Error::from(ErrorKind::TimedOut)));
-/// assert!(!greenhub::is_timeout(&Error::from(ErrorKind::ConnectionReset)));
+/// assert!(green::is_timeout(&Error::from(ErrorKind::TimedOut)));
+/// assert!(!green::is_timeout(&Error::from(ErrorKind::ConnectionReset)));
 /// ```
 pub fn is_timeout(error: &io::Error) -> bool {
     matches!(

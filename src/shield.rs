@@ -15,15 +15,15 @@ use crate::hub::interrupt::Shield;
 /// use std::sync::mpsc::channel;
 /// use std::time::Duration;
 ///
-/// use greenhub::{green_thread, shield};
+/// use green::{thread, shield};
 ///
 /// let (done, is_done) = channel();
-/// let thread = green_thread::spawn(move || {
-///     shield(|| green_thread::sleep(Duration::from_millis(20)));
+/// let thread = thread::spawn(move || {
+///     shield(|| thread::sleep(Duration::from_millis(20)));
 ///     done.send(()).unwrap();
-///     green_thread::sleep(Duration::from_secs(3600));
+///     thread::sleep(Duration::from_secs(3600));
 /// });
-/// green_thread::sleep(Duration::from_millis(5));
+/// thread::sleep(Duration::from_millis(5));
 /// thread.kill();
 /// assert!(thread.join().is_err());
 /// assert!(is_done.recv().is_ok(), "the first sleep came to its end");

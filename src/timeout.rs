@@ -24,10 +24,10 @@ use crate::hub::interrupt::{CAN_UNWIND, Raised, resume_unwind};
 /// ```
 /// use std::time::Duration;
 ///
-/// use greenhub::{green_thread, timeout};
+/// use green::{thread, timeout};
 ///
 /// let slow = timeout(Duration::from_millis(5), || {
-///     green_thread::sleep(Duration::from_secs(60));
+///     thread::sleep(Duration::from_secs(60));
 /// });
 /// assert!(slow.is_err());
 /// assert_eq!(timeout(Duration::from_secs(60), || 7), Ok(7));

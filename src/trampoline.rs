@@ -35,11 +35,11 @@ use crate::wait_queue::{Place, Wake};
 /// use std::io::{Read, Write};
 /// use std::os::unix::net::UnixStream;
 ///
-/// use greenhub::source::Direction;
-/// use greenhub::{green_thread, trampoline};
+/// use green::source::Direction;
+/// use green::{thread, trampoline};
 ///
 /// let (mut ours, mut theirs) = UnixStream::pair().unwrap();
-/// let reader = green_thread::spawn(move || {
+/// let reader = thread::spawn(move || {
 ///     trampoline(&ours, Direction::Read, None).unwrap();
 ///     let mut byte = [0];
 ///     ours.read(&mut byte).unwrap();

@@ -55,12 +55,12 @@ pub enum Wake {
 /// ```
 /// use std::sync::atomic::{AtomicBool, Ordering};
 ///
-/// use greenhub::green_thread::spawn_local;
-/// use greenhub::wait_queue::give_way;
+/// use green::thread::spawn_local;
+/// use green::wait_queue::give_way;
 ///
 /// static STOPPED: AtomicBool = AtomicBool::new(false);
 ///
-/// greenhub::run(|| {
+/// green::run(|| {
 ///     spawn_local(|| STOPPED.store(true, Ordering::Relaxed));
 ///     while !STOPPED.load(Ordering::Relaxed) {
 ///         give_way();
@@ -77,13 +77,13 @@ pub fn give_way() {
 /// ```
 /// use std::sync::atomic::{AtomicBool, Ordering};
 ///
-/// use greenhub::green_thread;
-/// use greenhub::wait_queue::WaitQueue;
+/// use green::thread;
+/// use green::wait_queue::WaitQueue;
 ///
 /// static READY: AtomicBool = AtomicBool::new(false);
 /// static QUEUE: WaitQueue = WaitQueue::new();
 ///
-/// let waiter = green_thread::spawn(|| {
+/// let waiter = thread::spawn(|| {
 ///     while !READY.load(Ordering::Acquire) {
 ///         QUEUE.wait("readiness", None, || !READY.load(Ordering::Acquire));
 ///     }

@@ -29,7 +29,7 @@ mod pool;
 /// [`std::thread::spawn`] does.
 ///
 /// ```
-/// let size = greenhub::blocking(|| std::fs::metadata("/proc/self/exe").map(|m| m.len()));
+/// let size = green::blocking(|| std::fs::metadata("/proc/self/exe").map(|m| m.len()));
 /// assert!(size.unwrap() > 0);
 /// ```
 pub fn blocking<F, T>(f: F) -> T
@@ -77,12 +77,12 @@ where
 /// ```
 /// use std::time::Duration;
 ///
-/// let begun = greenhub::timeout(Duration::from_millis(1), || {
+/// let begun = green::timeout(Duration::from_millis(1), || {
 ///     greenhub::blocking_uncut(|| std::thread::sleep(Duration::from_millis(20)));
 ///     "it has ended"
 /// });
 /// assert_eq!(begun.unwrap(), "it has ended");
-/// assert!(greenhub::timeout(Duration::ZERO, || greenhub::blocking_uncut(|| ())).is_err());
+/// assert!(green::timeout(Duration::ZERO, || greenhub::blocking_uncut(|| ())).is_err());
 /// ```
 pub fn blocking_uncut<F, T>(f: F) -> T
 where

@@ -74,12 +74,12 @@ static MONITOR: Monitor = Monitor {
 /// ```
 /// use std::time::Duration;
 ///
-/// greenhub::debug::blocking_detection(Some(Duration::from_millis(100)))?;
-/// greenhub::run(|| {
+/// green::debug::blocking_detection(Some(Duration::from_millis(100)))?;
+/// green::run(|| {
 ///     // Blocks the hub, not just this green thread: reported.
 ///     std::thread::sleep(Duration::from_millis(300));
 /// });
-/// greenhub::debug::blocking_detection(None)?;
+/// green::debug::blocking_detection(None)?;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn blocking_detection(limit: Option<Duration>) -> io::Result<()> {

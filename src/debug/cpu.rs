@@ -17,8 +17,8 @@ use crate::hub::meter::{self, Asking};
 /// ```
 /// use std::time::{Duration, Instant};
 ///
-/// use greenhub::debug::CpuAccounting;
-/// use greenhub::green_thread::{sleep, spawn};
+/// use green::debug::CpuAccounting;
+/// use green::thread::{sleep, spawn};
 ///
 /// let _counting = CpuAccounting::start();
 /// let busy = spawn(|| {
@@ -28,7 +28,7 @@ use crate::hub::meter::{self, Asking};
 ///     sleep(Duration::from_secs(3600));
 /// });
 /// let used = || {
-///     let threads = greenhub::report().threads;
+///     let threads = green::report().threads;
 ///     threads.iter().find(|thread| thread.id == busy.thread().id()).unwrap().cpu
 /// };
 /// while used() < Duration::from_millis(1) {
@@ -48,7 +48,7 @@ impl CpuAccounting {
     /// Whether time is being counted.
     ///
     /// ```
-    /// use greenhub::debug::CpuAccounting;
+    /// use green::debug::CpuAccounting;
     ///
     /// let _counting = CpuAccounting::start();
     /// assert!(CpuAccounting::is_on());

@@ -19,13 +19,13 @@ use crate::hub::placement;
 /// ```
 /// use std::time::Duration;
 ///
-/// use greenhub::green_thread::{sleep, spawn};
+/// use green::thread::{sleep, spawn};
 ///
 /// let sleeper = spawn(|| sleep(Duration::from_secs(3600)));
 /// let id = sleeper.thread().id().as_u64().get();
-/// assert!(greenhub::debug::kill(id)?);
-/// assert!(sleeper.join().unwrap_err().is::<greenhub::Killed>());
-/// while greenhub::debug::kill(id)? {} // Until its hub has let go of it.
+/// assert!(green::debug::kill(id)?);
+/// assert!(sleeper.join().unwrap_err().is::<green::Killed>());
+/// while green::debug::kill(id)? {} // Until its hub has let go of it.
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn kill(id: u64) -> io::Result<bool> {

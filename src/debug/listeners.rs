@@ -11,7 +11,7 @@ use crate::report::{Site, State, report};
 /// Every descriptor that a hub watches: see [`listeners`].
 ///
 /// ```
-/// let listeners = greenhub::debug::listeners();
+/// let listeners = green::debug::listeners();
 /// assert_eq!(listeners.to_string().lines().count(), listeners.listeners.len());
 /// ```
 #[derive(Clone, Debug)]
@@ -24,7 +24,7 @@ pub struct Listeners {
 /// One descriptor that is registered with a hub's poller.
 ///
 /// ```
-/// for listener in greenhub::debug::listeners().listeners {
+/// for listener in green::debug::listeners().listeners {
 ///     // hub 0, fd 7: read not ready, awaited by 12, write ready
 ///     println!("{listener}");
 ///     assert!(listener.to_string().contains(&format!("fd {}", listener.fd)));
@@ -57,9 +57,9 @@ pub struct Listener {
 /// use std::os::fd::AsRawFd;
 /// use std::sync::Arc;
 ///
-/// use greenhub::debug::listeners;
-/// use greenhub::green_thread::spawn;
-/// use greenhub::source::{Direction, Source};
+/// use green::debug::listeners;
+/// use green::thread::spawn;
+/// use green::source::{Direction, Source};
 ///
 /// let (end, _other) = std::os::unix::net::UnixStream::pair()?;
 /// end.set_nonblocking(true)?;

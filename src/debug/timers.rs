@@ -9,7 +9,7 @@ use crate::report::{Called, Site, State, ThreadReport, report};
 /// Every wait that has a deadline: see [`timers`].
 ///
 /// ```
-/// let timers = greenhub::debug::timers();
+/// let timers = green::debug::timers();
 /// assert_eq!(timers.to_string().lines().count(), timers.timers.len());
 /// ```
 #[derive(Clone, Debug)]
@@ -24,15 +24,15 @@ pub struct Timers {
 /// ```
 /// use std::time::Duration;
 ///
-/// use greenhub::debug::timers;
-/// use greenhub::green_thread::{Builder, sleep};
+/// use green::debug::timers;
+/// use green::thread::{Builder, sleep};
 ///
 /// let sleeper = Builder::new()
 ///     .name("sleeper".to_owned())
 ///     .hub(0)
 ///     .spawn(|| sleep(Duration::from_secs(3600)))?;
 /// let timer = loop {
-///     let ours = |timer: &greenhub::debug::Timer| timer.thread() == sleeper.thread().id();
+///     let ours = |timer: &green::debug::Timer| timer.thread() == sleeper.thread().id();
 ///     if let Some(timer) = timers().timers.into_iter().find(ours) {
 ///         break timer;
 ///     }
@@ -75,8 +75,8 @@ impl Timer {
 /// ```
 /// use std::time::Duration;
 ///
-/// use greenhub::debug::timers;
-/// use greenhub::green_thread::{sleep, spawn};
+/// use green::debug::timers;
+/// use green::thread::{sleep, spawn};
 ///
 /// let sleeper = spawn(|| sleep(Duration::from_secs(3600)));
 /// let found = loop {

@@ -12,7 +12,7 @@ const DEEPEST: usize = 24;
 /// Every green thread under the one that started it: see [`tree`].
 ///
 /// ```
-/// use greenhub::{debug::tree, green_thread::{park, spawn}};
+/// use green::{debug::tree, thread::{park, spawn}};
 ///
 /// let parked = spawn(park);
 /// let id = parked.thread().id().as_u64().to_string();
@@ -34,7 +34,7 @@ pub struct Tree {
 /// ```
 /// use std::time::Duration;
 ///
-/// use greenhub::green_thread::{Builder, sleep};
+/// use green::thread::{Builder, sleep};
 ///
 /// let hour = Duration::from_secs(3600);
 /// let parent = Builder::new().name("parent".to_owned()).spawn(move || {
@@ -43,7 +43,7 @@ pub struct Tree {
 ///     std::io::Result::Ok(())
 /// })?;
 /// let text = loop {
-///     let text = greenhub::debug::tree().to_string();
+///     let text = green::debug::tree().to_string();
 ///     if text.contains("child on hub") {
 ///         break text;
 ///     }

@@ -125,7 +125,7 @@ pub(crate) fn kill(victim: &Arc<Task>) -> io::Result<()> {
 /// Dropping it detaches the green thread.
 ///
 /// ```
-/// use greenhub::green_thread::{JoinHandle, spawn};
+/// use green::thread::{JoinHandle, spawn};
 ///
 /// let handles: Vec<JoinHandle<u32>> = (0..3).map(|n| spawn(move || n * n)).collect();
 /// let squares = handles.into_iter().map(|handle| handle.join().unwrap());
@@ -143,7 +143,7 @@ impl<T> JoinHandle<T> {
     /// The green thread's id, name and park token.
     ///
     /// ```
-    /// use greenhub::green_thread::{park, spawn};
+    /// use green::thread::{park, spawn};
     ///
     /// let parked = spawn(park);
     /// println!("green thread {}", parked.thread().id().as_u64());
@@ -168,7 +168,7 @@ impl<T> JoinHandle<T> {
     /// # Examples
     ///
     /// ```
-    /// use greenhub::green_thread::spawn;
+    /// use green::thread::spawn;
     ///
     /// assert_eq!(spawn(|| 6 * 7).join().unwrap(), 42);
     /// ```
@@ -180,7 +180,7 @@ impl<T> JoinHandle<T> {
     /// not wait.
     ///
     /// ```
-    /// use greenhub::green_thread::{park, spawn};
+    /// use green::thread::{park, spawn};
     ///
     /// let handle = spawn(park);
     /// assert!(!handle.is_finished());
@@ -198,7 +198,7 @@ impl<T> JoinHandle<T> {
     /// ```
     /// use std::time::Duration;
     ///
-    /// use greenhub::green_thread::{spawn, spawn_after};
+    /// use green::thread::{spawn, spawn_after};
     ///
     /// let later = spawn_after(Duration::from_secs(3600), || ());
     /// assert!(!later.is_started());
@@ -224,7 +224,7 @@ impl<T> JoinHandle<T> {
     /// [`timeout`](crate::timeout()), this loses no result.
     ///
     /// ```
-    /// use greenhub::green_thread::spawn;
+    /// use green::thread::spawn;
     ///
     /// let handle = spawn(|| 7);
     /// handle.wait();
@@ -245,7 +245,7 @@ impl<T> JoinHandle<T> {
     /// ```
     /// use std::time::Duration;
     ///
-    /// use greenhub::green_thread::{park, spawn};
+    /// use green::thread::{park, spawn};
     ///
     /// let handle = spawn(park);
     /// assert!(!handle.wait_timeout(Duration::from_millis(1)));
@@ -272,10 +272,10 @@ impl<T> JoinHandle<T> {
     /// ```
     /// use std::sync::mpsc;
     ///
-    /// use greenhub::green_thread::{self, Ending};
+    /// use green::thread::{self, Ending};
     ///
     /// let (endings, watched) = mpsc::channel();
-    /// let worker = green_thread::spawn(green_thread::park);
+    /// let worker = thread::spawn(thread::park);
     /// worker.link(move |ending| endings.send(ending).unwrap());
     /// worker.kill().unwrap();
     /// assert_eq!(watched.recv(), Ok(Ending::Killed));
@@ -288,7 +288,7 @@ impl<T> JoinHandle<T> {
     /// is dropped and does not run.
     ///
     /// ```
-    /// use greenhub::green_thread::{park, spawn};
+    /// use green::thread::{park, spawn};
     ///
     /// let worker = spawn(park);
     /// let link = worker.link(|ending| unreachable!("it was {ending:?}"));
@@ -311,7 +311,7 @@ impl<T> JoinHandle<T> {
     /// ```
     /// use std::time::Duration;
     ///
-    /// use greenhub::{Killed, green_thread::{sleep, spawn}};
+    /// use green::{Killed, thread::{sleep, spawn}};
     ///
     /// let sleeper = spawn(|| sleep(Duration::from_secs(3600)));
     /// sleeper.kill()?;
@@ -326,7 +326,7 @@ impl<T> JoinHandle<T> {
     /// # Examples
     ///
     /// ```
-    /// use greenhub::green_thread::{park, spawn};
+    /// use green::thread::{park, spawn};
     ///
     /// let handle = spawn(park);
     /// handle.kill().unwrap();
@@ -345,7 +345,7 @@ impl<T> JoinHandle<T> {
     /// ```
     /// use std::time::Duration;
     ///
-    /// use greenhub::green_thread::{spawn, spawn_after};
+    /// use green::thread::{spawn, spawn_after};
     ///
     /// let later = spawn_after(Duration::from_secs(3600), || ());
     /// assert!(later.cancel());
@@ -382,7 +382,7 @@ impl<T> JoinHandle<T> {
 /// a green thread awaits itself.
 ///
 /// ```
-/// use greenhub::green_thread::spawn;
+/// use green::thread::spawn;
 ///
 /// async fn sum() -> u32 {
 ///     let (a, b) = (spawn(|| 40), spawn(|| 2));

@@ -11,7 +11,7 @@ use crate::sys::lock::Lock;
 /// ```
 /// use std::sync::mpsc;
 ///
-/// use greenhub::green_thread::{Ending, park, spawn};
+/// use green::thread::{Ending, park, spawn};
 ///
 /// let (endings, watched) = mpsc::channel();
 /// let (parked, returned) = (spawn(park), spawn(|| ()));
@@ -47,7 +47,7 @@ impl Ending {
 /// thread.
 ///
 /// ```
-/// use greenhub::green_thread::{Link, park, spawn};
+/// use green::thread::{Link, park, spawn};
 ///
 /// let handle = spawn(park);
 /// let link: Link = handle.link(|_| ());

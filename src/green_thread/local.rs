@@ -27,14 +27,14 @@ use crate::hub::task::Task;
 /// ```
 /// use std::cell::Cell;
 ///
-/// use greenhub::green_thread;
+/// use green::thread;
 ///
-/// greenhub::thread_local! {
+/// green::thread_local! {
 ///     static COUNT: Cell<u32> = const { Cell::new(1) };
 /// }
 ///
 /// COUNT.set(2);
-/// green_thread::spawn(|| assert_eq!(COUNT.get(), 1)).join().unwrap();
+/// thread::spawn(|| assert_eq!(COUNT.get(), 1)).join().unwrap();
 /// assert_eq!(COUNT.get(), 2);
 /// ```
 #[macro_export]
@@ -70,9 +70,9 @@ macro_rules! thread_local {
 /// ```
 /// use std::cell::Cell;
 ///
-/// use greenhub::green_thread::spawn;
+/// use green::thread::spawn;
 ///
-/// greenhub::thread_local! {
+/// green::thread_local! {
 ///     static COUNT: Cell<u32> = const { Cell::new(0) };
 /// }
 ///

@@ -39,7 +39,7 @@ pub use thread::{Thread, ThreadId, current, panicking};
 /// use std::time::{Duration, Instant};
 ///
 /// let before = Instant::now();
-/// greenhub::green_thread::sleep(Duration::from_millis(2));
+/// green::thread::sleep(Duration::from_millis(2));
 /// assert!(before.elapsed() >= Duration::from_millis(2));
 /// ```
 pub fn sleep(duration: Duration) {

@@ -20,7 +20,7 @@ use crate::hub::wait_word::Phase;
 /// ```
 /// use std::sync::atomic::{AtomicBool, Ordering};
 ///
-/// use greenhub::green_thread::{park, spawn};
+/// use green::thread::{park, spawn};
 ///
 /// static READY: AtomicBool = AtomicBool::new(false);
 ///
@@ -44,7 +44,7 @@ pub fn park() {
 /// ```
 /// use std::time::{Duration, Instant};
 ///
-/// use greenhub::green_thread::{current, park_timeout};
+/// use green::thread::{current, park_timeout};
 ///
 /// let begun = Instant::now();
 /// park_timeout(Duration::from_millis(5));

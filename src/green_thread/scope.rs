@@ -26,10 +26,10 @@ use crate::wait_queue::WaitQueue;
 /// If a green thread panicked, or was killed, that was not joined by hand.
 ///
 /// ```
-/// use greenhub::green_thread;
+/// use green::thread;
 ///
 /// let mut numbers = vec![1, 2, 3];
-/// green_thread::scope(|s| {
+/// thread::scope(|s| {
 ///     s.spawn(|| assert_eq!(numbers.len(), 3));
 /// });
 /// numbers.push(4);

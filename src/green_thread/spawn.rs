@@ -32,7 +32,7 @@ pub type Result<T> = std::result::Result<T, Box<dyn Any + Send + 'static>>;
 /// If it cannot be started: see [`Builder::spawn`].
 ///
 /// ```
-/// let handle = greenhub::green_thread::spawn(|| 6 * 7);
+/// let handle = green::thread::spawn(|| 6 * 7);
 /// assert_eq!(handle.join().unwrap(), 42);
 /// ```
 pub fn spawn<F, T>(f: F) -> JoinHandle<T>
@@ -54,7 +54,7 @@ where
 /// ```
 /// use std::time::{Duration, Instant};
 ///
-/// use greenhub::green_thread::spawn_after;
+/// use green::thread::spawn_after;
 ///
 /// let (delay, spawned) = (Duration::from_millis(5), Instant::now());
 /// let later = spawn_after(delay, Instant::now);
@@ -85,12 +85,12 @@ where
 /// ```
 /// use std::{cell::Cell, rc::Rc};
 ///
-/// use greenhub::green_thread;
+/// use green::thread;
 ///
-/// greenhub::run(|| {
+/// green::run(|| {
 ///     let shared = Rc::new(Cell::new(0));
 ///     let theirs = shared.clone();
-///     green_thread::spawn_local(move || theirs.set(7)).join().unwrap();
+///     thread::spawn_local(move || theirs.set(7)).join().unwrap();
 ///     assert_eq!(shared.get(), 7);
 /// });
 /// ```
@@ -107,11 +107,11 @@ where
 /// Settings of a green thread to be started.
 ///
 /// ```
-/// use greenhub::green_thread::{self, Builder};
+/// use green::thread::{self, Builder};
 ///
 /// let handle = Builder::new()
 ///     .name("reader".to_owned())
-///     .spawn(|| green_thread::current().name().map(str::to_owned))
+///     .spawn(|| thread::current().name().map(str::to_owned))
 ///     .unwrap();
 /// assert_eq!(handle.join().unwrap().as_deref(), Some("reader"));
 /// ```
@@ -149,9 +149,9 @@ impl Builder {
     /// [`hub_count`](crate::hub_count) − 1.
     ///
     /// ```
-    /// use greenhub::green_thread::Builder;
+    /// use green::thread::Builder;
     ///
-    /// let hubs = greenhub::hub_count()?;
+    /// let hubs = green::hub_count()?;
     /// assert!(Builder::new().hub(hubs - 1).spawn(|| ()).is_ok());
     /// assert!(Builder::new().hub(hubs).spawn(|| ()).is_err());
     /// # Ok::<(), std::io::Error>(())
@@ -166,7 +166,7 @@ impl Builder {
     /// another OS thread.
     ///
     /// ```
-    /// use greenhub::green_thread::{Builder, park, spawn};
+    /// use green::thread::{Builder, park, spawn};
     ///
     /// let first = spawn(park);
     /// let hub_of = || std::thread::current().name().map(str::to_owned);
@@ -188,7 +188,7 @@ impl Builder {
     /// ```
     /// use std::time::{Duration, Instant};
     ///
-    /// use greenhub::green_thread::Builder;
+    /// use green::thread::Builder;
     ///
     /// let spawned = Instant::now();
     /// let later = Builder::new().after(Duration::from_millis(5)).spawn(Instant::now)?;

@@ -52,7 +52,7 @@ impl Thread {
     /// [`Builder::hub`](super::Builder::hub) takes it; `None` for an OS thread.
     ///
     /// ```
-    /// use greenhub::green_thread::{Builder, current, spawn};
+    /// use green::thread::{Builder, current, spawn};
     ///
     /// assert_eq!(current().hub(), None);
     /// let first = Builder::new().hub(0).spawn(|| current().hub()).unwrap();
@@ -68,7 +68,7 @@ impl Thread {
     /// # Examples
     ///
     /// ```
-    /// use greenhub::green_thread::{park, spawn};
+    /// use green::thread::{park, spawn};
     ///
     /// let parked = spawn(park);
     /// parked.thread().unpark();
@@ -93,7 +93,7 @@ impl fmt::Debug for Thread {
 /// # Examples
 ///
 /// ```
-/// use greenhub::green_thread::{Builder, current};
+/// use green::thread::{Builder, current};
 ///
 /// let handle = Builder::new()
 ///     .name("worker".to_owned())

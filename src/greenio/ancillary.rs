@@ -114,7 +114,7 @@ fn take_descriptors(data: &[u8]) -> Vec<OwnedFd> {
 /// A pipe's end travels through a socket:
 ///
 /// ```
-/// use greenhub::greenio::{ControlMessage, ControlWriter, Domain, GreenSocket, Type};
+/// use green::greenio::{ControlMessage, ControlWriter, Domain, GreenSocket, Type};
 /// use std::io::{IoSlice, IoSliceMut, Write};
 /// use std::os::fd::AsFd;
 ///
@@ -159,7 +159,7 @@ impl<'fd> ControlWriter<'fd> {
     /// duplicated when the message is sent, and borrowed until then.
     ///
     /// ```compile_fail,E0505
-    /// # use greenhub::greenio::ControlWriter;
+    /// # use green::greenio::ControlWriter;
     /// # use std::os::fd::AsFd;
     /// let (reader, _writer) = std::io::pipe().unwrap();
     /// let mut control = ControlWriter::new();

@@ -27,7 +27,7 @@ use crate::sys::pipe as sys;
 /// # Examples
 ///
 /// ```
-/// use greenhub::greenio::GreenPipe;
+/// use green::greenio::GreenPipe;
 ///
 /// let (reader, writer) = GreenPipe::pair()?;
 /// assert_eq!(writer.write(b"three")?, 5);

@@ -43,7 +43,7 @@ use crate::sys::socket;
 /// # Examples
 ///
 /// ```
-/// use greenhub::greenio::{Domain, GreenSocket, Type};
+/// use green::greenio::{Domain, GreenSocket, Type};
 /// use std::net::SocketAddr;
 ///
 /// # fn main() -> std::io::Result<()> {

@@ -182,7 +182,7 @@ thread_local! {
 ///
 /// let refused = std::panic::catch_unwind(|| {
 ///     greenhub::without_waiting("nobody sleeps here", || {
-///         greenhub::green_thread::sleep(Duration::from_secs(3600));
+///         green::thread::sleep(Duration::from_secs(3600));
 ///     });
 /// });
 /// assert_eq!(*refused.unwrap_err().downcast::<String>().unwrap(), "nobody sleeps here");

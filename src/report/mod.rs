@@ -18,11 +18,11 @@ pub(crate) use text::Called;
 /// Every green thread at about one moment: see [`report`].
 ///
 /// ```
-/// use greenhub::{green_thread::{park, spawn}, report};
+/// use green::{thread::{park, spawn}, report};
 ///
 /// let parked = spawn(park);
 /// let report = report();
-/// assert_eq!(report.hubs.len(), greenhub::hub_count()?);
+/// assert_eq!(report.hubs.len(), green::hub_count()?);
 /// assert_eq!(report.threads.len(), report.hubs.iter().map(|hub| hub.threads).sum::<usize>());
 /// parked.thread().unpark();
 /// # Ok::<(), std::io::Error>(())
@@ -42,7 +42,7 @@ pub struct Report {
 /// One green thread.
 ///
 /// ```
-/// use greenhub::{green_thread::{Builder, park}, report};
+/// use green::{thread::{Builder, park}, report};
 ///
 /// let parked = Builder::new().name("parked".to_owned()).spawn(park)?;
 /// let threads = report().threads;
@@ -80,7 +80,7 @@ pub struct ThreadReport {
 /// ```
 /// use std::time::Duration;
 ///
-/// use greenhub::{Site, State, green_thread::{sleep, spawn}, report};
+/// use green::{Site, State, thread::{sleep, spawn}, report};
 ///
 /// let sleeper = spawn(|| sleep(Duration::from_secs(3600)));
 /// let state = || {
@@ -105,8 +105,8 @@ pub enum State {
 /// One hub, from its start.
 ///
 /// ```
-/// greenhub::run(|| ());
-/// for hub in greenhub::report().hubs {
+/// green::run(|| ());
+/// for hub in green::report().hubs {
 ///     // hub 0: 1 green threads, 0 of them ready, 0 in the inbox, …
 ///     println!("{hub}");
 ///     assert!(hub.begun >= hub.ended);
@@ -163,10 +163,10 @@ pub struct HubReport {
 /// ```
 /// use std::time::Duration;
 ///
-/// let sleeper = greenhub::green_thread::spawn(|| {
-///     greenhub::green_thread::sleep(Duration::from_secs(3600));
+/// let sleeper = green::thread::spawn(|| {
+///     green::thread::sleep(Duration::from_secs(3600));
 /// });
-/// let report = greenhub::report();
+/// let report = green::report();
 /// assert!(report.threads.iter().any(|thread| thread.id == sleeper.thread().id()));
 /// println!("{report}");
 /// ```

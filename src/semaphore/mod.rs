@@ -23,7 +23,7 @@ pub const MAX_PERMITS: usize = isize::MAX as usize >> 3;
 /// ([`permit`](Semaphore::permit)) that gives it back when dropped.
 ///
 /// ```
-/// use greenhub::semaphore::Semaphore;
+/// use green::semaphore::Semaphore;
 ///
 /// let semaphore = Semaphore::new(1);
 /// assert!(semaphore.try_acquire());
@@ -45,7 +45,7 @@ impl Semaphore {
     /// ```
     /// use std::time::Duration;
     ///
-    /// use greenhub::semaphore::Semaphore;
+    /// use green::semaphore::Semaphore;
     ///
     /// static AT_ONCE: Semaphore = Semaphore::new(2);
     ///
@@ -65,7 +65,7 @@ impl Semaphore {
     /// As [`new`](Semaphore::new), with the name that a report shows.
     ///
     /// ```
-    /// use greenhub::semaphore::Semaphore;
+    /// use green::semaphore::Semaphore;
     ///
     /// // `threads` in a backdoor, and `report`, say "waits for printer".
     /// static PRINTER: Semaphore = Semaphore::named("printer", 1);
@@ -84,7 +84,7 @@ impl Semaphore {
     /// Takes a permit if one is free.
     ///
     /// ```
-    /// use greenhub::semaphore::Semaphore;
+    /// use green::semaphore::Semaphore;
     ///
     /// let semaphore = Semaphore::new(1);
     /// assert!(semaphore.try_acquire());
@@ -105,7 +105,7 @@ impl Semaphore {
     /// ```
     /// use std::time::{Duration, Instant};
     ///
-    /// use greenhub::semaphore::Semaphore;
+    /// use green::semaphore::Semaphore;
     ///
     /// let semaphore = Semaphore::new(1);
     /// assert!(semaphore.acquire(None));
@@ -124,7 +124,7 @@ impl Semaphore {
     /// ```
     /// use std::time::Duration;
     ///
-    /// use greenhub::semaphore::Semaphore;
+    /// use green::semaphore::Semaphore;
     ///
     /// let semaphore = Semaphore::new(0);
     /// assert!(!semaphore.acquire_timeout(Duration::from_millis(1)));
@@ -148,7 +148,7 @@ impl Semaphore {
     /// ```
     /// use std::sync::Arc;
     ///
-    /// use greenhub::{green_thread::spawn, semaphore::Semaphore};
+    /// use green::{thread::spawn, semaphore::Semaphore};
     ///
     /// let semaphore = Arc::new(Semaphore::new(0));
     /// let theirs = semaphore.clone();
@@ -174,7 +174,7 @@ impl Semaphore {
     /// Adds this many permits, which wakes as many waiters.
     ///
     /// ```
-    /// use greenhub::semaphore::Semaphore;
+    /// use green::semaphore::Semaphore;
     ///
     /// let semaphore = Semaphore::new(1);
     /// semaphore.add_permits(2);
@@ -188,7 +188,7 @@ impl Semaphore {
     /// others as they are given back. Never waits.
     ///
     /// ```
-    /// use greenhub::semaphore::Semaphore;
+    /// use green::semaphore::Semaphore;
     ///
     /// let semaphore = Semaphore::new(1);
     /// let held = semaphore.try_permit().unwrap();
@@ -208,7 +208,7 @@ impl Semaphore {
     /// How many permits are free.
     ///
     /// ```
-    /// use greenhub::semaphore::Semaphore;
+    /// use green::semaphore::Semaphore;
     ///
     /// let semaphore = Semaphore::new(3);
     /// assert!(semaphore.try_acquire());
@@ -223,7 +223,7 @@ impl Semaphore {
     /// ```
     /// use std::{sync::Arc, time::Duration};
     ///
-    /// use greenhub::{green_thread::{sleep, spawn}, semaphore::Semaphore};
+    /// use green::{thread::{sleep, spawn}, semaphore::Semaphore};
     ///
     /// let semaphore = Arc::new(Semaphore::new(0));
     /// let theirs = semaphore.clone();

@@ -7,7 +7,7 @@ use super::Semaphore;
 /// A permit of a [`Semaphore`]; dropping it gives it back.
 ///
 /// ```
-/// use greenhub::semaphore::{Permit, Semaphore};
+/// use green::semaphore::{Permit, Semaphore};
 ///
 /// let semaphore = Semaphore::new(1);
 /// let permit: Permit<'_> = semaphore.permit();
@@ -24,7 +24,7 @@ impl Permit<'_> {
     /// gives it back.
     ///
     /// ```
-    /// use greenhub::semaphore::Semaphore;
+    /// use green::semaphore::Semaphore;
     ///
     /// let semaphore = Semaphore::new(1);
     /// semaphore.permit().forget();
@@ -48,7 +48,7 @@ impl Semaphore {
     /// guard.
     ///
     /// ```
-    /// use greenhub::semaphore::Semaphore;
+    /// use green::semaphore::Semaphore;
     ///
     /// let semaphore = Semaphore::new(1);
     /// let permit = semaphore.permit();
@@ -67,7 +67,7 @@ impl Semaphore {
     /// ```
     /// use std::time::Duration;
     ///
-    /// use greenhub::semaphore::Semaphore;
+    /// use green::semaphore::Semaphore;
     ///
     /// let semaphore = Semaphore::new(1);
     /// let permit = semaphore.permit();
@@ -83,7 +83,7 @@ impl Semaphore {
     /// As [`permit`](Semaphore::permit), if one is free.
     ///
     /// ```
-    /// use greenhub::semaphore::Semaphore;
+    /// use green::semaphore::Semaphore;
     ///
     /// let semaphore = Semaphore::new(1);
     /// let permit = semaphore.try_permit().unwrap();

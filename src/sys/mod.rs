@@ -1,4 +1,4 @@
-//! Raw system calls as safe functions: the only place, with the engine, where `greenhub` talks to libc.
+//! Raw system calls as safe functions: the only place, with the engine, where we talk to libc.
 //!
 //! Every function takes borrowed descriptors, turns `-1` into `io::Error`, and
 //! does nothing else: no retry, no policy.

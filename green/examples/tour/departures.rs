@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use green::net::{Shutdown, TcpListener, TcpStream};
 use green::thread;
-use greenhub::greenio::GreenSocket;
+use green::greenio::GreenSocket;
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 use crate::screen::{count, time};

@@ -18,7 +18,7 @@
 //! - Closing a file is left to the dropping thread, as it does not wait on local file systems.
 //! - The methods of `std::path::Path` that ask the file system (`exists`, `metadata` …) are std's and block the hub.
 //! - A FIFO or a device opened as a [`File`] occupies a thread of the pool while it waits; hand its descriptor to
-//!   [`greenhub::greenio::GreenPipe`] instead.
+//!   [`GreenPipe`](crate::greenio::GreenPipe) instead.
 
 mod buffer;
 mod dir;

@@ -1,4 +1,4 @@
-//! The trait impls that every typed face of a [`GreenPipe`](greenhub::greenio::GreenPipe) has, from its field `pipe`.
+//! The trait impls that every typed face of a [`GreenPipe`](crate::greenio::GreenPipe) has, from its field `pipe`.
 
 /// `Read` for faces and for references to them.
 macro_rules! impl_read {

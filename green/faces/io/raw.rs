@@ -2,7 +2,7 @@
 //!
 //! O_NONBLOCK belongs to the open file, and the shell and our children use the same one, so it is left alone. Instead a
 //! call is made when it cannot wait: with RWF_NOWAIT where the kernel knows it for this kind of file (pipes), else after
-//! poll(2) has said "ready". When it would wait, the green thread parks in [`greenhub::trampoline`] and tries again.
+//! poll(2) has said "ready". When it would wait, the green thread parks in [`green::trampoline`](crate::trampoline) and tries again.
 //!
 //! One gap remains where RWF_NOWAIT is refused, terminals among them: another process may take the bytes between our
 //! poll and our read, and then this OS thread waits for the next ones.

@@ -2,7 +2,7 @@
 //! exchange with the std type of the same name.
 
 /// Implements the descriptor traits of `std::os::fd`, `From` both ways for the
-/// std twin and for [`GreenSocket`](greenhub::greenio::GreenSocket), and the way
+/// std twin and for [`GreenSocket`](crate::greenio::GreenSocket), and the way
 /// to the `GreenSocket` inside, for a type with one field `socket`.
 macro_rules! socket_face {
     ($face:ident, $twin:ty) => {

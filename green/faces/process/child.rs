@@ -119,7 +119,7 @@ impl Child {
     /// # Errors
     ///
     /// [`TimedOut`](ErrorKind::TimedOut) around a [`TimeoutExpired`], which tells command and limit;
-    /// [`greenhub::is_timeout`] recognises it. Else as [`wait`](Child::wait).
+    /// [`green::is_timeout`](crate::is_timeout) recognises it. Else as [`wait`](Child::wait).
     ///
     /// # Examples
     ///

@@ -2,7 +2,7 @@
 //! green thread which waits, and never its hub.
 //!
 //! Every type works between green threads and OS threads alike: an OS thread that waits blocks, as
-//! with std. Each is an atomic and a [`WaitQueue`](greenhub::wait_queue::WaitQueue): nothing is
+//! with std. Each is an atomic and a [`WaitQueue`](crate::wait_queue::WaitQueue): nothing is
 //! asked of the operating system, or of the hub, as long as nobody has to wait.
 //!
 //! Waiters are served in the order in which they came, apart from what [`Mutex`] says of its

@@ -26,7 +26,7 @@ use super::{
 ///
 /// # Differences from std
 ///
-/// - A green thread that is killed, or whose [`timeout`](greenhub::timeout()) passes, while it holds
+/// - A green thread that is killed, or whose [`timeout`](crate::timeout()) passes, while it holds
 ///   the lock unwinds, and so poisons the lock as a panic does. One that is killed while it *waits*
 ///   for the lock leaves nothing behind.
 /// - A panic poisons only the locks of the green thread that panics; other green threads of the

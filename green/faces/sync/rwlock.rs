@@ -29,7 +29,7 @@ use super::{
 /// - std leaves open who comes first; here it is as said above. It follows (and std's own page
 ///   warns of it) that a thread which reads must not read again before it is done: if a writer came
 ///   in between, it never returns.
-/// - A green thread that is killed, or whose [`timeout`](greenhub::timeout()) passes, while it writes
+/// - A green thread that is killed, or whose [`timeout`](crate::timeout()) passes, while it writes
 ///   poisons the lock as a panic does. One that is killed while it waits leaves nothing behind.
 ///
 /// # Examples
