@@ -31,11 +31,11 @@ pub struct Config {
 /// By the environment: `GREEN_THREAD_LOCALS` as `auto`, `own` or `shared`.
 ///
 /// ```
-/// use greenhub::{Config, ThreadLocals};
+/// use green::{Config, ThreadLocals};
 ///
 /// Config::new().thread_locals(ThreadLocals::Auto).apply()?;
-/// greenhub::run(|| ());
-/// println!("thread-locals are {}", greenhub::report().thread_locals);
+/// green::run(|| ());
+/// println!("thread-locals are {}", green::report().thread_locals);
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -215,9 +215,9 @@ impl<T: 'static> LocalKey<T> {
     /// ```
     /// use std::cell::Cell;
     ///
-    /// use greenhub::green_thread::Builder;
+    /// use green::thread::Builder;
     ///
-    /// greenhub::thread_local! {
+    /// green::thread_local! {
     ///     static NEXT: Cell<u32> = const { Cell::new(0) };
     /// }
     ///

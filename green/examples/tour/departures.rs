@@ -10,9 +10,9 @@ use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use green::greenio::GreenSocket;
 use green::net::{Shutdown, TcpListener, TcpStream};
 use green::thread;
-use green::greenio::GreenSocket;
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 use crate::screen::{count, time};

@@ -1,0 +1,340 @@
+//! The rules of ARCHITECTURE.md that no compiler checks.
+//!
+//! Where the code breaks a rule today, a list here says so. The lists may only shrink: what is not needed there any more
+//! fails the test too.
+
+mod modules;
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use modules::Modules;
+
+/// Where the repository is.
+fn top() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The files below a folder that end so.
+fn files(folder: &str, ends: &[&str]) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![top().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_symlink() || path.ends_with("target") {
+                continue;
+            } else if path.is_dir() {
+                folders.push(path);
+            } else if ends.iter().any(|end| path.to_str().unwrap().ends_with(end)) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn short(path: &Path) -> String {
+    path.strip_prefix(top()).unwrap().display().to_string()
+}
+
+/// What the code breaks is what the list has.
+#[track_caller]
+fn only(broken: &BTreeSet<String>, listed: &[&str], rule: impl Display) {
+    let listed: BTreeSet<String> = listed.iter().map(|&line| line.to_owned()).collect();
+    let new: Vec<_> = broken.difference(&listed).collect();
+    assert!(new.is_empty(), "{rule}; this is new:\n{new:#?}");
+    let gone: Vec<_> = listed.difference(broken).collect();
+    assert!(
+        gone.is_empty(),
+        "{rule}; take from the list in {} what is mended:\n{gone:#?}",
+        file!()
+    );
+}
+
+/// Uses from a lower to a higher module: `file -> module`.
+const UPWARDS: &[&str] = &[
+    "src/hub/task.rs -> green_thread",
+    "src/hub/task.rs -> greenio",
+    "src/hub/turn.rs -> green_thread",
+    "src/hub/wait.rs -> green_thread",
+    "src/trampoline.rs -> source",
+];
+
+#[test]
+fn a_module_uses_only_what_its_crate_lists_before_it() {
+    let mut broken = BTreeSet::new();
+    for root in ["src/lib.rs", "green/lib.rs"] {
+        let modules = Modules::read(&top().join(root));
+        let layer = |name: &Vec<String>| {
+            let first = name.first()?;
+            modules.layers().iter().position(|layer| layer == first)
+        };
+        for (user, used) in modules.uses() {
+            for used in used {
+                if let (Some(user_layer), Some(used_layer)) = (layer(&user), layer(&used))
+                    && used_layer > user_layer
+                {
+                    broken.insert(format!("{} -> {}", modules.file(&user), used[0]));
+                }
+            }
+        }
+    }
+    only(
+        &broken,
+        UPWARDS,
+        "a module uses what stands above it in lib.rs",
+    );
+}
+
+#[test]
+fn the_code_map_has_the_order_of_the_crates() {
+    let architecture = fs::read_to_string(top().join("ARCHITECTURE.md")).unwrap();
+    let (_, map) = architecture.split_once("## Code map").unwrap();
+    for (root, folder) in [("src/lib.rs", "src/"), ("green/lib.rs", "green/")] {
+        let modules = Modules::read(&top().join(root));
+        let mut last = 0;
+        for layer in modules.layers() {
+            let names = [
+                format!("`{folder}{layer}/`"),
+                format!("`{folder}{layer}.rs`"),
+            ];
+            let place = names.iter().filter_map(|name| map.find(name)).min();
+            let place = place.unwrap_or_else(|| panic!("the code map lacks {folder}{layer}"));
+            assert!(place >= last, "{folder}{layer} stands elsewhere in {root}");
+            last = place;
+        }
+    }
+}
+
+/// Files that use each other in a circle, each circle in a line.
+const CIRCLES: &[&str] = &[
+    "green/asyncio/cell.rs",
+    "green/asyncio/connect.rs",
+    "green/asyncio/datagram.rs",
+    "green/asyncio/datagram/endpoint.rs",
+    "green/asyncio/options.rs",
+    "green/asyncio/protocol.rs",
+    "green/asyncio/server.rs",
+    "green/asyncio/transport.rs",
+    "green/asyncio/transport/link.rs",
+    "green/asyncio/transport/reader.rs",
+    "green/asyncio/transport/shared.rs",
+    "green/backdoor/answers.rs",
+    "green/backdoor/mod.rs",
+    "green/backdoor/session.rs",
+    "green/faces/channel/iter.rs",
+    "green/faces/channel/receiver.rs",
+    "green/faces/channel/select.rs",
+    "green/faces/channel/sender.rs",
+    "green/faces/fs/file.rs",
+    "green/faces/fs/open_options.rs",
+    "green/tls/ssl/certificate.rs",
+    "green/tls/ssl/context.rs",
+    "green/tls/ssl/engine/mod.rs",
+    "green/tls/ssl/engine/native_tls.rs",
+    "green/tls/ssl/engine/openssl.rs",
+    "green/tls/ssl/engine/openssl/certificate.rs",
+    "green/tls/ssl/engine/openssl/settings.rs",
+    "green/tls/ssl/pipe.rs",
+    "src/green_thread/join_handle.rs",
+    "src/green_thread/link.rs",
+    "src/green_thread/local.rs",
+    "src/green_thread/mod.rs",
+    "src/green_thread/packet.rs",
+    "src/green_thread/root.rs",
+    "src/green_thread/scope.rs",
+    "src/green_thread/spawn.rs",
+    "src/greenio/accept.rs",
+    "src/greenio/one_call.rs",
+    "src/greenio/settings.rs",
+    "src/greenio/socket.rs",
+    "src/greenio/unannounced.rs",
+    "src/hub/current.rs",
+    "src/hub/interrupt.rs",
+    "src/hub/leg.rs",
+    "src/hub/meter.rs",
+    "src/hub/mod.rs",
+    "src/hub/task.rs",
+    "src/hub/turn.rs",
+    "src/hub/wait.rs",
+    "src/source/closing.rs",
+    "src/source/line.rs",
+    "src/source/lines.rs",
+    "src/source/mod.rs",
+    "src/thread_locals/base.rs",
+    "src/thread_locals/block.rs",
+    "src/thread_locals/layout.rs",
+    "src/trampoline.rs",
+    "src/wait_queue.rs",
+    "src/wait_queue/waiters.rs",
+];
+
+#[test]
+fn no_modules_use_each_other_in_a_circle() {
+    let mut broken = BTreeSet::new();
+    for root in ["src/lib.rs", "green/lib.rs"] {
+        for circle in Modules::read(&top().join(root)).circles() {
+            broken.extend(circle);
+        }
+    }
+    only(&broken, CIRCLES, "modules use each other in one direction");
+}
+
+/// The fence: files that may have `unsafe`.
+const UNSAFE: &[&str] = &[
+    "benches/rivals/program/src/epoll.rs",
+    "green/cargo/src/rewrite/tests.rs",
+    "green/faces/fs/file.rs",
+    "green/faces/io/pipe.rs",
+    "green/faces/net/face.rs",
+    "green/faces/os/unix/process.rs",
+    "green/faces/shielded/thread.rs",
+    "green/faces/sync/mutex.rs",
+    "green/faces/sync/rwlock.rs",
+    "green/toolkit/reconnect/classify.rs",
+    "green/waits/signal.rs",
+    "src/debug/unwind.rs",
+    "src/engine/may/permits.rs",
+    "src/engine/own.rs",
+    "src/engine/own/aarch64.rs",
+    "src/engine/own/x86_64.rs",
+    "src/green_thread/join_handle.rs",
+    "src/green_thread/local.rs",
+    "src/green_thread/root.rs",
+    "src/green_thread/scope.rs",
+    "src/greenio/ancillary.rs",
+    "src/greenio/handover.rs",
+    "src/hub/current.rs",
+    "src/hub/leg.rs",
+    "src/hub/task.rs",
+    "src/source/tests.rs",
+    "src/stacks/guards.rs",
+    "src/stacks/mod.rs",
+    "src/sys/destructors.rs",
+    "src/sys/epoll.rs",
+    "src/sys/eventfd.rs",
+    "src/sys/fd.rs",
+    "src/sys/lock.rs",
+    "src/sys/memory.rs",
+    "src/sys/mod.rs",
+    "src/sys/pipe.rs",
+    "src/sys/poll.rs",
+    "src/sys/signal.rs",
+    "src/sys/snapshot.rs",
+    "src/sys/valgrind.rs",
+    "src/thread_locals/allocator.rs",
+    "src/thread_locals/base.rs",
+    "src/thread_locals/block.rs",
+    "src/thread_locals/fork.rs",
+    "src/thread_locals/glibc.rs",
+    "src/thread_locals/layout.rs",
+    "src/thread_locals/mod.rs",
+    "src/thread_locals/proof.rs",
+    "src/thread_locals/setxid.rs",
+    "src/thread_locals/values.rs",
+    "tests/accept_exhaustion.rs",
+    "tests/asyncio_first_use.rs",
+    "tests/engine/registers.rs",
+    "tests/engine_facts.rs",
+    "tests/fd_reuse.rs",
+    "tests/fs.rs",
+    "tests/green_socket_kinds.rs",
+    "tests/green_socket_linger.rs",
+    "tests/green_thread.rs",
+    "tests/logging.rs",
+    "tests/net_tcp.rs",
+    "tests/peer_close/namespace.rs",
+    "tests/pipes.rs",
+    "tests/process.rs",
+    "tests/shielded.rs",
+    "tests/stacks.rs",
+    "tests/std_parity/bodies/fd.rs",
+    "tests/std_parity/bodies/fs.rs",
+    "tests/std_parity/bodies/io.rs",
+    "tests/std_parity/bodies/process.rs",
+    "tests/std_parity/bodies/thread_spawn.rs",
+    "tests/thread_locals/main.rs",
+    "tests/trials/main.rs",
+];
+
+#[test]
+fn unsafe_is_where_the_list_has_it() {
+    let mut found = BTreeSet::new();
+    for folder in ["src", "green", "tests", "benches", "xtask"] {
+        for file in files(folder, &[".rs"]) {
+            let text = fs::read_to_string(&file).unwrap();
+            if ["expect", "allow"]
+                .iter()
+                .any(|word| text.contains(&format!("{word}(unsafe_code")))
+            {
+                found.insert(short(&file));
+            }
+        }
+    }
+    found.remove(file!());
+    only(&found, UNSAFE, "unsafe stays where it was looked at");
+}
+
+/// The runtime's functions that green does not show, which their own pages must name.
+const NOT_IN_GREEN: &[&str] = &["greenhub::blocking_uncut", "greenhub::without_waiting"];
+
+#[test]
+fn no_page_or_example_of_green_names_the_runtime() {
+    let mut broken = BTreeSet::new();
+    let mut look = |file: &Path, whole: bool| {
+        for (number, line) in fs::read_to_string(file).unwrap().lines().enumerate() {
+            let line = line.trim_start();
+            let shown = whole || line.starts_with("///") || line.starts_with("//!");
+            if shown
+                && line.contains("greenhub")
+                && !NOT_IN_GREEN.iter().any(|name| line.contains(name))
+            {
+                broken.insert(format!("{}:{}: {line}", short(file), number + 1));
+            }
+        }
+    };
+    for file in files("green", &[".rs", ".md"]) {
+        let whole = file.extension().is_some_and(|end| end == "md")
+            || file.starts_with(top().join("green/examples"));
+        look(&file, whole);
+    }
+    // Shown in green's pages too; lib.rs is the runtime's own page.
+    for file in files("src", &[".rs"]) {
+        if !file.ends_with("src/lib.rs") {
+            look(&file, false);
+        }
+    }
+    only(&broken, &[], "a user of green writes green::");
+}
+
+#[test]
+fn every_path_that_a_text_names_exists() {
+    const FOLDERS: [&str; 6] = ["src/", "green/", "tests/", "benches/", "xtask/", ".ci/"];
+    let mut texts = files(".", &[".md", ".toml", ".rs", "run"]);
+    texts.retain(|file| !file.ends_with("CHANGELOG.md") && !file.ends_with(file!()));
+    let mut broken = BTreeSet::new();
+    for file in texts {
+        let text = fs::read_to_string(&file).unwrap();
+        let is_code = file.extension().is_some_and(|end| end == "rs");
+        for line in text.lines() {
+            let line = match line.find("//") {
+                Some(comment) if is_code => &line[comment..],
+                None if is_code => continue,
+                _ => line,
+            };
+            let words = line.split(|c: char| !c.is_alphanumeric() && !"_-./".contains(c));
+            for word in words {
+                let path = word.trim_end_matches('.').trim_start_matches("./");
+                let ours = FOLDERS.iter().any(|folder| path.starts_with(folder));
+                if ours && !top().join(path).exists() && !path.contains("...") {
+                    broken.insert(format!("{}: {path}", short(&file)));
+                }
+            }
+        }
+    }
+    only(&broken, &[], "a text names what is there");
+}
