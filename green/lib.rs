@@ -79,9 +79,9 @@ pub use toolkit::{
 pub use toolkit::convenience::wrap_ssl;
 
 pub use greenhub::{
-    ClosedLocally, Config, Elapsed, HubReport, Killed, Report, Site, State, ThreadReport, blocking,
-    debug, hub_count, is_green, is_timeout, report, run, shield, thread_local, timeout, trampoline,
-    wait_readable, wait_writable,
+    ClosedLocally, Config, Elapsed, HubReport, Killed, Report, Site, State, ThreadLocals,
+    ThreadReport, blocking, debug, hub_count, is_green, is_timeout, report, run, shield,
+    thread_local, timeout, trampoline, wait_readable, wait_writable,
 };
 // What typed sockets, locks and protocols of one's own are made of.
 pub use greenhub::{greenio, source, wait_queue};
