@@ -36,7 +36,7 @@
 //!
 //! Without any of them everything under a name of std's is there, and [`signal`], [`select`] and [`block_on`].
 //!
-//! The [`guide`] has the long pages: porting a program, std item by item, soundness, and what happens when the peer goes away.
+//! The [`guide`] has the long pages: porting a program, std item by item, soundness, what happens when the peer goes away, and debuggers.
 
 // In the order in which they stand on each other; tests/tidy holds them to it.
 mod waits;

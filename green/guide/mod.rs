@@ -1,4 +1,4 @@
-//! Long pages: porting a program, std item by item, coming from eventlet, gevent or asyncio, soundness, and what happens when the peer goes away.
+//! Long pages: porting a program, std item by item, coming from eventlet, gevent or asyncio, soundness, what happens when the peer goes away, and debuggers.
 //!
 //! There is no code here; the examples compile and run with the tests.
 
@@ -16,3 +16,6 @@ pub mod soundness {}
 
 #[doc = include_str!("peer_close.md")]
 pub mod peer_close {}
+
+#[doc = include_str!("debugging.md")]
+pub mod debugging {}

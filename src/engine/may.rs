@@ -131,8 +131,14 @@ pub(super) struct Coroutine {
 pub(crate) struct Fiber(NonNull<Coroutine>);
 
 impl Fiber {
-    /// A fiber that will run `body`, which must not unwind, with `argument`.
-    pub(crate) fn new(mut stack: Stack, body: fn(usize), argument: usize) -> Fiber {
+    /// A fiber that will run `body`, which must not unwind, with `argument`. What
+    /// debuggers know it by is not kept.
+    pub(crate) fn new(
+        mut stack: Stack,
+        body: fn(usize),
+        argument: usize,
+        _owner: *const (),
+    ) -> Fiber {
         let coroutine = stack.coroutine.take().unwrap_or_else(|| {
             Box::new(Coroutine {
                 blocker: FastBlocker::default(),

@@ -60,6 +60,8 @@ struct Head {
     /// The hub's, as far from its context.
     hub_base: usize,
     argument: usize,
+    /// What debuggers know the fiber by: not null as long as it lives.
+    owner: *const (),
 }
 
 /// From a context to the base that belongs to it.
@@ -75,9 +77,15 @@ const _: () = {
 pub(crate) struct Fiber(NonNull<Head>);
 
 impl Fiber {
+    /// For debuggers: bytes from its first word to the end of the stack, and to
+    /// where its owner is named. It begins with a context: the stack pointer, where
+    /// it goes on, the frame pointer, and the other register that a switch saves.
+    pub(crate) const HEAD: usize = size_of::<Head>();
+    pub(crate) const OWNER: usize = offset_of!(Head, owner);
+
     /// A fiber that will run `body`, which must not unwind, with `argument`. Called
-    /// on the OS thread that will run it.
-    pub(crate) fn new(stack: Stack, body: fn(usize), argument: usize) -> Fiber {
+    /// on the OS thread that will run it. `owner` is for debuggers.
+    pub(crate) fn new(stack: Stack, body: fn(usize), argument: usize, owner: *const ()) -> Fiber {
         let head = stack.top() - size_of::<Head>();
         let at = head as *mut Head;
         // SAFETY: the token says that the stack is ours alone; it is larger than
@@ -92,6 +100,7 @@ impl Fiber {
                 body,
                 argument,
                 hub_base: block.map_or(0, |_| thread_locals::base()),
+                owner,
                 stack,
             });
             Fiber(NonNull::new_unchecked(at))
@@ -149,6 +158,7 @@ impl Fiber {
             if (*head).fiber_base != 0 {
                 Block::of((*head).fiber_base).end();
             }
+            (&raw mut (*head).owner).write_volatile(std::ptr::null());
             (&raw const (*head).stack).read()
         }
     }

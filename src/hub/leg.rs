@@ -11,6 +11,7 @@ use std::process;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
+use super::task::Task;
 use super::{Hub, current};
 use crate::engine::{Fiber, Stack};
 use crate::sys::lock::Lock;
@@ -57,10 +58,11 @@ impl Legs {
         self.fiber().map(|fiber| unsafe { fiber.top() })
     }
 
-    /// Makes a fiber that will run `body` with `argument`.
-    pub(super) fn begin(&self, body: fn(usize), argument: usize) {
+    /// Makes a fiber that will run `body` with `argument`, of the green thread `owner`.
+    pub(super) fn begin(&self, body: fn(usize), argument: usize, owner: *const Task) {
         let stack = self.stack.lock().take();
-        let fiber = Fiber::new(stack.expect("a green thread begins once"), body, argument);
+        let stack = stack.expect("a green thread begins once");
+        let fiber = Fiber::new(stack, body, argument, owner.cast());
         self.fiber.store(fiber.as_raw(), Ordering::Relaxed);
     }
 

@@ -8,6 +8,7 @@
 //! - [`leg`]: what runs of a green thread between two waits.
 //! - [`registry`]: which descriptor an event belongs to.
 //! - [`placement`]: starting the hubs and choosing one for a new green thread.
+//! - `gdb`: where a debugger finds green threads.
 //!
 //! A green thread is placed once, before its first run, and resumed by its home
 //! hub alone. Whoever wakes it from elsewhere puts it into the home hub's inbox
@@ -28,6 +29,8 @@ use crate::sys::eventfd::EventFd;
 use crate::thread_locals;
 
 pub(crate) mod current;
+#[cfg(not(feature = "engine-may"))]
+mod gdb;
 pub(crate) mod interrupt;
 pub(crate) mod leg;
 pub(crate) mod meter;

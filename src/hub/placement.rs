@@ -57,6 +57,8 @@ fn start() -> io::Result<Box<[&'static Hub]>> {
     sys::signal::remember_mask();
     engine::prepare(current::occupant)?;
     thread_locals::prepare()?;
+    #[cfg(not(feature = "engine-may"))]
+    super::gdb::keep();
     let mut starting = Vec::new();
     for index in 0..settings().hubs {
         match Starting::new(index) {

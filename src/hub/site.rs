@@ -53,6 +53,14 @@ pub(crate) struct SiteCell {
 }
 
 impl SiteCell {
+    /// For debuggers: where it has the kind, and the two words that go with it.
+    #[cfg(not(feature = "engine-may"))]
+    pub(crate) const PARTS: [usize; 3] = [
+        std::mem::offset_of!(SiteCell, kind),
+        std::mem::offset_of!(SiteCell, first),
+        std::mem::offset_of!(SiteCell, second),
+    ];
+
     #[inline]
     pub(crate) fn set(&self, site: Site, since: Nanos) {
         let (kind, first, second) = match site {

@@ -363,9 +363,8 @@ impl Local {
                 return true;
             }
             count(&self.hub.counters.begun, 1);
-            green
-                .legs
-                .begin(root::run, std::ptr::from_ref(self) as usize);
+            let local = std::ptr::from_ref(self) as usize;
+            green.legs.begin(root::run, local, Arc::as_ptr(task));
         }
         green.legs.run(green.home)
     }

@@ -25,8 +25,10 @@ use crate::sys::{memory, valgrind};
 use crate::thread_locals;
 
 mod guards;
+mod piece;
 mod store;
 
+pub(crate) use piece::{NEWEST as NEWEST_PIECE, Piece};
 pub(crate) use store::Store;
 
 /// Stacks made accessible at once, at most: a system with strict overcommit
@@ -74,11 +76,9 @@ struct State {
     /// Tops of stacks that nobody has and that hold no memory. The last one goes
     /// first: its page tables were used last.
     free: Vec<usize>,
-    /// The part of the newest piece that was not made into stacks yet.
-    next: usize,
-    end: usize,
-    /// Stacks in the newest piece, and made so far.
-    piece: usize,
+    /// The newest one.
+    piece: Option<&'static Piece>,
+    /// Stacks that were made so far.
     made: usize,
 }
 
@@ -135,18 +135,19 @@ impl Arena {
 
     /// Makes a batch of stacks out of the newest piece, or of a new one.
     fn make(&self, state: &mut State) -> io::Result<()> {
-        if state.next == state.end {
-            self.map(state)?;
-        }
-        let left = (state.end - state.next) / self.stride;
+        let piece = match state.piece {
+            Some(piece) if piece.left() > 0 => piece,
+            full => *state.piece.insert(self.map(full)?),
+        };
+        let start = piece.next();
         let mut batch = state
             .made
             .clamp(self.least(), self.least().max(BATCH))
-            .min(left);
+            .min(piece.left());
         let mut made;
         loop {
             // SAFETY: this part of the piece has not been handed out.
-            made = unsafe { guards::make(state.next, self.stride, self.size, batch) };
+            made = unsafe { guards::make(start, self.stride, self.size, batch) };
             let short = |error: &io::Error| error.raw_os_error() == Some(libc::ENOMEM);
             if batch == 1 || !made.as_ref().is_err_and(short) {
                 break;
@@ -158,13 +159,13 @@ impl Arena {
             Some(_) => refused(self.size, &error),
             None => error,
         })?;
-        let tops = (0..made).map(|n| state.next + (n + 1) * self.stride);
+        let tops = (0..made).map(|n| start + (n + 1) * self.stride);
         tops.clone()
             .for_each(|top| valgrind::register_stack(top - self.size, top));
         // The lowest one goes first.
         state.free.extend(tops.rev());
-        state.next += made * self.stride;
         state.made += made;
+        piece.add_made(made);
         Ok(())
     }
 
@@ -173,10 +174,10 @@ impl Arena {
         (SMALL / self.stride).clamp(1, BATCH)
     }
 
-    /// Reserves the address space of a new piece.
-    fn map(&self, state: &mut State) -> io::Result<()> {
+    /// Reserves the address space of a new piece, twice that of the one before.
+    fn map(&self, before: Option<&Piece>) -> io::Result<&'static Piece> {
         let most = (PIECE / self.stride).max(self.least());
-        let mut stacks = (2 * state.piece).clamp(self.least(), most);
+        let mut stacks = (2 * before.map_or(0, Piece::room)).clamp(self.least(), most);
         if let Some(left) = memory::address_space_left() {
             let room = left.saturating_sub(SPARE) / self.stride;
             if room == 0 {
@@ -189,12 +190,7 @@ impl Arena {
         }
         loop {
             match memory::reserve(stacks * self.stride) {
-                Ok(at) => {
-                    state.next = at;
-                    state.end = at + stacks * self.stride;
-                    state.piece = stacks;
-                    return Ok(());
-                }
+                Ok(at) => return Ok(Piece::new(at, self.stride, stacks)),
                 Err(error) if stacks == 1 => return Err(refused(self.size, &error)),
                 Err(_) => stacks /= 2,
             }
