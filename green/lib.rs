@@ -31,6 +31,7 @@
 //! | `asyncio` | [`asyncio`]; brings `tls` |
 //! | `toolkit` | eventlet's toolkit, [`serve()`] and [`reconnect`] |
 //! | `backdoor` | [`backdoor`] |
+//! | `parking_lot` | `green::parking_lot`, that crate's names; off by default |
 //! | `socket2-0-5` | conversions with socket2 0.5's sockets, beside 0.6's; off by default |
 //! | `backtrace` | the stack of a green thread that holds its hub, in the warnings of [`debug::blocking_detection`] |
 //!
@@ -63,6 +64,8 @@ pub mod backdoor;
 ))]
 pub mod guide;
 
+#[cfg(feature = "parking_lot")]
+pub use faces::parking_lot;
 pub use faces::{channel, fs, io, net, os, process, shielded, sync, thread, time};
 pub use waits::{block_on, select, signal};
 

@@ -5,6 +5,8 @@ pub mod fs;
 pub mod io;
 pub mod net;
 pub mod os;
+#[cfg(feature = "parking_lot")]
+pub mod parking_lot;
 pub mod process;
 pub mod shielded;
 pub mod sync;

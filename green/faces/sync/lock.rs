@@ -40,7 +40,7 @@ const BYPASSED: u8 = 8;
 /// For how long newcomers may go before a waiter that is on its way.
 const HEAD_START_US: u32 = 500;
 
-pub(super) struct Lock {
+pub(in crate::faces) struct Lock {
     state: AtomicU8,
     /// When `WOKEN` was set, as [`now_us`] has it. Written by the owner only.
     woken_at_us: AtomicU32,
@@ -48,7 +48,7 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    pub(super) const fn new() -> Lock {
+    pub(in crate::faces) const fn new() -> Lock {
         Lock {
             state: AtomicU8::new(0),
             woken_at_us: AtomicU32::new(0),
@@ -57,19 +57,33 @@ impl Lock {
     }
 
     #[inline]
-    pub(super) fn lock(&self) {
+    pub(in crate::faces) fn lock(&self) {
         give_way();
         if self
             .state
             .compare_exchange(0, LOCKED, Acquire, Relaxed)
             .is_err()
         {
-            self.lock_contended();
+            self.lock_contended(None);
         }
     }
 
+    /// As [`lock`](Lock::lock), until `deadline` at most; says whether the lock was taken.
+    #[cfg(feature = "parking_lot")]
     #[inline]
-    pub(super) fn try_lock(&self) -> bool {
+    pub(in crate::faces) fn lock_until(&self, deadline: Option<Instant>) -> bool {
+        give_way();
+        self.try_lock() || self.lock_contended(deadline)
+    }
+
+    #[cfg(feature = "parking_lot")]
+    #[inline]
+    pub(in crate::faces) fn is_locked(&self) -> bool {
+        self.state.load(Relaxed) & LOCKED != 0
+    }
+
+    #[inline]
+    pub(in crate::faces) fn try_lock(&self) -> bool {
         self.state
             .try_update(Acquire, Relaxed, |state| {
                 (state & LOCKED == 0).then_some(state | LOCKED)
@@ -79,7 +93,7 @@ impl Lock {
 
     /// Leaves the lock, which the caller must own.
     #[inline]
-    pub(super) fn unlock(&self) {
+    pub(in crate::faces) fn unlock(&self) {
         if self
             .state
             .compare_exchange(LOCKED, 0, Release, Relaxed)
@@ -90,20 +104,24 @@ impl Lock {
     }
 
     #[cold]
-    fn lock_contended(&self) {
+    fn lock_contended(&self, deadline: Option<Instant>) -> bool {
         let mut turn = Turn {
             lock: self,
             standing: Standing::New,
         };
         while !turn.try_take() {
-            let wake = self.queue.wait("Mutex::lock", None, || turn.queue());
+            let wake = self.queue.wait("Mutex::lock", deadline, || turn.queue());
+            if wake == Wake::TimedOut {
+                return false;
+            }
             if wake != Wake::NotNeeded && self.state.load(Acquire) & WOKEN == 0 {
-                return; // Handed over; `turn` clears its mark.
+                return true; // Handed over; `turn` clears its mark.
             }
             if wake != Wake::NotNeeded {
                 turn.standing = Standing::Woken;
             }
         }
+        true
     }
 
     #[cold]
@@ -163,7 +181,7 @@ impl Lock {
     }
 }
 
-/// One thread's way to a contended lock. A thread that is killed on the way leaves nothing behind.
+/// One thread's way to a contended lock. A thread that is killed on the way, or whose time is over, leaves nothing behind.
 struct Turn<'a> {
     lock: &'a Lock,
     standing: Standing,

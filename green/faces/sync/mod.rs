@@ -21,7 +21,7 @@ pub use std::sync::{Arc, LockResult, PoisonError, TryLockError, TryLockResult, W
 
 mod poison;
 
-mod lock;
+pub(in crate::faces) mod lock;
 mod mutex;
 pub use mutex::{Mutex, MutexGuard};
 
@@ -29,10 +29,10 @@ mod condvar;
 pub use condvar::{Condvar, WaitTimeoutResult};
 
 mod rwlock;
-mod shared_lock;
+pub(in crate::faces) mod shared_lock;
 pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-mod once;
+pub(in crate::faces) mod once;
 #[expect(deprecated, reason = "std has it still")]
 pub use once::ONCE_INIT;
 pub use once::{Once, OnceState};

@@ -48,6 +48,15 @@ pub struct Once {
 impl UnwindSafe for Once {}
 impl RefUnwindSafe for Once {}
 
+/// How far a [`Once`] has come.
+#[cfg(feature = "parking_lot")]
+pub(in crate::faces) enum Stage {
+    Incomplete,
+    Poisoned,
+    Running,
+    Complete,
+}
+
 /// What a static [`Once`] was once made of.
 #[deprecated(note = "the `Once::new()` function is now preferred")]
 #[expect(
@@ -132,6 +141,16 @@ impl Once {
     #[inline]
     pub fn is_completed(&self) -> bool {
         self.state.load(Acquire) == COMPLETE
+    }
+
+    #[cfg(feature = "parking_lot")]
+    pub(in crate::faces) fn stage(&self) -> Stage {
+        match self.state.load(Acquire) {
+            INCOMPLETE => Stage::Incomplete,
+            POISONED => Stage::Poisoned,
+            RUNNING => Stage::Running,
+            _ => Stage::Complete,
+        }
     }
 
     /// Waits until an initialiser has run to its end.

@@ -14,9 +14,12 @@
 //! | count of readers  | that many readers own the lock           | a reader, or who lets it in     | each reader                       |
 //! | count of waiting  | that many writers queue, or are dying    | a writer, under its queue lock  | who hands over, or a dying writer |
 
-use std::sync::atomic::{
-    AtomicU64,
-    Ordering::{Acquire, Relaxed, Release},
+use std::{
+    sync::atomic::{
+        AtomicU64,
+        Ordering::{Acquire, Relaxed, Release},
+    },
+    time::Instant,
 };
 
 use greenhub::wait_queue::{WaitQueue, Wake, give_way};
@@ -28,7 +31,7 @@ const READERS: u64 = (1 << 32) - READER;
 const WAITING_WRITER: u64 = 1 << 32;
 const WAITING_WRITERS: u64 = !(WAITING_WRITER - 1);
 
-pub(super) struct SharedLock {
+pub(in crate::faces) struct SharedLock {
     state: AtomicU64,
     readers: WaitQueue,
     writers: WaitQueue,
@@ -42,7 +45,7 @@ enum Next {
 }
 
 impl SharedLock {
-    pub(super) const fn new() -> SharedLock {
+    pub(in crate::faces) const fn new() -> SharedLock {
         SharedLock {
             state: AtomicU64::new(0),
             readers: WaitQueue::new(),
@@ -51,10 +54,15 @@ impl SharedLock {
     }
 
     #[inline]
-    pub(super) fn try_read(&self) -> bool {
+    pub(in crate::faces) fn try_read(&self) -> bool {
+        self.try_read_if(admits_reader)
+    }
+
+    #[inline]
+    fn try_read_if(&self, admits: fn(u64) -> bool) -> bool {
         let mut state = self.state.load(Relaxed);
         loop {
-            if !admits_reader(state) {
+            if !admits(state) {
                 return false;
             }
             match self
@@ -68,15 +76,35 @@ impl SharedLock {
     }
 
     #[inline]
-    pub(super) fn read(&self) {
+    pub(in crate::faces) fn read(&self) {
         give_way();
         if !self.try_read() {
-            self.read_contended();
+            self.read_contended(None, admits_reader);
         }
     }
 
+    /// As [`read`](SharedLock::read), until `deadline` at most; says whether the lock was taken.
+    #[cfg(feature = "parking_lot")]
+    pub(in crate::faces) fn read_until(&self, deadline: Option<Instant>) -> bool {
+        give_way();
+        self.try_read() || self.read_contended(deadline, admits_reader)
+    }
+
+    /// As [`read_until`](SharedLock::read_until), but goes before writers that wait: for a reader
+    /// that may be one already.
+    #[cfg(feature = "parking_lot")]
+    pub(in crate::faces) fn read_again_until(&self, deadline: Option<Instant>) -> bool {
+        give_way();
+        self.try_read_again() || self.read_contended(deadline, admits_reader_again)
+    }
+
+    #[cfg(feature = "parking_lot")]
+    pub(in crate::faces) fn try_read_again(&self) -> bool {
+        self.try_read_if(admits_reader_again)
+    }
+
     #[inline]
-    pub(super) fn try_write(&self) -> bool {
+    pub(in crate::faces) fn try_write(&self) -> bool {
         self.state
             .try_update(Acquire, Relaxed, |state| {
                 is_free(state).then_some(state | WRITER)
@@ -85,20 +113,34 @@ impl SharedLock {
     }
 
     #[inline]
-    pub(super) fn write(&self) {
+    pub(in crate::faces) fn write(&self) {
         give_way();
         if self
             .state
             .compare_exchange(0, WRITER, Acquire, Relaxed)
             .is_err()
         {
-            self.write_contended();
+            self.write_contended(None);
         }
+    }
+
+    /// As [`write`](SharedLock::write), until `deadline` at most; says whether the lock was taken.
+    #[cfg(feature = "parking_lot")]
+    pub(in crate::faces) fn write_until(&self, deadline: Option<Instant>) -> bool {
+        give_way();
+        self.try_write() || self.write_contended(deadline)
+    }
+
+    /// Whether somebody owns the lock, and whether that is a writer.
+    #[cfg(feature = "parking_lot")]
+    pub(in crate::faces) fn owned(&self) -> (bool, bool) {
+        let state = self.state.load(Relaxed);
+        (!is_free(state), state & WRITER != 0)
     }
 
     /// Leaves the lock, which the caller must own as a reader.
     #[inline]
-    pub(super) fn unlock_read(&self) {
+    pub(in crate::faces) fn unlock_read(&self) {
         let state = self.state.fetch_sub(READER, Release) - READER;
         if is_free(state) && state != 0 {
             self.pass_on();
@@ -107,7 +149,7 @@ impl SharedLock {
 
     /// Leaves the lock, which the caller must own as the writer.
     #[inline]
-    pub(super) fn unlock_write(&self) {
+    pub(in crate::faces) fn unlock_write(&self) {
         if self
             .state
             .compare_exchange(WRITER, 0, Release, Relaxed)
@@ -118,41 +160,43 @@ impl SharedLock {
     }
 
     /// Makes the writer that owns the lock a reader, and lets the readers in that queue.
-    pub(super) fn downgrade(&self) {
+    pub(in crate::faces) fn downgrade(&self) {
         // The writer's bit and a reader's are exchanged in one step: nobody gets in between.
         self.state.fetch_add(READER - WRITER, Release);
         self.admit_readers();
     }
 
     #[cold]
-    fn read_contended(&self) {
+    fn read_contended(&self, deadline: Option<Instant>, admits: fn(u64) -> bool) -> bool {
         loop {
-            let wake = self.readers.wait("RwLock::read", None, || {
+            let wake = self.readers.wait("RwLock::read", deadline, || {
                 self.state
                     .try_update(Relaxed, Relaxed, |state| {
-                        (!admits_reader(state)).then_some(state | READERS_WAIT)
+                        (!admits(state)).then_some(state | READERS_WAIT)
                     })
                     .is_ok()
             });
-            if wake != Wake::NotNeeded {
-                // Who woke us has counted us. Read what the last writer released.
-                self.state.load(Acquire);
-                return;
-            }
-            if self.try_read() {
-                return;
+            match wake {
+                Wake::NotNeeded if self.try_read_if(admits) => return true,
+                Wake::NotNeeded => {}
+                Wake::TimedOut => return false,
+                Wake::Woken => {
+                    // Who woke us has counted us. Read what the last writer released.
+                    self.state.load(Acquire);
+                    return true;
+                }
             }
         }
     }
 
     #[cold]
-    fn write_contended(&self) {
+    fn write_contended(&self, deadline: Option<Instant>) -> bool {
         while !self.try_write() {
             let mut waiting = WaitingWriter {
                 lock: self,
                 counted: false,
             };
-            let wake = self.writers.wait("RwLock::write", None, || {
+            let wake = self.writers.wait("RwLock::write", deadline, || {
                 waiting.counted = self
                     .state
                     .try_update(Relaxed, Relaxed, |state| {
@@ -161,13 +205,18 @@ impl SharedLock {
                     .is_ok();
                 waiting.counted
             });
-            // Who woke us has taken us off the count.
-            waiting.counted = false;
-            if wake != Wake::NotNeeded {
-                self.state.load(Acquire);
-                return;
+            match wake {
+                Wake::NotNeeded => {}
+                Wake::TimedOut => return false,
+                Wake::Woken => {
+                    // Who woke us has taken us off the count.
+                    waiting.counted = false;
+                    self.state.load(Acquire);
+                    return true;
+                }
             }
         }
+        true
     }
 
     /// Called when the lock became free although somebody may wait: gives it to the next, unless a
@@ -258,14 +307,18 @@ fn is_free(state: u64) -> bool {
 }
 
 fn admits_reader(state: u64) -> bool {
+    admits_reader_again(state) && state & WAITING_WRITERS == 0
+}
+
+fn admits_reader_again(state: u64) -> bool {
     assert!(
         state & READERS != READERS,
         "too many active read locks on RwLock"
     );
-    state & (WRITER | WAITING_WRITERS) == 0
+    state & WRITER == 0
 }
 
-/// A writer in the queue. If it is killed there, readers that queue behind it must not stay.
+/// A writer in the queue. If it leaves there unserved, readers that queue behind it must not stay.
 struct WaitingWriter<'a> {
     lock: &'a SharedLock,
     counted: bool,
