@@ -13,6 +13,7 @@
 //! | `std::thread`, `std::thread_local!` | [`mod@thread`], [`thread_local!`] |
 //! | `std::sync`, crossbeam-channel | [`sync`], [`channel`] |
 //! | `std::io`, `std::fs`, `std::process`, `std::time` | [`io`], [`fs`], [`process`], [`time`] |
+//! | the rest of std: `env`, `collections`, `fmt`, `vec!` … | the same names, std's own |
 //! | native-tls, Python's `ssl` | [`mod@native_tls`], [`ssl`] |
 //!
 //! eventlet's toolkit: [`event`], [`semaphore`], [`queue`], [`pool`], [`pools`], [`tpool`].
@@ -68,6 +69,21 @@ pub mod guide;
 pub use faces::parking_lot;
 pub use faces::{channel, fs, io, net, os, process, shielded, sync, thread, time};
 pub use waits::{block_on, select, signal};
+
+// The rest of std, so that a whole program can say `green::` for `std::`.
+#[cfg(target_arch = "x86_64")]
+#[doc(no_inline)]
+pub use std::is_x86_feature_detected;
+#[doc(no_inline)]
+pub use std::{
+    alloc, any, arch, array, ascii, assert, assert_eq, assert_ne, backtrace, borrow, boxed, cell,
+    cfg, cfg_select, char, clone, cmp, collections, column, compile_error, concat, convert, dbg,
+    debug_assert, debug_assert_eq, debug_assert_ne, default, env, error, f32, f64, ffi, file, fmt,
+    format, format_args, future, hash, hint, include, include_bytes, include_str, iter, line,
+    marker, matches, mem, module_path, num, ops, option, option_env, panic, path, pin, prelude,
+    primitive, ptr, range, rc, result, slice, str, string, stringify, task, todo, unimplemented,
+    unreachable, vec, write, writeln,
+};
 
 #[cfg(feature = "tls")]
 pub use tls::{native_tls, ssl};

@@ -1,4 +1,4 @@
-//! Long pages: porting a program, std item by item, coming from eventlet, gevent or asyncio, soundness, what happens when the peer goes away, and debuggers.
+//! Long pages: porting a program, what clippy finds in one, std item by item, coming from eventlet, gevent or asyncio, soundness, what happens when the peer goes away, and debuggers.
 //!
 //! There is no code here; the examples compile and run with the tests.
 
@@ -19,3 +19,8 @@ pub mod peer_close {}
 
 #[doc = include_str!("debugging.md")]
 pub mod debugging {}
+
+#[doc = include_str!("lints.md")]
+#[doc = include_str!("clippy.toml")]
+#[doc = "```"]
+pub mod lints {}

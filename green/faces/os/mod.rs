@@ -3,3 +3,6 @@
 pub mod fd;
 pub mod linux;
 pub mod unix;
+
+#[doc(no_inline)]
+pub use std::os::raw;

@@ -1,0 +1,142 @@
+//! Whole programs written for std, with every `std::` made `green::` and nothing else changed.
+//!
+//! Each of `programs/` is built and run as it stands and so changed; both must do the same. The settings of clippy that
+//! the guide offers must find each use of std that would block a hub in the first, and nothing in the second.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::LazyLock;
+
+const SETTINGS: &str = include_str!("../../green/guide/clippy.toml");
+
+/// A package of a user's, with each program twice: as `std_NAME` and as `green_NAME`.
+struct Package {
+    folder: PathBuf,
+    programs: Vec<String>,
+}
+
+static PACKAGE: LazyLock<Package> = LazyLock::new(|| {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("whole_programs");
+    let bins = folder.join("src/bin");
+    // What an earlier run left may have other programs.
+    let _ = fs::remove_dir_all(folder.join("src"));
+    fs::create_dir_all(&bins).unwrap();
+    let green = top.join("green");
+    let manifest = format!(
+        "[package]\nname = \"whole-programs\"\nedition = \"2024\"\n\n[workspace]\n\n\
+         [dependencies]\ngreen = {{ package = \"green-std\", path = {green:?}, default-features = false }}\n\n\
+         [profile.dev]\ndebug = false\n"
+    );
+    fs::write(folder.join("Cargo.toml"), manifest).unwrap();
+    fs::write(folder.join("clippy.toml"), SETTINGS).unwrap();
+    fs::copy(top.join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
+
+    let mut programs = Vec::new();
+    for program in fs::read_dir(top.join("tests/whole_programs/programs")).unwrap() {
+        let program = program.unwrap().path();
+        let name = program.file_stem().unwrap().to_str().unwrap().to_owned();
+        let text = fs::read_to_string(&program).unwrap();
+        fs::write(bins.join(format!("std_{name}.rs")), &text).unwrap();
+        fs::write(bins.join(format!("green_{name}.rs")), swapped(&text)).unwrap();
+        programs.push(name);
+    }
+    Package { folder, programs }
+});
+
+/// `s/\bstd::/green::/`
+fn swapped(text: &str) -> String {
+    let mut swapped = String::new();
+    let mut rest = text;
+    while let Some(place) = rest.find("std::") {
+        let (before, after) = rest.split_at(place);
+        let within_a_word = before.ends_with(|c: char| c.is_alphanumeric() || c == '_');
+        swapped += before;
+        swapped += if within_a_word { "std::" } else { "green::" };
+        rest = &after["std::".len()..];
+    }
+    swapped + rest
+}
+
+impl Package {
+    fn cargo(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO"))
+            .args(arguments)
+            .arg("--offline")
+            .current_dir(&self.folder)
+            .env("CARGO_TARGET_DIR", self.folder.join("target"))
+            .output()
+            .unwrap()
+    }
+}
+
+#[test]
+fn a_program_does_the_same_with_green_for_std_everywhere() {
+    let built = PACKAGE.cargo(&["build"]);
+    assert!(built.status.success(), "{}", text(&built.stderr));
+    assert!(PACKAGE.programs.len() >= 7);
+    for name in &PACKAGE.programs {
+        let [of_std, of_green] = ["std", "green"].map(|library| {
+            let program = format!("target/debug/{library}_{name}");
+            Command::new(PACKAGE.folder.join(program)).output().unwrap()
+        });
+        assert!(!of_std.stdout.is_empty(), "{name}: {of_std:?}");
+        assert_eq!(text(&of_green.stdout), text(&of_std.stdout), "{name}");
+        assert_eq!(text(&of_green.stderr), text(&of_std.stderr), "{name}");
+        assert_eq!(of_green.status, of_std.status, "{name}");
+    }
+}
+
+#[test]
+fn the_settings_of_clippy_find_every_use_of_std_and_none_of_green() {
+    let forgotten = PACKAGE.folder.join("src/bin/forgotten.rs");
+    fs::write(&forgotten, FORGOTTEN).unwrap();
+
+    let checked = PACKAGE.cargo(&["clippy", "--message-format", "short"]);
+    let report = text(&checked.stderr);
+    assert!(checked.status.success(), "{report}");
+    let in_file = |file: &str| {
+        let found = report.lines().filter(|line| line.contains("a disallowed"));
+        found.filter(|line| line.contains(file)).count()
+    };
+    for name in &PACKAGE.programs {
+        assert!(in_file(&format!("std_{name}.rs")) > 0, "{name}: {report}");
+        assert_eq!(in_file(&format!("green_{name}.rs")), 0, "{name}: {report}");
+    }
+    // What clippy says of a name that std has not.
+    assert!(!report.contains("clippy.toml"), "{report}");
+    for (number, line) in FORGOTTEN.lines().enumerate() {
+        let place = format!("forgotten.rs:{}:", number + 1);
+        assert_eq!(
+            in_file(&place) > 0,
+            line.contains("// forgotten"),
+            "{line}: {report}"
+        );
+    }
+}
+
+/// What somebody may forget who changes imports by hand, and the compiler lets pass.
+const FORGOTTEN: &str = "\
+use std::net::ToSocketAddrs as _;
+
+std::thread_local! { // forgotten
+    static NUMBER: u32 = const { 1 };
+}
+
+fn main() {
+    std::thread::sleep(std::time::Duration::ZERO); // forgotten
+    let lock = std::sync::Mutex::new(1); // forgotten
+    println!(\"{}\", lock.lock().unwrap()); // forgotten
+    drop((\"127.0.0.1\", 80).to_socket_addrs()); // forgotten
+    drop(std::fs::read(\"/dev/null\")); // forgotten
+    drop(std::process::Command::new(\"true\").status()); // forgotten
+    drop(std::io::stdin().lock()); // forgotten
+    NUMBER.with(|_| ());
+    let _: std::sync::Arc<u32> = std::sync::Arc::new(std::env::args().count() as u32);
+}
+";
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
