@@ -109,3 +109,44 @@ fn a_pool_that_cannot_grow_says_so_once_and_goes_on() {
     })
     .well();
 }
+
+#[test]
+fn a_servers_handler_may_return_an_error_of_its_connection_which_is_logged() {
+    let name = "a_servers_handler_may_return_an_error_of_its_connection_which_is_logged";
+    alone(name, &[], || {
+        use std::io::{self, Read, Write};
+
+        use green::net::TcpStream;
+
+        fn echo_five(mut stream: TcpStream) -> io::Result<()> {
+            let mut word = [0; 5];
+            stream.read_exact(&mut word)?;
+            stream.write_all(&word)
+        }
+
+        log_with_green_threads();
+        let listener = green::listen("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = green::convenience::Server::new(listener);
+        let stop = server.stop_handle();
+        let running = green::thread::spawn(move || server.run(|stream, _| echo_five(stream)));
+
+        let ask = |word: &[u8]| {
+            let mut stream = TcpStream::connect(address).unwrap();
+            stream.write_all(word).unwrap();
+            stream.shutdown(std::net::Shutdown::Write).unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            answer
+        };
+        assert_eq!(ask(b"oh"), "");
+        assert_eq!(ask(b"hello"), "hello");
+        stop.stop();
+        assert_eq!(running.join().unwrap().unwrap().connections, 2);
+        assert_eq!(
+            lines_with("a connection failed: failed to fill whole buffer"),
+            1
+        );
+    })
+    .well();
+}

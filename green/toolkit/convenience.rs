@@ -1,29 +1,29 @@
 //! A client or a server in one call: eventlet's `connect`, `listen`, `serve` and `wrap_ssl`.
 //!
 //! ```
-//! use std::io::{Read, Write};
+//! use std::io::{self, Read, Write};
 //!
-//! use green::convenience::StopServe;
+//! use green::net::TcpStream;
 //!
-//! # fn main() -> std::io::Result<()> {
+//! /// An error ends this connection, and is logged.
+//! fn greet(mut stream: TcpStream) -> io::Result<()> {
+//!     let mut name = String::new();
+//!     stream.read_to_string(&mut name)?;
+//!     write!(stream, "hello, {name}")
+//! }
+//!
+//! # fn main() -> io::Result<()> {
 //! let listener = green::listen("127.0.0.1:0")?;
 //! let address = listener.local_addr()?;
-//! let server = green::thread::spawn(move || {
-//!     green::serve(
-//!         listener,
-//!         |mut stream, _peer| {
-//!             // How a client goes is its own affair.
-//!             let _ = stream.write_all(b"bye");
-//!             Err(StopServe::new())
-//!         },
-//!         1000,
-//!     )
-//! });
+//! // A thousand connections at once, and for ever.
+//! green::thread::spawn(|| green::serve(listener, |stream, _peer| greet(stream), 1000));
 //!
+//! let mut client = green::connect(address)?;
+//! client.write_all(b"you")?;
+//! client.shutdown(std::net::Shutdown::Write)?;
 //! let mut answer = String::new();
-//! green::connect(address)?.read_to_string(&mut answer)?;
-//! assert_eq!(answer, "bye");
-//! server.join().unwrap()?;
+//! client.read_to_string(&mut answer)?;
+//! assert_eq!(answer, "hello, you");
 //! # Ok(())
 //! # }
 //! ```

@@ -78,20 +78,31 @@ impl Error for StopServe {
     }
 }
 
-/// What a handler may return: nothing, or `Result<(), StopServe>`.
+/// What a handler may return: nothing, `io::Result<()>`, or `Result<(), StopServe>`.
 ///
-/// Not `io::Result`: an error of one connection, its peer's doing as often as not, must be no reason
-/// to end a server. A handler deals with it, or drops it: `let _ = talk(stream);`.
+/// An `io::Error` ends its connection alone: it is the peer's doing as often as not, and no reason to end a server. It is
+/// logged as a warning. Only [`StopServe`] ends the server.
+///
+/// A closure that uses `?` has to say which it returns: `|stream, _| -> io::Result<()> { … }`.
 ///
 /// ```
+/// use std::io;
+///
 /// use green::convenience::{Outcome, StopServe};
 ///
 /// fn is_what_a_handler_returns(_: impl Outcome) {}
 ///
 /// is_what_a_handler_returns(());
+/// is_what_a_handler_returns(Err::<(), _>(io::Error::from(io::ErrorKind::ConnectionReset)));
 /// is_what_a_handler_returns(Ok::<(), StopServe>(()));
 /// is_what_a_handler_returns(Err::<(), _>(StopServe::new()));
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "a handler of connections cannot return `{Self}`",
+    label = "this is what the handler returns",
+    note = "a handler returns nothing, `io::Result<()>` (an error ends its connection and is logged), or \
+            `Result<(), StopServe>` (an error ends the server)"
+)]
 pub trait Outcome: sealed::Sealed {
     #[doc(hidden)]
     fn stop(self) -> Option<StopServe>;
@@ -99,6 +110,15 @@ pub trait Outcome: sealed::Sealed {
 
 impl Outcome for () {
     fn stop(self) -> Option<StopServe> {
+        None
+    }
+}
+
+impl Outcome for io::Result<()> {
+    fn stop(self) -> Option<StopServe> {
+        if let Err(error) = self {
+            log::warn!("a connection failed: {error}");
+        }
         None
     }
 }
@@ -113,5 +133,6 @@ mod sealed {
     pub trait Sealed {}
 
     impl Sealed for () {}
+    impl Sealed for std::io::Result<()> {}
     impl Sealed for Result<(), super::StopServe> {}
 }
