@@ -21,7 +21,7 @@ mod tcp;
 mod udp;
 
 pub(crate) use face::{exchanged_with, socket_face, stream_face};
-pub use resolve::{Addresses, ToSocketAddrs};
+pub use resolve::ToSocketAddrs;
 pub use std::net::{
     AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4, SocketAddrV6,
 };

@@ -76,40 +76,10 @@ pub trait ToSocketAddrs {
 }
 
 impl<A: std::net::ToSocketAddrs + ?Sized> ToSocketAddrs for A {
-    type Iter = Addresses<A::Iter>;
+    type Iter = A::Iter;
 
-    fn to_socket_addrs(&self) -> io::Result<Addresses<A::Iter>> {
+    fn to_socket_addrs(&self) -> io::Result<A::Iter> {
         addresses_by(self, look_up)
-    }
-}
-
-/// The addresses that a name or a value has: [`ToSocketAddrs::Iter`] of whatever implements
-/// std's trait.
-#[derive(Clone, Debug)]
-pub struct Addresses<I>(Origin<I>);
-
-/// Where the addresses come from.
-#[derive(Clone, Debug)]
-enum Origin<I> {
-    Name(vec::IntoIter<SocketAddr>),
-    Value(I),
-}
-
-impl<I: Iterator<Item = SocketAddr>> Iterator for Addresses<I> {
-    type Item = SocketAddr;
-
-    fn next(&mut self) -> Option<SocketAddr> {
-        match &mut self.0 {
-            Origin::Name(found) => found.next(),
-            Origin::Value(own) => own.next(),
-        }
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        match &self.0 {
-            Origin::Name(found) => found.size_hint(),
-            Origin::Value(own) => own.size_hint(),
-        }
     }
 }
 
@@ -119,12 +89,21 @@ type LookUp = fn(Name) -> io::Result<vec::IntoIter<SocketAddr>>;
 fn addresses_by<A: std::net::ToSocketAddrs + ?Sized>(
     addr: &A,
     look_up: LookUp,
-) -> io::Result<Addresses<A::Iter>> {
-    let found = match name_in(addr) {
-        Some(name) => greenhub::blocking(move || look_up(name)).map(Origin::Name),
-        None => std::net::ToSocketAddrs::to_socket_addrs(addr).map(Origin::Value),
-    };
-    found.map(Addresses)
+) -> io::Result<A::Iter> {
+    match name_in(addr) {
+        Some(name) if is_what_a_name_gives::<A::Iter>() => {
+            let found = greenhub::blocking(move || look_up(name))?;
+            let found = mem::ManuallyDrop::new(found);
+            // SAFETY: both are the same type, and the other copy is never used or dropped.
+            Ok(unsafe { mem::transmute_copy::<vec::IntoIter<SocketAddr>, A::Iter>(&found) })
+        }
+        _ => std::net::ToSocketAddrs::to_socket_addrs(addr),
+    }
+}
+
+/// Whether `I` is the iterator that std has for names. That type has no lifetimes, so that there is no second one like it.
+fn is_what_a_name_gives<I>() -> bool {
+    typeid::of::<I>() == typeid::of::<vec::IntoIter<SocketAddr>>()
 }
 
 fn look_up(name: Name) -> io::Result<vec::IntoIter<SocketAddr>> {

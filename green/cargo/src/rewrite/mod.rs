@@ -139,7 +139,7 @@ pub fn head(text: &str, edition_2015: bool, exports: bool) -> Result<String> {
             self.0 = at;
         }
     }
-    const ALLOW: &str = "#![allow(warnings)] ";
+    const ALLOW: &str = "#![allow(warnings, future_incompatible)] ";
     let start = walk::beginning(text);
     if text[start..].trim_start().starts_with(ALLOW.trim_end()) {
         return Ok(text.to_owned());

@@ -307,12 +307,12 @@ fn lints_that_would_stop_a_build_only_allow() {
 fn the_head_of_a_root_keeps_every_line_in_its_place() {
     assert_eq!(
         head("//! Doc.\n#![no_std]\nmod a;", false, false).unwrap(),
-        "#![allow(warnings)] //! Doc.\n#![no_std]\nmod a;"
+        "#![allow(warnings, future_incompatible)] //! Doc.\n#![no_std]\nmod a;"
     );
     let old = head("#![no_std]\n/// Doc.\nmod a;", true, true).unwrap();
     assert_eq!(
         old,
-        "#![allow(warnings)] #![no_std]\nextern crate green; #[doc(hidden)] pub extern crate green as __green; /// Doc.\nmod a;"
+        "#![allow(warnings, future_incompatible)] #![no_std]\nextern crate green; #[doc(hidden)] pub extern crate green as __green; /// Doc.\nmod a;"
     );
     assert_eq!(head(&old, true, true).unwrap(), old);
 }
