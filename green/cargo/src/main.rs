@@ -4,6 +4,7 @@
 //! The guide's page *Unmodified crates* (`green::guide`) says when to use it.
 
 mod change;
+mod check;
 mod closure;
 mod copy;
 mod drift;
@@ -55,6 +56,8 @@ struct Cli {
 enum Sub {
     /// Copies dependencies, and what has to go with them, with green's names for std's
     Patch(Patch),
+    /// Lists what still holds a hub, with file and line; exits with 1 if there is any
+    Check,
 }
 
 #[derive(Debug, Args)]
@@ -88,6 +91,13 @@ fn main() -> ExitCode {
         offline: cli.offline,
     };
     let result = match cli.command {
+        Sub::Check => check::check(&asking, &cli.into).map(|clean| {
+            if clean {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            }
+        }),
         Sub::Patch(patch) => {
             let undo = patch.undo;
             let options = patch::Options {

@@ -153,6 +153,9 @@ const RAW_CALLS: &[&str] = &[
 /// Crates whose values are initialised at first use, under a lock of their own.
 pub const FIRST_USE: &[&str] = &["lazy_static", "once_cell"];
 
+/// Crates with locks that park an OS thread.
+const LOCKS: &[&str] = &["parking_lot", "spin"];
+
 /// What a path means to us.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Meaning {
@@ -166,6 +169,8 @@ pub enum Meaning {
     },
     /// Green has nothing in its place, and it waits.
     Raw,
+    /// A lock of another crate's.
+    Foreign,
     /// `once_cell`, `lazy_static`.
     FirstUse,
     /// `socket2::Socket`, whose `connect` and `connect_timeout` hold the hub.
@@ -203,6 +208,7 @@ pub fn meaning(path: &[&str], end: End, shield: Shield) -> Meaning {
         ["std", rest @ ..] => of_std(rest, end, shield.locks),
         ["libc", name, ..] if RAW_CALLS.contains(name) => Meaning::Raw,
         [name, ..] if FIRST_USE.contains(name) => Meaning::FirstUse,
+        [name, ..] if LOCKS.contains(name) => Meaning::Foreign,
         ["socket2", ..] => Meaning::Socket2,
         _ => of_a_facade(path, end, shield.channels),
     }

@@ -30,6 +30,8 @@ pub struct Program {
     /// What green-std depends on, itself with it, on any platform: cargo's resolver does not look at the platform.
     below_green: BTreeSet<PackageId>,
     features: BTreeMap<PackageId, Vec<String>>,
+    /// What manifests allow under `metadata.green`.
+    allowed: BTreeSet<String>,
     /// What `rustc --print cfg` says.
     cfg: Cfg,
 }
@@ -82,7 +84,21 @@ impl Program {
                 )
             })
             .collect();
+        let members = here
+            .packages
+            .iter()
+            .filter(|package| here.workspace_members.contains(&package.id));
+        let metadata = members
+            .map(|member| &member.metadata)
+            .chain([&here.workspace_metadata]);
+        let allowed = metadata
+            .filter_map(|metadata| metadata["green"]["allow"].as_array())
+            .flatten();
+        let allowed = allowed
+            .filter_map(|name| Some(name.as_str()?.to_owned()))
+            .collect();
         Ok(Program {
+            allowed,
             features,
             cfg: Cfg(rustc(&["--print", "cfg"])?
                 .lines()
@@ -98,6 +114,11 @@ impl Program {
                 .collect(),
             below_green,
         })
+    }
+
+    /// Packages that `allow` lists in a table `metadata.green` of a member or of the workspace.
+    pub fn allowed(&self) -> BTreeSet<String> {
+        self.allowed.clone()
     }
 
     /// What is set when `package` is compiled for this machine.

@@ -57,3 +57,22 @@ pub fn why(package: &Package) -> Option<String> {
 pub fn is_event_loop(package: &Package) -> bool {
     EVENT_LOOPS.contains(&package.name.as_str())
 }
+
+/// Libraries in C, by the key `links`, that compute and do not wait.
+const COMPUTING_IN_C: &[&str] = &[
+    "aws_lc",
+    "bz2",
+    "brotli",
+    "lz4",
+    "lzma",
+    "openssl",
+    "rayon-core",
+    "ring_core",
+    "z",
+    "zstd",
+];
+
+/// Whether the library in C behind `links` only computes. Versions may stand behind the name.
+pub fn computes_in_c(links: &str) -> bool {
+    COMPUTING_IN_C.iter().any(|known| links.starts_with(known))
+}

@@ -64,6 +64,8 @@ pub enum Via {
     Path,
     /// A name that an import brought.
     Local,
+    /// A name in a module that an import brought.
+    Module,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +74,8 @@ pub enum Found {
     Std(Kind),
     /// A call of C that waits.
     Raw,
+    /// Another crate's lock.
+    Foreign,
     /// `once_cell` or `lazy_static`.
     FirstUse,
     Socket2,

@@ -46,15 +46,27 @@ impl File<'_> {
                 })
                 .collect(),
         };
+        let whole = |path: &[String]| {
+            let path: Vec<&str> = path.iter().map(String::as_str).collect();
+            matches!(
+                meaning(&path, End::Name, Shield::default()),
+                Meaning::Green { whole: true, .. }
+            )
+        };
+        let via = if named.is_none_or(|path| whole(path)) {
+            Via::Module
+        } else {
+            Via::Local
+        };
         for full in candidates {
             match meaning(&full, End::Name, Shield::default()) {
                 Meaning::Green {
                     kind, whole: false, ..
                 } => {
                     let what = full.join("::");
-                    return self.mention(path.line, what, Found::Std(kind), Via::Local, context);
+                    return self.mention(path.line, what, Found::Std(kind), via, context);
                 }
-                other => self.note(&other, path.line, &full.join("::"), Via::Local, context),
+                other => self.note(&other, path.line, &full.join("::"), via, context),
             }
         }
     }
@@ -88,6 +100,7 @@ impl File<'_> {
     ) {
         let found = match meaning {
             Meaning::Raw => Found::Raw,
+            Meaning::Foreign => Found::Foreign,
             Meaning::FirstUse => Found::FirstUse,
             Meaning::Socket2 => Found::Socket2,
             Meaning::Green { .. } | Meaning::Other => return,

@@ -1,8 +1,6 @@
 //! `cargo green patch` and `--undo` on programs made for it.
 
-mod support;
-
-use support::Program;
+use crate::support::{Program, text};
 
 /// `outer` sleeps by way of `inner`; both are crates of the registry.
 fn two_crates() -> Program {
@@ -216,7 +214,7 @@ fn a_new_version_that_no_copy_fits_is_an_error() {
         .replace("outer = \"1\"", "outer = \"2\"");
     program.write("Cargo.toml", &manifest);
     let output = program.cargo(&["update", "--offline", "--workspace"]);
-    assert!(output.status.success(), "{}", support::text(&output));
+    assert!(output.status.success(), "{}", text(&output));
     let said = program.refused(&["patch", "inner"]);
     assert!(
         said.contains("the copy of outer 1.0.0 is not used"),

@@ -1,0 +1,167 @@
+//! `cargo green check` on programs made for it.
+
+use crate::support::{Program, text};
+
+fn found(program: &Program) -> (bool, String) {
+    let output = program.green(&["check"]);
+    (output.status.success(), text(&output))
+}
+
+#[test]
+fn std_calls_in_the_program_s_own_code_are_listed_with_file_and_line() {
+    let program = Program::new(
+        "",
+        "use std::thread;\nuse std::{io, sync::{Arc, Mutex}};\nfn main() {\n    let e: io::Error;\n    thread::sleep(d);\n    \
+         std::fs::read(p);\n    println!();\n    let m = Mutex::new(1);\n    // cargo-green: allow, the start of the program\n    \
+         std::process::Command::new(x);\n}\n#[cfg(test)]\nmod tests { use std::net::TcpStream; }\n",
+    );
+    program.write("tests/t.rs", "use std::net::TcpStream;");
+    program.lock();
+    let (clean, said) = found(&program);
+    assert!(!clean);
+    assert_eq!(
+        said,
+        "error: src/main.rs:2: std::sync::Mutex: use green::sync::Mutex\n\
+         error: src/main.rs:5: std::thread::sleep: use green::thread::sleep\n\
+         error: src/main.rs:6: std::fs::read: use green::fs::read\n\
+         3 errors, 0 notes\n"
+    );
+}
+
+#[test]
+fn a_clean_program_passes() {
+    let program = Program::new(
+        "",
+        "use green::thread;\nfn main() { thread::spawn(|| ()); }\n",
+    );
+    program.lock();
+    assert_eq!(found(&program), (true, "0 errors, 0 notes\n".to_owned()));
+}
+
+/// `waits` waits, `asks` looks a name up, `locks` locks, `loops` stands on mio.
+fn with_dependencies() -> Program {
+    let program = Program::new(
+        "waits = \"1\"\nasks = \"1\"\nlocks = \"1\"\nloops = \"1\"",
+        "fn main() {}\n",
+    );
+    let waits = "use std::{\n    sync::Condvar,\n};\npub fn f(c: &Condvar) { c.notify_one() }\n";
+    program.publish("waits", "1.0.0", "", &[("src/lib.rs", waits)]);
+    let asks = "use std::net::ToSocketAddrs;\npub fn f() { \"a:1\".to_socket_addrs().ok(); }\n";
+    program.publish("asks", "1.0.0", "", &[("src/lib.rs", asks)]);
+    let locks = "#[cfg(windows)]\nfn g() { std::thread::park() }\npub static L: std::sync::Mutex<u8> = std::sync::Mutex::new(1);\n";
+    program.publish(
+        "locks",
+        "1.0.0",
+        "links = \"locks\"\nbuild = \"build.rs\"\n",
+        &[("src/lib.rs", locks), ("build.rs", "fn main() {}")],
+    );
+    program.publish(
+        "loops",
+        "1.0.0",
+        "[dependencies]\nmio = \"1\"\n",
+        &[("src/lib.rs", "")],
+    );
+    program.publish(
+        "mio",
+        "1.0.0",
+        "",
+        &[("src/lib.rs", "pub fn f() { std::thread::park() }")],
+    );
+    program.lock();
+    program
+}
+
+#[test]
+fn dependencies_that_wait_look_up_or_loop_are_errors_and_those_that_may_are_notes() {
+    let program = with_dependencies();
+    let (clean, said) = found(&program);
+    assert!(!clean);
+    for line in [
+        "error: waits 1.0.0/src/lib.rs:4: std::sync::Condvar waits, and its hub with it: `cargo green patch waits` (used by program 0.1.0)",
+        "error: asks 1.0.0/src/lib.rs:2: it asks for addresses, and its hub waits: `cargo green patch asks` (used by program 0.1.0)",
+        "error: mio 1.0.0: it has an event loop of its own; call what stands on it by green::blocking (used by loops 1.0.0)",
+        "note: locks 1.0.0/src/lib.rs:3: std::sync::Mutex is std's",
+        "note: locks 1.0.0: a library in C, locks: call what waits in it by green::blocking",
+        "3 errors, 2 notes",
+    ] {
+        assert!(said.contains(line), "{line}\n{said}");
+    }
+}
+
+#[test]
+fn what_was_patched_or_is_allowed_is_no_error_any_more() {
+    let program = with_dependencies();
+    program.patched(&["patch", "waits", "asks", "locks"]);
+    let manifest = program.read("Cargo.toml").replace(
+        "[dependencies]",
+        "[package.metadata.green]\nallow = [\"mio\"]\n\n[dependencies]",
+    );
+    program.write("Cargo.toml", &manifest);
+    let (clean, said) = found(&program);
+    assert!(clean, "{said}");
+}
+
+#[test]
+fn a_second_version_beside_a_copy_and_a_copy_that_is_not_used_are_errors() {
+    let program = Program::new("waits = \"1\"", "fn main() {}\n");
+    for version in ["1.0.0", "2.0.0"] {
+        program.publish(
+            "waits",
+            version,
+            "",
+            &[("src/lib.rs", "pub fn f() { std::thread::park() }")],
+        );
+    }
+    program.lock();
+    program.patched(&["patch", "waits"]);
+    let manifest = program.read("Cargo.toml");
+    program.write(
+        "Cargo.toml",
+        &manifest.replace(
+            "waits = \"1\"",
+            "waits = \"1\"\nnew = { package = \"waits\", version = \"2\" }",
+        ),
+    );
+    program.lock();
+    let (clean, said) = found(&program);
+    assert!(!clean);
+    assert!(
+        said.contains("error: waits 2.0.0: it is there beside the copy of 1.0.0"),
+        "{said}"
+    );
+
+    program.write(
+        "Cargo.toml",
+        &manifest.replace("waits = \"1\"", "waits = \"2\""),
+    );
+    program.lock();
+    let (clean, said) = found(&program);
+    assert!(!clean);
+    assert!(
+        said.contains("error: Cargo.toml: the copy of waits 1.0.0 is not used"),
+        "{said}"
+    );
+}
+
+#[test]
+fn calls_of_c_and_of_socket2_foreign_locks_and_globs_of_std_are_found() {
+    let program = Program::new(
+        "",
+        "use std::*;\nuse socket2::Socket;\nuse parking_lot::Mutex;\nfn main() {\n    unsafe { libc::poll(p, 1, 1) };\n    \
+         socket.connect_timeout(&a, t);\n    once_cell::sync::Lazy::new(f);\n}\n",
+    );
+    program.lock();
+    let (clean, said) = found(&program);
+    assert!(!clean);
+    for line in [
+        "error: src/main.rs:1: std::*: what it brings is std's",
+        "error: src/main.rs:3: parking_lot::Mutex holds its hub while it waits: use green::sync",
+        "error: src/main.rs:5: libc::poll holds its hub",
+        "error: src/main.rs:6: .connect_timeout() of socket2 holds its hub",
+        "note: src/main.rs:5: unsafe code",
+        "note: src/main.rs:7: once_cell::sync::Lazy::new: if the first use waits",
+        "4 errors, 2 notes",
+    ] {
+        assert!(said.contains(line), "{line}\n{said}");
+    }
+}

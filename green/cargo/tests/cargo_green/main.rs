@@ -1,0 +1,6 @@
+//! `cargo green` as a user runs it.
+
+mod check;
+mod patch;
+mod real;
+mod support;

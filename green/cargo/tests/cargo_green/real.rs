@@ -1,0 +1,154 @@
+//! Real crates of the registry, patched and run: twenty operations at once on one hub.
+//!
+//! The crates come from cargo's cache, so the test is skipped where they were never fetched.
+
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::support::text;
+
+const MAIN: &str = include_str!("real_program/main.rs");
+
+const DEPENDENCIES: &str = r#"
+minreq = "2"
+threadpool = "1.8"
+ureq = { version = "2", default-features = false }
+lazy_static = "1.5"
+redis = { version = "0.27", default-features = false, features = ["keep-alive"] }
+"#;
+
+#[test]
+fn twenty_operations_of_crates_that_know_nothing_of_green_threads_wait_at_once_on_one_hub() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let green = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    std::fs::create_dir(root.join("src")).unwrap();
+    std::fs::write(root.join("src/main.rs"), MAIN).unwrap();
+    let head =
+        "[package]\nname = \"real\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[dependencies]\n";
+    let ours = format!(
+        "green-std = {{ path = \"{}\", default-features = false }}",
+        green.display()
+    );
+    std::fs::write(
+        root.join("Cargo.toml"),
+        format!("{head}{ours}{DEPENDENCIES}"),
+    )
+    .unwrap();
+
+    let lock = cargo(root)
+        .args(["generate-lockfile", "--offline"])
+        .output()
+        .unwrap();
+    let fetched = cargo(root).args(["fetch", "--offline"]).output().unwrap();
+    if !lock.status.success() || !fetched.status.success() {
+        eprintln!(
+            "skipped: the crates are not in cargo's cache: {}{}",
+            text(&lock),
+            text(&fetched)
+        );
+        return;
+    }
+    let patched = Command::new(env!("CARGO_BIN_EXE_cargo-green"))
+        .args([
+            "green",
+            "patch",
+            "minreq",
+            "threadpool",
+            "ureq",
+            "lazy_static",
+            "redis",
+            "--yes",
+            "--offline",
+        ])
+        .env("CARGO", env!("CARGO"))
+        .current_dir(root)
+        .output()
+        .unwrap();
+    assert!(patched.status.success(), "{}", text(&patched));
+    let built = cargo(root).args(["build", "--offline"]).output().unwrap();
+    assert!(built.status.success(), "{}", text(&built));
+
+    let redis = Redis::start();
+    let port = redis.as_ref().map(|redis| redis.port.to_string());
+    let ran = Command::new("timeout")
+        .arg("60")
+        .arg(target().join("debug/real"))
+        .args(port)
+        .env("GREEN_HUBS", "1")
+        .output()
+        .unwrap();
+    assert!(ran.status.success(), "{}", text(&ran));
+    let said = text(&ran);
+    println!("{said}");
+    let expected = if redis.is_some() { 5 } else { 4 };
+    assert_eq!(said.lines().count(), expected, "{said}");
+    for line in said.lines() {
+        let words: Vec<&str> = line.split(' ').collect();
+        let [right, took, longest] = [1, 2, 3].map(|at| words[at].parse::<u64>().unwrap());
+        assert_eq!(right, 20, "{line}");
+        // One after another they would take 8 s, and every answer would hold the hub for 400 ms.
+        assert!(took < 4000, "{line}");
+        assert!(longest < 200, "{line}");
+    }
+}
+
+/// What was built stays from one run to the next.
+fn target() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("real")
+}
+
+fn cargo(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO"));
+    command
+        .current_dir(folder)
+        .env("CARGO_TARGET_DIR", target());
+    command
+}
+
+struct Redis {
+    server: Child,
+    port: u16,
+}
+
+impl Redis {
+    fn start() -> Option<Self> {
+        // Free a moment ago: redis itself cannot choose one.
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let server = Command::new("redis-server")
+            .args([
+                "--port",
+                &port.to_string(),
+                "--save",
+                "",
+                "--bind",
+                "127.0.0.1",
+            ])
+            .stdout(Stdio::null())
+            .spawn();
+        let Ok(server) = server else {
+            eprintln!("redis is skipped: there is no redis-server");
+            return None;
+        };
+        let redis = Redis { server, port };
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+            assert!(Instant::now() < deadline, "redis-server does not answer");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Some(redis)
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        self.server.kill().ok();
+        self.server.wait().ok();
+    }
+}

@@ -1,0 +1,126 @@
+//! Twenty green threads on one hub each do one operation of a crate that was never written for them, while a neighbour sleeps 10 ms
+//! at a time. Each answer comes 400 ms late, so a hub that is held shows. A line a crate: name, right answers, milliseconds, the
+//! neighbour's longest sleep in milliseconds.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const LATE: Duration = Duration::from_millis(400);
+
+fn main() {
+    let http = http_server();
+    trial("minreq", move |n| {
+        let answer = minreq::get(format!("http://localhost:{}/{n}", http.port())).send().unwrap();
+        answer.as_str().unwrap() == format!("/{n}")
+    });
+    trial("ureq", move |n| {
+        let answer = ureq::get(&format!("http://localhost:{}/{n}", http.port())).call().unwrap();
+        answer.into_string().unwrap() == format!("/{n}")
+    });
+    let pool = threadpool::ThreadPool::new(20);
+    trial("threadpool", move |n| {
+        let (send, receive) = green::sync::mpsc::channel();
+        pool.execute(move || {
+            green::thread::sleep(LATE);
+            send.send(n).unwrap();
+        });
+        receive.recv().unwrap() == n
+    });
+    lazy_static::lazy_static! {
+        static ref LATE_VALUE: usize = { green::thread::sleep(LATE); 7 };
+    }
+    trial("lazy_static", |_| *LATE_VALUE == 7);
+    if let Some(port) = std::env::args().nth(1) {
+        let proxy = late_proxy(SocketAddr::from(([127, 0, 0, 1], port.parse().unwrap())));
+        let client = redis::Client::open(format!("redis://{proxy}")).unwrap();
+        trial("redis", move |n| {
+            let mut connection = client.get_connection().unwrap();
+            let key = format!("key {n}");
+            let () = redis::cmd("SET").arg(&key).arg(n).query(&mut connection).unwrap();
+            redis::cmd("GET").arg(&key).query::<usize>(&mut connection).unwrap() == n
+        });
+    }
+}
+
+fn trial(name: &str, operation: impl Fn(usize) -> bool + Send + Sync + 'static) {
+    let stop = Arc::new(AtomicBool::new(false));
+    let longest = Arc::new(AtomicU64::new(0));
+    let neighbour = {
+        let (stop, longest) = (stop.clone(), longest.clone());
+        green::thread::spawn(move || {
+            while !stop.load(Ordering::Relaxed) {
+                let start = Instant::now();
+                green::thread::sleep(Duration::from_millis(10));
+                longest.fetch_max(start.elapsed().as_millis() as u64, Ordering::Relaxed);
+            }
+        })
+    };
+    let start = Instant::now();
+    let operation = Arc::new(operation);
+    let threads: Vec<_> = (0..20)
+        .map(|n| {
+            let operation = operation.clone();
+            green::thread::spawn(move || operation(n))
+        })
+        .collect();
+    let right = threads.into_iter().map(|thread| thread.join().unwrap()).filter(|right| *right).count();
+    let took = start.elapsed().as_millis();
+    stop.store(true, Ordering::Relaxed);
+    neighbour.join().unwrap();
+    println!("{name} {right} {took} {}", longest.load(Ordering::Relaxed));
+}
+
+/// Answers with the path that was asked for, on OS threads.
+fn http_server() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            thread::spawn(move || {
+                let mut request = Vec::new();
+                while !request.ends_with(b"\r\n\r\n") {
+                    let mut byte = [0];
+                    stream.read_exact(&mut byte).unwrap();
+                    request.push(byte[0]);
+                }
+                let request = String::from_utf8(request).unwrap();
+                let path = request.split(' ').nth(1).unwrap();
+                thread::sleep(LATE);
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", path.len());
+                stream.write_all((head + path).as_bytes()).unwrap();
+            });
+        }
+    });
+    address
+}
+
+/// Hands on at once what a client says and late what the server answers, on OS threads.
+fn late_proxy(server: SocketAddr) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for client in listener.incoming() {
+            let client = client.unwrap();
+            let server = TcpStream::connect(server).unwrap();
+            let (from, to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            thread::spawn(move || hand_on(from, to, Duration::ZERO));
+            thread::spawn(move || hand_on(server, client, LATE));
+        }
+    });
+    address
+}
+
+fn hand_on(mut from: TcpStream, mut to: TcpStream, late: Duration) {
+    let mut buffer = [0; 4096];
+    while let Ok(n @ 1..) = from.read(&mut buffer) {
+        thread::sleep(late);
+        if to.write_all(&buffer[..n]).is_err() {
+            return;
+        }
+    }
+}
