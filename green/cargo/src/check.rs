@@ -277,6 +277,10 @@ fn in_green_code(mention: &Mention, sockets: bool, copy: bool) -> Option<(Weight
         Found::Std(_) if what.starts_with("std::") => {
             (Weight::Error, format!("{what}: use green::{name}"))
         }
+        Found::Std(_) if what.starts_with("parking_lot") => (
+            Weight::Error,
+            format!("{what}: use green::{what}, with the feature parking_lot"),
+        ),
         Found::Std(_) => (Weight::Error, format!("{what}: use green::channel")),
         Found::Foreign => (
             Weight::Error,

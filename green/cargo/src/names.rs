@@ -89,26 +89,31 @@ struct Facade {
     names: &'static [(Kind, &'static [&'static str])],
 }
 
-const CHANNEL: &[(Kind, &[&str])] = &[(
-    Kind::Wait,
-    &[
-        "IntoIter",
-        "Iter",
-        "Receiver",
-        "Select",
-        "SelectedOperation",
-        "Sender",
-        "TryIter",
-        "after",
-        "at",
-        "bounded",
-        "never",
-        "select",
-        "select_biased",
-        "tick",
-        "unbounded",
-    ],
-)];
+macro_rules! facade {
+    ($list:ident, $module:ident: $($kind:ident($($name:ident)+))+) => {
+        const $list: &[(Kind, &[&str])] = &[$((Kind::$kind, &[$(stringify!($name)),+])),+];
+
+        #[cfg(test)]
+        const _: () = {
+            #[allow(unused_imports, reason = "it is enough that they are there")]
+            use green::$module::{$($($name),+),+};
+        };
+    };
+}
+
+facade! { CHANNEL, channel:
+    Wait(IntoIter Iter Receiver Select SelectedOperation Sender TryIter after at bounded never select select_biased tick
+        unbounded)
+}
+
+facade! { PARKING_LOT, parking_lot:
+    Wait(Condvar WaitTimeoutResult)
+    Lock(FairMutex FairMutexGuard MappedFairMutexGuard MappedMutexGuard MappedReentrantMutexGuard MappedRwLockReadGuard
+        MappedRwLockWriteGuard Mutex MutexGuard Once OnceState RawFairMutex RawMutex RawRwLock RawThreadId ReentrantMutex
+        ReentrantMutexGuard RwLock RwLockReadGuard RwLockUpgradableReadGuard RwLockWriteGuard const_fair_mutex const_mutex
+        const_reentrant_mutex const_rwlock)
+    Plain(lock_api)
+}
 
 /// Names of crossbeam-channel that have no shielded twin.
 const SELECTING: &[&str] = &["Select", "SelectedOperation", "select", "select_biased"];
@@ -124,7 +129,21 @@ const FACADES: &[Facade] = &[
         green: "channel",
         names: CHANNEL,
     },
+    Facade {
+        path: &["parking_lot"],
+        green: "parking_lot",
+        names: PARKING_LOT,
+    },
 ];
+
+/// Modules of green that are there with a feature of that name.
+const FEATURES: &[&str] = &["parking_lot"];
+
+/// The feature that a path below `green` needs.
+pub fn feature(path: &str) -> Option<&'static str> {
+    let first = path.trim_start_matches("::").split("::").next();
+    FEATURES.iter().find(|name| Some(**name) == first).copied()
+}
 
 /// Modules of which green has a second copy, whose waits let kills and time limits pass later.
 const SHIELDED: &[&str] = &["sync", "thread"];
@@ -153,8 +172,8 @@ const RAW_CALLS: &[&str] = &[
 /// Crates whose values are initialised at first use, under a lock of their own.
 pub const FIRST_USE: &[&str] = &["lazy_static", "once_cell"];
 
-/// Crates with locks that park an OS thread.
-const LOCKS: &[&str] = &["parking_lot", "spin"];
+/// Crates with locks that hold the OS thread.
+const LOCKS: &[&str] = &["spin"];
 
 /// What a path means to us.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -255,7 +274,12 @@ fn of_a_facade(path: &[&str], end: End, shielded: bool) -> Meaning {
     let Some(facade) = FACADES.iter().find(|facade| path.starts_with(facade.path)) else {
         return Meaning::Other;
     };
-    let shield = if shielded { "shielded::" } else { "" };
+    // Those of parking_lot are shielded as they are.
+    let shield = if shielded && facade.green == "channel" {
+        "shielded::"
+    } else {
+        ""
+    };
     let green = |kind, whole| Meaning::Green {
         replaced: facade.path.len(),
         green: format!("::{shield}{}", facade.green),

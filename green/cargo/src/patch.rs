@@ -64,6 +64,18 @@ pub fn patch(options: &Options) -> Result<()> {
             .map(|why| format!(": {why}"))
             .unwrap_or_default();
         println!("{}{why}{shielded}", title(package));
+        // The one wait of green::parking_lot that a kill ends.
+        let bare = survey
+            .mentions
+            .iter()
+            .find(|(_, mention)| mention.what.starts_with("parking_lot::Condvar"));
+        if let Some((file, mention)) = bare.filter(|_| survey.facts.has_unsafe) {
+            println!(
+                "  its wait for a Condvar of parking_lot at {}:{} is not shielded: call it within green::shield",
+                file.display(),
+                mention.line
+            );
+        }
         for (file, error) in &survey.unread {
             println!("  {} stays as it is: {error}", file.display());
         }

@@ -23,7 +23,10 @@ const EVENT_LOOPS: &[&str] = &[
 const COMPUTING: &[&str] = &["rayon", "rayon-core"];
 
 /// Crates whose names green has itself: those who use them are rewritten.
-const OURS: &[(&str, &str)] = &[("crossbeam-channel", "green::channel")];
+const OURS: &[(&str, &str)] = &[
+    ("crossbeam-channel", "green::channel"),
+    ("parking_lot", "green::parking_lot"),
+];
 
 /// What stands beneath the sockets of both libraries.
 const BENEATH: &[&str] = &["libc", "nix", "rustix", "socket2"];

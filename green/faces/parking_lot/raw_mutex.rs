@@ -14,10 +14,6 @@ pub struct RawMutex(Lock);
 // SAFETY: `Lock` has one owner at a time. `lock` returns as the owner or not at all: no unwind
 // comes out of it, as lock_api expects where it locks again in a destructor.
 unsafe impl lock_api::RawMutex for RawMutex {
-    #[expect(
-        clippy::declare_interior_mutable_const,
-        reason = "lock_api's way to make one"
-    )]
     const INIT: RawMutex = RawMutex(Lock::new());
 
     type GuardMarker = lock_api::GuardNoSend;

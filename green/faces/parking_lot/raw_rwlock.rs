@@ -64,10 +64,6 @@ fn after(timeout: Duration) -> Option<Instant> {
 // SAFETY: `SharedLock` has one writer or many readers. No unwind comes out of a wait, as
 // lock_api expects where it locks again in a destructor.
 unsafe impl lock_api::RawRwLock for RawRwLock {
-    #[expect(
-        clippy::declare_interior_mutable_const,
-        reason = "lock_api's way to make one"
-    )]
     const INIT: RawRwLock = RawRwLock {
         gate: Lock::new(),
         shared: SharedLock::new(),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::uses::{Import, Leaf, LeafEnd};
 use super::walk::{Context, Visitor};
 use super::{File, Found, Via};
-use crate::names::{End, Meaning, Shield, meaning};
+use crate::names::{End, Meaning, Shield, feature, meaning};
 
 /// Names of a file that stand for something of std, or of another crate we know: `use std::thread as t` makes `t` known.
 #[derive(Default)]
@@ -95,9 +95,7 @@ impl File<'_> {
         } else {
             End::Name
         };
-        let Some(root) = self.root(&leaf.segments) else {
-            return None;
-        };
+        let root = self.root(&leaf.segments)?;
         let names = self.names(&leaf.segments[root..]);
         let what = names.join("::");
         if names == ["std"] && end == End::Glob {
@@ -121,6 +119,7 @@ impl File<'_> {
                 if !whole || end == End::Glob {
                     self.mention(leaf.line, what, Found::Std(kind), Via::Import, context);
                 }
+                self.features.extend(feature(&green));
                 let path = format!("{}{green}", self.green(context));
                 Some(Move {
                     replaced: root + replaced,

@@ -2,12 +2,12 @@
 
 use super::walk::{Context, Path, Segment};
 use super::{File, Found, Via};
-use crate::names::{End, MACROS, Meaning, Shield, meaning};
+use crate::names::{End, MACROS, Meaning, Shield, feature, meaning};
 
 impl File<'_> {
     pub(super) fn rewrite_path(&mut self, path: &Path, context: Context) {
         if let Some(root) = self.root(&path.segments) {
-            return self.from_root(path, root, context);
+            return self.below_root(path, root, context);
         }
         let first = &path.segments[0].name;
         if path.segments.len() == 1 {
@@ -71,7 +71,7 @@ impl File<'_> {
         }
     }
 
-    fn from_root(&mut self, path: &Path, root: usize, context: Context) {
+    fn below_root(&mut self, path: &Path, root: usize, context: Context) {
         let names = self.names(&path.segments[root..]);
         match meaning(&names, End::Name, self.manner.shield()) {
             Meaning::Green {
@@ -82,6 +82,7 @@ impl File<'_> {
             } => {
                 let end = path.segments[root + replaced - 1].place.end;
                 let what = names.join("::");
+                self.features.extend(feature(&green));
                 let prefix = self.green(context);
                 self.put(path.place.start..end, &format!("{prefix}{green}"));
                 self.mention(path.line, what, Found::Std(kind), Via::Path, context);

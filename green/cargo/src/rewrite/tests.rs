@@ -294,6 +294,23 @@ fn crossbeam_channel_is_green_s_channel() {
 }
 
 #[test]
+fn parking_lot_is_green_s_own_and_asks_for_its_feature() {
+    let text = "use parking_lot::{Condvar, Mutex}; parking_lot::const_mutex(1); parking_lot::deadlock::check();";
+    let facts = Facts::default();
+    let manner = Manner {
+        facts: &facts,
+        cfg: &Cfg::default(),
+        shielded: true,
+    };
+    let rewritten = rewrite(text, manner).unwrap();
+    assert_eq!(
+        rewritten.text.unwrap(),
+        "use ::green::parking_lot::{Condvar, Mutex}; ::green::parking_lot::const_mutex(1); parking_lot::deadlock::check();"
+    );
+    assert_eq!(Vec::from_iter(rewritten.features), ["parking_lot"]);
+}
+
+#[test]
 fn lints_that_would_stop_a_build_only_allow() {
     assert_eq!(
         green(

@@ -155,7 +155,7 @@ fn calls_of_c_and_of_socket2_foreign_locks_and_globs_of_std_are_found() {
     assert!(!clean);
     for line in [
         "error: src/main.rs:1: std::*: what it brings is std's",
-        "error: src/main.rs:3: parking_lot::Mutex holds its hub while it waits: use green::sync",
+        "error: src/main.rs:3: parking_lot::Mutex: use green::parking_lot::Mutex, with the feature parking_lot",
         "error: src/main.rs:5: libc::poll holds its hub",
         "error: src/main.rs:6: .connect_timeout() of socket2 holds its hub",
         "note: src/main.rs:5: unsafe code",

@@ -21,6 +21,10 @@ redis = { version = "0.27", default-features = false, features = ["keep-alive"] 
 
 #[test]
 fn twenty_operations_of_crates_that_know_nothing_of_green_threads_wait_at_once_on_one_hub() {
+    if std::env::var("GREEN_TRIALS").as_deref() != Ok("full") {
+        eprintln!("skipped: it builds real crates for some minutes; GREEN_TRIALS=full runs it");
+        return;
+    }
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     let green = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
