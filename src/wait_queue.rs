@@ -23,6 +23,7 @@ use std::sync::atomic::{AtomicUsize, Ordering, fence};
 use std::time::Instant;
 
 use crate::sys::lock::Lock;
+pub use crate::sys::lock::{Guard as ShortGuard, Lock as ShortLock};
 
 mod waiters;
 

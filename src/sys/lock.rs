@@ -34,8 +34,22 @@ const WAITED: u32 = 2;
 /// it has lost its processor, and then no looking helps.
 const LOOKS: u32 = 100;
 
+/// A lock around data for critical sections of a few instructions, on a futex of its own.
+///
+/// Whoever finds it held blocks the OS thread, and with it the hub; so nobody may wait, give way,
+/// or run a user's code while holding one. There is no poison: a panic just lets go. What a wait
+/// queue's `still_needed` looks at is a good fit.
+///
+/// ```
+/// use greenhub::wait_queue::ShortLock;
+///
+/// static COUNT: ShortLock<u32> = ShortLock::new(0);
+///
+/// *COUNT.lock() += 1;
+/// assert_eq!(*COUNT.lock(), 1);
+/// ```
 #[derive(Default)]
-pub(crate) struct Lock<T: ?Sized> {
+pub struct Lock<T: ?Sized> {
     state: AtomicU32,
     value: UnsafeCell<T>,
 }
@@ -46,7 +60,8 @@ unsafe impl<T: ?Sized + Send> Send for Lock<T> {}
 unsafe impl<T: ?Sized + Send> Sync for Lock<T> {}
 
 impl<T> Lock<T> {
-    pub(crate) const fn new(value: T) -> Lock<T> {
+    /// An unlocked one.
+    pub const fn new(value: T) -> Lock<T> {
         Lock {
             state: AtomicU32::new(FREE),
             value: UnsafeCell::new(value),
@@ -57,7 +72,7 @@ impl<T> Lock<T> {
 impl<T: ?Sized> Lock<T> {
     /// Blocks the OS thread while another one holds the lock.
     #[inline]
-    pub(crate) fn lock(&self) -> Guard<'_, T> {
+    pub fn lock(&self) -> Guard<'_, T> {
         if self.take(FREE, HELD).is_err() {
             self.wait();
         }
@@ -68,7 +83,7 @@ impl<T: ?Sized> Lock<T> {
     }
 
     /// Without the lock, since nobody else can reach it.
-    pub(crate) fn get_mut(&mut self) -> &mut T {
+    pub fn get_mut(&mut self) -> &mut T {
         self.value.get_mut()
     }
 
@@ -102,7 +117,7 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for Lock<T> {
 }
 
 /// The right to the value, until it is dropped.
-pub(crate) struct Guard<'a, T: ?Sized> {
+pub struct Guard<'a, T: ?Sized> {
     lock: &'a Lock<T>,
     /// Stays on its OS thread.
     here: PhantomData<*const ()>,
@@ -123,6 +138,12 @@ impl<T: ?Sized> DerefMut for Guard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: as in `deref`.
         unsafe { &mut *self.lock.value.get() }
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for Guard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
     }
 }
 

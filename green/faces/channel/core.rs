@@ -8,8 +8,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use greenhub::wait_queue::{Wake, give_way};
-use parking_lot::{Mutex, MutexGuard};
+use greenhub::wait_queue::{ShortGuard, ShortLock, Wake, give_way};
 
 use super::{
     context::Context,
@@ -19,7 +18,7 @@ use super::{
 };
 
 pub(super) struct Core<T> {
-    state: Mutex<State<T>>,
+    state: ShortLock<State<T>>,
     readers: Arc<Readers>,
 }
 
@@ -28,7 +27,7 @@ impl<T> Core<T> {
         let state = State::new(capacity);
         Core {
             readers: state.readers(),
-            state: Mutex::new(state),
+            state: ShortLock::new(state),
         }
     }
 
@@ -267,7 +266,7 @@ struct Entry<'a, T> {
 }
 
 impl<'a, T> Entry<'a, T> {
-    fn new(core: &'a Core<T>, side: Side, mut state: MutexGuard<'_, State<T>>) -> Entry<'a, T> {
+    fn new(core: &'a Core<T>, side: Side, mut state: ShortGuard<'_, State<T>>) -> Entry<'a, T> {
         Entry {
             core,
             side,

@@ -4,11 +4,10 @@
 //! before it has the value: the value is handed in afterwards, by
 //! [`SelectedOperation::send`](super::SelectedOperation::send). Until then the receiver waits here.
 
-use greenhub::wait_queue::WaitQueue;
-use parking_lot::Mutex;
+use greenhub::wait_queue::{ShortLock, WaitQueue};
 
 pub(super) struct Handoff<T> {
-    state: Mutex<State<T>>,
+    state: ShortLock<State<T>>,
     receiver: WaitQueue,
 }
 
@@ -22,7 +21,7 @@ enum State<T> {
 impl<T> Handoff<T> {
     pub(super) fn new() -> Handoff<T> {
         Handoff {
-            state: Mutex::new(State::Owed),
+            state: ShortLock::new(State::Owed),
             receiver: WaitQueue::new(),
         }
     }
