@@ -1,11 +1,58 @@
 //! std's names over green threads: change `std::` to `green::`, and the same blocking code serves thousands of peers.
 //!
+//! A call that would block parks its green thread, and the *hub*, an OS thread with an epoll instance, runs the others
+//! meanwhile. There is no `async`, no macro and no special `main`: on a plain OS thread the same types block that thread.
+//!
+//! # Add it
+//!
 //! ```toml
 //! [dependencies]
 //! green = { package = "green-std", version = "0.1" }
 //! ```
 //!
 //! The package is `green-std` because the name `green` belongs to somebody else in the public registry.
+//! `default-features = false` does without OpenSSL and builds in a third of the time; see [Features](#features).
+//!
+//! # A first server
+//!
+//! ```
+//! use std::io::{self, Read, Write};
+//!
+//! use green::net::{TcpListener, TcpStream};
+//! use green::thread;
+//!
+//! fn echo(mut stream: TcpStream) -> io::Result<()> {
+//!     let mut buffer = [0; 4096];
+//!     loop {
+//!         match stream.read(&mut buffer)? {
+//!             0 => return Ok(()),
+//!             n => stream.write_all(&buffer[..n])?,
+//!         }
+//!     }
+//! }
+//!
+//! # fn main() -> io::Result<()> {
+//! let listener = TcpListener::bind("127.0.0.1:0")?;
+//! let address = listener.local_addr()?;
+//! thread::spawn(move || -> io::Result<()> {
+//!     loop {
+//!         let (stream, _peer) = listener.accept()?;
+//!         thread::spawn(|| echo(stream));
+//!     }
+//! });
+//!
+//! let mut client = TcpStream::connect(address)?;
+//! client.write_all(b"hello")?;
+//! let mut answer = [0; 5];
+//! client.read_exact(&mut answer)?;
+//! assert_eq!(&answer, b"hello");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`serve()`] does the accepting, with a limit to the connections and a graceful stop.
+//!
+//! # Which module
 //!
 //! | std | green |
 //! |---|---|
@@ -14,31 +61,68 @@
 //! | `std::sync`, crossbeam-channel | [`sync`], [`channel`] |
 //! | `std::io`, `std::fs`, `std::process`, `std::time` | [`io`], [`fs`], [`process`], [`time`] |
 //! | the rest of std: `env`, `collections`, `fmt`, `vec!` … | the same names, std's own |
-//! | native-tls, Python's `ssl` | [`mod@native_tls`], [`ssl`] |
 //!
-//! eventlet's toolkit: [`event`], [`semaphore`], [`queue`], [`pool`], [`pools`], [`tpool`].
+//! | to | there is |
+//! |---|---|
+//! | limit how long a block of code may wait | [`timeout()`] |
+//! | end a green thread from outside | [`JoinHandle::kill`](thread::JoinHandle::kill), and [`shield`](shield()) against it; [`shielded`] has std's names with it |
+//! | keep a connection to a peer that comes and goes | [`reconnect`] |
+//! | call what blocks or computes | [`blocking()`], [`tpool`] |
+//! | call `async` code | [`block_on`] |
+//! | wait for signals, or for many descriptors | [`signal`], [`select`] |
+//! | use eventlet's toolkit | [`event`], [`semaphore`], [`queue`], [`pool`], [`pools`], [`convenience`] |
+//! | use asyncio's names | [`asyncio`] |
+//! | build sockets, locks and protocols of your own | [`greenio`], [`source`], [`wait_queue`], [`trampoline`](trampoline()) |
 //!
-//! Beyond std: [`timeout()`], [`reconnect`], [`blocking()`], [`report()`], [`debug`], [`backdoor`], [`block_on`],
-//! [`signal`], [`select`], [`asyncio`], and [`JoinHandle::kill`](thread::JoinHandle::kill). Beneath it, for what std
-//! has no type for: [`greenio`], [`source`] and [`wait_queue`].
+//! The [`guide`] has the long pages: [porting a program](guide::porting), [what clippy finds in one](guide::lints),
+//! [crates that work](guide::crates), [std item by item](guide::std_table), [soundness](guide::soundness),
+//! [what happens when the peer goes away](guide::peer_close), [debuggers](guide::debugging), and
+//! [coming from eventlet, gevent or asyncio](guide::coming_from).
+//!
+//! # TLS
+//!
+//! [`ssl`] for new code: contexts in the terms of Python's module, TLS 1.3, client certificates, resumption, and sockets
+//! that read and write at once. [`mod@native_tls`] for code that uses the crate native-tls: the same names, over any stream.
 //!
 //! # Features
 //!
-//! On by default unless said otherwise.
-//!
-//! | feature | what it adds |
-//! |---|---|
-//! | `tls` | [`ssl`] and [`mod@native_tls`]; needs OpenSSL's headers, or the feature `vendored` |
-//! | `asyncio` | [`asyncio`]; brings `tls` |
-//! | `toolkit` | eventlet's toolkit, [`serve()`] and [`reconnect`] |
-//! | `backdoor` | [`backdoor`] |
-//! | `parking_lot` | `green::parking_lot`, that crate's names; off by default |
-//! | `socket2-0-5` | conversions with socket2 0.5's sockets, beside 0.6's; off by default |
-//! | `backtrace` | the stack of a green thread that holds its hub, in the warnings of [`debug::blocking_detection`] |
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `tls` | yes | [`ssl`] and [`mod@native_tls`]; needs OpenSSL's headers, or the feature `vendored` |
+//! | `asyncio` | yes | [`asyncio`]; brings `tls` |
+//! | `toolkit` | yes | eventlet's toolkit, [`serve()`] and [`reconnect`] |
+//! | `backdoor` | yes | [`backdoor`] |
+//! | `backtrace` | yes | the stack of a green thread that holds its hub, in the warnings of [`debug::blocking_detection`] |
+//! | `vendored` | | OpenSSL built from source and linked statically; needs a C compiler, perl and make |
+//! | `native-tls-engine` | | [`ssl`] on the platform's own TLS library; see [`ssl::EngineKind`] |
+//! | `parking_lot` | | `green::parking_lot`, that crate's names |
+//! | `socket2-0-5` | | conversions with socket2 0.5's sockets, beside 0.6's |
+//! | `engine-may` | | the crate `may` switches between green threads, to tell whether a fault is in our switch |
 //!
 //! Without any of them everything under a name of std's is there, and [`signal`], [`select`] and [`block_on`].
 //!
-//! The [`guide`] has the long pages: porting a program, std item by item, soundness, what happens when the peer goes away, and debuggers.
+//! # Settings
+//!
+//! [`Config`] before the first green thread, or the environment: `GREEN_HUBS` (default: one a core), `GREEN_STACK_SIZE`
+//! (bytes, default 262144), `GREEN_BLOCKING_THREADS`, `GREEN_THREAD_LOCALS` ([`ThreadLocals`]).
+//!
+//! # Limits
+//!
+//! - Green threads of a hub take turns only when they wait. Computation belongs on an OS thread: [`blocking()`].
+//! - A call of std's that blocks holds up every green thread of the hub, and compiles: see [`guide::lints`].
+//! - A stack has 256 KiB of address space, [`Builder::stack_size`](thread::Builder::stack_size) to change it. An overflow
+//!   ends the process with a message that names the green thread.
+//! - A green thread must not wait in a callback that C code calls.
+//! - Kills and time limits unwind, so they are refused under `panic = "abort"`.
+//!
+//! # A program that is stuck
+//!
+//! `println!("{}", green::report())` says of every green thread where it waits and since when; [`debug`] has more,
+//! [`debug::blocking_detection`] finds what holds a hub up, and [`backdoor`] answers all of it in a live program.
+//!
+//! # Platforms
+//!
+//! Linux on x86-64 and aarch64, Rust 1.95 or later. Elsewhere the build ends with a sentence that says so.
 
 // In the order in which they stand on each other; tests/tidy holds them to it.
 mod waits;

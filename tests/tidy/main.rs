@@ -192,6 +192,8 @@ const UNSAFE: &[&str] = &[
     "green/faces/io/pipe.rs",
     "green/faces/net/face.rs",
     "green/faces/os/unix/process.rs",
+    "green/faces/parking_lot/raw_mutex.rs",
+    "green/faces/parking_lot/raw_rwlock.rs",
     "green/faces/shielded/thread.rs",
     "green/faces/sync/mutex.rs",
     "green/faces/sync/rwlock.rs",
@@ -279,7 +281,20 @@ fn unsafe_is_where_the_list_has_it() {
     only(&found, UNSAFE, "unsafe stays where it was looked at");
 }
 
-/// The runtime's functions that green does not show, which their own pages must name.
+/// The lines of a text with their numbers, without what it quotes of a session at a terminal.
+fn said(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut quoted = false;
+    text.lines().enumerate().filter_map(move |(number, line)| {
+        let line = line.trim_start();
+        let fence = line.contains("```");
+        if fence {
+            quoted = !quoted && line.contains("```text");
+        }
+        (!quoted && !fence).then_some((number + 1, line))
+    })
+}
+
+/// What green has no name for: the runtime's functions that it does not show, on their own pages, and its file for gdb.
 const NOT_IN_GREEN: &[&str] = &[
     "greenhub::blocking_uncut",
     "greenhub::without_waiting",
@@ -290,14 +305,13 @@ const NOT_IN_GREEN: &[&str] = &[
 fn no_page_or_example_of_green_names_the_runtime() {
     let mut broken = BTreeSet::new();
     let mut look = |file: &Path, whole: bool| {
-        for (number, line) in fs::read_to_string(file).unwrap().lines().enumerate() {
-            let line = line.trim_start();
+        for (number, line) in said(&fs::read_to_string(file).unwrap()) {
             let shown = whole || line.starts_with("///") || line.starts_with("//!");
             if shown
                 && line.contains("greenhub")
                 && !NOT_IN_GREEN.iter().any(|name| line.contains(name))
             {
-                broken.insert(format!("{}:{}: {line}", short(file), number + 1));
+                broken.insert(format!("{}:{}: {line}", short(file), number));
             }
         }
     };
@@ -324,7 +338,7 @@ fn every_path_that_a_text_names_exists() {
     for file in texts {
         let text = fs::read_to_string(&file).unwrap();
         let is_code = file.extension().is_some_and(|end| end == "rs");
-        for line in text.lines() {
+        for (_, line) in said(&text) {
             let line = match line.find("//") {
                 Some(comment) if is_code => &line[comment..],
                 None if is_code => continue,
