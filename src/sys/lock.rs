@@ -41,7 +41,7 @@ const LOOKS: u32 = 100;
 /// queue's `still_needed` looks at is a good fit.
 ///
 /// ```
-/// use greenhub::wait_queue::ShortLock;
+/// use green::wait_queue::ShortLock;
 ///
 /// static COUNT: ShortLock<u32> = ShortLock::new(0);
 ///
