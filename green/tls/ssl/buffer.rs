@@ -2,8 +2,8 @@
 //!
 //! An idle connection owns no buffer. Storage comes from a free list of the current OS thread, and since
 //! green threads are pinned to their hub's thread, that is one pool a hub, without a lock and without a
-//! parameter in anybody's signature. Only two sizes are kept: one record for what arrives, four records for
-//! what leaves in one send. Anything larger is allocated and freed.
+//! parameter in anybody's signature. Only two sizes are kept: one record for what a short write makes, four records
+//! for what arrives in one reception and for what leaves in one send. Anything larger is allocated and freed.
 
 use std::cell::RefCell;
 
@@ -13,17 +13,18 @@ pub(crate) const RECORD_PLAINTEXT: usize = 16 * 1024;
 /// The most that a record's header, padding and tag add to its plaintext.
 pub(crate) const RECORD_OVERHEAD: usize = 5 + 256;
 
-/// How much ciphertext a pipe accepts before its engine has looked at it: one whole record.
-pub(crate) const INCOMING_CAPACITY: usize = 17 * 1024;
+/// How much ciphertext a pipe accepts before its engine has looked at it: four whole records, in one reception.
+/// The engine takes all of it, the beginning of a record too, so that a slow peer's connection holds none.
+pub(crate) const INCOMING_CAPACITY: usize = 4 * (RECORD_PLAINTEXT + RECORD_OVERHEAD);
 
 /// Where a writer is told to let ciphertext leave: four whole records, 64 KiB of plaintext.
 pub(crate) const OUTGOING_MARK: usize = 4 * (RECORD_PLAINTEXT + RECORD_OVERHEAD);
 
-const SMALL: usize = INCOMING_CAPACITY;
-const LARGE: usize = OUTGOING_MARK;
+const SMALL: usize = 17 * 1024;
+const LARGE: usize = INCOMING_CAPACITY;
 
-/// At most this much free storage is kept for each OS thread: 544 KiB and 520 KiB.
-const SMALL_KEPT: usize = 32;
+/// At most this much free storage is kept for each OS thread: 136 KiB and 520 KiB.
+const SMALL_KEPT: usize = 8;
 const LARGE_KEPT: usize = 8;
 
 greenhub::thread_local! {

@@ -135,11 +135,31 @@ fn a_narrow_sink_gets_every_byte_in_order_while_writes_go_on() {
 }
 
 #[test]
+fn four_records_arrive_at_once_and_a_part_of_one_holds_no_buffer() {
+    for setup in SETUPS {
+        let mut pair = Pair::wrapped(setup);
+        write(&mut pair.client, &[7; 4 * RECORD_PLAINTEXT]);
+        let wire = drain(&mut pair.client);
+        let (first, last) = wire.split_at(wire.len() - 100);
+        assert_eq!(pair.server.feed(first), first.len(), "{setup:?}");
+        let mut read = read_all(&mut pair.server);
+        assert_eq!(read.len(), 3 * RECORD_PLAINTEXT);
+        assert_eq!(pair.server.bio.wire().incoming.capacity(), 0, "{setup:?}");
+        assert_eq!(pair.server.feed(last), last.len());
+        read.extend(read_all(&mut pair.server));
+        assert_eq!(read, [7; 4 * RECORD_PLAINTEXT], "{setup:?}");
+    }
+}
+
+#[test]
 fn incoming_is_bounded_and_refuses_the_rest() {
     for setup in SETUPS {
         let mut pair = Pair::wrapped(setup);
-        write(&mut pair.client, &[9; 60_000]);
-        let wire = drain(&mut pair.client);
+        let mut wire = Vec::new();
+        for _ in 0..2 {
+            write(&mut pair.client, &[9; 60_000]);
+            wire.extend(drain(&mut pair.client));
+        }
         let before = pair.server.fed();
         assert_eq!(pair.server.room(), INCOMING_CAPACITY);
         assert_eq!(pair.server.feed(&wire), INCOMING_CAPACITY);
@@ -155,7 +175,7 @@ fn incoming_is_bounded_and_refuses_the_rest() {
             assert!((1..=INCOMING_CAPACITY).contains(&count));
             read.extend(read_all(&mut pair.server));
         }
-        assert_eq!(read, [9; 60_000], "{setup:?}");
+        assert_eq!(read, [9; 120_000], "{setup:?}");
         // The end of a source is its end.
         assert_eq!(pair.server.feed_from(&mut source).unwrap(), 0);
         assert_eq!(
