@@ -51,6 +51,7 @@ mod clock;
 mod config;
 mod contain;
 mod error;
+mod limits;
 
 mod thread_locals;
 

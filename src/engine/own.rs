@@ -31,13 +31,15 @@ use crate::thread_locals::{self, Block, HEAD};
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
+mod context;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
 #[cfg(target_arch = "aarch64")]
-use aarch64::{Context, switch, switch_base};
+use aarch64::{begin, switch, switch_base};
+use context::Context;
 #[cfg(target_arch = "x86_64")]
-use x86_64::{Context, switch, switch_base};
+use x86_64::{begin, switch, switch_base};
 
 /// Prepares the engine: once, before the first fiber.
 pub(crate) fn prepare(who_runs: sys::signal::WhoRuns) -> io::Result<()> {
@@ -94,7 +96,7 @@ impl Fiber {
             let block = thread_locals::are_own()
                 .then(|| Block::begin(stack.top(), stack.top() - stack.bottom()));
             at.write(Head {
-                fiber: Context::new(block.map_or(head, Block::bottom), head),
+                fiber: Context::new(begin, block.map_or(head, Block::bottom), head),
                 hub: Context::EMPTY,
                 fiber_base: block.map_or(0, Block::base),
                 body,

@@ -10,10 +10,8 @@ use std::io;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use crate::limits;
 use crate::sys::memory;
-
-/// Mappings left to everything else.
-const RESERVE: usize = 4096;
 
 /// Whether guards are marks, as far as we know.
 static MARKS: AtomicBool = AtomicBool::new(true);
@@ -49,12 +47,12 @@ pub(super) unsafe fn make(
         }
         MARKS.store(false, Ordering::Relaxed);
     }
-    let room = limit().saturating_sub(PAGED.fetch_add(count, Ordering::Relaxed));
+    let room = limits::mapped_stacks().saturating_sub(PAGED.fetch_add(count, Ordering::Relaxed));
     if room < count {
         PAGED.fetch_sub(count - room, Ordering::Relaxed);
     }
     if room == 0 {
-        return Err(too_many());
+        return Err(limits::too_many());
     }
     let count = count.min(room);
     // SAFETY: as the caller promises.
@@ -80,25 +78,4 @@ unsafe fn are_effective(guard: usize) -> bool {
     static EFFECTIVE: OnceLock<bool> = OnceLock::new();
     // SAFETY: handed on to the caller.
     *EFFECTIVE.get_or_init(|| unsafe { !memory::is_writable(guard) })
-}
-
-/// The most stacks with guard pages that fit beside what was mapped at the first
-/// call. At the limit the allocator could map nothing either, and the process
-/// would abort; so green threads stop well before.
-fn limit() -> usize {
-    static LIMIT: OnceLock<usize> = OnceLock::new();
-    *LIMIT.get_or_init(|| {
-        let taken = memory::map_count() + RESERVE;
-        (memory::max_map_count().saturating_sub(taken) / 2).max(16)
-    })
-}
-
-fn too_many() -> io::Error {
-    let text = format!(
-        "no room for another green thread's stack: {} green threads, two memory mappings each, \
-         are what fits into vm.max_map_count = {}; raise that sysctl for more",
-        limit(),
-        memory::max_map_count(),
-    );
-    io::Error::new(io::ErrorKind::OutOfMemory, text)
 }

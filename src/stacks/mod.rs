@@ -20,6 +20,7 @@
 
 use std::io;
 
+use crate::limits::{SPARE, no_memory};
 use crate::sys::lock::Lock;
 use crate::sys::{memory, valgrind};
 use crate::thread_locals;
@@ -38,8 +39,6 @@ const BATCH: usize = 256;
 const SMALL: usize = 8 << 20;
 /// Bytes of a piece, at most, unless one stack takes more.
 const PIECE: usize = 16 << 30;
-/// Address space left to everything else, in bytes, where it is limited.
-const SPARE: usize = 64 << 20;
 
 /// The right to use a stack. It is never used twice, since it cannot be copied.
 #[derive(Debug)]
@@ -91,7 +90,7 @@ impl Arena {
         let stride = (pages + 1 - pages % 2)
             .checked_mul(page)
             .filter(|&bytes| bytes <= isize::MAX as usize)
-            .ok_or_else(|| refused(size, &io::Error::from_raw_os_error(libc::ENOMEM)))?;
+            .ok_or_else(|| no_memory(size, &io::Error::from_raw_os_error(libc::ENOMEM)))?;
         let mut arenas = ARENAS.lock();
         let known = arenas.iter().find(|arena| arena.size == size);
         Ok(known.copied().unwrap_or_else(|| {
@@ -156,7 +155,7 @@ impl Arena {
             batch /= 2;
         }
         let made = made.map_err(|error| match error.raw_os_error() {
-            Some(_) => refused(self.size, &error),
+            Some(_) => no_memory(self.size, &error),
             None => error,
         })?;
         let tops = (0..made).map(|n| start + (n + 1) * self.stride);
@@ -181,7 +180,7 @@ impl Arena {
         if let Some(left) = memory::address_space_left() {
             let room = left.saturating_sub(SPARE) / self.stride;
             if room == 0 {
-                return Err(refused(
+                return Err(no_memory(
                     self.size,
                     &io::Error::from_raw_os_error(libc::ENOMEM),
                 ));
@@ -191,20 +190,9 @@ impl Arena {
         loop {
             match memory::reserve(stacks * self.stride) {
                 Ok(at) => return Ok(Piece::new(at, self.stride, stacks)),
-                Err(error) if stacks == 1 => return Err(refused(self.size, &error)),
+                Err(error) if stacks == 1 => return Err(no_memory(self.size, &error)),
                 Err(_) => stacks /= 2,
             }
         }
     }
-}
-
-/// One more stack cannot be had.
-fn refused(size: usize, error: &io::Error) -> io::Error {
-    io::Error::new(
-        io::ErrorKind::OutOfMemory,
-        format!(
-            "cannot map a green thread's stack of {size} bytes: {error}; the limits are the address \
-             space (ulimit -v), the sysctl vm.overcommit_memory and the sysctl vm.max_map_count",
-        ),
-    )
 }

@@ -9,19 +9,15 @@
 #![expect(unsafe_code, reason = "a coroutine waits inside a stack's token")]
 
 use std::io;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Coroutine, POOLED_STACKS};
 use crate::clock::Nanos;
 use crate::config::settings;
+use crate::limits::{self, SPARE};
 use crate::sys::lock::Lock;
 use crate::sys::memory;
 
-/// Mappings left to everything else.
-const RESERVE: usize = 4096;
-/// Address space left to everything else, in bytes, where it is limited.
-const SPARE: usize = 64 << 20;
 /// Coroutines that a hub keeps for its next green threads.
 const KEPT: usize = 1024;
 
@@ -134,15 +130,6 @@ impl Stacks {
     pub(crate) fn tidy(&self, _now: Nanos) {}
 }
 
-/// The most stacks that fit beside what was mapped at the first call.
-fn limit() -> usize {
-    static LIMIT: OnceLock<usize> = OnceLock::new();
-    *LIMIT.get_or_init(|| {
-        let taken = memory::map_count() + RESERVE;
-        (memory::max_map_count().saturating_sub(taken) / 2).max(16)
-    })
-}
-
 /// Whether stacks of this size are kept when their green thread ends.
 fn is_default(size: usize) -> bool {
     size == settings().stack_size
@@ -163,10 +150,10 @@ fn claim(size: usize) -> io::Result<()> {
     } else {
         alive + made
     };
-    let room = if stacks > limit() {
-        Err(too_many())
+    let room = if stacks > limits::mapped_stacks() {
+        Err(limits::too_many())
     } else {
-        fits(size).map_err(|error| no_memory(size, &error))
+        fits(size).map_err(|error| limits::no_memory(size, &error))
     };
     match room {
         Ok(()) => {
@@ -194,26 +181,4 @@ fn fits(size: usize) -> io::Result<()> {
         }
     }
     memory::probe(size)
-}
-
-fn too_many() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::OutOfMemory,
-        format!(
-            "no room for another green thread's stack: {} green threads, two memory mappings each, \
-             are what fits into vm.max_map_count = {}; raise that sysctl for more",
-            limit(),
-            memory::max_map_count(),
-        ),
-    )
-}
-
-fn no_memory(size: usize, error: &io::Error) -> io::Error {
-    io::Error::new(
-        io::ErrorKind::OutOfMemory,
-        format!(
-            "cannot map a green thread's stack of {size} bytes: {error}; the limits are the address \
-             space (ulimit -v), the sysctl vm.overcommit_memory and the sysctl vm.max_map_count",
-        ),
-    )
 }

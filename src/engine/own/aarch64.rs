@@ -3,36 +3,7 @@
 
 use std::arch::{asm, naked_asm};
 
-/// Where a side that does not run will go on.
-#[derive(Debug)]
-#[repr(C)]
-pub(super) struct Context {
-    sp: usize,
-    pc: usize,
-    x29: usize,
-    x19: usize,
-}
-
-impl Context {
-    /// A side that will call [`first`](super::first) with `argument`, on the
-    /// empty stack that ends at `top`, a multiple of 16.
-    pub(super) fn new(top: usize, argument: usize) -> Context {
-        Context {
-            sp: top,
-            pc: begin as *const () as usize,
-            x29: 0,
-            x19: argument,
-        }
-    }
-
-    /// Of a side that has not run, or does not.
-    pub(super) const EMPTY: Context = Context {
-        sp: 0,
-        pc: 0,
-        x29: 0,
-        x19: 0,
-    };
-}
+use super::context::Context;
 
 /// The text of a switch, with what else it is to do once `load` was read.
 macro_rules! switch_and {
@@ -115,7 +86,7 @@ pub(super) unsafe fn switch_base<const BASE: usize>(
 /// A fiber's outermost frame. Unwinders end here, by the missing return address,
 /// and so do those that follow frame pointers, by the zero in `x29`.
 #[unsafe(naked)]
-unsafe extern "C" fn begin() -> ! {
+pub(super) unsafe extern "C" fn begin() -> ! {
     naked_asm!(
         ".cfi_startproc",
         ".cfi_undefined x30",

@@ -1,0 +1,42 @@
+//! How many stacks the system lets a process map, and what is said to whoever wants one more.
+
+use std::io;
+use std::sync::OnceLock;
+
+use crate::sys::memory;
+
+/// Mappings left to everything else.
+const RESERVE: usize = 4096;
+/// Address space left to everything else, in bytes, where it is limited.
+pub(crate) const SPARE: usize = 64 << 20;
+
+/// The most stacks of two mappings that fit beside what was mapped at the first
+/// call. At the system's limit the allocator could map nothing either, and the
+/// process would abort; so green threads stop well before.
+pub(crate) fn mapped_stacks() -> usize {
+    static LIMIT: OnceLock<usize> = OnceLock::new();
+    *LIMIT.get_or_init(|| {
+        let taken = memory::map_count() + RESERVE;
+        (memory::max_map_count().saturating_sub(taken) / 2).max(16)
+    })
+}
+
+/// There are as many as that.
+pub(crate) fn too_many() -> io::Error {
+    let text = format!(
+        "no room for another green thread's stack: {} green threads, two memory mappings each, \
+         are what fits into vm.max_map_count = {}; raise that sysctl for more",
+        mapped_stacks(),
+        memory::max_map_count(),
+    );
+    io::Error::new(io::ErrorKind::OutOfMemory, text)
+}
+
+/// The system refused memory for one.
+pub(crate) fn no_memory(size: usize, error: &io::Error) -> io::Error {
+    let text = format!(
+        "cannot map a green thread's stack of {size} bytes: {error}; the limits are the address \
+         space (ulimit -v), the sysctl vm.overcommit_memory and the sysctl vm.max_map_count",
+    );
+    io::Error::new(io::ErrorKind::OutOfMemory, text)
+}
