@@ -342,7 +342,7 @@ fn unix_additions_reach_the_child() {
 }
 
 #[test]
-fn green_ends_become_a_childs_streams_and_block_there() {
+fn green_ends_become_the_streams_of_a_child_and_block_there() {
     on_both("stdio", || {
         let (mut reader, writer) = green::io::pipe().unwrap();
         let mut first = shell("echo through; echo error >&2");

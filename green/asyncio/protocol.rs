@@ -223,7 +223,7 @@ pub trait Protocol: Send + 'static {
 /// create_connection_over(|| fill, ours, ConnectionOptions::new())?;
 /// theirs.write_all(b"in two ")?;
 /// theirs.write_all(b"goes")?;
-/// assert_eq!(&done.wait(None)?, b"in two goe");
+/// assert_eq!(&done.wait(None)?, b"in two goes");
 /// # Ok::<(), io::Error>(())
 /// ```
 pub trait BufferedProtocol: Send + 'static {

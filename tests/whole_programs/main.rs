@@ -4,10 +4,12 @@
 //! the guide offers must find each use of std that would block a hub in the first, and nothing in the second.
 
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::LazyLock;
 
+const ABORTING: &str = include_str!("aborting.rs");
 const SETTINGS: &str = include_str!("../../green/guide/clippy.toml");
 
 /// A package of a user's, with each program twice: as `std_NAME` and as `green_NAME`.
@@ -27,7 +29,8 @@ static PACKAGE: LazyLock<Package> = LazyLock::new(|| {
     let manifest = format!(
         "[package]\nname = \"whole-programs\"\nedition = \"2024\"\n\n[workspace]\n\n\
          [dependencies]\ngreen = {{ package = \"green-std\", path = {green:?}, default-features = false }}\n\n\
-         [profile.dev]\ndebug = false\n"
+         [profile.dev]\ndebug = false\n\n\
+         [profile.aborting]\ninherits = \"dev\"\npanic = \"abort\"\n"
     );
     fs::write(folder.join("Cargo.toml"), manifest).unwrap();
     fs::write(folder.join("clippy.toml"), SETTINGS).unwrap();
@@ -41,6 +44,9 @@ static PACKAGE: LazyLock<Package> = LazyLock::new(|| {
         fs::write(bins.join(format!("std_{name}.rs")), &text).unwrap();
         fs::write(bins.join(format!("green_{name}.rs")), swapped(&text)).unwrap();
         programs.push(name);
+    }
+    for (name, text) in [("aborting", ABORTING), ("forgotten", FORGOTTEN)] {
+        fs::write(bins.join(format!("{name}.rs")), text).unwrap();
     }
     Package { folder, programs }
 });
@@ -89,10 +95,26 @@ fn a_program_does_the_same_with_green_for_std_everywhere() {
 }
 
 #[test]
-fn the_settings_of_clippy_find_every_use_of_std_and_none_of_green() {
-    let forgotten = PACKAGE.folder.join("src/bin/forgotten.rs");
-    fs::write(&forgotten, FORGOTTEN).unwrap();
+fn programs_run_where_a_panic_aborts_but_kills_and_limits_are_refused() {
+    let built = PACKAGE.cargo(&["build", "--profile", "aborting"]);
+    assert!(built.status.success(), "{}", text(&built.stderr));
+    let run = |name: &str| {
+        let program = format!("target/aborting/{name}");
+        Command::new(PACKAGE.folder.join(program)).output().unwrap()
+    };
+    for name in ["echo", "workers", "children"] {
+        let (of_std, of_green) = (run(&format!("std_{name}")), run(&format!("green_{name}")));
+        assert_eq!(text(&of_green.stdout), text(&of_std.stdout), "{name}");
+        assert_eq!(of_green.status, of_std.status, "{name}");
+    }
+    let aborted = run("aborting");
+    assert_eq!(text(&aborted.stdout), "slept\n", "{aborted:?}");
+    assert!(text(&aborted.stderr).contains("on purpose"), "{aborted:?}");
+    assert_eq!(aborted.status.signal(), Some(libc::SIGABRT), "{aborted:?}");
+}
 
+#[test]
+fn the_settings_of_clippy_find_every_use_of_std_and_none_of_green() {
     let checked = PACKAGE.cargo(&["clippy", "--message-format", "short"]);
     let report = text(&checked.stderr);
     assert!(checked.status.success(), "{report}");
