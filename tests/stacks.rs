@@ -223,19 +223,25 @@ fn end_and_repeat(parked: Vec<JoinHandle<()>>) {
 #[cfg(not(feature = "engine-may"))]
 fn refuse_guard_marks() {
     const MADV_GUARD_INSTALL: u32 = 102;
+    refuse(libc::SYS_madvise, MADV_GUARD_INSTALL, libc::EINVAL);
+}
+
+/// Has a system call with this third argument fail from now on.
+#[cfg(not(feature = "engine-may"))]
+fn refuse(call: libc::c_long, third: u32, error: i32) {
     // The low half of the third argument, as struct seccomp_data has it.
     #[cfg(target_endian = "little")]
-    const ADVICE: u32 = 16 + 2 * 8;
+    const THIRD: u32 = 16 + 2 * 8;
     let jump = |code, k, jt, jf| libc::sock_filter { code, jt, jf, k };
     let load = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
     let equals = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
     let answer = (libc::BPF_RET | libc::BPF_K) as u16;
     let mut filter = [
         jump(load, 0, 0, 0),
-        jump(equals, libc::SYS_madvise as u32, 0, 3),
-        jump(load, ADVICE, 0, 0),
-        jump(equals, MADV_GUARD_INSTALL, 0, 1),
-        jump(answer, libc::SECCOMP_RET_ERRNO | libc::EINVAL as u32, 0, 0),
+        jump(equals, call as u32, 0, 3),
+        jump(load, THIRD, 0, 0),
+        jump(equals, third, 0, 1),
+        jump(answer, libc::SECCOMP_RET_ERRNO | error as u32, 0, 0),
         jump(answer, libc::SECCOMP_RET_ALLOW, 0, 0),
     ];
     let program = libc::sock_fprog {
@@ -500,6 +506,80 @@ mod arena {
             end_and_repeat(parked);
             let taken = mappings() - before;
             assert!(taken < 500, "{taken} mappings");
+        })
+        .well();
+    }
+
+    #[test]
+    fn where_the_system_charges_for_stacks_and_has_no_more_spawn_is_an_error() {
+        let name = "arena::where_the_system_charges_for_stacks_and_has_no_more_spawn_is_an_error";
+        alone(name, &[("GREEN_HUBS", "2")], || {
+            spawn(|| ()).join().unwrap();
+            // As with vm.overcommit_memory = 2: what is made accessible is charged then.
+            let accessible = (libc::PROT_READ | libc::PROT_WRITE) as u32;
+            refuse(libc::SYS_mprotect, accessible, libc::ENOMEM);
+            let (parked, error) = spawn_to_the_limit(10_000);
+            let error = error.expect("there are not so many stacks yet");
+            assert_eq!(error.kind(), io::ErrorKind::OutOfMemory);
+            assert!(
+                error.to_string().contains("vm.overcommit_memory"),
+                "{error}"
+            );
+            assert!(!parked.is_empty());
+            end_and_repeat(parked);
+        })
+        .well();
+    }
+
+    /// The mapping that an address lies in, and the one behind it that nobody may
+    /// access yet: start and end.
+    fn mapping_of(address: usize) -> (usize, usize) {
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let mut found = None;
+        for line in maps.lines() {
+            let (range, rest) = line.split_once(' ').unwrap();
+            let (from, to) = range.split_once('-').unwrap();
+            let [from, to] = [from, to].map(|hex| usize::from_str_radix(hex, 16).unwrap());
+            match found {
+                None if (from..to).contains(&address) => found = Some((from, to)),
+                Some((start, end)) if from == end && rest.starts_with("---p") => {
+                    return (start, to);
+                }
+                Some(range) => return range,
+                None => {}
+            }
+        }
+        found.expect("a mapped address")
+    }
+
+    #[test]
+    fn where_huge_pages_are_asked_for_stacks_take_none() {
+        let settings = std::fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled");
+        if !settings.is_ok_and(|settings| !settings.contains("[never]")) {
+            eprintln!("huge pages are switched off: skipped");
+            return;
+        }
+        let name = "arena::where_huge_pages_are_asked_for_stacks_take_none";
+        alone(name, &[("GREEN_HUBS", "1")], || {
+            let (_first, _) = spawn_to_the_limit(600);
+            let here = || {
+                let local = 0u8;
+                &raw const local as usize
+            };
+            let (start, end) = mapping_of(spawn(here).join().unwrap());
+            if end - start < 64 << 20 {
+                eprintln!("guards are pages of their own here: skipped");
+                return;
+            }
+            // SAFETY: changes no byte of the stacks that lie there.
+            let advised = unsafe { libc::madvise(start as _, end - start, libc::MADV_HUGEPAGE) };
+            assert_eq!(advised, 0, "{}", io::Error::last_os_error());
+            let before = resident();
+            let (second, error) = spawn_to_the_limit(300);
+            assert!(error.is_none(), "{error:?}");
+            spawn(|| ()).join().unwrap();
+            let each = (resident() - before) / second.len() as u64;
+            assert!(each < 16, "{each} kB a stack");
         })
         .well();
     }
