@@ -197,9 +197,9 @@ pub trait Protocol: Send + 'static {
 ///
 /// /// Fills ten bytes.
 /// struct Fill {
-///     room: [u8; 10],
+///     room: [u8; 11],
 ///     filled: usize,
-///     done: Future<[u8; 10]>,
+///     done: Future<[u8; 11]>,
 /// }
 ///
 /// impl BufferedProtocol for Fill {
@@ -218,7 +218,7 @@ pub trait Protocol: Send + 'static {
 /// }
 ///
 /// let done = Future::new();
-/// let fill = Fill { room: [0; 10], filled: 0, done: done.clone() };
+/// let fill = Fill { room: [0; 11], filled: 0, done: done.clone() };
 /// let (ours, mut theirs) = UnixStream::pair()?;
 /// create_connection_over(|| fill, ours, ConnectionOptions::new())?;
 /// theirs.write_all(b"in two ")?;
