@@ -75,7 +75,7 @@
 //! | build sockets, locks and protocols of your own | [`greenio`], [`source`], [`wait_queue`], [`trampoline`](trampoline()) |
 //!
 //! The [`guide`] has the long pages: [porting a program](guide::porting), [what clippy finds in one](guide::lints),
-//! [crates that work](guide::crates), [std item by item](guide::std_table), [soundness](guide::soundness),
+//! [crates that work](guide::crates) and [those made green by their source](guide::unmodified_crates), [std item by item](guide::std_table), [soundness](guide::soundness),
 //! [what happens when the peer goes away](guide::peer_close), [debuggers](guide::debugging), and
 //! [coming from eventlet, gevent or asyncio](guide::coming_from).
 //!

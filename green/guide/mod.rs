@@ -1,4 +1,4 @@
-//! Long pages: porting a program, what clippy finds in one, crates that work, std item by item, coming from eventlet, gevent or asyncio, soundness, what happens when the peer goes away, and debuggers.
+//! Long pages: porting a program, what clippy finds in one, crates that work, crates made green by their source, std item by item, coming from eventlet, gevent or asyncio, soundness, what happens when the peer goes away, and debuggers.
 //!
 //! There is no code here; the examples compile and run with the tests.
 
@@ -7,6 +7,9 @@ pub mod porting {}
 
 #[doc = include_str!("crates.md")]
 pub mod crates {}
+
+#[doc = include_str!("unmodified_crates.md")]
+pub mod unmodified_crates {}
 
 #[doc = include_str!("std_table.md")]
 pub mod std_table {}
