@@ -90,10 +90,14 @@ impl<T> Packet<T> {
     }
 }
 
-/// Drops a body that is not to run, and says why.
+/// Drops a body that is not to run, and says why. Its destructors are told that they
+/// do not run in order, as they would be if it had begun.
 fn not_run<F, T, E: Any + Send>(f: F, why: E) -> Result<T> {
     let _mask = Mask::new();
+    let tell = |unrun| current::with(|task| task.interrupts.set_unrun(unrun));
+    tell(true);
     contain(|| drop(f));
+    tell(false);
     Err(Box::new(why))
 }
 

@@ -110,8 +110,14 @@ pub fn current() -> Thread {
 ///
 /// # Differences from std
 ///
-/// A neighbour on the same OS thread that is parked while it unwinds does not
-/// count; it does for [`std::thread::panicking`].
+/// - A neighbour on the same OS thread that is parked while it unwinds does not
+///   count; it does for [`std::thread::panicking`].
+/// - A green thread that is killed before its first run counts while what it had
+///   captured is dropped.
 pub fn panicking() -> bool {
-    std::thread::panicking() && current::with(|task| task.is_panicking())
+    if std::thread::panicking() {
+        current::with(|task| task.is_panicking())
+    } else {
+        current::with_known(|task| task.interrupts.is_unrun()).unwrap_or(false)
+    }
 }

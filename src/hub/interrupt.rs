@@ -73,6 +73,8 @@ pub(crate) struct Interrupts {
     scope: AtomicU64,
     /// How often an interrupt has been raised.
     raised: AtomicU32,
+    /// Killed before its first run; what it had captured is being dropped.
+    unrun: AtomicBool,
     /// Of the time limits in force that were set during an unwind, the innermost:
     /// an address in the frame that catches what is raised inside. 0 for none.
     nested: AtomicUsize,
@@ -86,6 +88,7 @@ impl Default for Interrupts {
             limit: AtomicU64::new(Nanos::NEVER.0),
             scope: AtomicU64::new(0),
             raised: AtomicU32::new(0),
+            unrun: AtomicBool::new(false),
             nested: AtomicUsize::new(0),
         }
     }
@@ -99,6 +102,16 @@ impl Interrupts {
     /// Kills a thread that has not started.
     pub(crate) fn mark_killed(&self) {
         self.killed.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the thread drops what it had captured in place of running.
+    pub(crate) fn is_unrun(&self) -> bool {
+        self.unrun.load(Ordering::Relaxed)
+    }
+
+    /// To be called by the thread itself.
+    pub(crate) fn set_unrun(&self, unrun: bool) {
+        self.unrun.store(unrun, Ordering::Relaxed);
     }
 
     /// The limit in force and its scope.

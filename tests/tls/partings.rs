@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::time::Duration;
 
-use greenhub::green_thread::{JoinHandle, sleep, spawn, yield_now};
+use greenhub::green_thread::{JoinHandle, sleep, spawn, spawn_local, yield_now};
 
 use super::*;
 
@@ -25,8 +25,17 @@ fn parked(tls: GreenSslSocket) -> JoinHandle<()> {
         let _tls = tls;
         sleep(Duration::from_secs(3600));
     });
-    yield_now();
+    while !is_parked(&thread) {
+        yield_now();
+    }
     thread
+}
+
+fn is_parked(thread: &JoinHandle<()>) -> bool {
+    let id = thread.thread().id();
+    let report = greenhub::report();
+    let listed = report.threads.iter().find(|listed| listed.id == id);
+    listed.is_some_and(|listed| matches!(listed.state, greenhub::State::Waiting(_)))
 }
 
 #[test]
@@ -57,6 +66,16 @@ fn a_drop_while_unwinding_does_not() {
                 assert!(thread.join().is_err());
             };
             assert_eq!(seen(role, killed), "peer got 4 fin", "a kill");
+            let killed_unrun = |tls: GreenSslSocket, _: &mut Peer| {
+                let thread = spawn_local(move || drop(tls));
+                thread.kill().unwrap();
+                assert!(thread.join().is_err());
+            };
+            assert_eq!(
+                seen(role, killed_unrun),
+                "peer got 4 fin",
+                "a kill before it began"
+            );
             let limited = |tls: GreenSslSocket, _: &mut Peer| {
                 let limit = Duration::from_millis(1);
                 let outcome = greenhub::timeout(limit, move || {
