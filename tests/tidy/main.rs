@@ -267,7 +267,7 @@ const UNSAFE: &[&str] = &[
     "tests/pipes.rs",
     "tests/process.rs",
     "tests/shielded.rs",
-    "tests/stacks.rs",
+    "tests/stacks/main.rs",
     "tests/std_parity/bodies/fd.rs",
     "tests/std_parity/bodies/fs.rs",
     "tests/std_parity/bodies/io.rs",

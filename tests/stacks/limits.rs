@@ -1,0 +1,209 @@
+//! At a limit of the system whoever spawns hears of it, and the process goes on.
+
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+#[cfg(not(feature = "engine-may"))]
+use greenhub::green_thread::park;
+use greenhub::green_thread::{Builder, scope, sleep, spawn};
+
+use super::child::alone;
+use super::{end_all, end_and_repeat, refuse_guard_marks, spawn_to_the_limit};
+#[cfg(not(feature = "engine-may"))]
+use super::{kilobytes, refuse};
+
+#[test]
+fn at_max_map_count_spawn_says_so_and_the_process_goes_on() {
+    alone(
+        "limits::at_max_map_count_spawn_says_so_and_the_process_goes_on",
+        &[],
+        || {
+            refuse_guard_marks();
+            let (parked, error) = spawn_to_the_limit(1_000_000);
+            let error = error.expect("a limit below a million");
+            assert_eq!(error.kind(), io::ErrorKind::OutOfMemory);
+            assert!(error.to_string().contains("vm.max_map_count"), "{error}");
+            assert!(parked.len() > 1000, "{} fit", parked.len());
+            // The allocator and OS threads still find room.
+            let memory = vec![1u8; 64 << 20];
+            std::thread::spawn(move || drop(memory)).join().unwrap();
+            // Another hub's or another size's are no way out either.
+            let other = Builder::new().stack_size(64 << 10).spawn(|| ());
+            assert_eq!(other.unwrap_err().kind(), io::ErrorKind::OutOfMemory);
+            end_and_repeat(parked);
+        },
+    )
+    .well();
+}
+
+#[test]
+fn at_the_limit_of_address_space_spawn_is_an_error() {
+    alone(
+        "limits::at_the_limit_of_address_space_spawn_is_an_error",
+        &[("GREEN_HUBS", "2")],
+        || {
+            spawn(|| ()).join().unwrap();
+            limit_address_space(600 << 20);
+            for _ in 0..2 {
+                let (parked, error) = spawn_to_the_limit(10_000);
+                let error = error.expect("600 MiB do not hold 10,000 stacks");
+                assert_eq!(error.kind(), io::ErrorKind::OutOfMemory);
+                assert!(error.to_string().contains("ulimit -v"), "{error}");
+                assert!(parked.len() > 100, "{} fit", parked.len());
+                // None of those accepted finds no stack later.
+                end_all(parked);
+            }
+            let huge = Builder::new().stack_size(1 << 30).spawn(|| ());
+            assert_eq!(huge.unwrap_err().kind(), io::ErrorKind::OutOfMemory);
+            let absurd = Builder::new().stack_size(usize::MAX).spawn(|| ());
+            assert_eq!(absurd.unwrap_err().kind(), io::ErrorKind::OutOfMemory);
+            assert_eq!(spawn(|| 7).join().unwrap(), 7);
+        },
+    )
+    .well();
+}
+
+/// Leaves the process so many bytes of address space. The allocator may take 128 MiB of them for each hub.
+fn limit_address_space(bytes: u64) {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: u64 = pages.split(' ').next().unwrap().parse().unwrap();
+    let limit = libc::rlimit {
+        rlim_cur: pages * 4096 + bytes,
+        rlim_max: libc::RLIM_INFINITY,
+    };
+    // SAFETY: `limit` lives across the call.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &limit) }, 0);
+}
+
+#[test]
+fn a_scope_that_finds_no_stack_waits_for_those_that_borrow_from_it() {
+    let name = "limits::a_scope_that_finds_no_stack_waits_for_those_that_borrow_from_it";
+    alone(name, &[("GREEN_HUBS", "2")], || {
+        spawn(|| ()).join().unwrap();
+        limit_address_space(600 << 20);
+        for _ in 0..2 {
+            let dropped = AtomicUsize::new(0);
+            let (seen, lent) = (AtomicUsize::new(0), AtomicUsize::new(7));
+            let mut spawned = 0;
+            // The refused closure is dropped here, where a drop may wait.
+            let waits = || {
+                OnDrop(|| {
+                    sleep(Duration::from_millis(1));
+                    dropped.fetch_add(1, Relaxed);
+                })
+            };
+            scope(|s| {
+                loop {
+                    let (waits, lent, seen) = (waits(), &lent, &seen);
+                    let body = move || {
+                        sleep(Duration::from_millis(20));
+                        let _waits = waits;
+                        seen.fetch_add(lent.load(Relaxed), Relaxed);
+                    };
+                    match Builder::new().spawn_scoped(s, body) {
+                        Ok(_) => spawned += 1,
+                        Err(error) => {
+                            assert_eq!(error.kind(), io::ErrorKind::OutOfMemory);
+                            break;
+                        }
+                    }
+                }
+            });
+            assert!(spawned > 100, "{spawned} fit");
+            assert_eq!(seen.into_inner(), 7 * spawned);
+            assert_eq!(dropped.into_inner(), spawned + 1);
+        }
+    })
+    .well();
+}
+
+struct OnDrop<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+#[cfg(not(feature = "engine-may"))]
+#[test]
+fn more_green_threads_than_there_may_be_mappings() {
+    let name = "limits::more_green_threads_than_there_may_be_mappings";
+    alone(name, &[], || {
+        let before = mappings();
+        let (parked, error) = spawn_to_the_limit(100_000);
+        assert!(error.is_none(), "{error:?}");
+        let taken = mappings() - before;
+        assert!(taken < 500, "{taken} mappings");
+        end_and_repeat(parked);
+        let taken = mappings() - before;
+        assert!(taken < 500, "{taken} mappings");
+    })
+    .well();
+}
+
+#[cfg(not(feature = "engine-may"))]
+#[test]
+fn where_the_system_charges_for_stacks_and_has_no_more_spawn_is_an_error() {
+    let name = "limits::where_the_system_charges_for_stacks_and_has_no_more_spawn_is_an_error";
+    alone(name, &[("GREEN_HUBS", "2")], || {
+        spawn(|| ()).join().unwrap();
+        // As with vm.overcommit_memory = 2: what is made accessible is charged then.
+        let accessible = (libc::PROT_READ | libc::PROT_WRITE) as u32;
+        refuse(libc::SYS_mprotect, accessible, libc::ENOMEM);
+        let (parked, error) = spawn_to_the_limit(10_000);
+        let error = error.expect("there are not so many stacks yet");
+        assert_eq!(error.kind(), io::ErrorKind::OutOfMemory);
+        assert!(
+            error.to_string().contains("vm.overcommit_memory"),
+            "{error}"
+        );
+        assert!(!parked.is_empty());
+        end_and_repeat(parked);
+    })
+    .well();
+}
+
+#[cfg(not(feature = "engine-may"))]
+fn mappings() -> usize {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    maps.lines().count()
+}
+
+#[cfg(not(feature = "engine-may"))]
+#[test]
+fn stacks_that_could_not_be_made_do_not_count() {
+    let name = "limits::stacks_that_could_not_be_made_do_not_count";
+    alone(name, &[("GREEN_STACK_SIZE", "8388608")], || {
+        refuse_guard_marks();
+        let (parked, error) = spawn_to_the_limit(10);
+        assert!(error.is_none(), "{error:?}");
+        // A stack does not fit, and the allocator has room.
+        limit_data(kilobytes("VmData:") * 1024 + (4 << 20));
+        // What was made before, and then more than there may be mappings for.
+        let (left, error) = spawn_to_the_limit(1000);
+        assert!(error.is_some(), "{} fit", left.len());
+        for _ in 0..35_000 {
+            let error = Builder::new().spawn(park).map(drop).unwrap_err();
+            assert!(error.to_string().contains("cannot map"), "{error}");
+        }
+        limit_data(libc::RLIM_INFINITY);
+        let (more, error) = spawn_to_the_limit(100);
+        assert!(error.is_none(), "{error:?}");
+        end_all(parked);
+        end_all(left);
+        end_all(more);
+    })
+    .well();
+}
+
+#[cfg(not(feature = "engine-may"))]
+fn limit_data(bytes: u64) {
+    let limit = libc::rlimit {
+        rlim_cur: bytes,
+        rlim_max: libc::RLIM_INFINITY,
+    };
+    // SAFETY: `limit` lives across the call.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_DATA, &limit) }, 0);
+}

@@ -1,0 +1,108 @@
+//! Stacks: what an overflow says, what happens at the limits of memory, and what they take.
+#![expect(unsafe_code, reason = "resource limits are set by system calls")]
+
+use std::io;
+
+use greenhub::green_thread::{Builder, JoinHandle, park, spawn};
+
+#[path = "../util/child.rs"]
+mod child;
+mod limits;
+mod memory;
+mod overflow;
+#[path = "../util/mod.rs"]
+mod util;
+
+/// Uses a page of stack a level, for ever.
+#[expect(unconditional_recursion, reason = "it is to overflow")]
+fn recurse(level: u64) -> u64 {
+    let page = std::hint::black_box([level; 512]);
+    recurse(level + 1) + page[(level % 512) as usize]
+}
+
+/// Spawns parked green threads until one is refused.
+fn spawn_to_the_limit(most: usize) -> (Vec<JoinHandle<()>>, Option<io::Error>) {
+    let mut parked = Vec::new();
+    while parked.len() < most {
+        match Builder::new().spawn(park) {
+            Ok(thread) => parked.push(thread),
+            Err(error) => return (parked, Some(error)),
+        }
+    }
+    (parked, None)
+}
+
+fn end_all(parked: Vec<JoinHandle<()>>) {
+    for thread in &parked {
+        thread.thread().unpark();
+    }
+    for thread in parked {
+        thread.join().unwrap();
+    }
+}
+
+/// Ends them, and starts as many again.
+fn end_and_repeat(parked: Vec<JoinHandle<()>>) {
+    let first = parked.len();
+    end_all(parked);
+    assert_eq!(spawn(|| 7).join().unwrap(), 7);
+    let (parked, _) = spawn_to_the_limit(first);
+    assert_eq!(parked.len(), first);
+    end_all(parked);
+}
+
+/// Has madvise(2) refuse to install guards from now on, as a kernel before 6.13
+/// does: they are then pages of their own.
+#[cfg(not(feature = "engine-may"))]
+fn refuse_guard_marks() {
+    const MADV_GUARD_INSTALL: u32 = 102;
+    refuse(libc::SYS_madvise, MADV_GUARD_INSTALL, libc::EINVAL);
+}
+
+/// Has a system call with this third argument fail from now on.
+#[cfg(not(feature = "engine-may"))]
+fn refuse(call: libc::c_long, third: u32, error: i32) {
+    // The low half of the third argument, as struct seccomp_data has it.
+    #[cfg(target_endian = "little")]
+    const THIRD: u32 = 16 + 2 * 8;
+    let jump = |code, k, jt, jf| libc::sock_filter { code, jt, jf, k };
+    let load = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+    let equals = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+    let answer = (libc::BPF_RET | libc::BPF_K) as u16;
+    let mut filter = [
+        jump(load, 0, 0, 0),
+        jump(equals, call as u32, 0, 3),
+        jump(load, THIRD, 0, 0),
+        jump(equals, third, 0, 1),
+        jump(answer, libc::SECCOMP_RET_ERRNO | error as u32, 0, 0),
+        jump(answer, libc::SECCOMP_RET_ALLOW, 0, 0),
+    ];
+    let program = libc::sock_fprog {
+        len: filter.len() as u16,
+        filter: filter.as_mut_ptr(),
+    };
+    // SAFETY: the program lives across the calls. TSYNC: hubs that have started
+    // obey it too.
+    unsafe {
+        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+        let set = libc::syscall(
+            libc::SYS_seccomp,
+            libc::SECCOMP_SET_MODE_FILTER,
+            libc::SECCOMP_FILTER_FLAG_TSYNC,
+            &raw const program,
+        );
+        assert_eq!(set, 0, "{}", io::Error::last_os_error());
+    }
+}
+
+#[cfg(feature = "engine-may")]
+fn refuse_guard_marks() {}
+
+/// A figure of the process's memory.
+#[cfg(not(feature = "engine-may"))]
+fn kilobytes(name: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    let number = line.unwrap().trim().trim_end_matches(" kB");
+    number.parse().unwrap()
+}
