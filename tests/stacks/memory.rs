@@ -6,9 +6,9 @@ use std::time::Duration;
 #[cfg(not(feature = "engine-may"))]
 use std::time::Instant;
 
+use greenhub::green_thread::{Builder, sleep};
 #[cfg(not(feature = "engine-may"))]
-use greenhub::green_thread::park;
-use greenhub::green_thread::{Builder, sleep, spawn};
+use greenhub::green_thread::{park, spawn};
 
 use super::child::alone;
 use super::util;
