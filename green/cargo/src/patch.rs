@@ -47,6 +47,8 @@ pub fn patch(options: &Options) -> Result<()> {
         );
     }
     record.except.extend(options.except.iter().cloned());
+    record.except.sort();
+    record.except.dedup();
     let green = GreenSource::of(&program)?;
     let mut surveys = Surveys::new(&program);
     let stays = |package: &Package| record.except.iter().any(|name| *name == *package.name);

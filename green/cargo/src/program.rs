@@ -19,14 +19,16 @@ pub struct Asking {
     pub offline: bool,
 }
 
+type Edges = BTreeMap<PackageId, Vec<PackageId>>;
+
 #[derive(Debug)]
 pub struct Program {
     /// The folder of the workspace's manifest and lock file.
     pub root: PathBuf,
     packages: BTreeMap<PackageId, Package>,
     members: BTreeSet<PackageId>,
-    /// What is built for this machine: a package, its name in the dependent's code.
-    edges: BTreeMap<PackageId, Vec<(PackageId, String)>>,
+    /// What is built for this machine: who depends on whom at run time.
+    edges: Edges,
     /// What green-std depends on, itself with it, on any platform: cargo's resolver does not look at the platform.
     below_green: BTreeSet<PackageId>,
     features: BTreeMap<PackageId, Vec<String>>,
@@ -150,7 +152,7 @@ impl Program {
     /// What `package` depends on at run time.
     pub fn dependencies(&self, package: &Package) -> impl Iterator<Item = &Package> {
         let edges = self.edges.get(&package.id).into_iter().flatten();
-        edges.map(|(id, _)| &self.packages[id])
+        edges.map(|id| &self.packages[id])
     }
 
     /// Who depends on `package` at run time.
@@ -158,7 +160,7 @@ impl Program {
         let users = self
             .edges
             .iter()
-            .filter(|(_, edges)| edges.iter().any(|(id, _)| *id == package.id));
+            .filter(|(_, edges)| edges.contains(&package.id));
         users.map(|(id, _)| &self.packages[id])
     }
 
@@ -267,28 +269,28 @@ fn rustc(arguments: &[&str]) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-fn edges(metadata: &Metadata) -> BTreeMap<PackageId, Vec<(PackageId, String)>> {
+fn edges(metadata: &Metadata) -> Edges {
     let nodes = metadata.resolve.iter().flat_map(|resolve| &resolve.nodes);
     nodes
         .map(|node| {
             let normal = node.deps.iter().filter(|dependency| {
                 (dependency.dep_kinds.iter()).any(|kind| kind.kind == DependencyKind::Normal)
             });
-            let edges = normal.map(|dependency| (dependency.pkg.clone(), dependency.name.clone()));
+            let edges = normal.map(|dependency| dependency.pkg.clone());
             (node.id.clone(), edges.collect())
         })
         .collect()
 }
 
 fn reach(
-    edges: &BTreeMap<PackageId, Vec<(PackageId, String)>>,
+    edges: &Edges,
     from: &PackageId,
     through: impl Fn(&PackageId) -> bool,
 ) -> BTreeSet<PackageId> {
     let mut seen = BTreeSet::from([from.clone()]);
     let mut todo = vec![from.clone()];
     while let Some(id) = todo.pop() {
-        for (next, _) in edges.get(&id).into_iter().flatten() {
+        for next in edges.get(&id).into_iter().flatten() {
             if through(next) && seen.insert(next.clone()) {
                 todo.push(next.clone());
             }

@@ -1,6 +1,7 @@
 //! Twenty green threads on one hub each do one operation of a crate that was never written for them, while a neighbour sleeps 10 ms
-//! at a time. Each answer comes 400 ms late, so a hub that is held shows. A line a crate: name, right answers, milliseconds, the
-//! neighbour's longest sleep in milliseconds.
+//! at a time. Each answer comes 400 ms late, so a hub that is held shows. Then twenty more, of which every second one is killed while it
+//! waits. A line a crate: name, right answers, milliseconds, the neighbour's longest sleep in milliseconds, right answers of those
+//! that were not killed.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -14,11 +15,15 @@ const LATE: Duration = Duration::from_millis(400);
 fn main() {
     let http = http_server();
     trial("minreq", move |n| {
-        let answer = minreq::get(format!("http://localhost:{}/{n}", http.port())).send().unwrap();
+        let answer = minreq::get(format!("http://localhost:{}/{n}", http.port()))
+            .send()
+            .unwrap();
         answer.as_str().unwrap() == format!("/{n}")
     });
     trial("ureq", move |n| {
-        let answer = ureq::get(&format!("http://localhost:{}/{n}", http.port())).call().unwrap();
+        let answer = ureq::get(&format!("http://localhost:{}/{n}", http.port()))
+            .call()
+            .unwrap();
         answer.into_string().unwrap() == format!("/{n}")
     });
     let pool = threadpool::ThreadPool::new(20);
@@ -26,7 +31,8 @@ fn main() {
         let (send, receive) = green::sync::mpsc::channel();
         pool.execute(move || {
             green::thread::sleep(LATE);
-            send.send(n).unwrap();
+            // Who asked may have been killed.
+            let _ = send.send(n);
         });
         receive.recv().unwrap() == n
     });
@@ -34,15 +40,50 @@ fn main() {
         static ref LATE_VALUE: usize = { green::thread::sleep(LATE); 7 };
     }
     trial("lazy_static", |_| *LATE_VALUE == 7);
+    let pool = green::run(|| r2d2::Pool::builder().max_size(10).build(Numbers).unwrap());
+    trial("r2d2", move |_| {
+        let number = pool.get().unwrap();
+        green::thread::sleep(LATE);
+        *number == 7
+    });
     if let Some(port) = std::env::args().nth(1) {
         let proxy = late_proxy(SocketAddr::from(([127, 0, 0, 1], port.parse().unwrap())));
         let client = redis::Client::open(format!("redis://{proxy}")).unwrap();
         trial("redis", move |n| {
             let mut connection = client.get_connection().unwrap();
             let key = format!("key {n}");
-            let () = redis::cmd("SET").arg(&key).arg(n).query(&mut connection).unwrap();
-            redis::cmd("GET").arg(&key).query::<usize>(&mut connection).unwrap() == n
+            let () = redis::cmd("SET")
+                .arg(&key)
+                .arg(n)
+                .query(&mut connection)
+                .unwrap();
+            redis::cmd("GET")
+                .arg(&key)
+                .query::<usize>(&mut connection)
+                .unwrap()
+                == n
         });
+    }
+}
+
+/// What r2d2 keeps in its pool.
+struct Numbers;
+
+impl r2d2::ManageConnection for Numbers {
+    type Connection = u8;
+    type Error = std::io::Error;
+
+    fn connect(&self) -> Result<u8, std::io::Error> {
+        green::thread::sleep(LATE);
+        Ok(7)
+    }
+
+    fn is_valid(&self, _number: &mut u8) -> Result<(), std::io::Error> {
+        Ok(())
+    }
+
+    fn has_broken(&self, _number: &mut u8) -> bool {
+        false
     }
 }
 
@@ -61,17 +102,39 @@ fn trial(name: &str, operation: impl Fn(usize) -> bool + Send + Sync + 'static) 
     };
     let start = Instant::now();
     let operation = Arc::new(operation);
-    let threads: Vec<_> = (0..20)
-        .map(|n| {
-            let operation = operation.clone();
-            green::thread::spawn(move || operation(n))
-        })
-        .collect();
-    let right = threads.into_iter().map(|thread| thread.join().unwrap()).filter(|right| *right).count();
+    let twenty = || -> Vec<_> {
+        let operations = (0..20).map(|n| (n, operation.clone()));
+        operations
+            .map(|(n, operation)| green::thread::spawn(move || operation(n)))
+            .collect()
+    };
+    let right = |threads: Vec<green::thread::JoinHandle<bool>>| {
+        let results = threads.into_iter().map(|thread| thread.join().unwrap());
+        results.filter(|right| *right).count()
+    };
+    let all = right(twenty());
     let took = start.elapsed().as_millis();
     stop.store(true, Ordering::Relaxed);
     neighbour.join().unwrap();
-    println!("{name} {right} {took} {}", longest.load(Ordering::Relaxed));
+
+    let threads = twenty();
+    green::thread::sleep(LATE / 4);
+    let (mut spared, mut killed) = (Vec::new(), Vec::new());
+    for (n, thread) in threads.into_iter().enumerate() {
+        if n % 2 == 0 {
+            spared.push(thread);
+        } else {
+            thread.kill().unwrap();
+            killed.push(thread);
+        }
+    }
+    let spared = right(spared);
+    for thread in killed {
+        // It may have been over before.
+        let _ = thread.join();
+    }
+    let longest = longest.load(Ordering::Relaxed);
+    println!("{name} {all} {took} {longest} {spared}");
 }
 
 /// Answers with the path that was asked for, on OS threads.
@@ -91,7 +154,10 @@ fn http_server() -> SocketAddr {
                 let request = String::from_utf8(request).unwrap();
                 let path = request.split(' ').nth(1).unwrap();
                 thread::sleep(LATE);
-                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", path.len());
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                    path.len()
+                );
                 stream.write_all((head + path).as_bytes()).unwrap();
             });
         }
