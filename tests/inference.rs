@@ -40,8 +40,6 @@ fn a_comparison_still_tells_the_type_of_its_other_side() {
     let address = std::net::SocketAddr::from(([127, 0, 0, 1], 80));
     assert!(address == "127.0.0.1:80".parse().unwrap());
     assert!(7_u8 == "7".parse().unwrap());
-    assert!(std::time::SystemTime::UNIX_EPOCH == std::time::UNIX_EPOCH.into());
-    assert!(std::io::ErrorKind::Other == std::io::Error::other("any").kind().into());
 }
 
 #[test]

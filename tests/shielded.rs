@@ -114,7 +114,7 @@ fn a_wait_at_a_barrier_outlives_a_kill() {
     green("barrier", || {
         let barrier = Arc::new(Barrier::new(2));
         let waiter = barrier.clone();
-        outlives_a_kill(move || drop(waiter.wait()), || drop(barrier.wait()));
+        outlives_a_kill(move || _ = waiter.wait(), || _ = barrier.wait());
     });
 }
 
@@ -135,7 +135,7 @@ fn a_wait_for_what_is_made_once_outlives_a_kill() {
             7
         });
         static GO: Barrier = Barrier::new(2);
-        outlives_a_kill(|| assert_eq!(*LAZY, 7), || drop(GO.wait()));
+        outlives_a_kill(|| assert_eq!(*LAZY, 7), || _ = GO.wait());
 
         let (send, receive) = channel();
         let cell = Arc::new(OnceLock::new());

@@ -2,12 +2,12 @@
 //! one direction is the end of both.
 //!
 //! ```sh
-//! cargo run -p green-std --example asyncio_protocol             # both in one process
+//! cargo run --release -p green-std --example asyncio_protocol             # both in one process
 //!
 //! openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=localhost \
 //!     -addext subjectAltName=DNS:localhost -keyout key.pem -out cert.pem
-//! cargo run -p green-std --example asyncio_protocol -- server 127.0.0.1:7443 cert.pem key.pem
-//! cargo run -p green-std --example asyncio_protocol -- client 127.0.0.1:7443 cert.pem hello world
+//! cargo run --release -p green-std --example asyncio_protocol -- server 127.0.0.1:7443 cert.pem key.pem
+//! cargo run --release -p green-std --example asyncio_protocol -- client 127.0.0.1:7443 cert.pem hello world
 //! ```
 //!
 //! Control-C stops the server in order: it accepts nobody else, and its clients are closed.

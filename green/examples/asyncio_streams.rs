@@ -4,13 +4,13 @@
 //! honours, so the message says itself where it ends.
 //!
 //! ```sh
-//! cargo run -p green-std --example asyncio_streams             # both in one process
+//! cargo run --release -p green-std --example asyncio_streams             # both in one process
 //!
 //! openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=localhost \
 //!     -addext subjectAltName=DNS:localhost -keyout key.pem -out cert.pem
-//! cargo run -p green-std --example asyncio_streams -- server 127.0.0.1:7444 cert.pem key.pem
+//! cargo run --release -p green-std --example asyncio_streams -- server 127.0.0.1:7444 cert.pem key.pem
 //! echo 'This is the message.' | \
-//!     cargo run -p green-std --example asyncio_streams -- client 127.0.0.1:7444 cert.pem    # or:
+//!     cargo run --release -p green-std --example asyncio_streams -- client 127.0.0.1:7444 cert.pem    # or:
 //! printf 'This is the message.\0' | \
 //!     openssl s_client -connect 127.0.0.1:7444 -CAfile cert.pem -quiet
 //! ```

@@ -1,12 +1,12 @@
 //! Echo over TLS, server and client, and the two ways to tell where a message ends.
 //!
 //! ```sh
-//! cargo run -p green-std --example echo_tls                    # both in one process
+//! cargo run --release -p green-std --example echo_tls                    # both in one process
 //!
 //! openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=localhost \
 //!     -addext subjectAltName=DNS:localhost -keyout key.pem -out cert.pem
-//! cargo run -p green-std --example echo_tls -- server 127.0.0.1:7443 cert.pem key.pem
-//! cargo run -p green-std --example echo_tls -- client 127.0.0.1:7443 cert.pem    # or:
+//! cargo run --release -p green-std --example echo_tls -- server 127.0.0.1:7443 cert.pem key.pem
+//! cargo run --release -p green-std --example echo_tls -- client 127.0.0.1:7443 cert.pem    # or:
 //! openssl s_client -connect 127.0.0.1:7443 -CAfile cert.pem -quiet
 //! ```
 use std::env;

@@ -1,8 +1,8 @@
 //! Fetches a page over HTTPS and says whom it came from.
 //!
 //! ```sh
-//! cargo run -p green-std --example https_get -- https://example.org/
-//! cargo run -p green-std --example https_get -- --cafile cert.pem https://localhost:8443/
+//! cargo run --release -p green-std --example https_get -- https://example.org/
+//! cargo run --release -p green-std --example https_get -- --cafile cert.pem https://localhost:8443/
 //! ```
 //!
 //! The server's certificate must be one that the system trusts, or that `--cafile` vouches for.

@@ -5,7 +5,7 @@
 //! machine: the datagrams have a reach of 0 hops.
 //!
 //! ```sh
-//! cargo run -p green-std --example udp_multicast
+//! cargo run --release -p green-std --example udp_multicast
 //! ```
 //!
 //! Most machines have no IPv6 multicast route over loopback; the program then says so, and ends
@@ -13,7 +13,7 @@
 //!
 //! ```sh
 //! unshare --map-root-user --net sh -c 'ip link set lo up; ip -6 route add local ff00::/8 dev lo;
-//!     cargo run -p green-std --example udp_multicast'
+//!     cargo run --release -p green-std --example udp_multicast'
 //! ```
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};

@@ -1,9 +1,9 @@
 //! A client that survives whatever becomes of its server, with a live log.
 //!
 //! ```sh
-//! cargo run -p green-std --example reconnect                              # a demonstration
-//! cargo run -p green-std --example reconnect -- server 127.0.0.1:7007     # by hand: kill it,
-//! cargo run -p green-std --example reconnect -- client 127.0.0.1:7007     # stop it, start it
+//! cargo run --release -p green-std --example reconnect                              # a demonstration
+//! cargo run --release -p green-std --example reconnect -- server 127.0.0.1:7007     # by hand: kill it,
+//! cargo run --release -p green-std --example reconnect -- client 127.0.0.1:7007     # stop it, start it
 //! ```
 //!
 //! The demonstration starts a server as a process of its own, then kills it, freezes it, has it

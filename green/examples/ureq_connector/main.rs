@@ -1,7 +1,7 @@
 //! Fetches web pages with ureq, all at once, each on a green thread.
 //!
 //! ```sh
-//! cargo run -p green-std --example ureq_connector -- http://127.0.0.1:8080/ http://127.0.0.1:8080/a
+//! cargo run --release -p green-std --example ureq_connector -- http://127.0.0.1:8080/ http://127.0.0.1:8080/a
 //! ```
 //!
 //! `connector.rs` is the whole bridge between ureq and green sockets.
@@ -15,7 +15,19 @@ use std::time::Duration;
 use green::thread;
 use ureq::Agent;
 
+const USAGE: &str = "\
+Usage: ureq_connector ADDRESS...
+
+Fetches each page, all at once, and says how long it is.";
+
 fn main() -> ExitCode {
+    if std::env::args()
+        .skip(1)
+        .any(|argument| argument == "--help" || argument == "-h")
+    {
+        println!("{USAGE}");
+        return ExitCode::SUCCESS;
+    }
     let config = Agent::config_builder()
         .timeout_global(Some(Duration::from_secs(30)))
         .build();
@@ -38,7 +50,7 @@ fn main() -> ExitCode {
         })
         .collect();
     if fetching.is_empty() {
-        eprintln!("usage: ureq_connector ADDRESS...");
+        eprintln!("ureq_connector: no address is given\n\n{USAGE}");
         return ExitCode::from(2);
     }
     let fetched = fetching
