@@ -37,10 +37,15 @@ impl Survey {
         for file in &survey.files {
             let path = root.join(file);
             let bytes = fs::read(&path).with_context(|| path.display().to_string())?;
-            let text = String::from_utf8_lossy(&bytes).into_owned();
             let (mut facts, mut declared) = (Facts::default(), Declared::default());
-            match rewrite::note(&text, cfg, &mut facts, &mut declared) {
-                Ok(()) => drop(texts.insert(file.clone(), (text, facts, declared))),
+            let noted = String::from_utf8(bytes)
+                .map_err(anyhow::Error::from)
+                .and_then(|text| {
+                    rewrite::note(&text, cfg, &mut facts, &mut declared)?;
+                    Ok(text)
+                });
+            match noted {
+                Ok(text) => drop(texts.insert(file.clone(), (text, facts, declared))),
                 Err(error) => survey.unread.push((file.clone(), error.to_string())),
             }
         }

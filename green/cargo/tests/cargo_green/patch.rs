@@ -284,15 +284,75 @@ fn a_folder_that_cannot_be_written_to_is_told() {
 
 #[test]
 fn a_patch_that_cargo_refuses_is_rolled_back() {
-    let program = two_crates();
-    // The copy would have a dependency twice: cargo does not take that.
-    let manifest = program.read("registry/outer-1.0.0/Cargo.toml").replace(
-        "[lints.rust]",
-        "[features]\ninner = [\"nonesuch\"]\n[lints.rust]",
+    let program = Program::new("sockets = \"1\"", "fn main() {}");
+    // The copy asks for conversions of green-std that this stand-in does not have.
+    program.publish("socket2", "0.5.10", "", &[("src/lib.rs", "")]);
+    let text = "pub fn f(_: std::net::TcpStream) {}";
+    let manifest = "[dependencies]\nsocket2 = \"0.5\"\n";
+    program.publish("sockets", "1.0.0", manifest, &[("src/lib.rs", text)]);
+    program.lock();
+    let said = program.refused(&["patch", "sockets"]);
+    assert!(said.contains("socket2-0-5"), "{said}");
+}
+
+#[test]
+fn a_workspace_without_a_package_of_its_own_is_patched_at_its_root() {
+    let program = Program::new("", "");
+    let nap = "pub fn f() { std::thread::sleep(std::time::Duration::ZERO) }";
+    program.publish("lazy", "1.0.0", "", &[("src/lib.rs", nap)]);
+    program.publish("napping", "1.0.0", "", &[("src/lib.rs", nap)]);
+    let green = program.read("green/Cargo.toml") + "lazy = \"1\"\n";
+    program.write("green/Cargo.toml", &green);
+    program.write(
+        "Cargo.toml",
+        "[workspace]\nmembers = [\"app\"]\nexclude = [\"green\"]\nresolver = \"3\"\n[workspace.dependencies]\nlazy = { version = \"1\" }\n",
     );
-    program.write("registry/outer-1.0.0/Cargo.toml", &manifest);
-    let output = program.green(&["patch", "outer", "--yes"]);
-    assert!(!output.status.success());
-    assert!(!program.path("green-patched").exists());
-    assert!(!program.read("Cargo.toml").contains("patch"));
+    program.write(
+        "app/Cargo.toml",
+        "[package]\nname = \"app\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[dependencies]\n\
+         green-std = { path = \"../green\" }\nlazy.workspace = true\nnapping = \"1\"\n",
+    );
+    program.write("app/src/main.rs", "fn main() { lazy::f(); napping::f(); }");
+    program.lock();
+    let before = program.snapshot();
+    program.patched(&["patch", "lazy", "napping"]);
+    assert_eq!(program.run(), "green sleeps\ngreen sleeps\n");
+    assert!(
+        program
+            .read("Cargo.toml")
+            .contains("exclude = [\"green\", \"green-patched\"]")
+    );
+    program.patched(&["patch", "--undo"]);
+    assert_eq!(program.snapshot(), before);
+}
+
+#[test]
+fn a_file_that_is_no_rust_stays_as_it_is_and_is_told_of() {
+    let program = Program::new("odd = \"1\"", "fn main() { odd::f(); }");
+    let text = "pub fn f() { std::thread::sleep(std::time::Duration::ZERO) }";
+    program.publish(
+        "odd",
+        "1.0.0",
+        "",
+        &[
+            ("src/lib.rs", text),
+            ("src/template.rs", "fn main() { $( }"),
+        ],
+    );
+    std::fs::write(
+        program.path("registry/odd-1.0.0/src/old.rs"),
+        b"// \xe4rger",
+    )
+    .unwrap();
+    program.lock();
+    let said = program.patched(&["patch", "odd"]);
+    assert!(
+        said.contains("src/template.rs stays as it is: line 1: not Rust"),
+        "{said}"
+    );
+    assert!(
+        said.contains("src/old.rs stays as it is: invalid utf-8"),
+        "{said}"
+    );
+    assert_eq!(program.run(), "green sleeps\n");
 }
