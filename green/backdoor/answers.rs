@@ -6,7 +6,8 @@ use std::time::Duration;
 use greenhub::{Report, ThreadReport, debug, report};
 
 use super::kinds::kinds;
-use super::{Settings, metrics, top};
+use super::settings::Settings;
+use super::{metrics, top};
 
 /// What a command leads to.
 pub(super) enum Answer {

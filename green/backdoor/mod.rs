@@ -88,6 +88,7 @@ mod listen;
 mod metrics;
 mod report_json;
 mod session;
+mod settings;
 mod top;
 
 use crate::net::ToSocketAddrs;
@@ -102,6 +103,7 @@ use greenhub::greenio::GreenSocket;
 use self::door::Door;
 use self::listen::UnixFile;
 pub use self::metrics::metrics;
+use self::settings::Settings;
 use crate::net::resolve::each_address;
 
 /// The backdoor of a program: listeners, and the sessions that came in by them.
@@ -126,13 +128,6 @@ pub struct Server {
     address: Option<SocketAddr>,
     page: Option<SocketAddr>,
     counting: Option<CpuAccounting>,
-}
-
-/// What a listener does for its sessions.
-#[derive(Clone, Copy, Debug, Default)]
-struct Settings {
-    allow_remote: bool,
-    read_only: bool,
 }
 
 impl Server {

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use greenhub::greenio::GreenSocket;
 
-use super::Settings;
 use super::answers::{Answer, answer};
 use super::line::{LONGEST, Line, Lines};
 use super::report_json::program;
+use super::settings::Settings;
 
 pub(super) const FULL: &str = "too many sessions\n";
 const PROMPT: &str = "green> ";
