@@ -19,8 +19,8 @@ const EVENT_LOOPS: &[&str] = &[
     "tokio-uring",
 ];
 
-/// Crates that compute on threads of their own.
-const COMPUTING: &[&str] = &["rayon", "rayon-core"];
+/// Crates that compute, or block, on OS threads of their own.
+const COMPUTING: &[&str] = &["blocking", "rayon", "rayon-core"];
 
 /// Crates whose names green has itself: those who use them are rewritten.
 const OURS: &[(&str, &str)] = &[
@@ -44,7 +44,7 @@ pub fn why(package: &Package) -> Option<String> {
     }
     if COMPUTING.contains(&name) {
         return Some(
-            "it computes on threads of its own; leave it to them, and call it by green::blocking"
+            "it works on OS threads of its own, which must stay such; call it by green::blocking"
                 .into(),
         );
     }
