@@ -115,9 +115,9 @@ where
 
 /// Ends the process, as [`std::process::exit`] does.
 ///
-/// That runs the destructors of the OS thread's thread-locals. Called by a green
-/// thread they are its hub's, which the neighbours share: so from then on none of
-/// them runs, also if a destructor waits. With glibc that holds for
+/// That runs the destructors of the calling thread's thread-locals. Where green
+/// threads share those of their hub ([`ThreadLocals`]), they are the neighbours' too:
+/// so from then on none of these runs, also if a destructor waits. With glibc that holds for
 /// `std::process::exit` too.
 ///
 /// ```no_run

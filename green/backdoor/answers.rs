@@ -154,6 +154,7 @@ fn stats(report: &Report) -> String {
         "idle hubs",
         hubs.iter().filter(|hub| hub.idle).count().to_string(),
     );
+    line("thread-locals", report.thread_locals.to_owned());
     line("green threads", report.threads.len().to_string());
     for (kind, count) in kinds(&report.threads) {
         let kind: String = kind.escape_debug().collect();

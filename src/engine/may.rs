@@ -228,11 +228,6 @@ impl Fiber {
         unsafe { self.0.as_ref() }.top.load(Ordering::Relaxed)
     }
 
-    /// Has what a resume touches first brought into the cache.
-    pub(crate) fn prefetch(self) {
-        sys::memory::prefetch(self.0.as_ptr() as usize);
-    }
-
     /// As one word, and back.
     pub(crate) fn as_raw(self) -> *mut () {
         self.0.as_ptr().cast()

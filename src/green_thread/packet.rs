@@ -68,9 +68,11 @@ impl<T> Packet<T> {
                 current::with(|task| {
                     // Before the joiner hears of the end, as std has it.
                     task.locals.end();
-                    thread_locals::end_values();
-                    // What the destructors made.
-                    task.locals.end();
+                    if thread_locals::are_own() {
+                        thread_locals::end_values();
+                        // What the destructors made.
+                        task.locals.end();
+                    }
                 });
             }
             let waker = {

@@ -130,9 +130,9 @@ impl Builder {
         Builder::default()
     }
 
-    /// Names the green thread: in reports, and when its stack overflows. The
-    /// hub's OS thread keeps its own name, which is the one a panic's message
-    /// shows.
+    /// Names the green thread: in reports, when its stack overflows, and in front
+    /// of a panic's message, which itself shows another name: none, or that of the
+    /// hub's OS thread where thread-locals are shared.
     pub fn name(mut self, name: String) -> Builder {
         self.name = Some(name);
         self
@@ -166,10 +166,13 @@ impl Builder {
     /// another OS thread.
     ///
     /// ```
-    /// use green::thread::{Builder, park, spawn};
+    /// use green::thread::{Builder, current, park, spawn};
     ///
     /// let first = spawn(park);
-    /// let hub_of = || std::thread::current().name().map(str::to_owned);
+    /// let hub_of = || {
+    ///     let threads = green::report().threads;
+    ///     threads.iter().find(|thread| thread.id == current().id()).unwrap().hub
+    /// };
     /// let second = Builder::new().beside(first.thread()).spawn(hub_of)?;
     /// let third = Builder::new().beside(first.thread()).spawn(hub_of)?;
     /// assert_eq!(second.join().unwrap(), third.join().unwrap());

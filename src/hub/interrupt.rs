@@ -7,8 +7,8 @@
 //! was set inside the destructor itself is the exception: what it raises is
 //! caught before it leaves the destructor.
 //!
-//! `std::thread::panicking()` alone cannot tell who unwinds: it is true for a
-//! whole OS thread as long as any of its green threads is parked inside a
+//! Where thread-locals are a green thread's own, `std::thread::panicking()` tells who
+//! unwinds. Where they are shared it cannot: it is true for a whole OS thread as long as any of its green threads is parked inside a
 //! destructor that a panic runs. Each hub counts who is parked that way; while
 //! it is nobody, it is the running thread. Else its own stack tells
 //! ([`sys::unwind`]), which takes longer, and holds whoever began the
@@ -300,10 +300,6 @@ impl Drop for Shield {
 /// in its stead: in a panic hook, where a neighbour's panic would be one inside a
 /// panic; and while the process ends.
 pub(crate) fn is_held() -> bool {
-    // A hook is its own thread's, and so is what an end of the process destroys.
-    if thread_locals::are_own() {
-        return false;
-    }
     if HELD.get() == Held::No && current::local().is_some_and(|local| local.is_ending()) {
         hold_for_good();
     }
@@ -312,15 +308,15 @@ pub(crate) fn is_held() -> bool {
 
 /// Whether a green thread runs that is in a panic hook.
 pub(crate) fn is_in_hook() -> bool {
-    !thread_locals::are_own()
-        && HELD.get() == Held::InHook
-        && current::is_green()
-        && current::local().is_some()
+    HELD.get() == Held::InHook && current::is_green() && current::local().is_some()
 }
 
-/// From now on no other green thread runs on this OS thread.
+/// From now on no other green thread runs on this OS thread, if they share the
+/// thread-locals whose destructors run now.
 pub(crate) fn hold_for_good() {
-    HELD.set(Held::ForGood);
+    if !thread_locals::are_own() {
+        HELD.set(Held::ForGood);
+    }
 }
 
 /// Suspends the running green thread, which is in a panic hook, by `nap`.
@@ -365,7 +361,8 @@ pub(crate) fn install_panic_hook() {
     let is_std_s = std::ptr::eq(&*previous, &*std_s);
     panic::set_hook(Box::new(move |info| {
         let outer = HELD.get();
-        if outer == Held::No {
+        // Of thread-locals of its own std's mark is a part, and holds nobody else.
+        if outer == Held::No && !thread_locals::are_own() {
             HELD.set(Held::InHook);
         }
         if is_std_s && thread_locals::are_own() {

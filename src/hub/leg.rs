@@ -44,12 +44,10 @@ impl Legs {
         !self.fiber.load(Ordering::Relaxed).is_null()
     }
 
-    /// Has what a resume touches first brought into the cache.
+    /// Where the fiber keeps what a switch reads first.
     #[inline]
-    pub(super) fn prefetch(&self) {
-        if let Some(fiber) = self.fiber() {
-            fiber.prefetch();
-        }
+    pub(super) fn context(&self) -> usize {
+        self.fiber.load(Ordering::Relaxed) as usize
     }
 
     /// The end of the stack, for the running green thread.

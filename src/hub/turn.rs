@@ -64,8 +64,7 @@ pub(crate) struct Local {
     /// The handle by which the running green thread stood in the ready queue.
     /// Its next wait takes it along.
     running: Cell<Option<Arc<Task>>>,
-    /// The task of the running green thread, which the list of threads keeps.
-    resumed: Cell<*const Task>,
+
     pub(crate) timers: RefCell<TimerQueue<Arc<Task>>>,
     /// About when this turn began.
     pub(crate) time: Cell<Nanos>,
@@ -97,7 +96,6 @@ impl Local {
             ready: RefCell::new(VecDeque::new()),
             acceptors: RefCell::new(VecDeque::new()),
             running: Cell::new(None),
-            resumed: Cell::new(std::ptr::null()),
             timers: RefCell::new(TimerQueue::new()),
             time: Cell::new(Nanos::now()),
             os_task: Cell::new(std::ptr::null()),
@@ -120,9 +118,12 @@ impl Local {
         queue.borrow_mut().push_back(task);
     }
 
-    /// The task of the running green thread.
+    /// The task of the running green thread, which has not waited yet.
     pub(super) fn running(&self) -> *const Task {
-        self.resumed.get()
+        let running = self.running.take();
+        let task = running.as_ref().map_or(std::ptr::null(), Arc::as_ptr);
+        self.running.set(running);
+        task
     }
 
     /// A handle to `task`, which is the running green thread, for whoever is to
@@ -172,14 +173,10 @@ impl Local {
         green
             .suspended_at
             .store(&raw const here as usize, Ordering::Relaxed);
-        if thread_locals::are_own() {
-            green.legs.leave();
-        } else {
-            // The neighbours' system calls set it too.
-            let errno = sys::errno();
-            green.legs.leave();
-            sys::set_errno(errno);
-        }
+        // The neighbours' system calls set it too, where thread-locals are shared.
+        let errno = sys::errno();
+        green.legs.leave();
+        sys::set_errno(errno);
         if unwinding {
             self.parked_unwinding.set(self.parked_unwinding.get() - 1);
         }
@@ -309,7 +306,10 @@ impl Local {
             && !green.is_new()
         {
             let suspended_at = green.suspended_at.load(Ordering::Relaxed);
-            green.legs.prefetch();
+            prefetch(green.legs.context());
+            if thread_locals::are_own() {
+                thread_locals::prefetch(green.legs.context());
+            }
             (0..20).for_each(|line| {
                 prefetch(suspended_at.wrapping_sub(640).wrapping_add(line * LINE))
             });
@@ -325,7 +325,7 @@ impl Local {
     fn fetch_group(&self) {
         let ready = self.ready.borrow();
         for green in ready.iter().take(FETCHED).filter_map(|task| task.green()) {
-            green.legs.prefetch();
+            prefetch(green.legs.context());
         }
         for task in ready.iter().skip(FETCHED).take(FETCHED) {
             let task = Arc::as_ptr(task) as usize;
@@ -337,7 +337,6 @@ impl Local {
         count(&self.hub.counters.resumes, 1);
         self.budget.set(BUDGET);
         self.slice_began.set(Nanos::NEVER);
-        self.resumed.set(Arc::as_ptr(&task));
         let before = current::replace(Arc::as_ptr(&task));
         self.running.set(Some(task));
         let over = current::with(|task| {

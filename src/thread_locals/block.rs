@@ -16,8 +16,9 @@
 //! one over that was used before. It goes when the stack's memory does.
 #![expect(unsafe_code, reason = "lays blocks into stacks")]
 
-use super::layout::{Layout, read, write};
-use super::{base, layout};
+use super::base;
+use super::layout;
+use super::layout::{HEAD, Layout, read, write};
 use crate::sys::memory;
 
 const WORD: usize = size_of::<usize>();
@@ -27,10 +28,7 @@ const UNALLOCATED: usize = usize::MAX;
 const LINE: usize = 64;
 /// Cache lines that hold the base, and below it the values of the program and the
 /// C library that most code uses.
-const LINES: usize = 6;
-
-/// Bytes at the top of a stack that are the engine's.
-pub(crate) const HEAD: usize = 128;
+const LINES: usize = 8;
 
 /// The block of a green thread that has begun and not ended.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +36,7 @@ pub(crate) struct Block(usize);
 
 /// Bytes that a stack needs beside what was asked for: whole pages.
 pub(crate) fn room() -> usize {
-    layout().map_or(0, |layout| {
+    layout::current().map_or(0, |layout| {
         let page = memory::page_size();
         (layout.distance + layout.below).next_multiple_of(page)
     })
@@ -53,7 +51,7 @@ impl Block {
     /// [`are_own`](super::are_own). The stack is the caller's, and has nothing else
     /// at its top but the head. Called on the hub's OS thread, from its loop.
     pub(crate) unsafe fn begin(top: usize, size: usize) -> Block {
-        let layout = layout().expect("green threads have thread-locals of their own");
+        let layout = layout::current().expect("green threads have thread-locals of their own");
         let (base, os) = (top - layout.distance, base::get());
         // SAFETY: as the caller promises; the block lies within the stack, whose
         // size takes it into account (`room`).
@@ -70,9 +68,15 @@ impl Block {
     }
 
     /// That of `base`, which is the running thread's, unless it is an OS thread's.
-    pub(super) fn at(layout: &Layout, base: usize) -> Option<Block> {
+    fn at(layout: &Layout, base: usize) -> Option<Block> {
         // SAFETY: the running thread's.
         unsafe { layout.is_alone(base) }.then_some(Block(base))
+    }
+
+    /// That of the running thread, if it is a green one's.
+    pub(super) fn running() -> Option<(&'static Layout, Block)> {
+        let layout = layout::current()?;
+        Some((layout, Block::at(layout, base::get())?))
     }
 
     #[inline]
@@ -82,7 +86,7 @@ impl Block {
 
     /// Where the first frame begins, a multiple of 16.
     pub(crate) fn bottom(self) -> usize {
-        self.0 - layout().map_or(0, |layout| layout.below)
+        self.0 - layout::current().map_or(0, |layout| layout.below)
     }
 
     /// The base of the OS thread that it runs on.
@@ -97,7 +101,7 @@ impl Block {
     ///
     /// The green thread has ended. Called on its hub, from the loop.
     pub(crate) unsafe fn end(self) {
-        if let Some(layout) = layout() {
+        if let Some(layout) = layout::current() {
             // SAFETY: as the caller promises.
             unsafe { layout.end(self.0) };
         }
@@ -108,16 +112,17 @@ impl Block {
 /// one is set, or after the first one was.
 #[inline]
 pub(crate) fn hand_over(from: usize, to: usize) {
-    if let Some(layout) = layout() {
+    if let Some(layout) = layout::current() {
         layout.copy_words(from, to);
     }
 }
 
 /// Has what a resume touches first of the block under the head at `head` brought
 /// into the cache.
-#[inline]
+#[inline(never)]
 pub(crate) fn prefetch(head: usize) {
-    if let Some(layout) = layout() {
+    if let Some(layout) = layout::current() {
+        memory::prefetch(head + LINE);
         let base = head + HEAD - layout.distance;
         for line in 0..LINES {
             memory::prefetch(base.wrapping_sub(LINE * line));
@@ -132,7 +137,7 @@ pub(crate) fn prefetch(head: usize) {
 ///
 /// The caller owns the stack, and nobody runs on it.
 pub(crate) unsafe fn forget(top: usize) {
-    if let Some(layout) = layout() {
+    if let Some(layout) = layout::current() {
         let base = top - layout.distance;
         // SAFETY: as the caller promises. Memory that was never used reads as zeros.
         unsafe {

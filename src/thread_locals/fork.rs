@@ -7,7 +7,8 @@
 
 use std::cell::Cell;
 
-use super::base::{get, running_block, set};
+use super::base::{get, set};
+use super::block::Block;
 use super::layout;
 
 thread_local! {
@@ -30,7 +31,7 @@ pub(super) fn install() -> Result<(), String> {
 }
 
 unsafe extern "C" fn before() {
-    if let Some((layout, green)) = running_block() {
+    if let Some((layout, green)) = Block::running() {
         let os = green.os_base(layout);
         layout.copy_words(green.base(), os);
         // SAFETY: no thread-local is used here, and none by whoever calls this that
@@ -50,7 +51,9 @@ unsafe extern "C" fn in_the_child() {
 
 #[inline(never)]
 fn go_back(in_the_child: bool) {
-    let Some(layout) = layout() else { return };
+    let Some(layout) = layout::current() else {
+        return;
+    };
     let green = note_left(0);
     if green != 0 {
         let os = get();

@@ -24,16 +24,12 @@ pub(super) struct Functions {
     pub(super) init_characters: unsafe extern "C" fn(),
     /// Gives the size and the alignment of a block.
     pub(super) static_info: unsafe extern "C" fn(*mut usize, *mut usize),
-    /// Registers a destructor of the running thread.
+    /// Registers a destructor of the running thread, of the library that an
+    /// address lies in.
     pub(super) at_exit: unsafe extern "C" fn(Destructor, *mut c_void, *const u8) -> c_int,
 }
 
 pub(super) type Destructor = unsafe extern "C" fn(*mut c_void);
-
-unsafe extern "C" {
-    /// Tells the C library which program or library a destructor belongs to.
-    pub(super) static __dso_handle: u8;
-}
 
 /// A field as libthread_db is told of it: how many elements of what size, and where.
 #[derive(Clone, Copy, Debug)]

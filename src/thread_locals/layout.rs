@@ -15,13 +15,38 @@
 
 use std::ffi::{CStr, c_void};
 use std::mem::MaybeUninit;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 use super::allocator::Words;
 use super::base;
-use super::block::HEAD;
 use super::glibc::{Field, Functions, field, needed, size, symbol};
 
 const WORD: usize = size_of::<usize>();
+
+/// Bytes at the top of a stack that are the engine's.
+pub(crate) const HEAD: usize = 128;
+
+/// Where things lie, once green threads have blocks. Never changed again.
+static CURRENT: AtomicPtr<Layout> = AtomicPtr::new(ptr::null_mut());
+
+/// Whether green threads have thread-locals of their own.
+#[inline]
+pub(crate) fn are_own() -> bool {
+    !CURRENT.load(Ordering::Relaxed).is_null()
+}
+
+/// Where things lie in a block, if green threads have one.
+#[inline]
+pub(super) fn current() -> Option<&'static Layout> {
+    // SAFETY: null, or leaked by `set_current` and never changed again.
+    unsafe { CURRENT.load(Ordering::Acquire).as_ref() }
+}
+
+/// From now on green threads have blocks.
+pub(super) fn set_current(layout: Layout) {
+    CURRENT.store(Box::into_raw(Box::new(layout)), Ordering::Release);
+}
 
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
@@ -43,7 +68,7 @@ pub(super) struct Layout {
     list: isize,
     /// Mutexes that the kernel is to hand on; the word before it is part of them.
     robust: isize,
-    /// Start, size, and the size of the guard, twice.
+    /// Start and size with the guard, and the guard's sizes.
     stack: isize,
     /// The resolver's state.
     resolver: isize,
@@ -134,7 +159,7 @@ impl Layout {
             descriptor,
             tid: place(field(c"_thread_db_pthread_tid")?),
             list: place(field(c"_thread_db_pthread_list")?),
-            robust: robust(base)?,
+            robust: robust(base.wrapping_add_signed(descriptor), of_descriptor)? + descriptor,
             stack: stack(base.wrapping_add_signed(descriptor), of_descriptor)? + descriptor,
             resolver: variable(c"__resp", base)?,
             dlerror: variable(c"__libc_dlerror_result", base)?,
@@ -190,12 +215,14 @@ impl Layout {
     /// Copies what allocators keep by thread from one base to another.
     #[inline]
     pub(super) fn copy_words(&self, from: usize, to: usize) {
-        for offset in self.words.iter() {
-            // SAFETY: both are whole blocks of the running OS thread and of a green
-            // thread of it, which only this OS thread touches.
-            unsafe {
-                write(to, offset, read(from, offset));
-            }
+        // SAFETY: both are whole blocks of the running OS thread and of a green
+        // thread of it, which only this OS thread touches.
+        let copy = |offset: isize| unsafe { write(to, offset, read(from, offset)) };
+        if let Some((first, second)) = self.words.pair() {
+            copy(first);
+            copy(second);
+        } else {
+            self.words.iter().for_each(copy);
         }
     }
 
@@ -297,18 +324,24 @@ fn variable(name: &CStr, base: usize) -> Result<isize, String> {
     Ok((needed(name)? as usize).wrapping_sub(base) as isize)
 }
 
-fn robust(base: usize) -> Result<isize, String> {
-    let (mut head, mut bytes) = (0usize, 0usize);
+/// An empty list is one that ends at its own head, and the word before tells of the
+/// head too. The kernel agrees, unless it does not tell (an emulated one).
+fn robust(descriptor: usize, bytes: usize) -> Result<isize, String> {
+    let at = |n: usize| descriptor + n * WORD;
+    // SAFETY: within the running thread's descriptor.
+    let is_head = |&n: &usize| unsafe { read(at(n), 0) == at(n) && read(at(n - 1), 0) == at(n) };
+    let mut found = (1..bytes / WORD).filter(is_head);
+    let (mut head, mut len) = (0usize, 0usize);
     // SAFETY: get_robust_list(2) of this thread; both live across the call.
-    let done =
-        unsafe { libc::syscall(libc::SYS_get_robust_list, 0, &raw mut head, &raw mut bytes) };
-    if done != 0 || head == 0 {
-        return Err("there is no list of robust mutexes".to_owned());
+    let failed =
+        unsafe { libc::syscall(libc::SYS_get_robust_list, 0, &raw mut head, &raw mut len) };
+    match (found.next(), found.next()) {
+        (Some(n), None) if failed != 0 || head == at(n) => Ok((n * WORD) as isize),
+        _ => Err("the list of robust mutexes was not found".to_owned()),
     }
-    Ok(head.wrapping_sub(base) as isize)
 }
 
-/// Four words in a row, of which a public function tells what is in them.
+/// Four words in a row, which must give what a public function tells.
 fn stack(descriptor: usize, bytes: usize) -> Result<isize, String> {
     let (mut at, mut size, mut guard) = (std::ptr::null_mut::<c_void>(), 0, 0);
     let mut attributes = MaybeUninit::<libc::pthread_attr_t>::uninit();
@@ -323,12 +356,17 @@ fn stack(descriptor: usize, bytes: usize) -> Result<isize, String> {
             failed != 0
         }
     };
-    let wanted = [at as usize - guard, size + guard, guard, guard];
     let words = bytes / WORD;
     // SAFETY: within the running thread's descriptor.
     let word = |n: usize| unsafe { read(descriptor, (n * WORD) as isize) };
-    let mut found =
-        (0..words.saturating_sub(4)).filter(|n| (0..4).all(|i| word(n + i) == wanted[i]));
+    // The third is the guard that there is, the fourth the one that was asked for.
+    let are_all = |&n: &usize| {
+        let there = word(n + 2);
+        word(n).checked_add(there) == Some(at as usize)
+            && word(n + 1).checked_sub(there) == Some(size)
+            && word(n + 3) == guard
+    };
+    let mut found = (0..words.saturating_sub(4)).filter(are_all);
     match (failed, found.next(), found.next()) {
         (false, Some(n), None) => Ok((n * WORD) as isize),
         _ => Err("where a thread's stack is kept was not found".to_owned()),

@@ -11,12 +11,13 @@
 //! - [`proof`]: tries all of it out, once, before the first hub. If anything is not
 //!   as it must be, thread-locals are shared by the green threads of a hub.
 //! - [`block`], [`values`]: a block from its start to its end, and destructors.
-//! - [`base`]: the register, and code that must run on the OS thread's own base.
+//! - [`base`], [`visits`]: the register, and code that must run on the OS thread's
+//!   own base.
 //! - [`fork`], [`setxid`]: what the C library does with the base by itself.
 //!
 //! # Safety
 //!
-//! The base changes in the switch, in [`base`], in the handlers of [`fork`] and in
+//! The base changes in the switch, in [`visits`], in the handlers of [`fork`] and in
 //! that of [`setxid`], nowhere else. The words of [`allocator`] are copied at each
 //! change but the last one's, whose handler does not allocate. The hub's loop runs
 //! on its OS thread's base alone.
@@ -26,9 +27,7 @@
 )]
 
 use std::io;
-use std::ptr;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::config::{ThreadLocals, settings};
 
@@ -41,31 +40,16 @@ mod layout;
 mod proof;
 mod setxid;
 mod values;
+mod visits;
 
 pub(crate) use base::get as base;
-pub use base::{on_green_thread, on_os_thread};
-pub(crate) use block::{Block, HEAD, forget, hand_over, prefetch, room};
-use layout::Layout;
+pub(crate) use block::{Block, forget, hand_over, prefetch, room};
+pub(crate) use layout::{HEAD, are_own};
 pub(crate) use values::{end_values, make_values};
+pub use visits::{on_green_thread, on_os_thread};
 
-/// Where things lie in a block, once green threads have them. Never changed again.
-static LAYOUT: AtomicPtr<Layout> = AtomicPtr::new(ptr::null_mut());
 /// What was found out at the start, for people.
 static TOLD: OnceLock<String> = OnceLock::new();
-
-/// Whether green threads have thread-locals of their own.
-#[inline]
-pub(crate) fn are_own() -> bool {
-    !LAYOUT.load(Ordering::Relaxed).is_null()
-}
-
-/// Where things lie in a block, if green threads have one.
-#[inline]
-#[expect(unsafe_code, reason = "a leaked box behind an atomic")]
-fn layout() -> Option<&'static Layout> {
-    // SAFETY: null, or leaked by `prepare` and never changed again.
-    unsafe { LAYOUT.load(Ordering::Acquire).as_ref() }
-}
 
 /// Does as the setting says: before the first hub.
 ///
@@ -105,6 +89,6 @@ fn turn_on() -> Result<(), String> {
     let layout = proof::prove()?;
     fork::install()?;
     setxid::install()?;
-    LAYOUT.store(Box::into_raw(Box::new(layout)), Ordering::Release);
+    layout::set_current(layout);
     Ok(())
 }

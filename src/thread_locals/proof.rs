@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::allocator::{Words, make_all_calls};
 use super::base;
-use super::glibc::{self, __dso_handle, Functions, symbol};
+use super::glibc::{self, Functions, symbol};
 use super::layout::{Layout, read};
 use super::values;
 
@@ -144,7 +144,7 @@ impl Trial {
         // shared.
         self.values.copy(base, &mut self.before);
         // SAFETY: a function of this library that does nothing.
-        unsafe { (self.functions.at_exit)(nothing, ptr::null_mut(), &raw const __dso_handle) };
+        unsafe { (self.functions.at_exit)(nothing, ptr::null_mut(), here()) };
         self.values.copy(base, &mut self.after);
         let is_shared = |offset: isize| words.iter().any(|shared| shared == offset);
         if self
@@ -161,6 +161,11 @@ impl Trial {
 }
 
 unsafe extern "C" fn nothing(_: *mut c_void) {}
+
+/// An address in this library, or program.
+fn here() -> *const u8 {
+    nothing as *const u8
+}
 
 thread_local! {
     static VALUE: Cell<usize> = const { Cell::new(0) };
@@ -296,7 +301,7 @@ fn look(layout: &Layout, base: usize, key: libc::pthread_key_t) -> Seen {
         seen.stack = own_stack();
         libc::pthread_setspecific(key, MARK as *const c_void);
         seen.key_is_where_told = layout.keys.has(base, key as usize, MARK);
-        (layout.functions.at_exit)(count, MARK as *mut c_void, &raw const __dso_handle);
+        (layout.functions.at_exit)(count, MARK as *mut c_void, here());
     }
     values::end(layout, base);
     seen

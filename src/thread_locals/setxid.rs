@@ -9,7 +9,8 @@ use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::base::{running_block, set};
+use super::base::set;
+use super::block::Block;
 
 /// SIGSETXID of glibc, which no public function takes.
 const SIGNAL: c_int = 33;
@@ -68,7 +69,7 @@ pub(super) fn install() -> Result<(), String> {
 }
 
 unsafe extern "C" fn handle(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
-    match running_block() {
+    match Block::running() {
         None => call_glibcs(signal, info, context),
         Some((layout, green)) => {
             // SAFETY: this function uses no thread-local, and is inlined nowhere. The

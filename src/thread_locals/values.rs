@@ -18,15 +18,23 @@ const ROUNDS: usize = 4;
 
 /// The first thing on a green thread.
 pub(crate) fn make_values() {
-    if let Some(layout) = layout() {
+    if let Some(layout) = layout::current() {
         // SAFETY: glibc calls it at the start of a thread.
         unsafe { (layout.functions.init_characters)() };
     }
 }
 
 /// Runs the destructors of the running green thread's values, if it has its own.
+#[inline]
 pub(crate) fn end_values() {
-    if let Some(layout) = layout() {
+    if layout::are_own() {
+        end_own();
+    }
+}
+
+#[inline(never)]
+fn end_own() {
+    if let Some(layout) = layout::current() {
         end(layout, base::get());
     }
 }

@@ -6,6 +6,8 @@ mod child;
 #[path = "../util/mod.rs"]
 mod util;
 
+mod allocators;
+mod crates;
 mod hazards;
 mod library;
 mod process;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use green::thread;
 
+use crate::allocators::resident;
 use crate::{alone, in_both, with_hubs};
 
 #[test]
@@ -279,16 +280,6 @@ fn destructors_of_keys_come_round_four_times() {
             own
         );
     });
-}
-
-/// Resident memory in KiB.
-fn resident() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS"))
-        .unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
 #[test]

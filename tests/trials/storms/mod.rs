@@ -23,6 +23,7 @@ mod crew;
 mod processes;
 mod sockets;
 mod sync;
+mod thread_locals;
 mod tls;
 
 use std::io;
@@ -232,4 +233,5 @@ storms! {
     sockets: t9_sockets_survive_a_storm_on_two_hubs, t9_sockets_survive_a_storm_on_four_hubs;
     tls: t9_tls_survives_a_storm_on_two_hubs, t9_tls_survives_a_storm_on_four_hubs;
     processes: t9_processes_survive_a_storm_on_two_hubs, t9_processes_survive_a_storm_on_four_hubs;
+    thread_locals: t9_thread_locals_survive_a_storm_on_two_hubs, t9_thread_locals_survive_a_storm_on_four_hubs;
 }

@@ -1,0 +1,163 @@
+//! Crates that keep something by thread, and what thread-locals of a green thread's own make of them.
+
+use std::time::Duration;
+
+use green::thread;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::in_both;
+
+/// Spans around an event, from the innermost one.
+struct Spans(std::sync::mpsc::Sender<(String, Vec<&'static str>)>);
+
+impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> tracing_subscriber::Layer<S> for Spans {
+    fn on_event(
+        &self,
+        event: &tracing::Event<'_>,
+        context: tracing_subscriber::layer::Context<'_, S>,
+    ) {
+        let mut words = String::new();
+        event.record(
+            &mut |_: &tracing::field::Field, value: &dyn std::fmt::Debug| {
+                words += &format!("{value:?}");
+            },
+        );
+        let spans = context.event_scope(event).into_iter().flatten();
+        let _ = self
+            .0
+            .send((words, spans.map(|span| span.name()).collect()));
+    }
+}
+
+#[test]
+fn spans_of_tracing_are_a_green_thread_s_own() {
+    in_both("crates::spans_of_tracing_are_a_green_thread_s_own", |own| {
+        let (tell, told) = std::sync::mpsc::channel();
+        let subscriber = tracing_subscriber::registry().with(Spans(tell));
+        tracing::subscriber::set_global_default(subscriber).unwrap();
+        green::run(|| {
+            let first = thread::spawn_local(|| {
+                let _inside = tracing::info_span!("A").entered();
+                thread::sleep(Duration::from_millis(10));
+                tracing::info!("first");
+            });
+            let second = thread::spawn_local(|| {
+                let _inside = tracing::info_span!("B").entered();
+                thread::sleep(Duration::from_millis(20));
+                tracing::info!("second");
+            });
+            thread::sleep(Duration::from_millis(5));
+            tracing::info!("outside");
+            first.join().unwrap();
+            second.join().unwrap();
+        });
+        let told: Vec<_> = told.try_iter().collect();
+        let spans = |words: &str| &told.iter().find(|(said, _)| said == words).unwrap().1;
+        if own {
+            assert!(spans("outside").is_empty());
+            assert_eq!(
+                (&**spans("first"), &**spans("second")),
+                (&["A"][..], &["B"][..])
+            );
+        } else {
+            assert_eq!(**spans("outside"), ["B", "A"]);
+        }
+    });
+}
+
+#[test]
+fn closures_of_scoped_tls_may_end_in_any_order() {
+    in_both(
+        "crates::closures_of_scoped_tls_may_end_in_any_order",
+        |own| {
+            if !own {
+                return; // Undefined there: the guide says so.
+            }
+            scoped_tls::scoped_thread_local!(static NAME: String);
+            let all: Vec<_> = (0..10_u64)
+                .map(|n| {
+                    thread::spawn(move || {
+                        let name = format!("a name on the heap of number {n}");
+                        NAME.set(&name, || {
+                            // The first to begin is the first to end.
+                            thread::sleep(Duration::from_millis(2 + n));
+                            NAME.with(|name| assert!(name.ends_with(&n.to_string())));
+                        });
+                        assert!(!NAME.is_set());
+                    })
+                })
+                .collect();
+            all.into_iter().for_each(|one| one.join().unwrap());
+        },
+    );
+}
+
+#[test]
+fn a_context_of_tokio_is_left_in_any_order() {
+    in_both("crates::a_context_of_tokio_is_left_in_any_order", |own| {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let handle = runtime.handle().clone();
+        let enter = |for_long| {
+            let handle = handle.clone();
+            thread::spawn(move || {
+                let _inside = handle.enter();
+                thread::sleep(for_long);
+                tokio::runtime::Handle::try_current().is_ok()
+            })
+        };
+        // tokio panics where a later context is left after an earlier one.
+        std::panic::set_hook(Box::new(|_| ()));
+        let first = enter(Duration::from_millis(5));
+        let second = enter(Duration::from_millis(15));
+        let outside = thread::spawn(|| tokio::runtime::Handle::try_current().is_ok());
+        assert_eq!(outside.join().unwrap(), !own);
+        let (first, second) = (first.join(), second.join());
+        assert_eq!(first.is_ok() && second.is_ok(), own);
+    });
+}
+
+#[test]
+fn each_green_thread_can_block_on_a_runtime_of_tokio() {
+    in_both(
+        "crates::each_green_thread_can_block_on_a_runtime_of_tokio",
+        |own| {
+            std::panic::set_hook(Box::new(|_| ()));
+            let all: Vec<_> = (0..3)
+                .map(|n| {
+                    thread::spawn(move || {
+                        let runtime = tokio::runtime::Builder::new_current_thread()
+                            .build()
+                            .unwrap();
+                        runtime.block_on(async {
+                            thread::sleep(Duration::from_millis(5));
+                            n
+                        })
+                    })
+                })
+                .collect();
+            let ended = all.into_iter().filter_map(|one| one.join().ok()).count();
+            assert_eq!(ended == 3, own);
+        },
+    );
+}
+
+#[test]
+fn a_reentrant_lock_of_parking_lot_keeps_neighbours_out() {
+    in_both(
+        "crates::a_reentrant_lock_of_parking_lot_keeps_neighbours_out",
+        |own| {
+            static LOCK: parking_lot::ReentrantMutex<u32> = parking_lot::const_reentrant_mutex(7);
+            green::run(move || {
+                let held = LOCK.lock();
+                let again = LOCK.try_lock();
+                assert!(again.is_some());
+                let neighbour = thread::spawn_local(|| LOCK.try_lock().is_some());
+                assert_eq!(neighbour.join().unwrap(), !own);
+                drop(held);
+            });
+        },
+    );
+}
