@@ -13,7 +13,7 @@ SCENARIO is one of those below, the first part of several (`echo`), or `all`.
 
   --rounds K            how often every variant runs (15)
   --seconds S           length of one measurement (0.3)
-  --connections A,B,C   instead of the scenario's own numbers
+  --connections A,B,C   instead of the scenario's own numbers (of threads, for crowd)
   --variants A,B,C      only these (the baseline always runs)
   --server-cpu N        core of the measured program when pinned (0)
   --load-cpu N          core of the load generator when pinned (1)

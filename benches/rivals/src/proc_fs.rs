@@ -63,13 +63,6 @@ fn machine_ns() -> io::Result<f64> {
     Ok(ticks * NS_PER_TICK)
 }
 
-/// Bytes of physical memory that the process holds.
-pub fn resident_bytes(pid: u32) -> io::Result<f64> {
-    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
-    let line = rollup.lines().find(|line| line.starts_with("Rss:"));
-    Ok(nth(line.unwrap_or(""), 1)? * 1024.0)
-}
-
 /// Whether somebody traces every thread of the process.
 pub fn is_traced(pid: u32) -> io::Result<bool> {
     for task in fs::read_dir(format!("/proc/{pid}/task"))? {

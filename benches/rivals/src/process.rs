@@ -95,8 +95,14 @@ impl Programs {
     }
 
     /// Starts the variant's workload, as an argument of `tool` unless that is
-    /// empty.
-    pub fn start(&self, variant: &Variant, tool: &[&str], place: Place) -> io::Result<Running> {
+    /// empty, with `more` after its own arguments.
+    pub fn start(
+        &self,
+        variant: &Variant,
+        tool: &[&str],
+        more: &[&str],
+        place: Place,
+    ) -> io::Result<Running> {
         let path = match variant.program {
             Program::Rivals => &self.rivals,
             Program::Green => &self.green,
@@ -112,7 +118,8 @@ impl Programs {
         command
             .arg("run")
             .arg(variant.workload)
-            .args(variant.arguments);
+            .args(variant.arguments)
+            .args(more);
         command.envs(variant.environment.iter().copied());
         Running::start(command, place)
     }
@@ -196,6 +203,9 @@ impl Running {
             if self.output.read_line(&mut line)? == 0 {
                 break;
             }
+            if let Some(reason) = line.strip_prefix("failed ") {
+                return Err(io::Error::other(reason.trim_end()));
+            }
             let mut words = line.split_whitespace();
             if let (Some("result"), Some(name), Some(value)) =
                 (words.next(), words.next(), words.next())
@@ -276,3 +286,6 @@ impl Load {
             .ok_or_else(|| io::Error::other(format!("an answer that is none: {line:?}")))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -62,8 +62,14 @@ impl Results {
         }
     }
 
-    /// Takes note of a measurement that failed.
+    /// Takes note of a measurement that failed, once if each round fails alike.
     pub fn failed(&mut self, case: usize, variant: &'static str, error: io::Error) {
+        let text = error.to_string();
+        if self.failures.iter().any(|known| {
+            known.case == case && known.variant == variant && known.error.to_string() == text
+        }) {
+            return;
+        }
         self.failures.push(Failure {
             case,
             variant,

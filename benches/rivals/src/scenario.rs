@@ -142,7 +142,20 @@ impl Bench<'_> {
         cores: Cores,
     ) -> io::Result<Running> {
         let place = self.place(cores, self.options.server_cpu);
-        self.programs.start(variant, tool, place)
+        self.programs.start(variant, tool, &[], place)
+    }
+
+    /// Starts the variant's program with so many threads to make.
+    pub fn start_crowd(
+        &self,
+        variant: &Variant,
+        count: usize,
+        cores: Cores,
+    ) -> io::Result<Running> {
+        let place = self.place(cores, self.options.server_cpu);
+        let count = count.to_string();
+        self.programs
+            .start(variant, &[], &["--count", &count], place)
     }
 
     /// Starts the generator with so many connections to `address`.

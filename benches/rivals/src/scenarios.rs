@@ -1,5 +1,6 @@
 //! What can be measured: a file each.
 
+mod crowd;
 mod echo;
 mod echo_calls;
 mod echo_idle;
@@ -39,6 +40,7 @@ pub const ALL: &[&Scenario] = &[
     &switches::SPAWN_JOIN,
     &switches::CHANNEL,
     &switches::MUTEX,
+    &crowd::SCENARIO,
 ];
 
 /// The scenarios of these names; `echo` names all those that begin with `echo-`.

@@ -1,6 +1,7 @@
 //! What the rivals can run. A workload is a file here for each rival; the
 //! blocking-style ones stand in `blocking/`, once for OS threads and green.
 
+mod crowd;
 mod echo;
 mod http;
 mod switches;
@@ -34,6 +35,8 @@ pub const ALL: &[Workload] = &[
     Workload::new("mutex-tokio", switches::tokio::contended_mutex),
     Workload::new("mutex-may", switches::may::contended_mutex),
     Workload::new("mutex-threads", switches::threads::contended_mutex),
+    Workload::new("crowd-tokio", crowd::tokio::measure),
+    Workload::new("crowd-may", crowd::may::measure),
 ];
 
 /// A tokio runtime with so many workers, or on the calling thread alone.

@@ -6,6 +6,7 @@ use std::io;
 use green::{net, sync, thread};
 use program::Workload;
 
+mod crowd;
 #[path = "../../blocking/echo.rs"]
 mod echo;
 #[path = "../../blocking/hand_over.rs"]
@@ -25,6 +26,7 @@ const WORKLOADS: &[Workload] = &[
     Workload::new("spawn", switches::spawn_join),
     Workload::new("channel", hand_over::channel_hand_over),
     Workload::new("mutex", hand_over::contended_mutex),
+    Workload::new("crowd", crowd::measure),
 ];
 
 fn main() -> io::Result<()> {

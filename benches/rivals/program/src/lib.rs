@@ -3,15 +3,17 @@
 //!
 //! A measured program is started as `PROGRAM run WORKLOAD [options]`. A server
 //! prints `listening ADDRESS` and serves until it is killed; a workload that
-//! measures itself prints `result NAME VALUE` lines and ends. Standard error
-//! is for people.
+//! measures itself prints `result NAME VALUE` lines and ends. One that fails
+//! prints `failed REASON`. Standard error is for people.
 
 pub mod bulk;
+pub mod crowd;
 pub mod epoll;
 pub mod identity;
 mod sys;
 
 use std::ffi::OsString;
+use std::fs;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -53,6 +55,8 @@ pub struct Arguments {
     pub workers: usize,
     /// A read timeout for every accepted socket.
     pub read_timeout: Option<Duration>,
+    /// How many threads a crowd has.
+    pub count: usize,
 }
 
 impl Arguments {
@@ -78,6 +82,7 @@ impl Arguments {
                 "cpu" => parsed.cpu = Some(value.parse().map_err(invalid)?),
                 "nice" => parsed.nice = Some(value.parse().map_err(invalid)?),
                 "workers" => parsed.workers = value.parse().map_err(invalid)?,
+                "count" => parsed.count = value.parse().map_err(invalid)?,
                 "read-timeout" => {
                     let seconds = value.parse().map_err(invalid)?;
                     parsed.read_timeout = Some(Duration::from_secs(seconds));
@@ -99,7 +104,15 @@ impl Arguments {
 ///
 /// `InvalidInput` for an unknown workload or a bad option; otherwise whatever
 /// the workload fails with.
-pub fn run(
+pub fn run(workloads: &[Workload], arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
+    let outcome = run_named(workloads, arguments);
+    if let Err(error) = &outcome {
+        say(format_args!("failed {error}"))?;
+    }
+    outcome
+}
+
+fn run_named(
     workloads: &[Workload],
     mut arguments: impl Iterator<Item = OsString>,
 ) -> io::Result<()> {
@@ -172,6 +185,22 @@ pub fn time_each(work: impl Fn(u64)) -> f64 {
 /// `ESRCH` when there is no such process.
 pub fn cpu_time(pid: u32) -> io::Result<Duration> {
     sys::cpu_time(pid)
+}
+
+/// Bytes of physical memory that process `pid` holds.
+///
+/// # Errors
+///
+/// `NotFound` when there is no such process; `InvalidData` when the kernel says
+/// nothing of the kind.
+pub fn resident_bytes(pid: u32) -> io::Result<f64> {
+    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+    rollup
+        .lines()
+        .find_map(|line| line.strip_prefix("Rss:")?.trim().strip_suffix(" kB"))
+        .and_then(|kib| kib.parse::<f64>().ok())
+        .map(|kib| kib * 1024.0)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no Rss in smaps_rollup"))
 }
 
 fn say(line: std::fmt::Arguments<'_>) -> io::Result<()> {

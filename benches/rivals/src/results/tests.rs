@@ -37,3 +37,17 @@ fn a_round_that_one_side_missed_has_no_ratio() {
     assert_eq!(ratio.median, 2.0);
     assert!(results.ratio("cost", 1000, "ours", "theirs").is_none());
 }
+
+#[test]
+fn a_failure_of_every_round_is_noted_once_for_each_case() {
+    let mut results = Results::default();
+    for case in [64, 64, 1000] {
+        results.failed(case, "ours", io::Error::other("no room"));
+    }
+    results.failed(64, "ours", io::Error::other("no time"));
+    let noted = results.failures.iter();
+    let noted: Vec<_> = noted
+        .map(|it| format!("{}: {}", it.case, it.error))
+        .collect();
+    assert_eq!(noted, ["64: no room", "1000: no room", "64: no time"]);
+}

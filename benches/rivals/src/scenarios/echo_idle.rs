@@ -5,7 +5,6 @@ use std::thread;
 use std::time::Duration;
 
 use super::echo;
-use crate::proc_fs;
 use crate::process::Talk;
 use crate::scenario::{
     Bound, Cores, Measurement, Metric, Run, Scenario, Target, nothing_to_prepare,
@@ -74,9 +73,9 @@ pub fn start<'a>(run: &Run<'a>, talk: Talk) -> io::Result<Measurement<'a>> {
         let address = server.listening()?;
         // The first connection starts whatever starts lazily: hubs, pools.
         let _first = bench.load_talking(talk, address, 1, Cores::Pinned)?;
-        let empty = proc_fs::resident_bytes(server.pid())?;
+        let empty = program::resident_bytes(server.pid())?;
         let _load = bench.load_talking(talk, address, case, Cores::Pinned)?;
-        let full = proc_fs::resident_bytes(server.pid())?;
+        let full = program::resident_bytes(server.pid())?;
         let before = server.usage()?;
         thread::sleep(IDLE);
         let used = server.usage()? - before;
