@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::proc_fs::{self, Usage};
 use crate::scenario::Variant;
+use crate::workloads::go;
 
 /// Which executable holds a variant's workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub enum Program {
     /// The package `green-program`, built apart so that its features are those
     /// of green's users.
     Green,
+    /// This one, which then becomes the program in `go/`.
+    Go,
 }
 
 /// Where a program runs, and before whom.
@@ -94,6 +97,20 @@ impl Programs {
         Ok(())
     }
 
+    /// Builds the program in Go; says why it does not.
+    pub fn build_go(&self) -> io::Result<()> {
+        let built = Command::new("go")
+            .args(["build", "-o"])
+            .arg(self.rivals.with_file_name(go::FILE))
+            .arg(".")
+            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/go"))
+            .status()?;
+        if !built.success() {
+            return Err(io::Error::other("its program does not build"));
+        }
+        Ok(())
+    }
+
     /// Starts the variant's workload, as an argument of `tool` unless that is
     /// empty, with `more` after its own arguments.
     pub fn start(
@@ -104,7 +121,7 @@ impl Programs {
         place: Place,
     ) -> io::Result<Running> {
         let path = match variant.program {
-            Program::Rivals => &self.rivals,
+            Program::Rivals | Program::Go => &self.rivals,
             Program::Green => &self.green,
         };
         let mut command = match tool {

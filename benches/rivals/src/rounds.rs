@@ -12,12 +12,19 @@ use crate::scenario::{Bench, Run, Scenario, Variant};
 
 pub fn run(scenario: &Scenario, options: &Options, programs: &Programs) -> io::Result<Results> {
     let bench = Bench { options, programs };
-    let variants = chosen(scenario, options);
+    let mut variants = chosen(scenario, options);
     if variants
         .iter()
         .any(|variant| variant.program == Program::Green)
     {
         programs.build_green()?;
+    }
+    let go = |variant: &&Variant| variant.program == Program::Go;
+    if variants.iter().any(go)
+        && let Err(error) = programs.build_go()
+    {
+        eprintln!("{}: without the rows of Go: {error}", scenario.name);
+        variants.retain(|variant| !go(variant));
     }
     let mut results = Results::default();
     for case in (scenario.cases)(options) {

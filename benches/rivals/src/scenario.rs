@@ -64,6 +64,21 @@ impl Variant {
         }
     }
 
+    /// A workload of the program in Go, on so many cores.
+    pub const fn go(
+        name: &'static str,
+        workload: &'static str,
+        environment: &'static [(&'static str, &'static str)],
+    ) -> Variant {
+        Variant {
+            name,
+            program: Program::Go,
+            workload,
+            arguments: &[],
+            environment,
+        }
+    }
+
     /// A workload of green's program, on so many hubs.
     pub const fn green(
         name: &'static str,
@@ -84,6 +99,10 @@ impl Variant {
 /// Makes green use one hub, or two.
 pub const ONE_HUB: &[(&str, &str)] = &[("GREEN_HUBS", "1")];
 pub const TWO_HUBS: &[(&str, &str)] = &[("GREEN_HUBS", "2")];
+
+/// Makes Go run goroutines on one core at a time, or on two.
+pub const ONE_PROC: &[(&str, &str)] = &[("GOMAXPROCS", "1")];
+pub const TWO_PROCS: &[(&str, &str)] = &[("GOMAXPROCS", "2")];
 
 /// A quantity and its unit.
 #[derive(Debug)]

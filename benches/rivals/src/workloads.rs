@@ -3,6 +3,7 @@
 
 mod crowd;
 mod echo;
+pub mod go;
 mod http;
 mod switches;
 mod tls;
@@ -37,6 +38,8 @@ pub const ALL: &[Workload] = &[
     Workload::new("mutex-threads", switches::threads::contended_mutex),
     Workload::new("crowd-tokio", crowd::tokio::measure),
     Workload::new("crowd-may", crowd::may::measure),
+    Workload::new("echo-go", go::echo),
+    Workload::new("crowd-go", go::crowd),
 ];
 
 /// A tokio runtime with so many workers, or on the calling thread alone.

@@ -5,7 +5,9 @@
 use std::io;
 
 use super::echo;
-use crate::scenario::{Cores, Measurement, Metric, Run, Scenario, Variant, nothing_to_prepare};
+use crate::scenario::{
+    Cores, Measurement, Metric, ONE_PROC, Run, Scenario, Variant, nothing_to_prepare,
+};
 
 pub const SCENARIO: Scenario = Scenario {
     name: "crowd",
@@ -28,6 +30,7 @@ pub const SCENARIO: Scenario = Scenario {
             &[("GREEN_HUBS", "1"), ("GREEN_THREAD_LOCALS", "own")],
         ),
         Variant::rival("may 1 worker", "crowd-may", &[]),
+        Variant::go("Go 1 core", "crowd-go", ONE_PROC),
     ],
     metrics: &[
         Metric {

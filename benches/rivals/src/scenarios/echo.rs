@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::options::Options;
 use crate::process::{Load, Running};
 use crate::scenario::{
-    Bench, Bound, Cores, Measurement, Metric, ONE_HUB, Run, Scenario, TWO_HUBS, Target, Variant,
-    nothing_to_prepare,
+    Bench, Bound, Cores, Measurement, Metric, ONE_HUB, ONE_PROC, Run, Scenario, TWO_HUBS,
+    TWO_PROCS, Target, Variant, nothing_to_prepare,
 };
 
 pub const RAW: Variant = Variant::rival("raw epoll", "echo-raw", &[]);
@@ -23,6 +23,8 @@ pub const MAY_TWO: Variant = Variant::rival("may 2 workers", "echo-may", &["--wo
 pub const THREADS: Variant = Variant::rival("OS threads", "echo-threads", &[]);
 pub const GREEN: Variant = Variant::green("green 1 hub", "echo", &[], ONE_HUB);
 pub const GREEN_TWO: Variant = Variant::green("green 2 hubs", "echo", &[], TWO_HUBS);
+pub const GO: Variant = Variant::go("Go 1 core", "echo-go", ONE_PROC);
+pub const GO_TWO: Variant = Variant::go("Go 2 cores", "echo-go", TWO_PROCS);
 pub const GREEN_GUARDED: Variant = Variant::green(
     "green 1 hub + timeouts",
     "echo",
@@ -52,6 +54,7 @@ pub const SCENARIO: Scenario = Scenario {
         ),
         TOKIO_TWO,
         MAY,
+        GO,
         THREADS,
     ],
     metrics: &[

@@ -16,6 +16,7 @@ pub const SCENARIO: Scenario = Scenario {
         echo::TOKIO_TWO,
         echo::GREEN_TWO,
         echo::MAY_TWO,
+        echo::GO_TWO,
         echo::THREADS,
     ],
     metrics: &[
