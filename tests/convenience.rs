@@ -24,6 +24,29 @@ fn local() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
+/// How many connections may wait to be accepted: for a listener, tcp_info(7)'s `tcpi_sacked` is
+/// what its backlog was set to, and bounded by the system.
+fn backlog(listener: &TcpListener) -> u32 {
+    const SACKED: usize = 28;
+    let mut info = [0; 104];
+    let socket = listener.as_green_socket();
+    socket
+        .option_bytes(libc::IPPROTO_TCP, libc::TCP_INFO, &mut info)
+        .unwrap();
+    u32::from_ne_bytes(info[SACKED..SACKED + 4].try_into().unwrap())
+}
+
+#[test]
+fn a_burst_of_thousands_may_wait_to_be_accepted() {
+    let most = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap();
+    let most: u32 = most.trim().parse().unwrap();
+    assert_eq!(backlog(&local().0), most.min(4096));
+    let set = Listen::new().backlog(7).tcp("127.0.0.1:0").unwrap();
+    assert_eq!(backlog(&set), 7);
+    let as_std = TcpListener::bind("127.0.0.1:0").unwrap();
+    assert_eq!(backlog(&as_std), 128);
+}
+
 /// Runs a server on a green thread, with the means to stop it.
 fn running<H>(
     server: Server<TcpListener>,

@@ -19,6 +19,10 @@ impl Drop for Waits {
         eprint!("waits, ");
         thread::sleep(Duration::from_millis(20));
         thread::yield_now();
+        let limited = green::timeout(Duration::from_millis(5), || {
+            thread::sleep(Duration::from_secs(3600));
+        });
+        assert!(limited.is_err());
         eprint!("has waited");
     }
 }

@@ -113,6 +113,23 @@ fn an_unwind_of_stds_beside_a_hook_that_waits_ends_the_process_with_a_message() 
 }
 
 #[test]
+fn a_limit_in_a_hook_passes() {
+    let name = "a_limit_in_a_hook_passes";
+    alone(name, &[("GREEN_THREAD_LOCALS", "shared")], || {
+        std::panic::set_hook(Box::new(|_| {
+            let limited = greenhub::timeout(MS, || sleep(Duration::from_secs(3600)));
+            assert!(limited.is_err());
+            HOOK_RUNS.store(true, SeqCst);
+        }));
+        green::run(|| {
+            assert!(spawn(|| panic!("planned")).join().is_err());
+        });
+        assert!(HOOK_RUNS.load(SeqCst));
+    })
+    .well();
+}
+
+#[test]
 fn a_hook_may_write_to_a_standard_error_that_is_full() {
     let name = "a_hook_may_write_to_a_standard_error_that_is_full";
     alone(name, &[("GREEN_HUBS", "1")], || {

@@ -83,7 +83,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
 fn run(options: &Options) -> io::Result<()> {
     // From here on the two signals no longer end the process.
     let signals = Signals::new([SIGTERM, SIGINT])?;
-    let listener = Listen::new().backlog(1024).tcp(&options.address);
+    let listener = Listen::new().tcp(&options.address);
     let listener = listener.map_err(|error| {
         let text = format!("cannot listen on {}: {error}", options.address);
         io::Error::new(error.kind(), text)

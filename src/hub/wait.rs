@@ -69,29 +69,38 @@ pub(crate) fn wait(
     dequeue: impl FnOnce(&Arc<Task>, Ticket),
 ) -> io::Result<Woke> {
     if interrupt::is_held() {
-        current::with_os_task(|task| wait_as(task, request, enqueue, dequeue))
+        // In the green thread's stead, within the limits that it has set.
+        current::with(|by| {
+            current::with_os_task(|task| wait_as(task, by, request, enqueue, dequeue))
+        })
     } else {
         assert!(
             current::is_green() || current::local().is_none(),
             "the hub itself cannot wait"
         );
-        current::with(|task| wait_as(task, request, enqueue, dequeue))
+        current::with(|task| wait_as(task, task, request, enqueue, dequeue))
     }
 }
 
+/// Parks `task` for `by`, whose kills and limits end the wait; but for a kill where
+/// the two differ.
 fn wait_as(
     task: &Arc<Task>,
+    by: &Arc<Task>,
     request: Request,
     enqueue: impl FnOnce(Waiter) -> bool,
     dequeue: impl FnOnce(&Arc<Task>, Ticket),
 ) -> io::Result<Woke> {
-    refuse_under_lock(task);
-    let masked = task.masked();
-    task.raise_pending(masked);
+    refuse_under_lock(by);
+    let masked = match by.masked() {
+        Masked::Nothing if !Arc::ptr_eq(task, by) => Masked::Kills,
+        masked => masked,
+    };
+    by.raise_pending(masked);
     let (limit, scope) = if masked == Masked::All {
         (Nanos::NEVER, 0)
     } else {
-        task.interrupts.limit()
+        by.interrupts.limit()
     };
     let deadline = request.deadline.min(limit);
     let local = current::local().filter(|_| task.green().is_some());
@@ -137,7 +146,7 @@ fn wait_as(
         Phase::TimedOut => {
             dequeue(task, ticket);
             if limit < request.deadline {
-                task.raise(Interrupt::Elapsed { scope });
+                by.raise(Interrupt::Elapsed { scope });
             }
             Ok(Woke::TimedOut)
         }
@@ -188,19 +197,29 @@ thread_local! {
 /// assert_eq!(*refused.unwrap_err().downcast::<String>().unwrap(), "nobody sleeps here");
 /// ```
 pub fn without_waiting<R>(why: &'static str, f: impl FnOnce() -> R) -> R {
+    struct Told(Option<&'static str>);
+    impl Drop for Told {
+        fn drop(&mut self) {
+            WHY.set(self.0);
+        }
+    }
+    let _told = Told(WHY.replace(Some(why)));
+    staying(f)
+}
+
+/// Calls `f`; a wait in it panics.
+#[inline]
+pub(crate) fn staying<R>(f: impl FnOnce() -> R) -> R {
     struct Stay {
         outer: bool,
-        why: Option<&'static str>,
     }
     impl Drop for Stay {
         fn drop(&mut self) {
             current::with(|task| task.stays.store(self.outer, Ordering::Relaxed));
-            WHY.set(self.why);
         }
     }
     let _stay = Stay {
         outer: current::with(|task| task.stays.swap(true, Ordering::Relaxed)),
-        why: WHY.replace(Some(why)),
     };
     f()
 }

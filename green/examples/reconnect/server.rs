@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use green::net::{TcpListener, TcpStream};
+use green::net::TcpStream;
 use green::sync::{Arc, Mutex};
 use green::thread;
 
@@ -20,7 +20,7 @@ type Connections = Arc<Mutex<Vec<TcpStream>>>;
 
 /// Answers every line with the same line.
 pub fn serve(address: &str) -> io::Result<()> {
-    let listener = TcpListener::bind(address)?;
+    let listener = green::listen(address)?;
     println!("serving on {}", listener.local_addr()?);
     let connections = Connections::default();
     for stream in listener.incoming() {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use green::net::{Shutdown, TcpListener, TcpStream};
+use green::net::{Shutdown, TcpStream};
 use green::reconnect::Reconnect;
 use green::ssl::{GreenSslSocket, Purpose, SslContext, TlsVersion, VerifyLocation};
 use green::thread;
@@ -392,7 +392,7 @@ fn break_down(mut tls: &GreenSslSocket, number: usize) -> io::Result<()> {
 fn serve(
     work: fn(&GreenSslSocket, usize) -> io::Result<()>,
 ) -> io::Result<(SocketAddr, thread::JoinHandle<()>)> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let listener = green::listen("127.0.0.1:0")?;
     let address = listener.local_addr()?;
     let listener = CONTEXTS.server.wrap_listener(listener);
     let server = thread::spawn(move || {

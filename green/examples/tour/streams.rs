@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use green::net::{Shutdown, TcpListener, TcpStream};
+use green::net::{Shutdown, TcpStream};
 use green::thread;
 
 use crate::payload::Random;
@@ -38,7 +38,7 @@ pub fn play(stage: &mut Stage) {
 }
 
 fn stream_and_tick(progress: &Arc<Progress>) -> Outcome {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let listener = green::listen("127.0.0.1:0")?;
     let address = listener.local_addr()?;
     let begun = Instant::now();
     let mut senders = Vec::new();

@@ -18,8 +18,7 @@ use super::Once;
 ///
 /// # Differences from std
 ///
-/// The closure may park. Dropping a `LazyLock<&'a T>` counts as a use of `'a` (std relies on an
-/// unstable attribute there).
+/// The closure may park.
 ///
 /// # Examples
 ///

@@ -17,8 +17,7 @@ use super::Once;
 ///
 /// # Differences from std
 ///
-/// An initialiser may park. Dropping a `OnceLock<&'a T>` counts as a use of `'a` (std relies on an
-/// unstable attribute there).
+/// An initialiser may park.
 ///
 /// # Examples
 ///
