@@ -224,11 +224,8 @@ impl WaitQueue {
 
     /// As [`wake_one`](WaitQueue::wake_one), and calls `under_lock` with
     /// whether somebody was woken and whether others still wait, before
-    /// anybody can join or leave the queue. It must not use this queue.
-    ///
-    /// # Panics
-    ///
-    /// If `under_lock` panics, or waits.
+    /// anybody can join or leave the queue. It must not use this queue, and must
+    /// not wait, which nobody checks: both would hold up everybody who comes to it.
     pub fn wake_one_then(&self, under_lock: impl FnOnce(bool, bool)) -> bool {
         let mut waiters = self.waiters.lock();
         let mut woken = false;
@@ -239,7 +236,7 @@ impl WaitQueue {
             }
         }
         self.len.store(waiters.len(), Ordering::Relaxed);
-        wait::staying(|| under_lock(woken, !waiters.is_empty()));
+        under_lock(woken, !waiters.is_empty());
         woken
     }
 

@@ -197,29 +197,19 @@ thread_local! {
 /// assert_eq!(*refused.unwrap_err().downcast::<String>().unwrap(), "nobody sleeps here");
 /// ```
 pub fn without_waiting<R>(why: &'static str, f: impl FnOnce() -> R) -> R {
-    struct Told(Option<&'static str>);
-    impl Drop for Told {
-        fn drop(&mut self) {
-            WHY.set(self.0);
-        }
-    }
-    let _told = Told(WHY.replace(Some(why)));
-    staying(f)
-}
-
-/// Calls `f`; a wait in it panics.
-#[inline]
-pub(crate) fn staying<R>(f: impl FnOnce() -> R) -> R {
     struct Stay {
         outer: bool,
+        why: Option<&'static str>,
     }
     impl Drop for Stay {
         fn drop(&mut self) {
             current::with(|task| task.stays.store(self.outer, Ordering::Relaxed));
+            WHY.set(self.why);
         }
     }
     let _stay = Stay {
         outer: current::with(|task| task.stays.swap(true, Ordering::Relaxed)),
+        why: WHY.replace(Some(why)),
     };
     f()
 }
