@@ -51,7 +51,7 @@ fn main() -> ExitCode {
     match run(&options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("serve: {}: {error}", options.address);
+            eprintln!("serve: {error}");
             ExitCode::FAILURE
         }
     }
