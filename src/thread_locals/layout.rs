@@ -163,7 +163,7 @@ impl Layout {
             stack: stack(base.wrapping_add_signed(descriptor), of_descriptor)? + descriptor,
             resolver: variable(c"__resp", base)?,
             dlerror: variable(c"__libc_dlerror_result", base)?,
-            rseq: rseq(),
+            rseq: rseq(base),
             keys: keys(base, descriptor)?,
             words,
         };
@@ -258,9 +258,8 @@ impl Layout {
             write(base, self.resolver, read(os, self.resolver));
             write(base, self.keys.blocks, at(self.keys.first));
             if let Some(rseq) = self.rseq {
-                // The kernel tells the OS thread's block alone. -2: that it was
-                // refused, so that glibc asks otherwise.
-                write(base, rseq, 0xffff_fffe << 32);
+                // The kernel tells the OS thread's block alone.
+                write(base, rseq, REFUSED);
             }
         }
     }
@@ -373,11 +372,23 @@ fn stack(descriptor: usize, bytes: usize) -> Result<isize, String> {
     }
 }
 
-fn rseq() -> Option<isize> {
+/// RSEQ_CPU_ID_REGISTRATION_FAILED for the processor (linux/rseq.h), so that glibc
+/// asks otherwise.
+const REFUSED: usize = 0xffff_fffe << 32;
+
+/// What the kernel's restartable sequences would be told in, also where they were
+/// refused, or turned off by a setting of glibc's: a thread that its maker's word
+/// promises to have some, and that gets none, is fatal to glibc.
+fn rseq(base: usize) -> Option<isize> {
     let (offset, bytes) = (symbol(c"__rseq_offset")?, symbol(c"__rseq_size")?);
     // SAFETY: public variables of these types (sys/rseq.h).
     let (offset, bytes) = unsafe { (offset.cast::<isize>().read(), bytes.cast::<u32>().read()) };
-    (bytes > 0).then_some(offset)
+    if offset == 0 {
+        return None;
+    }
+    // SAFETY: there lies what sys/rseq.h says for each thread.
+    let refused = || unsafe { read(base, offset) } == REFUSED;
+    (bytes > 0 || refused()).then_some(offset)
 }
 
 fn keys(base: usize, descriptor: isize) -> Result<Keys, String> {

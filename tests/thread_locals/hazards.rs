@@ -60,6 +60,61 @@ fn a_thread_is_itself_and_on_a_cpu() {
 }
 
 #[test]
+fn os_threads_are_started_also_without_restartable_sequences() {
+    let name = "hazards::os_threads_are_started_also_without_restartable_sequences";
+    let environment = [
+        ("GLIBC_TUNABLES", "glibc.pthread.rseq=0"),
+        ("GREEN_THREAD_LOCALS", "auto"),
+    ];
+    alone(name, &environment, || {
+        refuse_restartable_sequences();
+        let started = || std::thread::spawn(|| 7).join().unwrap();
+        assert_eq!(green::run(started), 7);
+    })
+    .well();
+}
+
+/// As a kernel without them does; qemu is one.
+fn refuse_restartable_sequences() {
+    let step = |code: u32, k, jf| libc::sock_filter {
+        code: code as u16,
+        jt: 0,
+        jf,
+        k,
+    };
+    let mut filter = [
+        step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0),
+        step(
+            libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K,
+            libc::SYS_rseq as u32,
+            1,
+        ),
+        step(
+            libc::BPF_RET | libc::BPF_K,
+            libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32,
+            0,
+        ),
+        step(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0),
+    ];
+    let program = libc::sock_fprog {
+        len: filter.len() as u16,
+        filter: filter.as_mut_ptr(),
+    };
+    // SAFETY: the program lives across the calls.
+    let set = unsafe {
+        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+            | libc::prctl(
+                libc::PR_SET_SECCOMP,
+                libc::SECCOMP_MODE_FILTER,
+                &raw const program,
+            )
+    };
+    if set != 0 {
+        eprintln!("skipped: no seccomp here");
+    }
+}
+
+#[test]
 fn the_text_of_a_failed_load_is_its_own() {
     in_both("hazards::the_text_of_a_failed_load_is_its_own", |own| {
         green::run(move || {
