@@ -66,14 +66,12 @@ impl fmt::Debug for RawMutex {
 #[derive(Clone, Copy, Debug)]
 pub struct RawThreadId;
 
-// SAFETY: the address of something that each thread, green or OS, has alone, as long as it lives.
+// SAFETY: no two threads of a process, green or OS, have one number.
 unsafe impl lock_api::GetThreadId for RawThreadId {
     const INIT: RawThreadId = RawThreadId;
 
     fn nonzero_thread_id(&self) -> NonZeroUsize {
-        greenhub::thread_local! {
-            static OWN: u8 = const { 0 };
-        }
-        OWN.with(|own| NonZeroUsize::from(std::ptr::NonNull::from(own).addr()))
+        let id = greenhub::green_thread::current().id().as_u64();
+        NonZeroUsize::try_from(id).expect("green runs where a word has 64 bits")
     }
 }
