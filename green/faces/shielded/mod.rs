@@ -83,5 +83,54 @@ macro_rules! converted {
     };
 }
 
+/// The iterators over a module's `Receiver`.
+macro_rules! received_by_iterators {
+    () => {
+        /// Waits for each value; ends when the channel is empty and no sender is left. By
+        /// [`Receiver::iter`].
+        #[derive(Debug)]
+        pub struct Iter<'a, T>(&'a Receiver<T>);
+
+        /// As [`Iter`], and owns the receiver.
+        #[derive(Debug)]
+        pub struct IntoIter<T>(Receiver<T>);
+
+        impl<T> Iterator for Iter<'_, T> {
+            type Item = T;
+
+            fn next(&mut self) -> Option<T> {
+                self.0.recv().ok()
+            }
+        }
+
+        impl<T> Iterator for IntoIter<T> {
+            type Item = T;
+
+            fn next(&mut self) -> Option<T> {
+                self.0.recv().ok()
+            }
+        }
+
+        impl<'a, T> IntoIterator for &'a Receiver<T> {
+            type Item = T;
+            type IntoIter = Iter<'a, T>;
+
+            fn into_iter(self) -> Iter<'a, T> {
+                self.iter()
+            }
+        }
+
+        impl<T> IntoIterator for Receiver<T> {
+            type Item = T;
+            type IntoIter = IntoIter<T>;
+
+            fn into_iter(self) -> IntoIter<T> {
+                IntoIter(self)
+            }
+        }
+    };
+}
+
 use converted;
+use received_by_iterators;
 use shielded;

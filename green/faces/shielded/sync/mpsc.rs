@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::shield;
-use crate::shielded::{converted, shielded};
+use crate::shielded::{converted, received_by_iterators, shielded};
 use crate::sync::mpsc;
 
 #[doc(no_inline)]
@@ -77,44 +77,4 @@ impl<T> Receiver<T> {
     }
 }
 
-/// Waits for each value; ends when the channel is empty and all senders are gone. By [`Receiver::iter`].
-#[derive(Debug)]
-pub struct Iter<'a, T>(&'a Receiver<T>);
-
-impl<T> Iterator for Iter<'_, T> {
-    type Item = T;
-
-    fn next(&mut self) -> Option<T> {
-        self.0.recv().ok()
-    }
-}
-
-impl<'a, T> IntoIterator for &'a Receiver<T> {
-    type Item = T;
-    type IntoIter = Iter<'a, T>;
-
-    fn into_iter(self) -> Iter<'a, T> {
-        self.iter()
-    }
-}
-
-/// As [`Iter`], and owns the receiver.
-#[derive(Debug)]
-pub struct IntoIter<T>(Receiver<T>);
-
-impl<T> Iterator for IntoIter<T> {
-    type Item = T;
-
-    fn next(&mut self) -> Option<T> {
-        self.0.recv().ok()
-    }
-}
-
-impl<T> IntoIterator for Receiver<T> {
-    type Item = T;
-    type IntoIter = IntoIter<T>;
-
-    fn into_iter(self) -> IntoIter<T> {
-        IntoIter(self)
-    }
-}
+received_by_iterators!();
