@@ -118,7 +118,8 @@
 //! # A program that is stuck
 //!
 //! `println!("{}", green::report())` says of every green thread where it waits and since when; [`debug`] has more,
-//! [`debug::blocking_detection`] finds what holds a hub up, and [`backdoor`] answers all of it in a live program.
+//! [`debug::blocking_detection`] finds what holds a hub up, [`debug::deadlock_detection`] tells when all wait for one another, and
+//! [`backdoor`] answers all of it in a live program.
 //!
 //! # Platforms
 //!

@@ -4,8 +4,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use greenhub::debug::blocking_detection;
-use greenhub::green_thread::{Builder, sleep, spawn, yield_now};
+use greenhub::debug::{blocking_detection, deadlock_detection};
+use greenhub::green_thread::{Builder, park, sleep, spawn, yield_now};
+use greenhub::source::Direction;
+use greenhub::{blocking, timeout, trampoline};
 
 #[allow(dead_code, reason = "each test program needs some of the helpers")]
 #[path = "util/child.rs"]
@@ -263,6 +265,82 @@ fn a14_a_signal_that_the_program_handles_is_left_to_it() {
             signal_hook::flag::register(signal, flag).unwrap();
             let error = blocking_detection(Some(LIMIT)).unwrap_err();
             assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists);
+        },
+    )
+    .well();
+}
+
+/// Everybody is told of at `limit`; what is logged is kept.
+fn detect_deadlocks(limit: Duration) {
+    log::set_logger(&LOGGED).unwrap();
+    log::set_max_level(log::LevelFilter::Trace);
+    deadlock_detection(Some(limit)).unwrap();
+}
+
+#[test]
+fn green_threads_that_all_wait_for_one_another_are_named_once_each_time() {
+    alone(
+        "green_threads_that_all_wait_for_one_another_are_named_once_each_time",
+        &[("GREEN_HUBS", "2")],
+        || {
+            detect_deadlocks(LIMIT);
+            let parked = Builder::new()
+                .name("parked".to_owned())
+                .spawn(park)
+                .unwrap();
+            let thread = parked.thread().clone();
+            let joins = Builder::new()
+                .name("joins".to_owned())
+                .hub(1)
+                .spawn(|| parked.join())
+                .unwrap();
+            let first = &reports(1)[0];
+            assert!(first.contains("parked on hub"), "{first}");
+            assert!(
+                first.contains("joins on hub 1: waits for join of"),
+                "{first}"
+            );
+            // An OS thread can wake them; a new standstill is told of anew.
+            thread.unpark();
+            joins.join().unwrap().unwrap();
+            let again = Builder::new().name("again".to_owned()).spawn(park).unwrap();
+            assert!(reports(2)[1].contains("again on hub"));
+            again.thread().unpark();
+            again.join().unwrap();
+        },
+    )
+    .well();
+}
+
+#[test]
+fn who_waits_for_a_time_a_descriptor_or_the_pool_is_in_no_deadlock() {
+    alone(
+        "who_waits_for_a_time_a_descriptor_or_the_pool_is_in_no_deadlock",
+        &[],
+        || {
+            detect_deadlocks(Duration::from_millis(20));
+            let held = Duration::from_millis(200);
+            let limited = spawn(move || timeout(held, park).is_err());
+            assert!(limited.join().unwrap());
+            spawn(move || blocking(move || std::thread::sleep(held)))
+                .join()
+                .unwrap();
+            spawn(move || sleep(held)).join().unwrap();
+            let late = Builder::new().after(held).spawn(|| ()).unwrap();
+            late.join().unwrap();
+            let (reader, writer) = std::io::pipe().unwrap();
+            let reads = spawn(move || trampoline(&reader, Direction::Read, None));
+            std::thread::sleep(held);
+            drop(writer);
+            reads.join().unwrap().unwrap();
+            assert_eq!(logged(), [""; 0]);
+            // Off again, and nothing is left to look.
+            deadlock_detection(None).unwrap();
+            let parked = spawn(park);
+            std::thread::sleep(held);
+            assert_eq!(logged(), [""; 0]);
+            parked.thread().unpark();
+            parked.join().unwrap();
         },
     )
     .well();

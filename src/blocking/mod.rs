@@ -12,6 +12,8 @@ use crate::wait_queue::WaitQueue;
 
 mod pool;
 
+pub(crate) use pool::busy;
+
 /// Runs `f`, which may block, on an OS thread of a bounded pool, and parks the
 /// calling green thread until it is done: its neighbours go on.
 ///

@@ -74,6 +74,11 @@ pub(super) fn submit(job: Job) {
     }
 }
 
+/// Whether a job is under way or waits for a thread.
+pub(crate) fn busy() -> bool {
+    POOL.census.lock().jobs > 0
+}
+
 fn start() -> io::Result<()> {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);

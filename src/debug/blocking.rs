@@ -1,4 +1,4 @@
-//! Finding green threads that keep a hub to themselves: a monitor samples counters that hubs keep anyway.
+//! Finding green threads that keep a hub to themselves: the monitor samples counters that hubs keep anyway.
 //!
 //! A green thread that computes for long, or calls what blocks the OS thread,
 //! holds up every neighbour on its hub. [`blocking_detection`] says which one it
@@ -9,41 +9,17 @@ use std::fmt::Write;
 use std::io;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
-
 use crate::contain::contain;
 use crate::hub::{Hub, current, placement};
 use crate::sys;
 use crate::sys::snapshot::Snapshot;
 
+use super::monitor;
 #[cfg(feature = "backtrace")]
 use super::unwind;
 
-/// Looks at each hub this many times within the limit.
-const LOOKS: u32 = 4;
-const SHORTEST_LOOK: Duration = Duration::from_millis(1);
-const LONGEST_LOOK: Duration = Duration::from_secs(1);
 /// How long a hub's OS thread may take to answer, on a busy machine.
 const PATIENCE: Duration = Duration::from_millis(500);
-
-/// What has been asked for, and what the monitor waits on.
-struct Monitor {
-    wanted: Mutex<Wanted>,
-    changed: Condvar,
-}
-
-struct Wanted {
-    limit: Option<Duration>,
-    running: bool,
-}
-
-static MONITOR: Monitor = Monitor {
-    wanted: Mutex::new(Wanted {
-        limit: None,
-        running: false,
-    }),
-    changed: Condvar::new(),
-};
 
 /// Reports, from now on, each green thread that holds its hub for longer than
 /// `limit` without waiting; `None` ends it.
@@ -83,38 +59,29 @@ static MONITOR: Monitor = Monitor {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn blocking_detection(limit: Option<Duration>) -> io::Result<()> {
-    let mut wanted = MONITOR.wanted.lock();
-    if limit.is_some() && !wanted.running {
-        sys::snapshot::install(current::occupant)?;
-        std::thread::Builder::new()
-            .name("green-monitor".to_owned())
-            .spawn(|| {
-                sys::signal::restore_mask();
-                watch();
-            })?;
-        wanted.running = true;
-    }
-    wanted.limit = limit;
-    MONITOR.changed.notify_all();
-    Ok(())
+    monitor::watch_for(|limits| {
+        if limit.is_some() {
+            sys::snapshot::install(current::occupant)?;
+        }
+        limits.blocking = limit;
+        Ok(())
+    })
 }
 
-/// The monitor's loop. It ends when there is nothing to watch for.
-fn watch() {
-    let mut looks: Vec<Look> = Vec::new();
-    let mut wanted = MONITOR.wanted.lock();
-    while let Some(limit) = wanted.limit {
-        let pause = (limit / LOOKS).clamp(SHORTEST_LOOK, LONGEST_LOOK);
-        MONITOR.changed.wait_for(&mut wanted, pause);
-        parking_lot::MutexGuard::unlocked(&mut wanted, || {
-            let hubs = placement::started();
-            looks.resize_with(hubs.len(), Look::new);
-            for (hub, look) in hubs.iter().zip(&mut looks) {
-                look.again(hub, limit);
-            }
-        });
+/// What was seen of each hub.
+#[derive(Default)]
+pub(super) struct Holders {
+    looks: Vec<Look>,
+}
+
+impl Holders {
+    pub(super) fn look(&mut self, limit: Duration) {
+        let hubs = placement::started();
+        self.looks.resize_with(hubs.len(), Look::new);
+        for (hub, look) in hubs.iter().zip(&mut self.looks) {
+            look.again(hub, limit);
+        }
     }
-    wanted.running = false;
 }
 
 /// What was seen of a hub.

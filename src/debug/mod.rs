@@ -8,6 +8,7 @@
 //! | Which deadlines are near? | [`timers`] |
 //! | Who uses the CPU? How long was the longest turn? | [`CpuAccounting`] |
 //! | Who keeps a hub to himself? | [`blocking_detection`] |
+//! | Do all wait for one another? | [`deadlock_detection`] |
 //!
 //! Each prints as text, a line an item, in the manner of eventlet's
 //! `format_hub_listeners` and `format_hub_timers` and gevent's
@@ -20,8 +21,10 @@
 
 mod blocking;
 mod cpu;
+mod deadlock;
 mod kill;
 mod listeners;
+mod monitor;
 mod timers;
 mod tree;
 #[cfg(feature = "backtrace")]
@@ -29,6 +32,7 @@ mod unwind;
 
 pub use blocking::blocking_detection;
 pub use cpu::CpuAccounting;
+pub use deadlock::deadlock_detection;
 pub use kill::kill;
 pub use listeners::{Listener, Listeners, listeners};
 pub use timers::{Timer, Timers, timers};
