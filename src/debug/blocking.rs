@@ -14,7 +14,7 @@ use crate::hub::{Hub, current, placement};
 use crate::sys;
 use crate::sys::snapshot::Snapshot;
 
-use super::monitor;
+use super::monitor::MONITOR;
 #[cfg(feature = "backtrace")]
 use super::unwind;
 
@@ -59,23 +59,26 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn blocking_detection(limit: Option<Duration>) -> io::Result<()> {
-    monitor::watch_for(|limits| {
-        if limit.is_some() {
-            sys::snapshot::install(current::occupant)?;
-        }
-        limits.blocking = limit;
-        Ok(())
+    const NAME: &str = "blocking";
+    let Some(limit) = limit else {
+        MONITOR.end(NAME);
+        return Ok(());
+    };
+    MONITOR.begin(NAME, limit, || {
+        sys::snapshot::install(current::occupant)?;
+        let mut holders = Holders::default();
+        Ok(Box::new(move |limit| holders.look(limit)))
     })
 }
 
 /// What was seen of each hub.
 #[derive(Default)]
-pub(super) struct Holders {
+struct Holders {
     looks: Vec<Look>,
 }
 
 impl Holders {
-    pub(super) fn look(&mut self, limit: Duration) {
+    fn look(&mut self, limit: Duration) {
         let hubs = placement::started();
         self.looks.resize_with(hubs.len(), Look::new);
         for (hub, look) in hubs.iter().zip(&mut self.looks) {

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::monitor;
+use super::monitor::MONITOR;
 use crate::blocking;
 use crate::contain::contain;
 use crate::hub::placement;
@@ -51,22 +51,27 @@ use crate::report::{Report, Site, State, report};
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn deadlock_detection(limit: Option<Duration>) -> io::Result<()> {
-    monitor::watch_for(|limits| {
-        limits.deadlock = limit;
-        Ok(())
+    const NAME: &str = "deadlock";
+    let Some(limit) = limit else {
+        MONITOR.end(NAME);
+        return Ok(());
+    };
+    MONITOR.begin(NAME, limit, || {
+        let mut standstill = Standstill::default();
+        Ok(Box::new(move |limit| standstill.look(limit)))
     })
 }
 
 /// What was seen of all hubs together.
 #[derive(Default)]
-pub(super) struct Standstill {
+struct Standstill {
     /// How often green threads had been resumed, and since when nobody was.
     since: Option<(u64, Instant)>,
     reported: bool,
 }
 
 impl Standstill {
-    pub(super) fn look(&mut self, limit: Duration) {
+    fn look(&mut self, limit: Duration) {
         // Before the report: what runs in between is seen the next time.
         let resumes = placement::started().iter().map(|hub| hub.resumes()).sum();
         let now = Instant::now();

@@ -1,12 +1,11 @@
-//! The OS thread that watches the hubs for whoever asked for it.
+//! The OS thread that looks at the hubs for whoever asked for it.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use super::blocking::Holders;
-use super::deadlock::Standstill;
 use crate::sys;
 
 /// Looks this many times within the shortest limit.
@@ -14,79 +13,90 @@ const LOOKS: u32 = 4;
 const SHORTEST_LOOK: Duration = Duration::from_millis(1);
 const LONGEST_LOOK: Duration = Duration::from_secs(1);
 
+/// Looks once, for what has gone on for as long as this.
+pub(super) type Look = Box<dyn FnMut(Duration) + Send>;
+
 /// What has been asked for, and what the monitor waits on.
-struct Monitor {
+pub(super) struct Monitor {
     wanted: Mutex<Wanted>,
     changed: Condvar,
 }
 
-static MONITOR: Monitor = Monitor {
+pub(super) static MONITOR: Monitor = Monitor {
     wanted: Mutex::new(Wanted {
-        limits: Limits {
-            blocking: None,
-            deadlock: None,
-        },
+        watches: Vec::new(),
         running: false,
     }),
     changed: Condvar::new(),
 };
 
 struct Wanted {
-    limits: Limits,
+    watches: Vec<Arc<Watch>>,
     running: bool,
 }
 
-/// How long each may go on before it is reported; `None` is not looked for.
-#[derive(Clone, Copy)]
-pub(super) struct Limits {
-    /// A green thread that holds its hub.
-    pub(super) blocking: Option<Duration>,
-    /// All green threads waiting for one another.
-    pub(super) deadlock: Option<Duration>,
+struct Watch {
+    name: &'static str,
+    limit: Duration,
+    /// Taken by the monitor alone.
+    look: Mutex<Look>,
 }
 
-impl Limits {
-    fn shortest(&self) -> Option<Duration> {
-        self.blocking.into_iter().chain(self.deadlock).min()
+impl Wanted {
+    fn pause(&self) -> Option<Duration> {
+        let shortest = self.watches.iter().map(|watch| watch.limit).min()?;
+        Some((shortest / LOOKS).clamp(SHORTEST_LOOK, LONGEST_LOOK))
     }
 }
 
-/// Changes what is looked for. The monitor runs while there is anything.
-pub(super) fn watch_for(change: impl FnOnce(&mut Limits) -> io::Result<()>) -> io::Result<()> {
-    let mut wanted = MONITOR.wanted.lock();
-    let mut limits = wanted.limits;
-    change(&mut limits)?;
-    if limits.shortest().is_some() && !wanted.running {
-        std::thread::Builder::new()
-            .name("green-monitor".to_owned())
-            .spawn(|| {
-                sys::signal::restore_mask();
-                watch();
-            })?;
-        wanted.running = true;
+impl Monitor {
+    /// Has `begin` look from now on, until the same name is given to [`end`](Self::end). It looks anew if it did before.
+    pub(super) fn begin(
+        &'static self,
+        name: &'static str,
+        limit: Duration,
+        begin: impl FnOnce() -> io::Result<Look>,
+    ) -> io::Result<()> {
+        let mut wanted = self.wanted.lock();
+        let watch = Watch {
+            name,
+            limit,
+            look: Mutex::new(begin()?),
+        };
+        if !wanted.running {
+            std::thread::Builder::new()
+                .name("green-monitor".to_owned())
+                .spawn(move || {
+                    sys::signal::restore_mask();
+                    self.watch();
+                })?;
+            wanted.running = true;
+        }
+        wanted.watches.retain(|watch| watch.name != name);
+        wanted.watches.push(Arc::new(watch));
+        self.changed.notify_all();
+        Ok(())
     }
-    wanted.limits = limits;
-    MONITOR.changed.notify_all();
-    Ok(())
-}
 
-/// The monitor's loop. It ends when there is nothing to watch for.
-fn watch() {
-    let mut holders = Holders::default();
-    let mut standstill = Standstill::default();
-    let mut wanted = MONITOR.wanted.lock();
-    while let Some(shortest) = wanted.limits.shortest() {
-        let pause = (shortest / LOOKS).clamp(SHORTEST_LOOK, LONGEST_LOOK);
-        MONITOR.changed.wait_for(&mut wanted, pause);
-        let limits = wanted.limits;
-        MutexGuard::unlocked(&mut wanted, || {
-            if let Some(limit) = limits.blocking {
-                holders.look(limit);
-            }
-            if let Some(limit) = limits.deadlock {
-                standstill.look(limit);
-            }
-        });
+    pub(super) fn end(&self, name: &str) {
+        let mut wanted = self.wanted.lock();
+        wanted.watches.retain(|watch| watch.name != name);
+        self.changed.notify_all();
     }
-    wanted.running = false;
+
+    /// The monitor's loop. It ends when there is nothing to watch for.
+    fn watch(&self) {
+        let mut wanted = self.wanted.lock();
+        while let Some(pause) = wanted.pause() {
+            self.changed.wait_for(&mut wanted, pause);
+            let watches = wanted.watches.clone();
+            // What is found is logged, and a logger may come back to us.
+            MutexGuard::unlocked(&mut wanted, || {
+                for watch in watches {
+                    (watch.look.lock())(watch.limit);
+                }
+            });
+        }
+        wanted.running = false;
+    }
 }
