@@ -4,14 +4,15 @@ use crate::net::ToSocketAddrs;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use greenhub::greenio::{Domain, GreenSocket, Protocol as Ip, SockAddr, Type};
 
 use super::cell::{Cell, ProtocolRef};
+use super::connections::Attachment;
 use super::options::{ConnectionOptions, Security, ServerOptions};
 use super::protocol::StreamProtocol;
-use super::server::Attachment;
-use super::transport::{Shared, Transport, run};
+use super::transport::{Link, Shared, Transport, run};
 use crate::net::resolve::each_address;
 use crate::thread::Builder;
 
@@ -264,17 +265,18 @@ where
     P: StreamProtocol<Kind>,
 {
     security.check()?;
-    let (shared, cell) = prepare(factory, socket, security, None)?;
+    let (shared, protocol) = prepare(factory, socket, security, None)?;
     let transport = Transport::of(&shared);
     let readers = shared.clone();
+    let made = P::introduction(Arc::clone(&protocol.cell), transport.clone());
     let builder = Builder::new().name("asyncio transport".to_owned());
-    let reader = builder.spawn(move || run(&readers, true))?;
+    let reader = builder.spawn(move || run(&readers, made))?;
     shared.is_read_by(&reader);
     // One who is killed here has nobody left to use the connection.
     let abandoned = AbortWhenUnwound(&transport);
     let made = shared.wait_until_made();
     std::mem::forget(abandoned);
-    made.map(|()| (transport, cell))
+    made.map(|()| (transport, protocol))
 }
 
 /// Shakes hands, and puts together what the connection's reader serves.
@@ -282,15 +284,15 @@ pub(super) fn prepare<P, Kind>(
     factory: impl FnOnce() -> P,
     socket: GreenSocket,
     security: &Security,
-    attachment: Option<Attachment>,
-) -> io::Result<(std::sync::Arc<Shared>, ProtocolRef<P>)>
+    attachment: Option<Attachment<Shared>>,
+) -> io::Result<(Arc<Shared>, ProtocolRef<P>)>
 where
     P: StreamProtocol<Kind>,
 {
     adopt(&socket)?;
     // Other families have no such option.
     let _ = socket.set_nodelay(true);
-    let (link, extra) = security.wrap(socket, &[])?;
+    let (link, extra) = Link::open(socket, security, &[])?;
     let cell = Cell::new(factory());
     let callbacks = P::callbacks(cell.clone());
     let shared = Shared::new(

@@ -1,22 +1,23 @@
 //! Datagram endpoints: a socket that is sent from without waiting, and calls a protocol with what it receives.
 
-use std::any::Any;
-use std::fmt;
 use std::io;
 use std::mem;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-use greenhub::greenio::{Domain, GreenSocket, SockAddr, Type};
+use greenhub::greenio::{Domain, GreenSocket, Type};
 
 use super::cell::{Cell, ProtocolRef};
 use super::connect::adopt;
-use super::extra::ExtraInfo;
-use super::protocol::DatagramProtocol;
+use super::protocol::{DatagramProtocol, Served};
 use crate::thread::Builder;
-use endpoint::Endpoint;
 
 mod endpoint;
+mod transport;
+
+pub(super) use endpoint::Callbacks;
+use endpoint::Endpoint;
+pub use transport::DatagramTransport;
 
 /// Settings of a datagram endpoint.
 ///
@@ -267,251 +268,16 @@ pub fn create_datagram_endpoint_over<P: DatagramProtocol>(
     let socket = socket.into();
     adopt(&socket)?;
     let cell = Cell::new(factory());
-    let endpoint = Endpoint::new(socket, cell.clone());
-    let reader = endpoint.clone();
+    let endpoint = Endpoint::new(socket, Arc::new(Served(cell.clone())));
+    let transport = DatagramTransport::of(&endpoint);
+    let (readers, served, theirs) = (endpoint.clone(), Served(cell.clone()), transport.clone());
     let builder = Builder::new().name("asyncio endpoint".to_owned());
-    let reader = builder.spawn(move || reader.serve())?;
+    let reader = builder.spawn(move || readers.serve(move || served.made(theirs)))?;
     endpoint.is_read_by(&reader);
-    let transport = DatagramTransport { endpoint };
     let abandoned = AbortWhenUnwound(&transport);
-    let made = transport.endpoint.wait_until_made();
+    let made = endpoint.wait_until_made();
     mem::forget(abandoned);
     made.map(|()| (transport, ProtocolRef { cell }))
-}
-
-/// A socket for datagrams: asyncio's `DatagramTransport`.
-///
-/// Clones are handles to the same socket; any thread may use any of them. No method waits.
-///
-/// # Differences from asyncio
-///
-/// [`send`](Self::send) and [`sendto`](Self::sendto) are two, since one needs an address and the other must have none.
-///
-/// # Examples
-///
-/// ```
-/// use std::io;
-///
-/// use green::asyncio::{DatagramOptions, DatagramProtocol, create_datagram_endpoint};
-/// use green::greenio::SockAddr;
-/// use green::net::UdpSocket;
-///
-/// struct Deaf;
-///
-/// impl DatagramProtocol for Deaf {
-///     fn datagram_received(&mut self, _: &[u8], _: &SockAddr) -> io::Result<()> {
-///         Ok(())
-///     }
-/// }
-///
-/// let peer = UdpSocket::bind("127.0.0.1:0")?;
-/// let stranger = UdpSocket::bind("127.0.0.1:0")?;
-/// let options = DatagramOptions::new().remote_addr(peer.local_addr()?);
-/// let (transport, _) = create_datagram_endpoint(|| Deaf, options)?;
-/// transport.send(b"one")?;
-/// transport.sendto(b"two", peer.local_addr()?)?;
-/// let refused = transport.sendto(b"three", stranger.local_addr()?).unwrap_err();
-/// assert_eq!(refused.kind(), io::ErrorKind::InvalidInput);
-/// let mut heard = [0; 100];
-/// assert_eq!(peer.recv(&mut heard)?, 3);
-///
-/// assert!(transport.get_protocol::<Deaf>().is_some());
-/// assert_eq!(transport.get_write_buffer_size(), 0);
-/// transport.set_write_buffer_limits(Some(1000), None)?;
-/// assert_eq!(transport.get_write_buffer_limits(), (250, 1000));
-/// transport.close();
-/// assert!(transport.is_closing());
-/// assert!(transport.send(b"four").is_err());
-/// # Ok::<(), io::Error>(())
-/// ```
-#[derive(Clone)]
-pub struct DatagramTransport {
-    endpoint: Arc<Endpoint>,
-}
-
-impl DatagramTransport {
-    fn of(endpoint: &Arc<Endpoint>) -> DatagramTransport {
-        DatagramTransport {
-            endpoint: Arc::clone(endpoint),
-        }
-    }
-
-    /// Sends a datagram to the endpoint's remote address, without waiting: one that the kernel does not take at once is
-    /// kept and sent by and by. What goes wrong comes to [`error_received`](DatagramProtocol::error_received).
-    ///
-    /// # Errors
-    ///
-    /// `NotConnected` with [`ClosedLocally`](crate::ClosedLocally) inside when the transport is closing.
-    pub fn send(&self, data: &[u8]) -> io::Result<()> {
-        self.endpoint.send(data, None)
-    }
-
-    /// As [`send`](Self::send), to `address`: a `SocketAddr`, or what `datagram_received` was told.
-    ///
-    /// # Errors
-    ///
-    /// As [`send`](Self::send); `InvalidInput` if the endpoint has another remote address.
-    pub fn sendto(&self, data: &[u8], address: impl Into<SockAddr>) -> io::Result<()> {
-        let address = address.into();
-        match self.get_extra_info().peername() {
-            None => self.endpoint.send(data, Some(address)),
-            Some(remote) if *remote == address => self.endpoint.send(data, None),
-            Some(_) => Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "the endpoint sends to its remote address only",
-            )),
-        }
-    }
-
-    /// Closes the endpoint: receives nothing more, sends what was given to it, then calls `connection_lost(None)`.
-    pub fn close(&self) {
-        self.endpoint.close();
-    }
-
-    /// Closes the endpoint at once. What was not sent is dropped.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::io;
-    ///
-    /// use green::asyncio::{DatagramOptions, DatagramProtocol, Future, create_datagram_endpoint};
-    /// use green::greenio::SockAddr;
-    ///
-    /// struct Deaf(Future<()>);
-    ///
-    /// impl DatagramProtocol for Deaf {
-    ///     fn datagram_received(&mut self, _: &[u8], _: &SockAddr) -> io::Result<()> {
-    ///         Ok(())
-    ///     }
-    ///
-    ///     fn connection_lost(&mut self, error: Option<io::Error>) {
-    ///         assert!(error.is_none());
-    ///         self.0.set_result(()).unwrap();
-    ///     }
-    /// }
-    ///
-    /// let lost = Future::new();
-    /// let options = DatagramOptions::new().local_addr(([127, 0, 0, 1], 0).into());
-    /// let (transport, _) = create_datagram_endpoint(|| Deaf(lost.clone()), options)?;
-    /// transport.abort();
-    /// lost.wait(None)?;
-    /// # Ok::<(), io::Error>(())
-    /// ```
-    pub fn abort(&self) {
-        self.endpoint.end(None);
-    }
-
-    /// Whether the endpoint is closing or closed.
-    pub fn is_closing(&self) -> bool {
-        self.endpoint.state.lock().closing
-    }
-
-    /// How many bytes wait to be sent.
-    pub fn get_write_buffer_size(&self) -> usize {
-        self.endpoint.state.lock().size
-    }
-
-    /// The low and the high mark; as [`Transport::get_write_buffer_limits`](super::Transport::get_write_buffer_limits).
-    pub fn get_write_buffer_limits(&self) -> (usize, usize) {
-        self.endpoint.state.lock().flow.limits()
-    }
-
-    /// Sets the marks; as [`Transport::set_write_buffer_limits`](super::Transport::set_write_buffer_limits).
-    ///
-    /// # Errors
-    ///
-    /// `InvalidInput` if low is above high.
-    pub fn set_write_buffer_limits(
-        &self,
-        high: Option<usize>,
-        low: Option<usize>,
-    ) -> io::Result<()> {
-        let passed = {
-            let mut state = self.endpoint.state.lock();
-            state.flow.set_limits(high, low)?;
-            state.note_size()
-        };
-        if passed {
-            self.endpoint.call_reader();
-        }
-        Ok(())
-    }
-
-    /// Has another protocol take the endpoint over: the next call is its, and no `connection_made` comes before.
-    ///
-    /// # Errors
-    ///
-    /// `NotConnected` if `connection_lost` has been called; the protocol is dropped then.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::io;
-    ///
-    /// use green::asyncio::{DatagramOptions, DatagramProtocol, Future, create_datagram_endpoint};
-    /// use green::greenio::SockAddr;
-    ///
-    /// struct Deaf;
-    ///
-    /// impl DatagramProtocol for Deaf {
-    ///     fn datagram_received(&mut self, _: &[u8], _: &SockAddr) -> io::Result<()> {
-    ///         Ok(())
-    ///     }
-    /// }
-    ///
-    /// struct Hear(Future<Vec<u8>>);
-    ///
-    /// impl DatagramProtocol for Hear {
-    ///     fn datagram_received(&mut self, data: &[u8], _: &SockAddr) -> io::Result<()> {
-    ///         Ok(self.0.set_result(data.to_vec())?)
-    ///     }
-    /// }
-    ///
-    /// let options = DatagramOptions::new().local_addr(([127, 0, 0, 1], 0).into());
-    /// let (endpoint, _) = create_datagram_endpoint(|| Deaf, options)?;
-    /// let heard = Future::new();
-    /// endpoint.set_protocol(Hear(heard.clone()))?;
-    /// assert!(endpoint.get_protocol::<Deaf>().is_none());
-    /// let address = endpoint.get_extra_info().sockname().unwrap().clone();
-    /// endpoint.sendto(b"to myself", address)?;
-    /// assert_eq!(heard.wait(None)?, b"to myself");
-    /// # Ok::<(), io::Error>(())
-    /// ```
-    pub fn set_protocol<P: DatagramProtocol>(&self, protocol: P) -> io::Result<ProtocolRef<P>> {
-        let cell = Cell::new(protocol);
-        let mut state = self.endpoint.state.lock();
-        let Some(callbacks) = &mut state.callbacks else {
-            return Err(io::ErrorKind::NotConnected.into());
-        };
-        let replaced = mem::replace(callbacks, cell.clone());
-        drop(state);
-        // A destructor of the user's, hence not under the lock.
-        drop(replaced);
-        Ok(ProtocolRef { cell })
-    }
-
-    /// The protocol, if it is a `P`. None once `connection_lost` has been called.
-    pub fn get_protocol<P: Send + 'static>(&self) -> Option<ProtocolRef<P>> {
-        let cell: Arc<dyn Any + Send + Sync> =
-            self.endpoint.state.lock().callbacks.clone()?.into_any();
-        let cell = Arc::downcast(cell).ok()?;
-        Some(ProtocolRef { cell })
-    }
-
-    /// Addresses, and the socket for its options: reach and loop of multicast, for one.
-    pub fn get_extra_info(&self) -> &ExtraInfo {
-        &self.endpoint.extra
-    }
-}
-
-impl fmt::Debug for DatagramTransport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DatagramTransport")
-            .field("extra", self.get_extra_info())
-            .field("closing", &self.is_closing())
-            .finish_non_exhaustive()
-    }
 }
 
 struct AbortWhenUnwound<'a>(&'a DatagramTransport);

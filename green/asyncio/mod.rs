@@ -32,10 +32,12 @@
 mod calls;
 mod cell;
 mod connect;
+mod connections;
 mod datagram;
 mod extra;
 mod futures;
 mod options;
+mod panicked;
 pub mod protocol;
 mod server;
 mod signals;
@@ -55,9 +57,8 @@ pub use datagram::{
 pub use extra::ExtraInfo;
 pub use futures::{CallbackId, Future, FutureError, run_in_executor};
 pub use options::{ConnectionOptions, ServerOptions, TlsOptions};
-pub use protocol::{
-    BufferedProtocol, DatagramProtocol, Protocol, ProtocolPanicked, StreamProtocol,
-};
+pub use panicked::ProtocolPanicked;
+pub use protocol::{BufferedProtocol, DatagramProtocol, Protocol, StreamProtocol};
 pub use server::{Server, create_server, create_server_over, create_unix_server};
 pub use signals::{add_signal_handler, remove_signal_handler};
 pub use sock::{

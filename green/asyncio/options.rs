@@ -4,11 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use greenhub::greenio::GreenSocket;
-
-use super::extra::ExtraInfo;
 use super::streams::DEFAULT_LIMIT;
-use super::transport::Link;
 use crate::ssl::SslContext;
 
 /// asyncio's defaults.
@@ -48,30 +44,6 @@ impl Security {
             ));
         }
         Ok(())
-    }
-
-    /// Shakes hands, if there is TLS. The socket is closed on failure.
-    pub(super) fn wrap(&self, socket: GreenSocket, unread: &[u8]) -> io::Result<(Link, ExtraInfo)> {
-        let Some(context) = &self.context else {
-            let extra = ExtraInfo::of_socket(&socket);
-            return Ok((Link::Plain(socket), extra));
-        };
-        let name = self.server_hostname.as_deref();
-        let mut pipe = context.pipe(self.server_side, name.filter(|name| !name.is_empty()))?;
-        if pipe.feed(unread) < unread.len() {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "more came before the handshake than one takes",
-            ));
-        }
-        let tls = crate::ssl::GreenSslSocket::from_pipe(socket, pipe);
-        tls.set_handshake_timeout(Some(self.handshake_timeout))?;
-        if let Err(error) = tls.do_handshake() {
-            tls.get_ref().source().close();
-            return Err(error);
-        }
-        let extra = ExtraInfo::of_tls(&tls, context);
-        Ok((Link::Tls(tls), extra))
     }
 }
 

@@ -21,12 +21,19 @@
 //! `connection_lost` with that error. A panic does the same, with an error that has its message. A
 //! [`ClosedLocally`](crate::ClosedLocally) error of one's own transport changes nothing: it is closing already.
 
-use std::fmt;
 use std::io;
 
 use greenhub::greenio::SockAddr;
 
-use super::{DatagramTransport, Transport};
+use super::datagram::DatagramTransport;
+pub use super::panicked::ProtocolPanicked;
+use super::transport::Transport;
+
+mod datagram;
+mod stream;
+
+pub(super) use datagram::Served;
+pub use stream::{OwnBuffer, Pieces, StreamProtocol};
 
 /// What to do about the bytes of a connection: asyncio's `Protocol`.
 ///
@@ -380,144 +387,3 @@ pub trait DatagramProtocol: Send + 'static {
     /// As [`Protocol::resume_writing`].
     fn resume_writing(&mut self) {}
 }
-
-/// Tells [`StreamProtocol`] that a type is a [`Protocol`].
-#[derive(Debug)]
-pub enum Pieces {}
-
-/// Tells [`StreamProtocol`] that a type is a [`BufferedProtocol`].
-#[derive(Debug)]
-pub enum OwnBuffer {}
-
-/// A [`Protocol`] or a [`BufferedProtocol`]: what the transport of a stream takes. `Kind` is found by the compiler.
-///
-/// It has no methods for users and cannot be implemented for other types.
-///
-/// # Examples
-///
-/// ```
-/// use std::io;
-///
-/// use green::asyncio::{
-///     BufferedProtocol, ConnectionOptions, Protocol, StreamProtocol, Transport,
-///     create_connection_over,
-/// };
-/// use green::os::unix::net::UnixStream;
-///
-/// /// Has either kind of protocol serve one end of a pair.
-/// fn serve<Kind, P: StreamProtocol<Kind>>(protocol: P) -> io::Result<(Transport, UnixStream)> {
-///     let (ours, theirs) = UnixStream::pair()?;
-///     let made = create_connection_over(|| protocol, ours, ConnectionOptions::new())?;
-///     Ok((made.0, theirs))
-/// }
-///
-/// struct InPieces;
-///
-/// impl Protocol for InPieces {
-///     fn data_received(&mut self, _: &[u8]) -> io::Result<()> {
-///         Ok(())
-///     }
-/// }
-///
-/// struct InABuffer([u8; 100]);
-///
-/// impl BufferedProtocol for InABuffer {
-///     fn get_buffer(&mut self, _: usize) -> &mut [u8] {
-///         &mut self.0
-///     }
-///
-///     fn buffer_updated(&mut self, _: usize) -> io::Result<()> {
-///         Ok(())
-///     }
-/// }
-///
-/// let (one, _peer) = serve(InPieces)?;
-/// let (two, _other) = serve(InABuffer([0; 100]))?;
-/// assert!(one.get_protocol::<InPieces>().is_some());
-/// assert!(two.get_protocol::<InABuffer>().is_some());
-/// # Ok::<(), io::Error>(())
-/// ```
-pub trait StreamProtocol<Kind>: Send + Sized + 'static + sealed::StreamProtocol<Kind> {}
-
-impl<P: sealed::StreamProtocol<Kind>, Kind> StreamProtocol<Kind> for P {}
-
-pub(super) mod sealed {
-    use std::sync::Arc;
-
-    use super::super::cell::{Callbacks, Cell, InPieces, IntoOwnBuffer};
-    use super::{BufferedProtocol, OwnBuffer, Pieces, Protocol};
-
-    pub trait StreamProtocol<Kind>: Send + Sized + 'static {
-        #[doc(hidden)]
-        fn callbacks(cell: Arc<Cell<Self>>) -> Arc<dyn Callbacks>;
-    }
-
-    impl<P: Protocol> StreamProtocol<Pieces> for P {
-        fn callbacks(cell: Arc<Cell<P>>) -> Arc<dyn Callbacks> {
-            Arc::new(InPieces(cell))
-        }
-    }
-
-    impl<P: BufferedProtocol> StreamProtocol<OwnBuffer> for P {
-        fn callbacks(cell: Arc<Cell<P>>) -> Arc<dyn Callbacks> {
-            Arc::new(IntoOwnBuffer(cell))
-        }
-    }
-}
-
-/// A protocol's call panicked: what [`connection_lost`](Protocol::connection_lost) is told, inside an `io::Error` of
-/// kind `Other`.
-///
-/// # Examples
-///
-/// ```
-/// use std::io::{self, Write};
-///
-/// use green::asyncio::{
-///     ConnectionOptions, Future, Protocol, ProtocolPanicked, create_connection_over,
-/// };
-/// use green::os::unix::net::UnixStream;
-///
-/// struct Clumsy(Future<String>);
-///
-/// impl Protocol for Clumsy {
-///     fn data_received(&mut self, _: &[u8]) -> io::Result<()> {
-///         panic!("oh dear");
-///     }
-///
-///     fn connection_lost(&mut self, error: Option<io::Error>) {
-///         let cause = error.and_then(|error| error.downcast::<ProtocolPanicked>().ok());
-///         let message = cause.as_ref().and_then(|cause| cause.message());
-///         self.0.set_result(message.unwrap_or_default().to_owned()).unwrap();
-///     }
-/// }
-///
-/// let told = Future::new();
-/// let (ours, mut theirs) = UnixStream::pair()?;
-/// create_connection_over(|| Clumsy(told.clone()), ours, ConnectionOptions::new())?;
-/// theirs.write_all(b"x")?;
-/// assert_eq!(told.wait(None)?, "oh dear");
-/// # Ok::<(), io::Error>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct ProtocolPanicked {
-    pub(super) message: Option<String>,
-}
-
-impl ProtocolPanicked {
-    /// The panic's message, if it had one. A green thread that was killed has none.
-    pub fn message(&self) -> Option<&str> {
-        self.message.as_deref()
-    }
-}
-
-impl fmt::Display for ProtocolPanicked {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.message {
-            Some(message) => write!(f, "the protocol panicked: {message}"),
-            None => f.write_str("the protocol's call was unwound"),
-        }
-    }
-}
-
-impl std::error::Error for ProtocolPanicked {}

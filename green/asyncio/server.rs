@@ -1,7 +1,6 @@
 //! Servers: listening sockets whose connections are served by protocols.
 
 use crate::net::ToSocketAddrs;
-use std::collections::HashMap;
 use std::fmt;
 use std::fs;
 use std::io;
@@ -9,18 +8,17 @@ use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use greenhub::ClosedLocally;
 use greenhub::greenio::{Domain, GreenSocket, Protocol as Ip, SockAddr, Type};
-use greenhub::wait_queue::WaitQueue;
 use parking_lot::Mutex;
 
 use super::connect::prepare;
+use super::connections::Connections;
 use super::options::{Security, ServerOptions};
 use super::protocol::StreamProtocol;
-use super::transport::{Shared, run};
+use super::transport::{Shared, Transport, run};
 use crate::thread::Builder;
 
 /// Listens on every address of `address`, and has each connection served by a protocol of its own, made by `factory`.
@@ -251,7 +249,7 @@ pub struct Server {
 struct Listening {
     listeners: Vec<GreenSocket>,
     state: Mutex<State>,
-    connections: Arc<Connections>,
+    connections: Arc<Connections<Shared>>,
     file: Option<SocketFile>,
 }
 
@@ -288,7 +286,7 @@ impl Server {
         P: StreamProtocol<Kind>,
         Kind: 'static,
     {
-        let connections = Arc::new(Connections::default());
+        let connections = Connections::new();
         let factory = Arc::new(factory);
         let security = Arc::new(options.security);
         let theirs = connections.clone();
@@ -409,8 +407,7 @@ impl Server {
     /// [`timeout`](crate::timeout()) may limit it.
     pub fn wait_closed(&self) {
         let open = || {
-            *self.listening.state.lock() != State::Closed
-                || !self.listening.connections.live.lock().is_empty()
+            *self.listening.state.lock() != State::Closed || self.listening.connections.count() > 0
         };
         while open() {
             self.listening
@@ -423,7 +420,7 @@ impl Server {
     /// Closes every connection in order, as [`Transport::close`](super::Transport::close) does. One in the midst of its
     /// TLS handshake is closed at once.
     pub fn close_clients(&self) {
-        for transport in self.listening.connections.transports() {
+        for transport in self.listening.connections.made() {
             transport.close();
         }
     }
@@ -452,7 +449,7 @@ impl Server {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn abort_clients(&self) {
-        for transport in self.listening.connections.transports() {
+        for transport in self.listening.connections.made() {
             transport.end(None);
         }
     }
@@ -491,7 +488,7 @@ impl fmt::Debug for Server {
         f.debug_struct("Server")
             .field("listeners", &self.listening.listeners)
             .field("serving", &self.is_serving())
-            .field("connections", &self.listening.connections.live.lock().len())
+            .field("connections", &self.listening.connections.count())
             .finish_non_exhaustive()
     }
 }
@@ -505,7 +502,7 @@ fn accept_all<P, Kind>(
     listener: &GreenSocket,
     factory: &Arc<impl Fn() -> P + Send + Sync + 'static>,
     security: &Arc<Security>,
-    connections: &Arc<Connections>,
+    connections: &Arc<Connections<Shared>>,
 ) where
     P: StreamProtocol<Kind>,
     Kind: 'static,
@@ -523,17 +520,15 @@ fn accept_all<P, Kind>(
                 continue;
             }
         };
-        let attachment = connections.attach(&socket);
+        let attachment = connections.attach(handle(&socket));
         let (factory, security) = (factory.clone(), security.clone());
         let serve = move || {
-            let id = attachment.id;
-            let connections = attachment.connections.clone();
             // A factory's panic has been printed, and ends one connection.
             let make = || prepare(|| factory(), socket, &security, Some(attachment));
             match catch_unwind(AssertUnwindSafe(make)) {
-                Ok(Ok((shared, _))) => {
-                    connections.made(id, &shared);
-                    run(&shared, true);
+                Ok(Ok((shared, protocol))) => {
+                    let made = P::introduction(protocol.cell, Transport::of(&shared));
+                    run(&shared, made);
                 }
                 Ok(Err(error)) => log::debug!("a connection was not made: {error}"),
                 Err(_) => {}
@@ -543,73 +538,6 @@ fn accept_all<P, Kind>(
         if let Err(error) = builder.spawn(serve) {
             log::debug!("a connection was closed: {error}");
         }
-    }
-}
-
-/// The connections of a server.
-#[derive(Default)]
-pub(super) struct Connections {
-    live: Mutex<HashMap<u64, Live>>,
-    next: AtomicU64,
-    /// Waits for the server's end.
-    changed: WaitQueue,
-}
-
-enum Live {
-    Handshaking(GreenSocket),
-    Made(Weak<Shared>),
-}
-
-impl Connections {
-    fn attach(self: &Arc<Connections>, socket: &GreenSocket) -> Attachment {
-        let id = self.next.fetch_add(1, Ordering::Relaxed);
-        self.live
-            .lock()
-            .insert(id, Live::Handshaking(handle(socket)));
-        Attachment {
-            connections: self.clone(),
-            id,
-        }
-    }
-
-    fn made(&self, id: u64, shared: &Arc<Shared>) {
-        if let Some(live) = self.live.lock().get_mut(&id) {
-            *live = Live::Made(Arc::downgrade(shared));
-        }
-    }
-
-    /// Those that have been made; the others are closed.
-    fn transports(&self) -> Vec<Arc<Shared>> {
-        let live = self.live.lock();
-        live.values()
-            .filter_map(|live| match live {
-                Live::Made(shared) => shared.upgrade(),
-                Live::Handshaking(socket) => {
-                    socket.source().close();
-                    None
-                }
-            })
-            .collect()
-    }
-}
-
-/// A connection's place among those of its server.
-pub(super) struct Attachment {
-    connections: Arc<Connections>,
-    id: u64,
-}
-
-impl Attachment {
-    /// Another transport has the connection from now on.
-    pub(super) fn moved_to(&self, shared: &Arc<Shared>) {
-        self.connections.made(self.id, shared);
-    }
-}
-
-impl Drop for Attachment {
-    fn drop(&mut self) {
-        self.connections.live.lock().remove(&self.id);
-        self.connections.changed.wake_all();
     }
 }
 

@@ -5,13 +5,14 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use super::cell::{Cell, ProtocolRef};
+use super::cell::ProtocolRef;
 use super::extra::ExtraInfo;
-use super::protocol::StreamProtocol;
 
 mod attention;
 mod buffers;
+mod callbacks;
 mod flow;
+mod life;
 mod link;
 mod reader;
 mod sender;
@@ -19,6 +20,7 @@ mod shared;
 mod upgrade;
 
 pub(super) use attention::Attention;
+pub(super) use callbacks::{Callbacks, Receive};
 pub(super) use flow::Flow;
 pub(super) use link::{Link, unless};
 pub(super) use reader::run;
@@ -230,7 +232,7 @@ impl Transport {
 
     /// Whether the transport is closing or closed, for whatever reason.
     pub fn is_closing(&self) -> bool {
-        self.shared.state.lock().closing
+        self.shared.state.lock().life.is_ending()
     }
 
     /// Receives nothing until [`resume_reading`](Self::resume_reading): what the peer sends waits in the kernel, and
@@ -292,7 +294,7 @@ impl Transport {
     /// Whether it receives: neither paused nor closing.
     pub fn is_reading(&self) -> bool {
         let state = self.shared.state.lock();
-        !state.reading_paused && !state.closing
+        !state.reading_paused && !state.life.is_ending()
     }
 
     /// How many bytes wait to be sent; over TLS, with what is encrypted already.
@@ -343,75 +345,19 @@ impl Transport {
         Ok(())
     }
 
-    /// Has another protocol take the connection over: the next call is its, and no `connection_made` comes before. A call
-    /// that is under way or just beginning, when another thread asks, is still the old one's.
-    ///
-    /// # Errors
-    ///
-    /// `NotConnected` if `connection_lost` has been called; the protocol is dropped then.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::io::{self, Read, Write};
-    ///
-    /// use green::asyncio::{ConnectionOptions, Protocol, Transport, create_connection_over};
-    /// use green::os::unix::net::UnixStream;
-    ///
-    /// /// Waits for a greeting, and leaves the rest to another.
-    /// struct Greet(Option<Transport>);
-    ///
-    /// impl Protocol for Greet {
-    ///     fn connection_made(&mut self, transport: Transport) -> io::Result<()> {
-    ///         self.0 = Some(transport);
-    ///         Ok(())
-    ///     }
-    ///
-    ///     fn data_received(&mut self, _: &[u8]) -> io::Result<()> {
-    ///         let transport = self.0.take().unwrap();
-    ///         transport.set_protocol(Echo(transport.clone()))?;
-    ///         transport.write(b"welcome")
-    ///     }
-    /// }
-    ///
-    /// struct Echo(Transport);
-    ///
-    /// impl Protocol for Echo {
-    ///     fn data_received(&mut self, data: &[u8]) -> io::Result<()> {
-    ///         self.0.write(data)
-    ///     }
-    /// }
-    ///
-    /// let (ours, mut theirs) = UnixStream::pair()?;
-    /// let (transport, _) = create_connection_over(|| Greet(None), ours, ConnectionOptions::new())?;
-    /// assert!(transport.get_protocol::<Greet>().is_some());
-    /// let mut heard = [0; 7];
-    /// theirs.write_all(b"hello")?;
-    /// theirs.read_exact(&mut heard)?;
-    /// assert_eq!(&heard, b"welcome");
-    /// assert!(transport.get_protocol::<Greet>().is_none());
-    /// assert!(transport.get_protocol::<Echo>().is_some());
-    /// theirs.write_all(b"an echo")?;
-    /// theirs.read_exact(&mut heard)?;
-    /// assert_eq!(&heard, b"an echo");
-    /// # Ok::<(), io::Error>(())
-    /// ```
-    pub fn set_protocol<P, Kind>(&self, protocol: P) -> io::Result<ProtocolRef<P>>
-    where
-        P: StreamProtocol<Kind>,
-    {
-        let cell = Cell::new(protocol);
+    /// Has other callbacks serve the connection.
+    pub(super) fn set_callbacks(&self, callbacks: Arc<dyn Callbacks>) -> io::Result<()> {
         let mut state = self.shared.state.lock();
-        let Some(callbacks) = &mut state.callbacks else {
+        let Some(served) = &mut state.callbacks else {
             return Err(io::ErrorKind::NotConnected.into());
         };
-        let replaced = std::mem::replace(callbacks, P::callbacks(Arc::clone(&cell)));
+        let replaced = std::mem::replace(served, callbacks);
         drop(state);
         // It may be about to receive into the other one's buffer.
         self.shared.call_reader();
         // A destructor of the user's, hence not under the lock.
         drop(replaced);
-        Ok(ProtocolRef { cell })
+        Ok(())
     }
 
     /// The protocol, if it is a `P`. None once `connection_lost` has been called.

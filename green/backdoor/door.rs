@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::Shutdown;
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use greenhub::greenio::GreenSocket;
 use parking_lot::Mutex;
+
+use crate::net::parting;
 
 /// Sessions at once.
 const SESSIONS: usize = 16;
@@ -16,8 +17,7 @@ const SESSIONS: usize = 16;
 const STACK: usize = 512 << 10;
 /// Between two attempts to accept where one has failed.
 const PAUSE: Duration = Duration::from_millis(10);
-/// What a client may still send, and for how long, to hear our last words.
-const LAST_BYTES: usize = 64 << 10;
+/// How long a client may take to hear our last words.
 const LAST_WAIT: Duration = Duration::from_secs(1);
 
 /// Closes the listener and cuts its sessions when it is dropped.
@@ -94,28 +94,9 @@ fn accept(
         let _ = spawn(move || {
             // A client's departure, mostly: nobody to tell.
             let _ = serve(&socket);
-            let _ = part(&socket);
+            parting::end_direction(&socket, LAST_WAIT);
             drop(session);
         });
-    }
-}
-
-/// Ends our direction and takes what the client has sent meanwhile: closing
-/// with something unread would reset the connection, and with it what we sent
-/// last.
-fn part(socket: &GreenSocket) -> io::Result<()> {
-    socket.shutdown(Shutdown::Write)?;
-    let (end, mut taken, mut chunk) = (Instant::now() + LAST_WAIT, 0, [0; 4096]);
-    loop {
-        let left = end.saturating_duration_since(Instant::now());
-        if left.is_zero() || taken > LAST_BYTES {
-            return Ok(());
-        }
-        socket.set_read_timeout(Some(left))?;
-        match socket.recv(&mut chunk)? {
-            0 => return Ok(()),
-            n => taken += n,
-        }
     }
 }
 

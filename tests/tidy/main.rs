@@ -112,17 +112,6 @@ fn the_code_map_has_the_order_of_the_crates() {
 
 /// Files that use each other in a circle, each circle in a line.
 const CIRCLES: &[&str] = &[
-    "green/asyncio/cell.rs",
-    "green/asyncio/connect.rs",
-    "green/asyncio/datagram.rs",
-    "green/asyncio/datagram/endpoint.rs",
-    "green/asyncio/options.rs",
-    "green/asyncio/protocol.rs",
-    "green/asyncio/server.rs",
-    "green/asyncio/transport.rs",
-    "green/asyncio/transport/link.rs",
-    "green/asyncio/transport/reader.rs",
-    "green/asyncio/transport/shared.rs",
     "green/faces/channel/iter.rs",
     "green/faces/channel/receiver.rs",
     "green/faces/channel/select.rs",

@@ -12,11 +12,8 @@ use greenhub::wait_queue::WaitQueue;
 use greenhub::{ClosedLocally, Killed};
 use parking_lot::Mutex;
 
-use super::super::cell::{Cell, guarded};
 use super::super::extra::ExtraInfo;
-use super::super::protocol::DatagramProtocol;
 use super::super::transport::{Attention, Flow, unless};
-use super::DatagramTransport;
 use crate::thread::{self, Builder, Thread, current};
 
 /// As long as a datagram can be, of UDP and, unless its limits were raised, of a Unix socket.
@@ -57,56 +54,13 @@ impl State {
 }
 
 /// The protocol, whatever its type.
-pub(super) trait Callbacks: Send + Sync {
-    fn made(&self, transport: DatagramTransport) -> io::Result<()>;
+pub(in super::super) trait Callbacks: Send + Sync {
     fn received(&self, data: &[u8], from: &SockAddr) -> io::Result<()>;
     fn failed(&self, error: io::Error) -> io::Result<()>;
     fn paused(&self, paused: bool) -> io::Result<()>;
     fn lost(&self, error: Option<io::Error>) -> io::Result<()>;
-    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
-}
-
-impl<P: DatagramProtocol> Callbacks for Cell<P> {
-    fn made(&self, transport: DatagramTransport) -> io::Result<()> {
-        let mut using = self.lock();
-        guarded(|| using.protocol.connection_made(transport))
-    }
-
-    fn received(&self, data: &[u8], from: &SockAddr) -> io::Result<()> {
-        let mut using = self.lock();
-        guarded(|| using.protocol.datagram_received(data, from))
-    }
-
-    fn failed(&self, error: io::Error) -> io::Result<()> {
-        let mut using = self.lock();
-        guarded(|| {
-            using.protocol.error_received(error);
-            Ok(())
-        })
-    }
-
-    fn paused(&self, paused: bool) -> io::Result<()> {
-        let mut using = self.lock();
-        guarded(|| {
-            match paused {
-                true => using.protocol.pause_writing(),
-                false => using.protocol.resume_writing(),
-            }
-            Ok(())
-        })
-    }
-
-    fn lost(&self, error: Option<io::Error>) -> io::Result<()> {
-        let mut using = self.lock();
-        guarded(|| {
-            using.protocol.connection_lost(error);
-            Ok(())
-        })
-    }
-
-    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
-        self
-    }
+    /// The `Arc<Cell<P>>`.
+    fn cell(&self) -> Arc<dyn Any + Send + Sync>;
 }
 
 /// What the reader does next.
@@ -119,15 +73,12 @@ enum Step {
 }
 
 impl Endpoint {
-    pub(super) fn new<P: DatagramProtocol>(
-        socket: GreenSocket,
-        cell: Arc<Cell<P>>,
-    ) -> Arc<Endpoint> {
+    pub(super) fn new(socket: GreenSocket, callbacks: Arc<dyn Callbacks>) -> Arc<Endpoint> {
         Arc::new(Endpoint {
             extra: ExtraInfo::of_socket(&socket),
             socket,
             state: Mutex::new(State {
-                callbacks: Some(cell),
+                callbacks: Some(callbacks),
                 outgoing: VecDeque::new(),
                 size: 0,
                 sending: false,
@@ -185,13 +136,12 @@ impl Endpoint {
         self.call_reader();
     }
 
-    /// The reader's life.
-    pub(super) fn serve(self: &Arc<Endpoint>) {
+    /// The reader's life, from the protocol's first call, which is `made`.
+    pub(super) fn serve(self: &Arc<Endpoint>, made: impl FnOnce() -> io::Result<()>) {
         let _ = self.reader.set(current());
         let ending = Ending(self);
         let mut buffer = vec![0; LONGEST];
-        let transport = DatagramTransport::of(self);
-        self.answered(self.callbacks().made(transport));
+        self.answered(made());
         self.state.lock().made = true;
         self.changed.wake_all();
         loop {

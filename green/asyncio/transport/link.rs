@@ -8,8 +8,11 @@ use std::time::{Duration, Instant};
 use greenhub::greenio::{GreenSocket, NonBlocking};
 use greenhub::source::Patience;
 
-use super::super::cell::Callbacks;
+use super::super::extra::ExtraInfo;
+use super::super::options::Security;
 use super::buffers::{Buffer, PIECE};
+use super::callbacks::Callbacks;
+use crate::net::parting;
 use crate::ssl::GreenSslSocket;
 
 /// The longest record of TLS (RFC 8446, 5.1): what is decrypted at once.
@@ -32,6 +35,35 @@ pub(super) enum Received {
 }
 
 impl Link {
+    /// Shakes hands over `socket`, if there is to be TLS, beginning with what was read of it before. It is closed on
+    /// failure.
+    pub(in super::super) fn open(
+        socket: GreenSocket,
+        security: &Security,
+        unread: &[u8],
+    ) -> io::Result<(Link, ExtraInfo)> {
+        let Some(context) = &security.context else {
+            let extra = ExtraInfo::of_socket(&socket);
+            return Ok((Link::Plain(socket), extra));
+        };
+        let name = security.server_hostname.as_deref();
+        let mut pipe = context.pipe(security.server_side, name.filter(|name| !name.is_empty()))?;
+        if pipe.feed(unread) < unread.len() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "more came before the handshake than one takes",
+            ));
+        }
+        let tls = GreenSslSocket::from_pipe(socket, pipe);
+        tls.set_handshake_timeout(Some(security.handshake_timeout))?;
+        if let Err(error) = tls.do_handshake() {
+            tls.get_ref().source().close();
+            return Err(error);
+        }
+        let extra = ExtraInfo::of_tls(&tls, context);
+        Ok((Link::Tls(tls), extra))
+    }
+
     pub(in super::super) fn socket(&self) -> &GreenSocket {
         match self {
             Link::Plain(socket) => socket,
@@ -124,19 +156,9 @@ impl Link {
     /// Ends the conversation in order, before the connection is closed: with TLS, waits until `deadline`, if there is one,
     /// for the peer's close_notify. What it sends before that is dropped.
     pub(super) fn part(&self, deadline: Option<Instant>) -> io::Result<()> {
-        let mut buf = [0; 4096];
         match self {
-            // Unread bytes would make the kernel send a reset, which can overtake what was sent before. Bounded: a
-            // peer that sends without end gets its reset.
             Link::Plain(socket) => {
-                if socket.shutdown(Shutdown::Write).is_ok() {
-                    let mut socket = NonBlocking(socket);
-                    for _ in 0..16 {
-                        if !matches!(socket.read(&mut buf), Ok(1..)) {
-                            break;
-                        }
-                    }
-                }
+                parting::end_direction(socket, Duration::ZERO);
                 Ok(())
             }
             Link::Tls(tls) => {

@@ -7,9 +7,9 @@ use std::time::Instant;
 
 use greenhub::Killed;
 
-use super::super::cell::Callbacks;
-use super::Transport;
 use super::buffers::Buffer;
+use super::callbacks::Callbacks;
+use super::life::{End, Life};
 use super::link::{Received, shutdown_timed_out};
 use super::shared::{Handover, Shared};
 use crate::thread::{JoinHandle, current};
@@ -47,8 +47,8 @@ enum Step {
     Over,
 }
 
-/// Serves a connection from its first call to its last. `made` is false for a protocol that was told already.
-pub(in super::super) fn run(shared: &Arc<Shared>, made: bool) {
+/// Serves a connection from its first call, which is `made`, to its last.
+pub(in super::super) fn run(shared: &Arc<Shared>, made: impl FnOnce() -> io::Result<()>) {
     let _ = shared.reader.set(current());
     let ending = Ending(shared);
     let mut reader = Reader {
@@ -57,10 +57,7 @@ pub(in super::super) fn run(shared: &Arc<Shared>, made: bool) {
         received: Undelivered::Nothing,
         ended: false,
     };
-    if made {
-        let transport = Transport::of(shared);
-        shared.answered(reader.callbacks().made(transport));
-    }
+    shared.answered(made());
     shared.state.lock().made = true;
     shared.changed.wake_all();
     if reader.serve() {
@@ -82,10 +79,8 @@ impl Reader<'_> {
                 Step::Discard(deadline) => self.discard(deadline),
                 Step::HandOver => self.hand_over(),
                 Step::Gone => return false,
-                Step::Broken => {
-                    let error = self.shared.state.lock().broken.take();
-                    self.shared.end(error);
-                }
+                // By what broke it.
+                Step::Broken => self.shared.end(None),
                 Step::Over => return true,
             }
         }
@@ -98,27 +93,28 @@ impl Reader<'_> {
         if matches!(state.handover, Handover::Taken(_)) {
             return Step::Gone;
         }
-        if state.dead {
-            return Step::Over;
-        }
-        if state.broken.is_some() {
+        match state.life {
+            Life::Over { .. } => return Step::Over,
             // What the peer said before is delivered, and then it is over.
-            return match self.received {
-                Undelivered::Data(..) => Step::Deliver,
-                Undelivered::Nothing if !self.ended => Step::Receive,
-                _ => Step::Broken,
-            };
+            Life::Broken(_) => {
+                return match self.received {
+                    Undelivered::Data(..) => Step::Deliver,
+                    Undelivered::Nothing if !self.ended => Step::Receive,
+                    _ => Step::Broken,
+                };
+            }
+            Life::Open | Life::Closing { .. } => {}
         }
         if let Some(paused) = state.flow.news() {
             return Step::Tell { paused };
         }
-        if state.closing {
+        if let Life::Closing { deadline, .. } = state.life {
             let heard_all = self.ended || matches!(self.received, Undelivered::End);
             return match state.sending {
                 false => Step::Over,
                 // A peer that waits until we take what it says would not take what we say.
-                true if self.shared.link.is_tls() && !heard_all => Step::Discard(state.deadline),
-                true => Step::Wait(state.deadline),
+                true if self.shared.link.is_tls() && !heard_all => Step::Discard(deadline),
+                true => Step::Wait(deadline),
             };
         }
         if matches!(state.handover, Handover::Asked) {
@@ -149,15 +145,7 @@ impl Reader<'_> {
             Ok(Received::Delivered(answer)) => shared.answered(answer),
             Ok(Received::End) => self.received = Undelivered::End,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => {
-                let broken = {
-                    let mut state = shared.state.lock();
-                    state.peer_left();
-                    // The failure to send came first.
-                    state.broken.take()
-                };
-                shared.end(Some(broken.unwrap_or(error)));
-            }
+            Err(error) => shared.end_by(End::Theirs, Some(error)),
         }
     }
 
@@ -176,10 +164,7 @@ impl Reader<'_> {
                 match self.callbacks().ended() {
                     // Both directions of TLS end together.
                     Ok(true) if !self.shared.link.is_tls() => {}
-                    Ok(_) => {
-                        self.shared.state.lock().peer_left();
-                        self.shared.close();
-                    }
+                    Ok(_) => self.shared.close_by(End::Theirs),
                     Err(error) => self.shared.answered(Err(error)),
                 }
             }
@@ -220,7 +205,7 @@ impl Reader<'_> {
         shared.state.lock().handover = Handover::Given(unread);
         shared.changed.wake_all();
         // By being called.
-        while !shared.state.lock().dead {
+        while !shared.state.lock().life.is_over() {
             shared.attention.wait("start_tls", None);
             shared.attention.lower();
         }
@@ -234,11 +219,11 @@ impl Ending<'_> {
     /// The orderly end, if nothing has gone wrong: what was written has been sent.
     fn part(self) {
         let shared = self.0;
-        let (dead, deadline) = {
+        let (over, deadline) = {
             let state = shared.state.lock();
-            (state.dead, state.deadline)
+            (state.life.is_over(), state.life.deadline())
         };
-        if !dead {
+        if !over {
             let parted = shared.link.part(deadline);
             // One who aborts meanwhile has ended it before.
             shared.end(parted.err());
@@ -274,7 +259,7 @@ impl Shared {
         self.end(Some(io::Error::other(Killed)));
         let (callbacks, cause) = {
             let mut state = self.state.lock();
-            (state.callbacks.take(), state.cause.take())
+            (state.callbacks.take(), state.life.take_cause())
         };
         if let Some(callbacks) = callbacks.filter(|_| told) {
             // Nobody is left who could be told of a panic in here; its message has been printed.

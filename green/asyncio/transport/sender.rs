@@ -27,7 +27,7 @@ impl Shared {
         match self.link.try_write_all(data) {
             Ok(count) => {
                 let mut state = self.state.lock();
-                if !state.dead {
+                if !state.life.is_over() {
                     // Others may have written behind us.
                     let behind = mem::take(&mut state.outgoing);
                     state.outgoing = [&data[count..], &behind].concat();
@@ -49,7 +49,7 @@ impl Shared {
             ));
         }
         let mut state = self.state.lock();
-        if state.closing || state.eof != Eof::Open {
+        if state.life.is_ending() || state.eof != Eof::Open {
             return Ok(());
         }
         state.eof = Eof::Asked;
@@ -71,11 +71,11 @@ impl Shared {
             // The peer may have gone: then the reader hears of it.
             let _ = self.link.end_writing();
         }
-        if !left || state.dead {
+        if !left || state.life.is_over() {
             state.sending = false;
-            let closing = state.closing;
+            let ending = state.life.is_ending();
             drop(state);
-            if closing {
+            if ending {
                 self.call_reader();
             }
             self.changed.wake_all();
@@ -136,7 +136,7 @@ impl Shared {
                 let mut state = self.state.lock();
                 state.in_flight = 0;
                 let done = state.outgoing.is_empty() && self.link.unsent() == 0;
-                if state.dead || (done && state.eof != Eof::Asked) {
+                if state.life.is_over() || (done && state.eof != Eof::Asked) {
                     state.sending = false;
                     return self.written(state);
                 }

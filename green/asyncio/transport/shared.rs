@@ -8,11 +8,12 @@ use greenhub::wait_queue::WaitQueue;
 use greenhub::{ClosedLocally, Killed};
 use parking_lot::Mutex;
 
-use super::super::cell::Callbacks;
+use super::super::connections::Attachment;
 use super::super::extra::ExtraInfo;
-use super::super::server::Attachment;
 use super::attention::Attention;
+use super::callbacks::Callbacks;
 use super::flow::Flow;
+use super::life::{End, Life};
 use super::link::Link;
 use crate::thread::Thread;
 
@@ -42,24 +43,12 @@ pub(in super::super) struct State {
     pub(super) flow: Flow,
     pub(super) eof: Eof,
     pub(super) reading_paused: bool,
+    /// Whether the protocol knows of the connection.
     pub(super) made: bool,
-    /// No more is to be received: `close`, `abort` or a failure.
-    pub(super) closing: bool,
-    /// Whether it was the peer, or the network, that ended the connection, before anybody here did.
-    pub(super) left: bool,
-    /// What is written will not be sent any more, because sending failed: what the peer has said before is still to be
-    /// delivered.
-    pub(super) broken: Option<io::Error>,
-    /// It is over.
-    pub(super) dead: bool,
-    /// Whether something that was written was not sent, as far as we know.
-    pub(super) dropped: bool,
-    /// Why, if not for `abort`; for `connection_lost`.
-    pub(super) cause: Option<io::Error>,
-    /// When TLS must have ended, once it is to; none for a limit that no clock can name.
-    pub(super) deadline: Option<Instant>,
+    pub(super) life: Life,
     pub(super) handover: Handover,
-    pub(super) attachment: Option<Attachment>,
+    /// Its place at its server, if it is one's.
+    pub(super) attachment: Option<Attachment<Shared>>,
 }
 
 /// The end of our direction.
@@ -84,7 +73,7 @@ pub(super) enum Handover {
 
 impl State {
     pub(super) fn may_write(&self) -> io::Result<()> {
-        if self.closing {
+        if self.life.is_ending() {
             Err(self.refusal())
         } else if self.eof != Eof::Open {
             Err(io::Error::new(
@@ -98,15 +87,10 @@ impl State {
 
     /// Why nothing can be done any more.
     pub(super) fn refusal(&self) -> io::Error {
-        match self.left {
-            true => lost(),
-            false => ClosedLocally.into(),
+        match self.life.ended_by() {
+            Some(End::Theirs) => lost(),
+            _ => ClosedLocally.into(),
         }
-    }
-
-    /// To be called before the end that the peer has brought about begins.
-    pub(super) fn peer_left(&mut self) {
-        self.left |= !self.closing;
     }
 
     pub(super) fn is_paused(&self) -> bool {
@@ -118,7 +102,7 @@ impl std::fmt::Debug for State {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("State")
             .field("outgoing", &(self.outgoing.len() + self.in_flight))
-            .field("closing", &self.closing)
+            .field("life", &self.life)
             .field("lost", &self.callbacks.is_none())
             .finish_non_exhaustive()
     }
@@ -130,7 +114,7 @@ impl Shared {
         callbacks: Arc<dyn Callbacks>,
         extra: ExtraInfo,
         shutdown_timeout: Duration,
-        attachment: Option<Attachment>,
+        attachment: Option<Attachment<Shared>>,
     ) -> Arc<Shared> {
         Arc::new(Shared {
             link,
@@ -145,13 +129,7 @@ impl Shared {
                 eof: Eof::Open,
                 reading_paused: false,
                 made: false,
-                closing: false,
-                left: false,
-                broken: None,
-                dead: false,
-                dropped: false,
-                cause: None,
-                deadline: None,
+                life: Life::Open,
                 handover: Handover::No,
                 attachment,
             }),
@@ -168,30 +146,29 @@ impl Shared {
 
     /// Begins the end: nothing more is received, what is written is sent first.
     pub(in super::super) fn close(&self) {
-        {
-            let mut state = self.state.lock();
-            if state.closing {
-                return;
-            }
-            state.closing = true;
-            if self.link.is_tls() {
-                state.deadline = Instant::now().checked_add(self.shutdown_timeout);
-            }
-        }
-        self.call_reader();
+        self.close_by(End::Ours);
     }
 
-    /// Ends the connection now. The first cause is the one that `connection_lost` is told.
+    pub(super) fn close_by(&self, by: End) {
+        let limit = self.link.is_tls().then_some(self.shutdown_timeout);
+        let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+        if self.state.lock().life.close(by, deadline) {
+            self.call_reader();
+        }
+    }
+
+    /// Ends the connection now, by our own doing. The first cause is the one that `connection_lost` is told.
     pub(in super::super) fn end(&self, cause: Option<io::Error>) {
+        self.end_by(End::Ours, cause);
+    }
+
+    pub(super) fn end_by(&self, by: End, cause: Option<io::Error>) {
         {
             let mut state = self.state.lock();
-            if state.dead {
+            let all_sent = !state.sending && state.outgoing.is_empty();
+            if !state.life.end(by, cause, all_sent) {
                 return;
             }
-            state.closing = true;
-            state.dead = true;
-            state.dropped = cause.is_some() || state.sending || !state.outgoing.is_empty();
-            state.cause = cause;
             state.outgoing = Vec::new();
         }
         self.link.close();
@@ -204,22 +181,18 @@ impl Shared {
         {
             let mut state = self.state.lock();
             state.sending = false;
-            state.peer_left();
-            if !state.closing && !state.reading_paused {
-                state.closing = true;
-                state.dropped = true;
-                state.outgoing = Vec::new();
-                state.in_flight = 0;
-                state.broken = Some(error);
-                // The reader asks, from here on, and does not wait.
-                self.link.socket().set_nonblocking(true);
+            if state.life.is_ending() || state.reading_paused {
                 drop(state);
-                self.call_reader();
-                self.changed.wake_all();
-                return;
+                return self.end_by(End::Theirs, Some(error));
             }
+            state.life = Life::Broken(error);
+            state.outgoing = Vec::new();
+            state.in_flight = 0;
+            // The reader asks, from here on, and does not wait.
+            self.link.socket().set_nonblocking(true);
         }
-        self.end(Some(error));
+        self.call_reader();
+        self.changed.wake_all();
     }
 
     /// What a call of the protocol returned.
@@ -233,7 +206,7 @@ impl Shared {
         }
         match answer {
             // One who did not see the end coming had his write refused.
-            Err(error) if self.state.lock().closing && is_refusal(&error) => {}
+            Err(error) if self.state.lock().life.is_ending() && is_refusal(&error) => {}
             Err(error) => self.end(Some(error)),
             Ok(()) => {}
         }
@@ -247,7 +220,7 @@ impl Shared {
     }
 
     pub(super) fn size(&self, state: &State) -> usize {
-        if state.dead {
+        if state.life.is_over() {
             return 0;
         }
         state.outgoing.len() + state.in_flight + self.link.unsent()
@@ -277,13 +250,13 @@ impl Shared {
     pub(super) fn drain(&self) -> io::Result<()> {
         let above = || {
             let state = self.state.lock();
-            !state.dead && !state.dropped && state.is_paused()
+            !state.life.is_over() && !state.life.has_lost() && state.is_paused()
         };
         while above() {
             self.changed.wait("asyncio drain", None, above);
         }
         // One who has all that he needs may close while we are about to drain.
-        match self.state.lock().dropped {
+        match self.state.lock().life.has_lost() {
             true => Err(lost()),
             false => Ok(()),
         }

@@ -5,8 +5,11 @@ use std::mem;
 use std::sync::Arc;
 
 use super::super::options::TlsOptions;
+use super::Transport;
+use super::life::End;
+use super::link::Link;
+use super::reader::run;
 use super::shared::{Eof, Handover, Shared};
-use super::{Link, Transport, run};
 use crate::ssl::SslError;
 use crate::thread::{Builder, current};
 use greenhub::Killed;
@@ -97,14 +100,14 @@ pub(in super::super) fn upgrade(
     let upgraded = take(old).and_then(|unread| {
         let socket = old.link.socket().try_clone()?;
         let unread = [untouched(), unread].concat();
-        options.security.wrap(socket, &unread)
+        Link::open(socket, &options.security, &unread)
     });
     mem::forget(abandoned);
     let (link, extra) = upgraded.inspect_err(|error| old.end(Some(again(error))))?;
     let (new, closing) = {
         let mut state = old.state.lock();
-        let closing = state.closing;
-        if state.dead {
+        let closing = state.life.is_ending();
+        if state.life.is_over() {
             return Err(state.refusal());
         }
         let callbacks = state.callbacks.take().expect("there until it is dead");
@@ -116,11 +119,11 @@ pub(in super::super) fn upgrade(
             // With what the protocol has been told.
             new_state.flow = mem::take(&mut state.flow);
             if let Some(attachment) = &new_state.attachment {
-                attachment.moved_to(&new);
+                attachment.belongs_to(&new);
             }
         }
         state.handover = Handover::Taken(Arc::clone(&new));
-        (state.closing, state.dead) = (true, true);
+        state.life.end(End::Ours, None, true);
         (new, closing)
     };
     if closing {
@@ -134,7 +137,7 @@ pub(in super::super) fn upgrade(
         builder = builder.beside(reader);
     }
     let readers = Arc::clone(&new);
-    let started = builder.spawn(move || run(&readers, false));
+    let started = builder.spawn(move || run(&readers, || Ok(())));
     let reader = started.inspect_err(|error| new.end(Some(again(error))))?;
     new.is_read_by(&reader);
     Ok(Transport::of(&new))
@@ -168,7 +171,7 @@ fn take(old: &Arc<Shared>) -> io::Result<Vec<u8>> {
     }
     let busy = || {
         let state = old.state.lock();
-        !state.dead && (state.sending || !matches!(state.handover, Handover::Given(_)))
+        !state.life.is_over() && (state.sending || !matches!(state.handover, Handover::Given(_)))
     };
     while busy() {
         old.changed.wait("start_tls", None, busy);

@@ -16,6 +16,8 @@
 //!   [`ToSocketAddrs::to_socket_addrs`], which is a trait of green's own for that.
 
 mod face;
+#[cfg(any(feature = "tls", feature = "backdoor"))]
+pub(crate) mod parting;
 pub(crate) mod resolve;
 mod tcp;
 mod udp;

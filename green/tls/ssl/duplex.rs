@@ -13,9 +13,8 @@
 //!
 //! A thread that is killed, or whose block runs out of time, gives its turns back as it unwinds.
 
-use std::io::{self, Read};
+use std::io;
 use std::mem;
-use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -28,6 +27,7 @@ use parking_lot::Mutex;
 
 use super::TlsVersion;
 use super::pipe::{Progress, SslPipe};
+use crate::net::parting;
 
 pub(super) struct Duplex {
     pub(super) socket: GreenSocket,
@@ -470,17 +470,8 @@ impl Duplex {
             let _ = self.pipe.lock().shutdown();
             self.push();
         }
-        // Unread bytes, such as a server's session tickets, would make the kernel send a reset, which can
-        // overtake what we have just sent. Bounded: a peer that sends without end gets its reset.
-        if self.socket.shutdown(Shutdown::Write).is_ok() {
-            let mut buf = [0; 4096];
-            for _ in 0..4 {
-                match NonBlocking(&self.socket).read(&mut buf) {
-                    Ok(1..) => {}
-                    _ => break,
-                }
-            }
-        }
+        // Of what is unread there may be a server's session tickets.
+        parting::end_direction(&self.socket, Duration::ZERO);
     }
 
     fn reading(&self, call: Call) -> io::Result<Turn<'_>> {

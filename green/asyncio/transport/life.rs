@@ -1,0 +1,155 @@
+//! How far the life of a connection has come.
+//!
+//! | life | what goes on | who moves it, and where to |
+//! |---|---|---|
+//! | `Open` | bytes are received and sent | `close`, by us, or by the peer's end: `Closing`; a failure to send: `Broken`; anything else that ends it at once: `Over` |
+//! | `Closing` | nothing more is received; what was written is sent, and then comes the parting | the reader, once all is done or the time is up, `abort`, or a failure: `Over` |
+//! | `Broken` | nothing more is sent; what the peer has said before is delivered | the reader, once that is done, `abort`, or another failure: `Over` |
+//! | `Over` | nothing | |
+//!
+//! It never goes back. The first cause is the one that the protocol is told.
+
+use std::io;
+use std::mem;
+use std::time::Instant;
+
+#[derive(Debug)]
+pub(super) enum Life {
+    Open,
+    Closing {
+        by: End,
+        /// When TLS must have ended; none for a limit that no clock can name, and in the clear.
+        deadline: Option<Instant>,
+    },
+    /// Sending has failed with this error, which is the peer's or the network's doing.
+    Broken(io::Error),
+    Over {
+        by: End,
+        /// For `connection_lost`, which takes it; none for an end in order, and for `abort`.
+        cause: Option<io::Error>,
+        /// Whether all that was written was sent, as far as we know.
+        all_sent: bool,
+    },
+}
+
+/// Who brought the end about, at first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Ours,
+    /// The peer's, or the network's.
+    Theirs,
+}
+
+impl Life {
+    /// Whether it is coming to an end, or has come there: no more is to be received, and nothing written.
+    pub(super) fn is_ending(&self) -> bool {
+        !matches!(self, Life::Open)
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self, Life::Over { .. })
+    }
+
+    /// Whether something that was written was not sent, as far as we know.
+    pub(super) fn has_lost(&self) -> bool {
+        match self {
+            Life::Open | Life::Closing { .. } => false,
+            Life::Broken(_) => true,
+            Life::Over { all_sent, .. } => !all_sent,
+        }
+    }
+
+    /// Who ends it, if it is ending.
+    pub(super) fn ended_by(&self) -> Option<End> {
+        match self {
+            Life::Open => None,
+            Life::Closing { by, .. } | Life::Over { by, .. } => Some(*by),
+            Life::Broken(_) => Some(End::Theirs),
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match self {
+            Life::Closing { deadline, .. } => *deadline,
+            _ => None,
+        }
+    }
+
+    /// Begins the end in order; false if it has begun.
+    pub(super) fn close(&mut self, by: End, deadline: Option<Instant>) -> bool {
+        let open = matches!(self, Life::Open);
+        if open {
+            *self = Life::Closing { by, deadline };
+        }
+        open
+    }
+
+    /// Ends it now; false if it is over. `all_sent`: whether nothing is left that was written.
+    pub(super) fn end(&mut self, by: End, cause: Option<io::Error>, all_sent: bool) -> bool {
+        if self.is_over() {
+            return false;
+        }
+        let by = self.ended_by().unwrap_or(by);
+        let all_sent = all_sent && cause.is_none() && !self.has_lost();
+        let cause = match mem::replace(self, Life::Open) {
+            Life::Broken(first) => Some(first),
+            _ => cause,
+        };
+        *self = Life::Over {
+            by,
+            cause,
+            all_sent,
+        };
+        true
+    }
+
+    /// What ended it, once.
+    pub(super) fn take_cause(&mut self) -> Option<io::Error> {
+        match self {
+            Life::Over { cause, .. } => cause.take(),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(kind: io::ErrorKind) -> io::Error {
+        kind.into()
+    }
+
+    #[test]
+    fn the_first_to_end_a_connection_is_the_one_who_did() {
+        let mut life = Life::Open;
+        assert!(life.close(End::Theirs, None) && !life.close(End::Ours, None));
+        assert!(life.is_ending() && !life.is_over());
+        assert!(life.end(End::Ours, None, true) && !life.end(End::Ours, None, false));
+        assert_eq!(life.ended_by(), Some(End::Theirs));
+        assert!(life.is_over() && !life.has_lost());
+    }
+
+    #[test]
+    fn the_first_cause_is_told_and_only_once() {
+        let mut life = Life::Broken(error(io::ErrorKind::BrokenPipe));
+        assert!(life.has_lost() && life.ended_by() == Some(End::Theirs));
+        assert!(life.end(End::Ours, Some(error(io::ErrorKind::Other)), true));
+        assert!(!life.end(End::Ours, Some(error(io::ErrorKind::TimedOut)), true));
+        assert_eq!(life.take_cause().unwrap().kind(), io::ErrorKind::BrokenPipe);
+        assert!(life.take_cause().is_none() && life.has_lost());
+    }
+
+    #[test]
+    fn a_failure_counts_as_a_loss_though_nothing_was_left_to_send() {
+        let mut life = Life::Open;
+        assert!(life.end(
+            End::Theirs,
+            Some(error(io::ErrorKind::ConnectionReset)),
+            true
+        ));
+        assert!(life.has_lost());
+        let mut life = Life::Open;
+        assert!(life.end(End::Ours, None, false) && life.has_lost());
+    }
+}
