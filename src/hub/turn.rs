@@ -398,10 +398,11 @@ impl Local {
         let key = green.listed.load(Ordering::Relaxed);
         let listed = self.hub.threads.lock().try_remove(key);
         self.hub.load.fetch_sub(1, Ordering::Relaxed);
-        count(&self.hub.counters.ended, 1);
         if let Some(stack) = green.legs.end() {
             self.hub.stacks.put(stack, self.time.get());
         }
+        // Whoever sees it may count on the stack.
+        count(&self.hub.counters.ended, 1);
         drop(listed);
     }
 

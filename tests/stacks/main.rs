@@ -4,6 +4,7 @@
 use std::io;
 
 use greenhub::green_thread::{Builder, JoinHandle, park, spawn};
+use greenhub::report;
 
 #[path = "../util/child.rs"]
 mod child;
@@ -33,11 +34,17 @@ fn spawn_to_the_limit(most: usize) -> (Vec<JoinHandle<()>>, Option<io::Error>) {
 }
 
 fn end_all(parked: Vec<JoinHandle<()>>) {
+    let ended = || report().hubs.iter().map(|hub| hub.ended).sum::<u64>();
+    let all = ended() + parked.len() as u64;
     for thread in &parked {
         thread.thread().unpark();
     }
     for thread in parked {
         thread.join().unwrap();
+    }
+    // Who joined may be ahead of the other hub, which still has the stack.
+    while ended() < all {
+        std::thread::yield_now();
     }
 }
 
