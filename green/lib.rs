@@ -97,6 +97,7 @@
 //! | `native-tls-engine` | | [`ssl`] on the platform's own TLS library; see [`ssl::EngineKind`] |
 //! | `parking_lot` | | `green::parking_lot`, that crate's names |
 //! | `socket2-0-5` | | conversions with socket2 0.5's sockets, beside 0.6's |
+//! | `sim` | | `green::sim`: a whole program in a simulation, by a seed |
 //! | `engine-may` | | the crate `may` switches between green threads, to tell whether a fault is in our switch |
 //!
 //! Without any of them everything under a name of std's is there, and [`signal`], [`select`] and [`block_on`].
@@ -182,6 +183,8 @@ pub use toolkit::{
 #[cfg(all(feature = "tls", feature = "toolkit"))]
 pub use toolkit::convenience::wrap_ssl;
 
+#[cfg(feature = "sim")]
+pub use greenhub::sim;
 pub use greenhub::{
     ClosedLocally, Config, Elapsed, HubReport, Killed, Report, Site, State, ThreadLocals,
     ThreadReport, blocking, debug, hub_count, is_green, is_timeout, report, run, shield,

@@ -48,6 +48,9 @@ compile_error!(
 mod sys;
 
 mod clock;
+#[cfg(feature = "sim")]
+mod world;
+
 mod config;
 mod contain;
 mod error;
@@ -80,6 +83,9 @@ mod blocking;
 mod report;
 
 pub mod debug;
+
+#[cfg(feature = "sim")]
+pub mod sim;
 
 pub use blocking::{blocking, blocking_uncut};
 pub use config::{Config, ThreadLocals};

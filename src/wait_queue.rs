@@ -73,6 +73,20 @@ pub fn give_way() {
     wait::look_up();
 }
 
+/// Microseconds of the monotonic clock, wrapping: for a primitive that measures how long
+/// somebody stands in its queue.
+///
+/// ```
+/// use green::wait_queue::now_us;
+///
+/// let before = now_us();
+/// green::thread::sleep(std::time::Duration::from_millis(2));
+/// assert!(now_us().wrapping_sub(before) >= 2_000);
+/// ```
+pub fn now_us() -> u32 {
+    (Nanos::now().0 / 1_000) as u32
+}
+
 /// A first-come, first-served queue of parked threads.
 ///
 /// ```

@@ -23,7 +23,8 @@ pub(crate) use pool::busy;
 /// time limit passes, or that is killed, goes on at once; `f` runs on to its end
 /// and its result is dropped there.
 ///
-/// On a plain OS thread without a time limit `f` runs right here.
+/// On a plain OS thread without a time limit `f` runs right here, and so it does in a
+/// simulation, where the calling green thread sleeps for a moment first.
 ///
 /// # Panics
 ///
@@ -45,6 +46,11 @@ where
     }
     // Also if the call should be over before there is anything to wait for.
     current::with(|task| refuse_under_lock(task));
+    #[cfg(feature = "sim")]
+    if let Some(world) = crate::world::here() {
+        crate::green_thread::sleep(world.moment());
+        return f();
+    }
     let call = Arc::new(Call {
         result: Lock::new(None),
         caller: WaitQueue::new(),

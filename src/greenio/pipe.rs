@@ -49,6 +49,8 @@ impl GreenPipe {
     ///
     /// Those of pipe2(2): too many open descriptors.
     pub fn pair() -> io::Result<(GreenPipe, GreenPipe)> {
+        #[cfg(feature = "sim")]
+        crate::world::refuse("a pipe")?;
         let (reader, writer) = sys::pipe()?;
         Ok((
             GreenPipe {

@@ -13,6 +13,7 @@ use std::mem::ManuallyDrop;
 use std::ptr;
 use std::sync::Arc;
 
+use super::Hub;
 use super::os_parker::OsParker;
 use super::task::{Kind, Task};
 use super::turn::Local;
@@ -45,7 +46,7 @@ pub(crate) unsafe fn enter(local: usize) {
     if thread_locals::are_own() {
         // SAFETY: as the caller promises; it lives as long as the process.
         let local = unsafe { &*(local as *const Local) };
-        LOCAL.set(Some(local));
+        set_local(local);
         CURRENT.set(local.running());
         thread_locals::make_values();
     }
@@ -53,6 +54,8 @@ pub(crate) unsafe fn enter(local: usize) {
 
 pub(super) fn set_local(local: &'static Local) {
     LOCAL.set(Some(local));
+    #[cfg(feature = "sim")]
+    crate::world::enter(local.world);
 }
 
 /// Makes `task` the current one and gives back the one before.
@@ -131,7 +134,7 @@ fn meet() -> *const Task {
     let new = |name| Arc::into_raw(Arc::new(Task::new(name, 0, Kind::Os(OsParker::default()))));
     if let Some(local) = local_of_own() {
         // It never ends.
-        let task = new(Some(local.hub.os_thread_name()));
+        let task = new(Some(Hub::os_thread_name(local.hub.index)));
         local.os_task.set(task);
         return task;
     }

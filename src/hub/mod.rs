@@ -131,12 +131,18 @@ impl Hub {
             let key = self.threads.lock().insert(task.clone());
             green.listed.store(key, Ordering::Relaxed);
         }
+        #[cfg(feature = "sim")]
+        if let Some(world) = crate::world::here() {
+            world.starts(task.id);
+        }
         self.schedule(task);
     }
 
     /// Registers a descriptor, both directions, edge-triggered. Whatever it is ready
     /// for now is told as an event too.
     pub(crate) fn register(&self, fd: RawFd, ready: Arc<dyn Ready>) -> std::io::Result<u64> {
+        #[cfg(feature = "sim")]
+        crate::world::refuse("a wait for a descriptor of the system's")?;
         let who = Arc::as_ptr(&ready).cast();
         let mut token = self.registry.insert(ready.clone());
         let mut outcome = epoll::add(self.epoll.as_fd(), fd, epoll::ALL, token);
@@ -178,9 +184,9 @@ impl Hub {
         epoll::modify(self.epoll.as_fd(), fd, epoll::ALL, token).is_ok()
     }
 
-    /// What its OS thread is called.
-    pub(crate) fn os_thread_name(&self) -> String {
-        format!("green-hub-{}", self.index)
+    /// What the OS thread of a hub is called.
+    pub(crate) fn os_thread_name(index: usize) -> String {
+        format!("green-hub-{index}")
     }
 
     pub(crate) fn load(&self) -> usize {

@@ -2,8 +2,10 @@
 
 use std::io;
 use std::mem;
+#[cfg(feature = "sim")]
+use std::slice;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Once, OnceLock};
 use std::thread::JoinHandle;
 
@@ -26,6 +28,10 @@ static HUBS: OnceLock<Box<[&'static Hub]>> = OnceLock::new();
 /// tries again.
 pub(crate) fn hubs() -> io::Result<&'static [&'static Hub]> {
     static STARTING: Mutex<()> = Mutex::new(());
+    #[cfg(feature = "sim")]
+    if let Some(alone) = of_a_simulation() {
+        return Ok(alone);
+    }
     if let Some(hubs) = HUBS.get() {
         return Ok(hubs);
     }
@@ -48,7 +54,35 @@ pub(crate) fn hubs() -> io::Result<&'static [&'static Hub]> {
 
 /// The hubs, if they have been started.
 pub(crate) fn started() -> &'static [&'static Hub] {
+    #[cfg(feature = "sim")]
+    if let Some(alone) = of_a_simulation() {
+        return alone;
+    }
     HUBS.get().map_or(&[], |hubs| hubs)
+}
+
+/// The hub that the running thread belongs to, if that runs simulations: there are no others then.
+#[cfg(feature = "sim")]
+fn of_a_simulation() -> Option<&'static [&'static Hub]> {
+    let local = current::local()?;
+    local.world.map(|_| slice::from_ref(&local.hub))
+}
+
+/// Starts a hub of its own that runs `simulations`, on the OS thread of that name.
+#[cfg(feature = "sim")]
+pub(crate) fn start_simulated(
+    os_thread_name: String,
+    simulations: impl FnOnce(&'static Local) + Send + 'static,
+) -> io::Result<()> {
+    // Prepares the process.
+    hubs()?;
+    let starting = Starting::new(0, os_thread_name, move |hub| {
+        let local = Local::simulated(hub);
+        current::set_local(local);
+        simulations(local);
+    })?;
+    starting.go();
+    Ok(())
 }
 
 /// Starts all hubs, or none: whatever was made for those that could start goes
@@ -61,7 +95,7 @@ fn start() -> io::Result<Box<[&'static Hub]>> {
     super::gdb::keep();
     let mut starting = Vec::new();
     for index in 0..settings().hubs {
-        match Starting::new(index) {
+        match Starting::new(index, Hub::os_thread_name(index), run) {
             Ok(hub) => starting.push(hub),
             Err(error) => {
                 starting.into_iter().for_each(Starting::give_up);
@@ -80,12 +114,17 @@ struct Starting {
 }
 
 impl Starting {
-    fn new(index: usize) -> io::Result<Starting> {
+    /// `run` is what its OS thread does as long as it lives.
+    fn new(
+        index: usize,
+        os_thread_name: String,
+        run: impl FnOnce(&'static Hub) + Send + 'static,
+    ) -> io::Result<Starting> {
         let hub = Hub::new(index)?;
         let (go, wait_for_go) = sync_channel(1);
         let (ready, is_ready) = sync_channel(1);
         let thread = std::thread::Builder::new()
-            .name(hub.os_thread_name())
+            .name(os_thread_name)
             .spawn(move || match SignalStack::install() {
                 Ok(signal_stack) => {
                     sys::signal::block_process_signals();
@@ -93,7 +132,12 @@ impl Starting {
                     static HOOK: Once = Once::new();
                     HOOK.call_once(install_panic_hook);
                     let _ = ready.send(Ok(sys::snapshot::this_thread()));
-                    run(signal_stack, &wait_for_go);
+                    // Unless the others could not start.
+                    if let Ok(hub) = wait_for_go.recv() {
+                        // A hub lives as long as the process.
+                        mem::forget(signal_stack);
+                        run(hub);
+                    }
                 }
                 Err(error) => {
                     let _ = ready.send(Err(error));
@@ -128,16 +172,11 @@ impl Starting {
     }
 }
 
-/// What a hub's OS thread does once it is prepared: its loop, unless the others
-/// could not start.
-fn run(signal_stack: SignalStack, wait_for_go: &Receiver<&'static Hub>) {
-    if let Ok(hub) = wait_for_go.recv() {
-        // A hub lives as long as the process.
-        mem::forget(signal_stack);
-        let local = Local::new(hub);
-        current::set_local(local);
-        local.run()
-    }
+/// What a hub's OS thread does once it is prepared: its loop.
+fn run(hub: &'static Hub) {
+    let local = Local::new(hub);
+    current::set_local(local);
+    local.run()
 }
 
 /// The hub for a new green thread: the one with the fewest, at home on a tie.

@@ -36,6 +36,11 @@ use crate::sys::epoll;
 use crate::sys::memory::prefetch;
 use crate::thread_locals;
 use crate::timer::TimerQueue;
+#[cfg(feature = "sim")]
+use crate::world::World;
+
+#[cfg(feature = "sim")]
+pub(crate) mod simulated;
 
 /// Resumes in a turn before the poller is looked at.
 const RESUMES: usize = 61;
@@ -81,12 +86,19 @@ pub(crate) struct Local {
     slice_began: Cell<Nanos>,
     /// Set when a green thread had to give way: look at the poller next.
     gave_way: Cell<bool>,
+    /// Of a hub that runs simulations: what it has in the system's place.
+    #[cfg(feature = "sim")]
+    pub(crate) world: Option<&'static World>,
 }
 
 impl Local {
     /// A hub is never taken down: both halves live as long as the process.
     pub(super) fn new(hub: &'static Hub) -> &'static Local {
-        Box::leak(Box::new(Local {
+        Box::leak(Box::new(Local::of(hub)))
+    }
+
+    fn of(hub: &'static Hub) -> Local {
+        Local {
             #[cfg(all(target_env = "gnu", target_pointer_width = "64"))]
             destructors: match thread_locals::are_own() {
                 true => None,
@@ -104,7 +116,9 @@ impl Local {
             budget: Cell::new(BUDGET),
             slice_began: Cell::new(Nanos::NEVER),
             gave_way: Cell::new(false),
-        }))
+            #[cfg(feature = "sim")]
+            world: None,
+        }
     }
 
     /// Puts a task at the end of its ready queue.
@@ -201,6 +215,10 @@ impl Local {
     /// As [`spend`](Local::spend), for calls in memory, which are over in no
     /// time: how many there are does not count, only how long they take.
     pub(crate) fn spend_in_memory(&self) -> bool {
+        #[cfg(feature = "sim")]
+        if let Some(world) = self.world {
+            return world.gives_way();
+        }
         let over = self.slice_is_over();
         if over {
             self.gave_way.set(true);
@@ -398,6 +416,10 @@ impl Local {
         let key = green.listed.load(Ordering::Relaxed);
         let listed = self.hub.threads.lock().try_remove(key);
         self.hub.load.fetch_sub(1, Ordering::Relaxed);
+        #[cfg(feature = "sim")]
+        if let Some(world) = self.world {
+            world.ends(task.id);
+        }
         if let Some(stack) = green.legs.end() {
             self.hub.stacks.put(stack, self.time.get());
         }

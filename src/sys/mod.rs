@@ -24,6 +24,8 @@ pub(crate) mod thread_end;
 pub(crate) mod unwind;
 #[cfg(not(feature = "engine-may"))]
 pub(crate) mod valgrind;
+#[cfg(feature = "sim")]
+pub(crate) mod virtual_time;
 
 use std::io;
 

@@ -224,6 +224,7 @@ const UNSAFE: &[&str] = &[
     "src/sys/snapshot.rs",
     "src/sys/socket.rs",
     "src/sys/valgrind.rs",
+    "src/sys/virtual_time.rs",
     "src/thread_locals/allocator.rs",
     "src/thread_locals/base.rs",
     "src/thread_locals/block.rs",

@@ -302,6 +302,11 @@ impl Command {
     }
 
     fn start(&mut self, defaults: [fn() -> Stdio; 3]) -> io::Result<Child> {
+        #[cfg(feature = "sim")]
+        if greenhub::sim::is_simulated() {
+            const REFUSAL: &str = "a process cannot be had in a simulation: see green::sim";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, REFUSAL));
+        }
         let setters = [
             std_process::Command::stdin,
             std_process::Command::stdout,

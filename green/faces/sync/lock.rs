@@ -20,17 +20,14 @@
 //! that comes up and finds `WOKEN` clear knows that it owns the lock.
 
 use std::{
-    sync::{
-        LazyLock,
-        atomic::{
-            AtomicU8, AtomicU32,
-            Ordering::{Acquire, Relaxed, Release},
-        },
+    sync::atomic::{
+        AtomicU8, AtomicU32,
+        Ordering::{Acquire, Relaxed, Release},
     },
     time::Instant,
 };
 
-use greenhub::wait_queue::{WaitQueue, Wake, give_way};
+use greenhub::wait_queue::{WaitQueue, Wake, give_way, now_us};
 
 const LOCKED: u8 = 1;
 const WAITING: u8 = 2;
@@ -255,12 +252,6 @@ impl Drop for Turn<'_> {
             self.lock.unlock();
         }
     }
-}
-
-/// Microseconds since some moment, wrapping.
-fn now_us() -> u32 {
-    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-    START.elapsed().as_micros() as u32
 }
 
 #[cfg(test)]

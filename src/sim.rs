@@ -1,0 +1,283 @@
+//! Whole programs in a simulation: one seed decides what happens, and the same seed replays it.
+//!
+//! [`run`] runs a program of green threads on a hub of its own. There
+//!
+//! - **time** is simulated. When nobody is ready the clock jumps to the next deadline, so an hour of sleep is over at
+//!   once. `std::time::Instant::now()`, `SystemTime::now()` and whatever else asks libc show that clock, which begins at the same
+//!   moment each time, the first second of 2026;
+//! - **who runs next** is chosen by the seed among those who are ready, and so is whether a call that need not wait lets
+//!   others run before it;
+//! - **random bytes** by libc's `getrandom` come from the seed, so std's `HashMap` has the same order each time (where
+//!   green threads have thread-locals of their own).
+//!
+//! No line of the program changes: the same names do it. Everything that a green thread of the program starts runs in
+//! the simulation too, and ends with it: once the given function has returned, those who are left are killed, as they
+//! would be at the end of a process.
+//!
+//! ```
+//! use std::time::{Duration, Instant};
+//!
+//! use green::{sim, sync::mpsc, thread};
+//!
+//! for seed in 0..100 {
+//!     sim::run(seed, || {
+//!         let began = Instant::now();
+//!         let (sender, receiver) = mpsc::channel();
+//!         for n in 0..3 {
+//!             let sender = sender.clone();
+//!             thread::spawn(move || {
+//!                 thread::sleep(Duration::from_secs(3600 * n));
+//!                 sender.send(n).unwrap();
+//!             });
+//!         }
+//!         drop(sender);
+//!         assert_eq!(receiver.iter().collect::<Vec<_>>(), [0, 1, 2]);
+//!         assert!(began.elapsed() >= Duration::from_secs(7200));
+//!     });
+//! }
+//! ```
+//!
+//! # When it fails
+//!
+//! A panic of the program passes through [`run`], after the seed and the end of the [`Trace`] were printed on standard error.
+//! If nobody is ready and nobody waits for a moment, that is a deadlock: the run ends with a panic that has a
+//! [`report`](crate::report()) of who waits for what.
+//!
+//! ```should_panic
+//! use green::{sim, thread};
+//!
+//! sim::run(1, || thread::park()); // nobody will unpark it
+//! ```
+//!
+//! # What is not simulated
+//!
+//! - What waits for a descriptor, sockets among them, is refused with an error of kind
+//!   [`Unsupported`](std::io::ErrorKind::Unsupported), and so are processes and pipes.
+//! - Files are the real ones. A file call, a name's look-up and whatever else goes to [`blocking`](crate::blocking()) runs in place, after a moment of
+//!   simulated time: so it should not wait for another thread.
+//! - OS threads that the program starts run beside the simulation, in real time, and it does not wait for them.
+//! - std's own waits (`std::thread::sleep`, a `std::sync` lock) block as ever, and the simulation with them.
+//! - Random bytes in there are no secrets: make no keys that are to last.
+
+use std::io;
+use std::sync::mpsc::{Sender, channel, sync_channel};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use crate::clock::Nanos;
+use crate::green_thread::{Builder, JoinHandle, Result};
+use crate::hub::interrupt::{CAN_UNWIND, resume_unwind};
+use crate::hub::placement;
+use crate::hub::turn::Local;
+use crate::hub::turn::simulated::Ending;
+use crate::report::{Report, report};
+pub use crate::world::Trace;
+use crate::world::{self, World};
+
+/// Runs `f` as the main thread of a simulated program, and gives its value.
+///
+/// Blocks the calling thread; a green thread waits as for [`blocking`](crate::blocking()). Several may run at once, on several
+/// threads.
+///
+/// # Panics
+///
+/// With the panic of `f`; if the program comes to a deadlock. Both print the seed first. If no hub can be started for it;
+/// inside a simulation.
+///
+/// ```
+/// let sum = green::sim::run(1, || {
+///     let other = green::thread::spawn(|| 2);
+///     1 + other.join().unwrap()
+/// });
+/// assert_eq!(sum, 3);
+/// ```
+pub fn run<F, T>(seed: u64, f: F) -> T
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let outcome = Simulation::new(seed).run(f);
+    outcome.result.unwrap_or_else(|panic| {
+        let trace = outcome.trace;
+        eprintln!(
+            "green::sim: seed {seed} fails, and will again; its last events were\n{trace:.40}"
+        );
+        if let Some(report) = outcome.deadlock {
+            eprintln!("{DEADLOCK}\n{report}");
+        }
+        resume_unwind(panic)
+    })
+}
+
+const DEADLOCK: &str = "a deadlock: nobody is ready, and nobody waits for a moment";
+
+/// Whether the running thread belongs to a simulated program.
+///
+/// ```
+/// assert!(!green::sim::is_simulated());
+/// assert!(green::sim::run(1, green::sim::is_simulated));
+/// ```
+pub fn is_simulated() -> bool {
+    world::here().is_some()
+}
+
+/// A simulation to be run: the seed, and what is to be otherwise than by default.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use green::{sim::Simulation, thread::sleep};
+///
+/// let outcome = Simulation::new(1).run(|| sleep(Duration::from_secs(3600)));
+/// assert!(outcome.result.is_ok());
+/// assert!(outcome.elapsed >= Duration::from_secs(3600));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Simulation {
+    seed: u64,
+}
+
+/// What came of a simulation.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Outcome<T> {
+    /// What the function returned, or the payload of its panic; a text, if there was a deadlock.
+    pub result: Result<T>,
+    /// Who waited for what, if nobody was ready and nobody waited for a moment.
+    pub deadlock: Option<Report>,
+    /// How long it took, in simulated time.
+    pub elapsed: Duration,
+    /// What happened.
+    pub trace: Trace,
+}
+
+impl Simulation {
+    /// With this seed.
+    pub fn new(seed: u64) -> Simulation {
+        Simulation { seed }
+    }
+
+    /// Runs `f` as the main thread of a simulated program, and tells what came of it.
+    ///
+    /// Blocks the calling thread, as [`run`] does.
+    ///
+    /// # Panics
+    ///
+    /// If no hub can be started for it; inside a simulation.
+    pub fn run<F, T>(&self, f: F) -> Outcome<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        assert!(
+            !is_simulated(),
+            "a simulation cannot run inside a simulation"
+        );
+        let simulation = self.clone();
+        crate::blocking(move || simulation.run_elsewhere(f))
+    }
+
+    /// On a hub of its own, while this OS thread waits.
+    fn run_elsewhere<F, T>(self, f: F) -> Outcome<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let (tell, outcome) = sync_channel(1);
+        let place = Place::take().expect("failed to start a hub for a simulation");
+        let job: Job = Box::new(move |local, world| {
+            let (outcome, is_clean) = self.run_on(local, world, f);
+            (is_clean, Box::new(move || drop(tell.send(outcome))))
+        });
+        place.0.send(job).expect("the hub waits for simulations");
+        outcome.recv().expect("a simulation's hub does not end")
+    }
+
+    /// Gives the outcome, and whether the hub is as it was before.
+    fn run_on<F, T>(self, local: &'static Local, world: &World, f: F) -> (Outcome<T>, bool)
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        world.restart(self.seed);
+        assert_eq!(
+            Nanos::from(Instant::now()),
+            Nanos::now(),
+            "this program takes the time from elsewhere than libc's clock_gettime"
+        );
+        let main = Builder::new().name("main".to_owned()).spawn(f);
+        let main: JoinHandle<T> = main.expect("failed to spawn thread");
+        let ending = local.simulate(world, u64::MAX, || main.is_finished());
+        let deadlock = (ending != Ending::Over).then(report);
+        let elapsed = Duration::from_nanos(world.elapsed());
+        let trace = world.take_trace();
+
+        let is_clean = end_all(local, world);
+        let result = match &deadlock {
+            None => main.join(),
+            Some(report) => Err(Box::new(format!("{DEADLOCK}\n{report}")) as _),
+        };
+        let outcome = Outcome {
+            result,
+            deadlock,
+            elapsed,
+            trace,
+        };
+        (outcome, is_clean)
+    }
+}
+
+/// Legs that those who are left may take to end.
+const LAST_LEGS: u64 = 1_000_000;
+
+/// Ends the green threads that are left, as the end of `main` does; says whether none is.
+fn end_all(local: &'static Local, world: &World) -> bool {
+    let threads = local.hub.threads.lock();
+    let left: Vec<_> = threads.iter().map(|(_, task)| task.clone()).collect();
+    drop(threads);
+    if CAN_UNWIND {
+        left.iter().for_each(|task| task.kill());
+    }
+    drop(left);
+    let is_empty = || local.hub.load() == 0;
+    local.simulate(world, LAST_LEGS, is_empty) == Ending::Over
+}
+
+/// Runs one simulation. Says whether the hub can be used again, and who is to be told then.
+type Job = Box<dyn FnOnce(&'static Local, &World) -> (bool, Box<dyn FnOnce()>) + Send>;
+
+/// A hub that runs simulations, one after the other.
+struct Place(Sender<Job>);
+
+/// Those that run none.
+static IDLE: Mutex<Vec<Place>> = Mutex::new(Vec::new());
+
+impl Place {
+    fn take() -> io::Result<Place> {
+        let idle = IDLE.lock().pop();
+        idle.map_or_else(Place::start, Ok)
+    }
+
+    fn start() -> io::Result<Place> {
+        let (jobs, queue) = channel::<Job>();
+        let place = jobs.clone();
+        let serve = move |local: &'static Local| {
+            let world = local.world.expect("a hub for simulations");
+            while let Ok(job) = queue.recv() {
+                let (is_clean, tell) = job(local, world);
+                if !is_clean {
+                    // Some would not end. Their stacks stay where they are.
+                    tell();
+                    loop {
+                        std::thread::park();
+                    }
+                }
+                IDLE.lock().push(Place(jobs.clone()));
+                tell();
+            }
+        };
+        placement::start_simulated("green-sim".to_owned(), serve)?;
+        Ok(Place(place))
+    }
+}
