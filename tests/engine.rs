@@ -6,9 +6,16 @@ use std::time::Duration;
 
 use greenhub::green_thread::{Builder, park, spawn, spawn_local, yield_now};
 
+#[cfg(all(target_arch = "x86_64", not(feature = "engine-may")))]
+#[expect(dead_code, reason = "no test here ends by a signal")]
+#[path = "util/child.rs"]
+mod child;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 #[path = "engine/registers.rs"]
 mod registers;
+#[cfg(all(target_arch = "x86_64", not(feature = "engine-may")))]
+#[path = "engine/steps.rs"]
+mod steps;
 mod util;
 
 const LIMIT: Duration = Duration::from_secs(60);

@@ -238,6 +238,7 @@ const UNSAFE: &[&str] = &[
     "tests/accept_exhaustion.rs",
     "tests/asyncio_first_use.rs",
     "tests/engine/registers.rs",
+    "tests/engine/steps.rs",
     "tests/engine_facts.rs",
     "tests/fd_reuse.rs",
     "tests/fs.rs",

@@ -5,9 +5,9 @@ use std::arch::{asm, naked_asm};
 
 use super::context::Context;
 
-/// The text of a switch, with what else it is to do once `load` was read.
-macro_rules! switch_and {
-    ($save:expr, $load:expr, $word:expr, $($more:literal,)* $(; $($operand:tt)*)?) => {{
+/// The text of a switch, which goes on in `across`.
+macro_rules! switch_by {
+    ($across:expr, $save:expr, $load:expr, $word:expr) => {{
         let theirs;
         // The stack pointer comes back as it was left, and every register that may
         // differ then is an output.
@@ -16,14 +16,10 @@ macro_rules! switch_and {
             "adr x10, 2f",
             "stp x9, x10, [x0]",
             "stp x29, x19, [x0, #16]",
-            "ldp x9, x10, [x1]",
-            "ldp x29, x19, [x1, #16]",
-            "mov sp, x9",
-            $($more,)*
-            "br x10",
+            "b {across}",
             // `bti j`, for programs that mark where branches may lead.
             "2: hint #36",
-            $($($operand)*)?
+            across = sym $across,
             inlateout("x2") $word => theirs,
             in("x0") $save,
             in("x1") $load,
@@ -58,7 +54,7 @@ macro_rules! switch_and {
 #[inline(always)]
 pub(super) unsafe fn switch(save: *mut Context, load: *const Context, word: usize) -> usize {
     // SAFETY: handed on to the caller.
-    unsafe { switch_and!(save, load, word,) }
+    unsafe { switch_by!(across, save, load, word) }
 }
 
 /// The same, where each side has thread-locals of its own: their base lies `BASE`
@@ -74,13 +70,40 @@ pub(super) unsafe fn switch_base<const BASE: usize>(
     word: usize,
 ) -> usize {
     // SAFETY: handed on to the caller. Both sides see one base for ever.
-    unsafe {
-        switch_and!(save, load, word,
-            "ldr x11, [x1, #{base}]",
-            "msr tpidr_el0, x11",
-            ; base = const BASE,
-        )
-    }
+    unsafe { switch_by!(across_with_base::<BASE>, save, load, word) }
+}
+
+/// The part of a switch in which the stack pointer is of one side and code still of
+/// the other. A profiler's signal may come here, so unwinders end here, by the missing
+/// return address: in the function that switches they would read the wrong stack.
+#[unsafe(naked)]
+unsafe extern "C" fn across() -> ! {
+    naked_asm!(
+        ".cfi_startproc",
+        ".cfi_undefined x30",
+        "ldp x9, x10, [x1]",
+        "ldp x29, x19, [x1, #16]",
+        "mov sp, x9",
+        "br x10",
+        ".cfi_endproc",
+    )
+}
+
+/// The same, with the base that lies `BASE` bytes after `load`.
+#[unsafe(naked)]
+unsafe extern "C" fn across_with_base<const BASE: usize>() -> ! {
+    naked_asm!(
+        ".cfi_startproc",
+        ".cfi_undefined x30",
+        "ldp x9, x10, [x1]",
+        "ldp x29, x19, [x1, #16]",
+        "mov sp, x9",
+        "ldr x11, [x1, #{base}]",
+        "msr tpidr_el0, x11",
+        "br x10",
+        ".cfi_endproc",
+        base = const BASE,
+    )
 }
 
 /// A fiber's outermost frame. Unwinders end here, by the missing return address,

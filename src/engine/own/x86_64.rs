@@ -5,9 +5,9 @@ use std::arch::{asm, naked_asm};
 
 use super::context::Context;
 
-/// The text of a switch, with what else it is to do once `load` was read.
-macro_rules! switch_and {
-    ($save:expr, $load:expr, $word:expr, $($more:literal,)* $(; $($operand:tt)*)?) => {{
+/// The text of a switch, which goes on in `across`.
+macro_rules! switch_by {
+    ($across:expr, $save:expr, $load:expr, $word:expr) => {{
         let theirs;
         // The stack pointer comes back as it was left, and every register that may
         // differ then is an output.
@@ -17,14 +17,9 @@ macro_rules! switch_and {
             "mov [rdi + 8], rax",
             "mov [rdi + 16], rbp",
             "mov [rdi + 24], rbx",
-            "mov rax, [rsi + 8]",
-            "mov rsp, [rsi]",
-            "mov rbp, [rsi + 16]",
-            "mov rbx, [rsi + 24]",
-            $($more,)*
-            "jmp rax",
+            "jmp {across}",
             "2:",
-            $($($operand)*)?
+            across = sym $across,
             inlateout("rdx") $word => theirs,
             in("rdi") $save,
             in("rsi") $load,
@@ -55,7 +50,7 @@ macro_rules! switch_and {
 #[inline(always)]
 pub(super) unsafe fn switch(save: *mut Context, load: *const Context, word: usize) -> usize {
     // SAFETY: handed on to the caller.
-    unsafe { switch_and!(save, load, word,) }
+    unsafe { switch_by!(across, save, load, word) }
 }
 
 /// The same, where each side has thread-locals of its own: their base lies `BASE`
@@ -71,13 +66,42 @@ pub(super) unsafe fn switch_base<const BASE: usize>(
     word: usize,
 ) -> usize {
     // SAFETY: handed on to the caller. Both sides see one base for ever.
-    unsafe {
-        switch_and!(save, load, word,
-            "mov rcx, [rsi + {base}]",
-            "wrfsbase rcx",
-            ; base = const BASE,
-        )
-    }
+    unsafe { switch_by!(across_with_base::<BASE>, save, load, word) }
+}
+
+/// The part of a switch in which the stack pointer is of one side and code still of
+/// the other. A profiler's signal may come here, so unwinders end here, by the missing
+/// return address: in the function that switches they would read the wrong stack.
+#[unsafe(naked)]
+unsafe extern "C" fn across() -> ! {
+    naked_asm!(
+        ".cfi_startproc",
+        ".cfi_undefined rip",
+        "mov rax, [rsi + 8]",
+        "mov rsp, [rsi]",
+        "mov rbp, [rsi + 16]",
+        "mov rbx, [rsi + 24]",
+        "jmp rax",
+        ".cfi_endproc",
+    )
+}
+
+/// The same, with the base that lies `BASE` bytes after `load`.
+#[unsafe(naked)]
+unsafe extern "C" fn across_with_base<const BASE: usize>() -> ! {
+    naked_asm!(
+        ".cfi_startproc",
+        ".cfi_undefined rip",
+        "mov rax, [rsi + 8]",
+        "mov rsp, [rsi]",
+        "mov rbp, [rsi + 16]",
+        "mov rbx, [rsi + 24]",
+        "mov rcx, [rsi + {base}]",
+        "wrfsbase rcx",
+        "jmp rax",
+        ".cfi_endproc",
+        base = const BASE,
+    )
 }
 
 /// A fiber's outermost frame. Unwinders end here, by the missing return address,
