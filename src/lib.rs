@@ -73,6 +73,7 @@ pub mod green_thread;
 mod shield;
 mod timeout;
 
+mod direction;
 mod trampoline;
 
 pub mod source;
@@ -80,6 +81,7 @@ pub mod source;
 pub mod greenio;
 
 mod blocking;
+pub mod foreign;
 mod report;
 
 pub mod debug;

@@ -63,6 +63,10 @@ pub fn timeout<T>(limit: Duration, block: impl FnOnce() -> T) -> Result<T, Elaps
         true => task.interrupts.leave_nested(outer, around),
         false => task.interrupts.set_limit(outer),
     }
+    let told = task.interrupts.was_told(scope);
+    if told && result.is_ok() {
+        return Err(Elapsed { refused: false });
+    }
     result.or_else(|payload| match payload.downcast_ref::<Raised>() {
         Some(Raised(interrupt)) if interrupt.is_of(scope) => Err(Elapsed { refused: false }),
         _ => resume_unwind(payload),

@@ -29,6 +29,7 @@ mod waiters;
 
 use self::waiters::Waiters;
 use crate::clock::Nanos;
+use crate::hub::interrupt::{Interrupt, Masked};
 use crate::hub::site::Site;
 use crate::hub::task::Task;
 use crate::hub::wait::{self, Request, Waiter, Woke};
@@ -43,6 +44,16 @@ pub enum Wake {
     TimedOut,
     /// `still_needed` said no: there was no wait.
     NotNeeded,
+}
+
+impl Wake {
+    fn of(woke: Woke) -> Wake {
+        match woke {
+            Woke::Event => Wake::Woken,
+            Woke::TimedOut => Wake::TimedOut,
+            Woke::NotNeeded => Wake::NotNeeded,
+        }
+    }
 }
 
 /// To be called by a call that could wait, before it tries whether it has to: now
@@ -188,11 +199,30 @@ impl WaitQueue {
             |waiter| self.enqueue(waiter, place, still_needed),
             |task, ticket| self.remove(task, ticket),
         )?;
-        Ok(match woke {
-            Woke::Event => Wake::Woken,
-            Woke::TimedOut => Wake::TimedOut,
-            Woke::NotNeeded => Wake::NotNeeded,
-        })
+        Ok(Wake::of(woke))
+    }
+
+    /// As [`wait`](WaitQueue::wait) without a deadline, but gives an interrupt back in place
+    /// of raising it.
+    pub(crate) fn wait_quietly(
+        &self,
+        what: &'static str,
+        mask: Option<Masked>,
+        still_needed: impl FnOnce() -> bool,
+    ) -> Result<Wake, Interrupt> {
+        let request = Request {
+            site: Site::Queue(what),
+            deadline: Nanos::NEVER,
+            poll_for: None,
+        };
+        wait::wait_quietly(
+            request,
+            mask,
+            |waiter| self.enqueue(waiter, Place::Back, |_| still_needed()),
+            |task, ticket| self.remove(task, ticket),
+        )
+        .expect("only a wait for a descriptor can fail")
+        .map(Wake::of)
     }
 
     /// Queues a waiter, if `still_needed`.

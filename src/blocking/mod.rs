@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::sys::lock::Lock;
 
 use crate::hub::current;
-use crate::hub::interrupt::{Mask, resume_unwind};
+use crate::hub::interrupt::{Interrupt, Mask, Masked, resume_unwind};
 use crate::hub::wait::refuse_under_lock;
 use crate::wait_queue::WaitQueue;
 
@@ -51,6 +51,25 @@ where
         crate::green_thread::sleep(world.moment());
         return f();
     }
+    match on_the_pool(f, None) {
+        Ok(result) => result.unwrap_or_else(|panic| resume_unwind(panic)),
+        Err(interrupt) => current::with(|task| task.raise(interrupt)),
+    }
+}
+
+/// Runs `f` on the pool and waits for it, but for what `mask` lets through.
+///
+/// # Panics
+///
+/// If not even one thread can be started.
+pub(crate) fn on_the_pool<F, T>(
+    f: F,
+    mask: Option<Masked>,
+) -> Result<std::thread::Result<T>, Interrupt>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
     let call = Arc::new(Call {
         result: Lock::new(None),
         caller: WaitQueue::new(),
@@ -65,10 +84,11 @@ where
     }));
     loop {
         if let Some(result) = call.result.lock().take() {
-            return result.unwrap_or_else(|panic| resume_unwind(panic));
+            return Ok(result);
         }
+        let still_needed = || call.result.lock().is_none();
         call.caller
-            .wait("blocking call", None, || call.result.lock().is_none());
+            .wait_quietly("blocking call", mask, still_needed)?;
     }
 }
 

@@ -71,8 +71,10 @@ pub(crate) struct Interrupts {
     /// The limit that passes first of all those in force, and its scope.
     limit: AtomicU64,
     scope: AtomicU64,
-    /// How often an interrupt has been raised.
+    /// How often an interrupt has been raised, or told of by a code.
     raised: AtomicU32,
+    /// The scope of the limit that was last told of by a code, until its block ends.
+    told: AtomicU64,
     /// Killed before its first run; what it had captured is being dropped.
     unrun: AtomicBool,
     /// Of the time limits in force that were set during an unwind, the innermost:
@@ -88,6 +90,7 @@ impl Default for Interrupts {
             limit: AtomicU64::new(Nanos::NEVER.0),
             scope: AtomicU64::new(0),
             raised: AtomicU32::new(0),
+            told: AtomicU64::new(0),
             unrun: AtomicBool::new(false),
             nested: AtomicUsize::new(0),
         }
@@ -125,6 +128,16 @@ impl Interrupts {
     pub(crate) fn set_limit(&self, (limit, scope): (Nanos, u64)) {
         self.limit.store(limit.0, Ordering::Relaxed);
         self.scope.store(scope, Ordering::Relaxed);
+    }
+
+    /// Whether a wait inside the block of `scope`, which is over, was told that its
+    /// limit had passed.
+    pub(crate) fn was_told(&self, scope: u64) -> bool {
+        let told = self.told.load(Ordering::Relaxed) == scope;
+        if told {
+            self.told.store(0, Ordering::Relaxed);
+        }
+        told
     }
 
     /// Sets a limit inside a destructor that an unwind runs. Until
@@ -216,27 +229,47 @@ impl Task {
         }
     }
 
+    /// What is to end this thread's next wait at its beginning.
+    #[inline]
+    pub(crate) fn pending(&self, masked: Masked) -> Option<Interrupt> {
+        if masked == Masked::Nothing && self.interrupts.is_killed() {
+            return Some(Interrupt::Kill);
+        }
+        let (limit, scope) = self.interrupts.limit();
+        let passed = masked != Masked::All && !limit.is_never() && limit <= Nanos::now();
+        passed.then_some(Interrupt::Elapsed { scope })
+    }
+
     /// Raises what is to be raised before this thread, which is the running
     /// one, may wait.
     pub(crate) fn raise_pending(&self, masked: Masked) {
-        if masked == Masked::Nothing && self.interrupts.is_killed() {
-            self.raise(Interrupt::Kill);
-        }
-        let (limit, scope) = self.interrupts.limit();
-        if masked != Masked::All && !limit.is_never() && limit <= Nanos::now() {
-            self.raise(Interrupt::Elapsed { scope });
+        if let Some(interrupt) = self.pending(masked) {
+            self.raise(interrupt);
         }
     }
 
     /// Unwinds the running thread, which is this one.
     pub(crate) fn raise(&self, interrupt: Interrupt) -> ! {
+        self.count_interrupt();
+        resume_unwind(Box::new(Raised(interrupt)))
+    }
+
+    /// Takes note that this thread, which is the running one, is told of an interrupt
+    /// by a code in place of an unwind. The next wait meets it again.
+    pub(crate) fn tell(&self, interrupt: Interrupt) {
+        self.count_interrupt();
+        if let Interrupt::Elapsed { scope } = interrupt {
+            self.interrupts.told.store(scope, Ordering::Relaxed);
+        }
+    }
+
+    fn count_interrupt(&self) {
         if self.interrupts.raised.fetch_add(1, Ordering::Relaxed) > 0 {
-            // Somebody catches and waits again in a loop: the others must run.
+            // Somebody ignores it and waits again in a loop: the others must run.
             if let Some(local) = current::local().filter(|_| self.green().is_some() && !is_held()) {
                 current::with(|task| local.requeue(task));
             }
         }
-        resume_unwind(Box::new(Raised(interrupt)))
     }
 }
 

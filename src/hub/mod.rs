@@ -67,6 +67,13 @@ pub(crate) struct Hub {
     pub(crate) counters: Counters,
 }
 
+/// Where a descriptor is registered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Registration {
+    pub(crate) hub: &'static Hub,
+    pub(crate) token: u64,
+}
+
 /// Written by the hub's loop alone.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {

@@ -1,11 +1,11 @@
-//! How a plain OS thread waits: on a condition variable, or in poll(2) when it waits for a descriptor.
+//! How a plain OS thread waits: on a futex, or in poll(2) when it waits for a descriptor.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use parking_lot::{Condvar, Mutex};
+use rustix::thread::futex;
 
 use super::wait_word::{Phase, Ticket, WaitWord};
 use crate::clock::Nanos;
@@ -21,8 +21,8 @@ pub(crate) struct PollFor {
 
 #[derive(Debug, Default)]
 pub(crate) struct OsParker {
-    lock: Mutex<()>,
-    condvar: Condvar,
+    /// How often it was notified; the futex that it sleeps on.
+    notified: AtomicU32,
     /// Rung to end a poll(2); made at the first one.
     bell: OnceLock<EventFd>,
     /// Whether the wait under way is a poll(2). Set before the ticket opens.
@@ -37,10 +37,8 @@ impl OsParker {
                 bell.ring();
             }
         } else {
-            // Taken so that the thread is either before its check of the word
-            // or waiting, never between.
-            drop(self.lock.lock());
-            self.condvar.notify_one();
+            self.notified.fetch_add(1, Ordering::SeqCst);
+            let _ = futex::wake(&self.notified, futex::Flags::PRIVATE, 1);
         }
     }
 
@@ -68,22 +66,29 @@ impl OsParker {
             (Some(poll_for), Some(bell)) => {
                 self.park_in_poll(word, ticket, deadline, poll_for, bell)
             }
-            _ => self.park_on_condvar(word, ticket, deadline),
+            _ => self.park_on_futex(word, ticket, deadline),
         }
     }
 
-    fn park_on_condvar(&self, word: &WaitWord, ticket: Ticket, deadline: Nanos) {
-        let mut guard = self.lock.lock();
-        while word.open_ticket() == Some(ticket) {
-            match deadline.left() {
-                None => self.condvar.wait(&mut guard),
-                Some(left) if left.is_zero() => {
-                    word.close(ticket, Phase::TimedOut);
-                }
-                Some(left) => {
-                    self.condvar.wait_for(&mut guard, left);
-                }
+    fn park_on_futex(&self, word: &WaitWord, ticket: Ticket, deadline: Nanos) {
+        loop {
+            // The waker closes the ticket and then counts; we the other way round.
+            let notified = self.notified.load(Ordering::SeqCst);
+            if word.open_ticket() != Some(ticket) {
+                return;
             }
+            let left = deadline.left();
+            if left.is_some_and(|left| left.is_zero()) {
+                word.close(ticket, Phase::TimedOut);
+                continue;
+            }
+            let left = left.map(|left| futex::Timespec {
+                tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+                tv_nsec: left.subsec_nanos().into(),
+            });
+            // Whatever it answers, the ticket is looked at again.
+            let flags = futex::Flags::PRIVATE;
+            let _ = futex::wait(&self.notified, flags, notified, left.as_ref());
         }
     }
 

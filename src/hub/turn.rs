@@ -166,6 +166,14 @@ impl Local {
         }
     }
 
+    /// Whether nothing of the loop's own is being changed, so that the running green thread
+    /// may leave for it.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.ready.try_borrow_mut().is_ok()
+            && self.acceptors.try_borrow_mut().is_ok()
+            && self.timers.try_borrow_mut().is_ok()
+    }
+
     /// Whether the destructors of this OS thread's thread-locals are running: it
     /// never ends, so a green thread has called exit(3).
     #[inline]

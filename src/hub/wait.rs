@@ -63,22 +63,48 @@ pub(crate) struct Request {
 /// # Panics
 ///
 /// In the hub's own context, which must not wait. No code of a user runs there.
+#[inline]
 pub(crate) fn wait(
     request: Request,
     enqueue: impl FnOnce(Waiter) -> bool,
     dequeue: impl FnOnce(&Arc<Task>, Ticket),
 ) -> io::Result<Woke> {
+    match wait_quietly(request, None, enqueue, dequeue)? {
+        Ok(woke) => Ok(woke),
+        Err(interrupt) => raise(interrupt),
+    }
+}
+
+#[cold]
+fn raise(interrupt: Interrupt) -> ! {
+    current::with(|task| task.raise(interrupt))
+}
+
+/// As [`wait`], but gives an interrupt back in place of raising it. `mask` says what
+/// must not end the wait; by default, whatever the thread's state says.
+///
+/// # Errors
+///
+/// # Panics
+///
+/// As [`wait`].
+pub(crate) fn wait_quietly(
+    request: Request,
+    mask: Option<Masked>,
+    enqueue: impl FnOnce(Waiter) -> bool,
+    dequeue: impl FnOnce(&Arc<Task>, Ticket),
+) -> io::Result<Result<Woke, Interrupt>> {
     if interrupt::is_held() {
         // In the green thread's stead, within the limits that it has set.
         current::with(|by| {
-            current::with_os_task(|task| wait_as(task, by, request, enqueue, dequeue))
+            current::with_os_task(|task| wait_as(task, by, request, mask, enqueue, dequeue))
         })
     } else {
         assert!(
             current::is_green() || current::local().is_none(),
             "the hub itself cannot wait"
         );
-        current::with(|task| wait_as(task, task, request, enqueue, dequeue))
+        current::with(|task| wait_as(task, task, request, mask, enqueue, dequeue))
     }
 }
 
@@ -88,15 +114,18 @@ fn wait_as(
     task: &Arc<Task>,
     by: &Arc<Task>,
     request: Request,
+    mask: Option<Masked>,
     enqueue: impl FnOnce(Waiter) -> bool,
     dequeue: impl FnOnce(&Arc<Task>, Ticket),
-) -> io::Result<Woke> {
+) -> io::Result<Result<Woke, Interrupt>> {
     refuse_under_lock(by);
-    let masked = match by.masked() {
+    let masked = match mask.unwrap_or_else(|| by.masked()) {
         Masked::Nothing if !Arc::ptr_eq(task, by) => Masked::Kills,
         masked => masked,
     };
-    by.raise_pending(masked);
+    if let Some(interrupt) = by.pending(masked) {
+        return Ok(Err(interrupt));
+    }
     let (limit, scope) = if masked == Masked::All {
         (Nanos::NEVER, 0)
     } else {
@@ -118,7 +147,7 @@ fn wait_as(
     // look at the flag: one of the two sees the other.
     if masked == Masked::Nothing && task.interrupts.is_killed() {
         leave(task, ticket, &request);
-        task.raise(Interrupt::Kill);
+        return Ok(Err(Interrupt::Kill));
     }
     let waiter = Waiter {
         task: local.map_or_else(|| task.clone(), |local| local.handle(task)),
@@ -132,12 +161,12 @@ fn wait_as(
     task.stays.store(true, Ordering::Relaxed);
     if !enqueue(waiter) {
         drop(opened);
-        return Ok(Woke::NotNeeded);
+        return Ok(Ok(Woke::NotNeeded));
     }
     task.stays.store(false, Ordering::Relaxed);
     mem::forget(opened);
     suspend(task, ticket, deadline, &request);
-    match task.word.phase() {
+    Ok(match task.word.phase() {
         Phase::Event => Ok(Woke::Event),
         Phase::Polled => {
             dequeue(task, ticket);
@@ -145,17 +174,17 @@ fn wait_as(
         }
         Phase::TimedOut => {
             dequeue(task, ticket);
-            if limit < request.deadline {
-                by.raise(Interrupt::Elapsed { scope });
+            match limit < request.deadline {
+                true => Err(Interrupt::Elapsed { scope }),
+                false => Ok(Woke::TimedOut),
             }
-            Ok(Woke::TimedOut)
         }
         Phase::Interrupted => {
             dequeue(task, ticket);
-            task.raise(Interrupt::Kill)
+            Err(Interrupt::Kill)
         }
         phase => unreachable!("a thread was resumed in the middle of its wait: {phase:?}"),
-    }
+    })
 }
 
 /// A waiter looks whether it still needs to wait under the lock of the queue that
@@ -305,6 +334,13 @@ pub(crate) fn yield_now() {
             _ => std::thread::yield_now(),
         }
     });
+}
+
+/// Lets the other ready green threads run, and raises nothing.
+pub(crate) fn requeue() {
+    if let Some(local) = current::local().filter(|_| current::is_green()) {
+        current::with(|task| local.requeue(task));
+    }
 }
 
 /// Lets others run if the green thread has made many calls without waiting. For

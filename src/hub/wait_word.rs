@@ -86,6 +86,10 @@ impl WaitWord {
         matches!(phase(seen), Phase::Open | Phase::OpenMasked).then_some(seen >> PHASE_BITS)
     }
 
+    pub(crate) fn is_open(&self) -> bool {
+        self.open_ticket().is_some()
+    }
+
     pub(crate) fn phase(&self) -> Phase {
         phase(self.0.load(Ordering::Acquire))
     }

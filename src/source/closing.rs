@@ -20,7 +20,7 @@ use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::sys::fd;
-use crate::trampoline;
+use crate::trampoline::watch;
 
 /// Dropped just before the descriptor that it is about.
 pub(super) struct Closing {
@@ -55,7 +55,7 @@ impl Closing {
     }
 
     pub(super) fn end_waits_by_number(&self) {
-        trampoline::closing(self.fd);
+        watch::closing(self.fd);
     }
 }
 

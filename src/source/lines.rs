@@ -8,17 +8,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::sys::lock::Lock;
 
 use super::Direction;
-use super::direction::poll_events;
 use super::line::Line;
 use crate::clock::Nanos;
+use crate::direction::poll_events;
 use crate::hub::os_parker::PollFor;
 use crate::hub::registry::{Known, Ready};
 use crate::hub::site::Site;
 use crate::hub::task::Task;
 use crate::hub::wait::{self, Request, Waiter, Woke};
-use crate::hub::{Hub, current};
+use crate::hub::{Registration, current};
 use crate::sys::{epoll, poll};
-use crate::trampoline;
+use crate::trampoline::watch;
 use crate::wait_queue::{Place, Wake};
 
 /// Both directions of one descriptor, shared with the hub it is registered with.
@@ -32,28 +32,13 @@ pub(crate) struct Lines {
     registered: AtomicBool,
 }
 
-#[derive(Clone, Copy)]
-struct Registration {
-    hub: &'static Hub,
-    token: u64,
-}
-
 impl Lines {
     /// Ready, for all that is known: the first call is to try.
     pub(super) fn ready(fd: RawFd) -> Arc<Lines> {
-        Lines::new(fd, true)
-    }
-
-    /// For one who has just seen that it is not ready.
-    pub(crate) fn not_ready(fd: RawFd) -> Arc<Lines> {
-        Lines::new(fd, false)
-    }
-
-    fn new(fd: RawFd, ready: bool) -> Arc<Lines> {
         Arc::new(Lines {
             fd,
-            read: Line::new(ready),
-            write: Line::new(ready),
+            read: Line::new(true),
+            write: Line::new(true),
             closed: AtomicBool::new(false),
             registration: Lock::new(None),
             registered: AtomicBool::new(false),
@@ -83,13 +68,14 @@ impl Lines {
         }
         match local.hub.register(self.fd, self.clone()) {
             Ok(token) => {
-                *registration = Some(Registration {
+                let new = Registration {
                     hub: local.hub,
                     token,
-                });
+                };
+                *registration = Some(new);
                 self.registered.store(true, Ordering::Release);
                 drop(registration);
-                trampoline::reissued(self);
+                watch::reissued(self.fd, new);
                 Ok(true)
             }
             Err(error) if error.raw_os_error() == Some(libc::EPERM) => Ok(false),
@@ -106,33 +92,6 @@ impl Lines {
     /// As the registry knows it.
     fn address(&self) -> *const () {
         std::ptr::from_ref(self).cast()
-    }
-
-    /// `new` has registered our number: if our open file has been closed behind
-    /// our back, ends every wait.
-    pub(crate) fn end_if_reissued(&self, new: &Lines) {
-        let new = *new.registration.lock();
-        let stale = self.registration.lock().take_if(|old| match new {
-            // On one hub, those who wait for one open file share a registration;
-            // on two, ask the old one's.
-            Some(new) if std::ptr::eq(new.hub, old.hub) => new.token != old.token,
-            _ => !old.hub.still_registered(self.fd, old.token),
-        });
-        if let Some(Registration { hub, token }) = stale {
-            // In the poller the number belongs to the new one by now.
-            hub.registry.remove(token, self.address(), || ());
-            self.mark_closed();
-        }
-    }
-
-    /// Our open file is about to be closed: ends every wait.
-    pub(crate) fn end_before_close(&self) {
-        self.deregister();
-        self.mark_closed();
-    }
-
-    pub(crate) fn fd(&self) -> RawFd {
-        self.fd
     }
 
     #[inline]

@@ -35,21 +35,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::clock::Nanos;
+use crate::direction::poll_now;
 use crate::error::ClosedLocally;
 use crate::hub::wait::{Woke, give_way};
 use crate::sys::fd;
 use crate::wait_queue::{Place, Wake};
 
 mod closing;
-mod direction;
 mod line;
 mod lines;
 mod retry;
 
 use self::closing::Closing;
-pub use self::direction::Direction;
-pub(crate) use self::direction::poll_now;
-pub(crate) use self::lines::Lines;
+use self::lines::Lines;
+pub use crate::direction::Direction;
 
 /// How one call waits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

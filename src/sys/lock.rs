@@ -18,7 +18,7 @@
 //! The value is reached through a [`Guard`] alone, and there is one at a time.
 #![expect(unsafe_code, reason = "a lock lends what it guards")]
 
-use std::cell::UnsafeCell;
+use std::cell::{Cell, UnsafeCell};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
@@ -33,6 +33,17 @@ const WAITED: u32 = 2;
 /// Looks at a lock that is held before sleeping: its holder is nearly done, or
 /// it has lost its processor, and then no looking helps.
 const LOOKS: u32 = 100;
+
+thread_local! {
+    /// How many of these locks this thread holds.
+    static HELD_HERE: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Whether the running thread holds a lock: then what it calls, an allocator at most,
+/// must not suspend it.
+pub(crate) fn is_any_held() -> bool {
+    HELD_HERE.get() != 0
+}
 
 /// A lock around data for critical sections of a few instructions, on a futex of its own.
 ///
@@ -76,6 +87,7 @@ impl<T: ?Sized> Lock<T> {
         if self.take(FREE, HELD).is_err() {
             self.wait();
         }
+        HELD_HERE.set(HELD_HERE.get() + 1);
         Guard {
             lock: self,
             here: PhantomData,
@@ -150,6 +162,7 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for Guard<'_, T> {
 impl<T: ?Sized> Drop for Guard<'_, T> {
     #[inline]
     fn drop(&mut self) {
+        HELD_HERE.set(HELD_HERE.get() - 1);
         if self.lock.state.swap(FREE, Ordering::Release) == WAITED {
             let _ = futex::wake(&self.lock.state, futex::Flags::PRIVATE, 1);
         }
@@ -175,6 +188,19 @@ mod tests {
             .collect();
         threads.into_iter().for_each(|t| t.join().unwrap());
         assert_eq!(*lock.lock(), 200_000);
+    }
+
+    #[test]
+    fn a_thread_knows_that_it_holds_a_lock() {
+        let (first, second) = (Lock::new(()), Lock::new(()));
+        assert!(!is_any_held());
+        let held = first.lock();
+        drop(second.lock());
+        assert!(is_any_held());
+        let elsewhere = thread::spawn(is_any_held);
+        assert!(!elsewhere.join().unwrap());
+        drop(held);
+        assert!(!is_any_held());
     }
 
     #[test]

@@ -1,9 +1,13 @@
 //! poll(2): how a plain OS thread waits for descriptors.
-#![expect(unsafe_code, reason = "system calls")]
+//!
+//! Not by libc's functions: see [`eventfd`](super::eventfd).
+#![expect(unsafe_code, reason = "descriptors that are known by their number")]
 
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::{BorrowedFd, RawFd};
 use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec};
 
 pub(crate) const IN: i16 = libc::POLLIN;
 pub(crate) const OUT: i16 = libc::POLLOUT;
@@ -17,22 +21,19 @@ pub(crate) fn poll<const N: usize>(
     entries: [(RawFd, i16); N],
     timeout: Option<Duration>,
 ) -> io::Result<[i16; N]> {
-    let mut fds = entries.map(|(fd, events)| libc::pollfd {
-        fd,
-        events,
-        revents: 0,
+    if entries.iter().any(|&(fd, _)| fd < 0) {
+        return Err(io::Error::from_raw_os_error(libc::EBADF));
+    }
+    let mut fds = entries.map(|(fd, events)| {
+        // SAFETY: it is looked at by the kernel alone, which tells of a number that
+        // is not open; and it is not -1.
+        let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+        PollFd::from_borrowed_fd(fd, PollFlags::from_bits_retain(events as u16))
     });
-    let spec = timeout.map(|limit| libc::timespec {
-        tv_sec: libc::time_t::try_from(limit.as_secs()).unwrap_or(libc::time_t::MAX),
-        tv_nsec: libc::c_long::from(limit.subsec_nanos() as i32),
+    let timeout = timeout.map(|limit| Timespec {
+        tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: limit.subsec_nanos().into(),
     });
-    let spec = spec
-        .as_ref()
-        .map_or(std::ptr::null(), |spec| &raw const *spec);
-    // SAFETY: `fds` holds N entries and, like the time-out, lives across the
-    // call; a null signal mask means none is changed.
-    super::cvt(unsafe {
-        libc::ppoll(fds.as_mut_ptr(), N as libc::nfds_t, spec, std::ptr::null())
-    })?;
-    Ok(fds.map(|entry| entry.revents))
+    rustix::event::poll(&mut fds, timeout.as_ref())?;
+    Ok(fds.map(|fd| fd.revents().bits() as i16))
 }

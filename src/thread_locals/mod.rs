@@ -82,6 +82,12 @@ pub(crate) fn told() -> Option<&'static str> {
     TOLD.get().map(String::as_str)
 }
 
+/// Whether a green thread runs here, on thread-locals of its own: not while it has left
+/// them by [`on_os_thread`].
+pub(crate) fn are_set() -> bool {
+    Block::running().is_some()
+}
+
 fn turn_on() -> Result<(), String> {
     if cfg!(feature = "engine-may") {
         return Err("the engine `may` switches stacks alone".to_owned());

@@ -24,7 +24,7 @@ pub(crate) fn poll_now(fd: RawFd, direction: Direction) -> io::Result<bool> {
     Ok(revents != 0)
 }
 
-pub(super) fn poll_events(direction: Direction) -> i16 {
+pub(crate) fn poll_events(direction: Direction) -> i16 {
     match direction {
         Direction::Read => poll::IN,
         Direction::Write => poll::OUT,

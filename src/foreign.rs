@@ -1,0 +1,220 @@
+//! Waits of code that was not written for green threads: they end by a code, never by an unwind.
+//!
+//! For whoever stands between such code and the system, as the package `green-monkey` does: above
+//! frames of C an unwind is not allowed. A kill is told as `ECANCELED`, a limit of
+//! [`timeout`](crate::timeout()) that has passed as `ETIMEDOUT`, never as `EINTR`, after which
+//! everybody tries again. Both stay in force: the next wait is told too, or is ended by an
+//! unwind if it is one of this crate's; and `timeout` gives [`Elapsed`](crate::Elapsed) once
+//! it was told.
+//!
+//! [`may_park`] must have said yes just before; the functions here do not ask.
+
+use std::fmt;
+use std::io;
+use std::os::fd::RawFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
+
+use crate::blocking::on_the_pool;
+use crate::clock::Nanos;
+use crate::direction::Direction;
+use crate::hub::interrupt::{self, Interrupt, Masked};
+use crate::hub::site::Site;
+use crate::hub::wait::{self, Request, Waiter, Woke};
+use crate::hub::{current, placement};
+use crate::sys::lock;
+use crate::thread_locals;
+use crate::trampoline::watch::{self, Outcome};
+
+/// The process that has the hubs; 0 before they were asked for here.
+static PROCESS: AtomicU32 = AtomicU32::new(0);
+
+/// Starts the hubs, and sees to it that green threads have thread-locals of their own: foreign
+/// code keeps much there over its waits.
+///
+/// # Errors
+///
+/// What keeps the hubs from starting; `Unsupported` if thread-locals are shared.
+pub fn prepare() -> io::Result<()> {
+    placement::hubs()?;
+    if !thread_locals::are_own() {
+        let told = thread_locals::told().unwrap_or_default();
+        let text = format!("green threads have no thread-locals of their own: these are {told}");
+        return Err(io::Error::new(io::ErrorKind::Unsupported, text));
+    }
+    PROCESS.store(std::process::id(), Ordering::Relaxed);
+    Ok(())
+}
+
+/// Whether the running thread is a green one that may be parked at this place.
+///
+/// Not inside the runtime: there it has an open wait, or holds a lock. Not in
+/// [`without_waiting`](crate::without_waiting), nor in a signal handler that has a stack of its
+/// own, nor in a child process that has come from this one, nor in a simulation.
+pub fn may_park() -> bool {
+    let Some(local) = current::local().filter(|_| current::is_green()) else {
+        return false;
+    };
+    // There is no system that foreign code could wait for.
+    #[cfg(feature = "sim")]
+    if crate::world::here().is_some() {
+        return false;
+    }
+    let here = 0u8;
+    let is_on_its_stack = || {
+        let address = &raw const here as usize;
+        let own = current::occupant().map(|o| o.bottom..o.bottom + o.size);
+        own.is_some_and(|own| own.contains(&address))
+    };
+    thread_locals::are_set()
+        && !lock::is_any_held()
+        && !interrupt::is_held()
+        && local.is_settled()
+        && current::with(|task| !task.stays.load(Ordering::Relaxed) && !task.word.is_open())
+        && is_on_its_stack()
+        && PROCESS.load(Ordering::Relaxed)
+            == rustix::process::getpid().as_raw_nonzero().get() as u32
+}
+
+/// Parks until `fd` is ready in `direction`, which gives true, or `deadline` passes. Ready means
+/// that a call is worth a try.
+///
+/// The number stays registered until [`closing`] tells that it is closed.
+///
+/// # Errors
+///
+/// `ECANCELED`, `ETIMEDOUT`; `EBADF` if the number was closed meanwhile; what epoll_ctl(2) says.
+pub fn wait_fd(fd: RawFd, direction: Direction, deadline: Option<Instant>) -> io::Result<bool> {
+    let waited = watch::wait(fd, direction, Nanos::deadline(deadline), None, true)?;
+    match waited.map_err(told)? {
+        Outcome::Ready => Ok(true),
+        Outcome::TimedOut => Ok(false),
+        Outcome::Closed => Err(io::Error::from_raw_os_error(libc::EBADF)),
+    }
+}
+
+/// To be called before `fd` is closed: ends all waits for it by number.
+///
+/// Does nothing in a child process, or where the running thread may be in the midst of the
+/// runtime, as in a signal handler.
+pub fn closing(fd: RawFd) {
+    if may_tell() {
+        watch::closing(fd);
+    }
+}
+
+/// To be called after `fd` was closed: ends the waits that began between [`closing`] and the
+/// close.
+pub fn closed(fd: RawFd) {
+    if may_tell() {
+        watch::closed(fd);
+    }
+}
+
+fn may_tell() -> bool {
+    watch::are_any()
+        && !lock::is_any_held()
+        && PROCESS.load(Ordering::Relaxed)
+            == rustix::process::getpid().as_raw_nonzero().get() as u32
+}
+
+/// Parks until `deadline`.
+///
+/// # Errors
+///
+/// `ECANCELED`, `ETIMEDOUT`.
+pub fn sleep_until(deadline: Instant) -> io::Result<()> {
+    let request = Request {
+        site: Site::Sleep,
+        deadline: Nanos::from(deadline),
+        poll_for: None,
+    };
+    let waited = wait::wait_quietly(request, None, |_| true, |_, _| ())?;
+    waited.map(drop).map_err(told)
+}
+
+/// Lets other green threads run.
+pub fn yield_now() {
+    wait::requeue();
+}
+
+/// The right to end one wait that [`park`] has begun. It may be used by any thread.
+pub struct Waker(Waiter);
+
+impl Waker {
+    /// Ends the wait; says whether it was still under way.
+    pub fn wake(self) -> bool {
+        self.0.wake()
+    }
+}
+
+impl fmt::Debug for Waker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Waker").field(&self.0.task).finish()
+    }
+}
+
+/// Parks until the waker is used, which gives true, or `deadline` passes. Neither a kill nor a
+/// limit ends it: for locks, whose callers know no error. `what` names them in a report.
+///
+/// `enqueue` hands the waker to whoever will use it, or drops it and says no, which gives true
+/// too. It must not wait. `dequeue` takes it back after the deadline.
+pub fn park(
+    what: &'static str,
+    deadline: Option<Instant>,
+    enqueue: impl FnOnce(Waker) -> bool,
+    dequeue: impl FnOnce(),
+) -> bool {
+    let request = Request {
+        site: Site::Queue(what),
+        deadline: Nanos::deadline(deadline),
+        poll_for: None,
+    };
+    let mask = Some(Masked::All);
+    let waited = wait::wait_quietly(
+        request,
+        mask,
+        |waiter| enqueue(Waker(waiter)),
+        |_, _| dequeue(),
+    );
+    !matches!(waited, Ok(Ok(Woke::TimedOut)))
+}
+
+/// Runs `f`, which may block and must not panic, on the pool of [`blocking`](crate::blocking()),
+/// and parks until it is done. If it is told to end before, `f` runs on to its end, and its
+/// result is dropped there.
+///
+/// # Errors
+///
+/// `ECANCELED`, `ETIMEDOUT`; `EAGAIN` if no thread can be started.
+pub fn blocking<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    on_a_thread(f, None)
+}
+
+/// As [`blocking`], but neither a kill nor a limit ends it before `f` is done.
+///
+/// # Errors
+///
+/// `EAGAIN` if no thread can be started.
+pub fn blocking_uncut<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    on_a_thread(f, Some(Masked::All))
+}
+
+fn on_a_thread<T: Send + 'static>(
+    f: impl FnOnce() -> T + Send + 'static,
+    mask: Option<Masked>,
+) -> io::Result<T> {
+    let no_thread = || io::Error::from_raw_os_error(libc::EAGAIN);
+    let done = catch_unwind(AssertUnwindSafe(|| on_the_pool(f, mask))).map_err(|_| no_thread())?;
+    done.map_err(told)?.map_err(|_| no_thread())
+}
+
+/// The code for an interrupt.
+fn told(interrupt: Interrupt) -> io::Error {
+    current::with(|task| task.tell(interrupt));
+    io::Error::from_raw_os_error(match interrupt {
+        Interrupt::Kill => libc::ECANCELED,
+        Interrupt::Elapsed { .. } => libc::ETIMEDOUT,
+    })
+}

@@ -1,0 +1,87 @@
+//! Parks the running thread until a descriptor is ready or a deadline passes.
+//!
+//! For any descriptor, by number; on a plain OS thread it is a poll(2). Sockets
+//! of this crate do not come through here: they are registered once, as a
+//! [`Source`](crate::source::Source). A descriptor that is only passing by is [watched](watch)
+//! while somebody waits.
+
+use std::io;
+use std::os::fd::AsRawFd;
+use std::time::Instant;
+
+use crate::clock::Nanos;
+use crate::direction::{Direction, poll_now};
+use crate::error::ClosedLocally;
+use crate::hub::current;
+use crate::hub::wait::give_way;
+
+pub(crate) mod watch;
+
+use watch::Outcome;
+
+/// Parks the running thread, green or OS, until `fd` is ready in `direction`
+/// or `deadline` passes; `Ok(false)` is the latter. Without a deadline it waits
+/// as long as it takes.
+///
+/// Ready means that a call is worth a try: the end of a stream and an error
+/// count too. A regular file is always ready.
+///
+/// ```
+/// use std::io::{Read, Write};
+/// use std::os::unix::net::UnixStream;
+///
+/// use green::source::Direction;
+/// use green::{thread, trampoline};
+///
+/// let (mut ours, mut theirs) = UnixStream::pair().unwrap();
+/// let reader = thread::spawn(move || {
+///     trampoline(&ours, Direction::Read, None).unwrap();
+///     let mut byte = [0];
+///     ours.read(&mut byte).unwrap();
+///     byte[0]
+/// });
+/// theirs.write_all(&[7]).unwrap();
+/// assert_eq!(reader.join().unwrap(), 7);
+/// ```
+///
+/// # Errors
+///
+/// EBADF if `fd` is not open. `NotConnected` with
+/// [`ClosedLocally`] inside if it was closed during the wait: a descriptor of this
+/// library's at once, another's when its number has come to be used for something
+/// else. What epoll_ctl(2) says, at a limit of the system.
+pub fn trampoline(
+    fd: &impl AsRawFd,
+    direction: Direction,
+    deadline: Option<Instant>,
+) -> io::Result<bool> {
+    let fd = fd.as_raw_fd();
+    if poll_now(fd, direction)? {
+        give_way();
+        return Ok(true);
+    }
+    match watch::wait(fd, direction, Nanos::deadline(deadline), None, false)? {
+        Ok(Outcome::Closed) => Err(ClosedLocally.into()),
+        Ok(Outcome::Ready) => Ok(true),
+        Ok(Outcome::TimedOut) => Ok(false),
+        Err(interrupt) => current::with(|task| task.raise(interrupt)),
+    }
+}
+
+/// [`trampoline`] for reading.
+///
+/// # Errors
+///
+/// Those of [`trampoline`].
+pub fn wait_readable(fd: &impl AsRawFd, deadline: Option<Instant>) -> io::Result<bool> {
+    trampoline(fd, Direction::Read, deadline)
+}
+
+/// [`trampoline`] for writing.
+///
+/// # Errors
+///
+/// Those of [`trampoline`].
+pub fn wait_writable(fd: &impl AsRawFd, deadline: Option<Instant>) -> io::Result<bool> {
+    trampoline(fd, Direction::Write, deadline)
+}
