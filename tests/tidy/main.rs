@@ -111,20 +111,6 @@ fn the_code_map_has_the_order_of_the_crates() {
 
 /// Files that use each other in a circle, each circle in a line.
 const CIRCLES: &[&str] = &[
-    "green/faces/channel/iter.rs",
-    "green/faces/channel/receiver.rs",
-    "green/faces/channel/select.rs",
-    "green/faces/channel/sender.rs",
-    "green/faces/fs/file.rs",
-    "green/faces/fs/open_options.rs",
-    "green/tls/ssl/certificate.rs",
-    "green/tls/ssl/context.rs",
-    "green/tls/ssl/engine/mod.rs",
-    "green/tls/ssl/engine/native_tls.rs",
-    "green/tls/ssl/engine/openssl.rs",
-    "green/tls/ssl/engine/openssl/certificate.rs",
-    "green/tls/ssl/engine/openssl/settings.rs",
-    "green/tls/ssl/pipe.rs",
     "src/green_thread/join_handle.rs",
     "src/green_thread/link.rs",
     "src/green_thread/local.rs",

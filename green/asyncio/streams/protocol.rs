@@ -1,17 +1,18 @@
 //! The protocol between a transport and the two ends of a stream.
 
 use std::io;
+use std::sync::Arc;
 
 use super::super::{Future, Protocol, Transport};
 use super::reader::{Pausable, StreamReader};
+use crate::io::kept_error::KeptError;
 use crate::ssl::SslError;
-use crate::ssl::verdict::Verdict;
 
 /// Feeds a reader, and notes the end for the writer.
 pub(super) struct Feeder {
     pub(super) reader: StreamReader,
     /// Completed when the connection is over: with what broke it, if anything did.
-    pub(super) closed: Future<Option<Verdict>>,
+    pub(super) closed: Future<Option<KeptError>>,
     /// What a server does with a new connection.
     pub(super) connected: Option<Connected>,
 }
@@ -60,10 +61,10 @@ impl Protocol for Feeder {
 }
 
 /// Keeps an error for all who ask.
-pub(super) fn keep(error: io::Error) -> Verdict {
-    match SslError::of(&error) {
-        Some(error) => Verdict::Ssl(error.clone()),
-        None => Verdict::of_transport(error),
+pub(super) fn keep(error: io::Error) -> KeptError {
+    match SslError::of(&error).cloned() {
+        Some(error) => KeptError::Made(Arc::new(move || error.clone().into())),
+        None => KeptError::new(error),
     }
 }
 

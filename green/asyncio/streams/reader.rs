@@ -10,8 +10,8 @@ use memchr::memmem;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::error::{IncompleteReadError, LimitOverrunError, ReadError};
-use crate::ssl::buffer::Buffer;
-use crate::ssl::verdict::Verdict;
+use crate::io::byte_queue::ByteQueue;
+use crate::io::kept_error::KeptError;
 
 mod feed;
 mod lines;
@@ -68,9 +68,9 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    buffer: Buffer,
+    buffer: ByteQueue,
     ended: bool,
-    failure: Option<Verdict>,
+    failure: Option<KeptError>,
     source: Option<Box<dyn Pausable>>,
     paused: bool,
 }
@@ -397,7 +397,7 @@ impl StreamReader {
     /// What broke the connection, if anything did; read or not.
     pub fn exception(&self) -> Option<io::Error> {
         let state = self.0.state.lock();
-        state.failure.as_ref().map(Verdict::error)
+        state.failure.as_ref().map(KeptError::error)
     }
 }
 

@@ -8,7 +8,7 @@ use greenhub::green_thread::panicking;
 use super::super::transport::upgrade;
 use super::super::{ExtraInfo, Future, TlsOptions, Transport};
 use super::reader::StreamReader;
-use crate::ssl::verdict::Verdict;
+use crate::io::kept_error::KeptError;
 
 /// What writes to a connection, and closes it.
 ///
@@ -52,14 +52,14 @@ use crate::ssl::verdict::Verdict;
 pub struct StreamWriter {
     transport: Transport,
     reader: StreamReader,
-    closed: Future<Option<Verdict>>,
+    closed: Future<Option<KeptError>>,
 }
 
 impl StreamWriter {
     pub(super) fn new(
         transport: Transport,
         reader: StreamReader,
-        closed: Future<Option<Verdict>>,
+        closed: Future<Option<KeptError>>,
     ) -> StreamWriter {
         StreamWriter {
             transport,

@@ -19,21 +19,52 @@ pub struct IntoIter<T> {
     receiver: Receiver<T>,
 }
 
-impl<'a, T> Iter<'a, T> {
-    pub(super) fn new(receiver: &'a Receiver<T>) -> Iter<'a, T> {
-        Iter { receiver }
+impl<T> Receiver<T> {
+    /// Receives until the channel is empty and disconnected, and waits in between.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, receiver) = green::channel::unbounded();
+    /// green::thread::spawn(move || (1..=3).try_for_each(|value| sender.send(value)));
+    /// assert_eq!(receiver.iter().collect::<Vec<_>>(), [1, 2, 3]);
+    /// ```
+    #[must_use]
+    pub fn iter(&self) -> Iter<'_, T> {
+        Iter { receiver: self }
+    }
+
+    /// Receives until it would have to wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, receiver) = green::channel::unbounded();
+    /// sender.send(1).unwrap();
+    /// sender.send(2).unwrap();
+    /// assert_eq!(receiver.try_iter().collect::<Vec<_>>(), [1, 2]);
+    /// ```
+    #[must_use]
+    pub fn try_iter(&self) -> TryIter<'_, T> {
+        TryIter { receiver: self }
     }
 }
 
-impl<'a, T> TryIter<'a, T> {
-    pub(super) fn new(receiver: &'a Receiver<T>) -> TryIter<'a, T> {
-        TryIter { receiver }
+impl<'a, T> IntoIterator for &'a Receiver<T> {
+    type Item = T;
+    type IntoIter = Iter<'a, T>;
+
+    fn into_iter(self) -> Iter<'a, T> {
+        self.iter()
     }
 }
 
-impl<T> IntoIter<T> {
-    pub(super) fn new(receiver: Receiver<T>) -> IntoIter<T> {
-        IntoIter { receiver }
+impl<T> IntoIterator for Receiver<T> {
+    type Item = T;
+    type IntoIter = IntoIter<T>;
+
+    fn into_iter(self) -> IntoIter<T> {
+        IntoIter { receiver: self }
     }
 }
 

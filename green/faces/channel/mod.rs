@@ -53,6 +53,7 @@ pub use crossbeam_channel::{
 mod context;
 mod core;
 mod handoff;
+mod selectable;
 mod state;
 mod timer;
 

@@ -8,10 +8,10 @@ use std::{
 };
 
 use super::{
-    IntoIter, Iter, RecvError, RecvTimeoutError, TryIter, TryRecvError,
+    RecvError, RecvTimeoutError, TryRecvError,
     context::Context,
     core::Core,
-    select::{SelectHandle, Token},
+    selectable::{SelectHandle, Token},
     state::{Refusal, Side},
     timer::Timer,
 };
@@ -250,35 +250,6 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// Receives until the channel is empty and disconnected, and waits in between.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let (sender, receiver) = green::channel::unbounded();
-    /// green::thread::spawn(move || (1..=3).try_for_each(|value| sender.send(value)));
-    /// assert_eq!(receiver.iter().collect::<Vec<_>>(), [1, 2, 3]);
-    /// ```
-    #[must_use]
-    pub fn iter(&self) -> Iter<'_, T> {
-        Iter::new(self)
-    }
-
-    /// Receives until it would have to wait.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let (sender, receiver) = green::channel::unbounded();
-    /// sender.send(1).unwrap();
-    /// sender.send(2).unwrap();
-    /// assert_eq!(receiver.try_iter().collect::<Vec<_>>(), [1, 2]);
-    /// ```
-    #[must_use]
-    pub fn try_iter(&self) -> TryIter<'_, T> {
-        TryIter::new(self)
-    }
-
     /// Receives what a `select` chose.
     pub(super) fn recv_selected(&self, token: Token) -> Result<T, RecvError> {
         match (&self.flavor, token) {
@@ -316,24 +287,6 @@ impl<T> Drop for Receiver<T> {
 impl<T> fmt::Debug for Receiver<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad("Receiver { .. }")
-    }
-}
-
-impl<'a, T> IntoIterator for &'a Receiver<T> {
-    type Item = T;
-    type IntoIter = Iter<'a, T>;
-
-    fn into_iter(self) -> Iter<'a, T> {
-        self.iter()
-    }
-}
-
-impl<T> IntoIterator for Receiver<T> {
-    type Item = T;
-    type IntoIter = IntoIter<T>;
-
-    fn into_iter(self) -> IntoIter<T> {
-        IntoIter::new(self)
     }
 }
 

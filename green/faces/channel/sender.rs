@@ -11,7 +11,7 @@ use super::{
     SendError, SendTimeoutError, TrySendError,
     context::Context,
     core::Core,
-    select::{SelectHandle, Token},
+    selectable::{SelectHandle, Token},
     state::{Refusal, Side},
 };
 

@@ -18,7 +18,6 @@ use std::time::{Duration, SystemTime};
 
 use greenhub::green_thread;
 
-use super::OpenOptions;
 use super::buffer::Buffer;
 
 /// An open file, see `std::fs::File`.
@@ -115,11 +114,6 @@ impl File {
     /// ```
     pub fn create_new<P: AsRef<Path>>(path: P) -> io::Result<File> {
         super::with_path(path, |path| std_fs::File::create_new(path)).map(File::from)
-    }
-
-    /// Returns options to open a file with.
-    pub fn options() -> OpenOptions {
-        OpenOptions::new()
     }
 
     /// Waits until bytes and metadata are on the disk.

@@ -88,6 +88,13 @@ impl OpenOptions {
     }
 }
 
+impl File {
+    /// Returns options to open a file with.
+    pub fn options() -> OpenOptions {
+        OpenOptions::new()
+    }
+}
+
 impl OpenOptionsExt for OpenOptions {
     fn mode(&mut self, mode: u32) -> &mut OpenOptions {
         self.inner.mode(mode);

@@ -11,8 +11,12 @@
 //!   by [`stdin`], and a line printed by std's macros may come between two of ours. Use one family.
 //! - [`IsTerminal`] is a trait of this crate, because std's is sealed; every type with a descriptor has it.
 
+#[cfg(feature = "tls")]
+pub(crate) mod byte_queue;
 mod copy;
 pub(crate) mod face;
+#[cfg(feature = "tls")]
+pub(crate) mod kept_error;
 mod pipe;
 mod print;
 mod raw;

@@ -2,8 +2,11 @@
 
 use std::fmt;
 use std::io;
-use std::net::IpAddr;
 use std::sync::Arc;
+
+mod details;
+
+pub use details::CertificateDetails;
 
 /// An X.509 certificate.
 ///
@@ -24,28 +27,6 @@ use std::sync::Arc;
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Certificate {
     der: Arc<[u8]>,
-}
-
-/// The fields of a certificate that Python's `getpeercert` gives.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct CertificateDetails {
-    /// Whom it is for: pairs such as (`commonName`, `example.org`), in its own order.
-    pub subject: Vec<(String, String)>,
-    /// Who issued it.
-    pub issuer: Vec<(String, String)>,
-    /// The host names that it is valid for; the first label may be `*`.
-    pub dns_names: Vec<String>,
-    /// The addresses that it is valid for.
-    pub addresses: Vec<IpAddr>,
-    /// From when, such as `Nov 21 00:00:00 2026 GMT`.
-    pub not_before: String,
-    /// Until when.
-    pub not_after: String,
-    /// In hexadecimal.
-    pub serial_number: String,
-    /// Of the format: 3 nearly always.
-    pub version: i32,
 }
 
 impl Certificate {
@@ -85,16 +66,6 @@ impl Certificate {
     /// Its bytes in DER.
     pub fn der(&self) -> &[u8] {
         &self.der
-    }
-
-    /// Its fields.
-    ///
-    /// # Errors
-    ///
-    /// `InvalidData` when a field cannot be read.
-    #[doc(alias = "getpeercert")]
-    pub fn details(&self) -> io::Result<CertificateDetails> {
-        super::engine::openssl::details(self)
     }
 }
 

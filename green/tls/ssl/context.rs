@@ -13,29 +13,10 @@ use super::engine::{EngineKind, Factory};
 use super::facts::TlsVersion;
 use super::pipe::SslPipe;
 use super::session::SslSession;
+use super::settings::{Choice, Identity, Purpose, Settings, VerifyMode};
 
 #[cfg(test)]
 mod tests;
-
-/// What a context is for, named by whom it authenticates, as in Python.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// For clients, which authenticate servers.
-    ServerAuth,
-    /// For servers, which may authenticate clients.
-    ClientAuth,
-}
-
-/// Whether the peer must show a certificate that can be trusted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum VerifyMode {
-    /// Any certificate or none will do. Python's `CERT_NONE`. A client in this mode may be talking to anybody.
-    None,
-    /// A server asks for a certificate and checks the one that it gets. For a client the same as `Required`. Python's `CERT_OPTIONAL`.
-    Optional,
-    /// No certificate, or a bad one, fails the handshake. Python's `CERT_REQUIRED`.
-    Required,
-}
 
 /// Where trusted certificates are found.
 #[derive(Clone, Copy, Debug)]
@@ -55,36 +36,6 @@ pub enum VerifyLocation<'a> {
 /// It is called in the midst of a handshake, above the TLS library's frames, and must not wait for anything.
 pub type ServerNameCallback =
     Arc<dyn Fn(Option<&str>) -> io::Result<Option<SslContext>> + Send + Sync>;
-
-/// Whom we are: certificates, our own first, and the key to it, as they were given.
-#[derive(Clone)]
-pub(crate) enum Identity {
-    Pem {
-        chain: Vec<u8>,
-        key: Vec<u8>,
-        password: Option<String>,
-    },
-    Pkcs12 {
-        der: Vec<u8>,
-        password: String,
-    },
-}
-
-/// Everything that can be set, in nobody's form.
-#[derive(Clone)]
-pub(crate) struct Settings {
-    pub(crate) purpose: Purpose,
-    pub(crate) identity: Option<Identity>,
-    pub(crate) default_roots: bool,
-    pub(crate) roots: Vec<Certificate>,
-    pub(crate) check_hostname: bool,
-    pub(crate) verify_mode: VerifyMode,
-    pub(crate) minimum_version: Option<TlsVersion>,
-    pub(crate) maximum_version: Option<TlsVersion>,
-    pub(crate) ciphers: Option<String>,
-    pub(crate) alpn: Vec<Vec<u8>>,
-    pub(crate) server_name_callback: Option<ServerNameCallback>,
-}
 
 /// Settings for many connections, as Python's `SSLContext`.
 ///
@@ -149,7 +100,7 @@ impl SslContext {
             maximum_version: None,
             ciphers: None,
             alpn: Vec::new(),
-            server_name_callback: None,
+            choose: None,
         };
         engine.check(&settings)?;
         Ok(Self {
@@ -562,7 +513,10 @@ impl SslContext {
             if settings.purpose == Purpose::ServerAuth {
                 return Err(misuse("only a server is asked for a name"));
             }
-            settings.server_name_callback = Some(Arc::new(callback));
+            settings.choose = Some(Arc::new(move |name| {
+                let chosen = callback(name)?;
+                Ok(chosen.map(|context| -> Choice { Box::new(move || context.factory()) }))
+            }));
             Ok(())
         })
     }

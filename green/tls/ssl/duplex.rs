@@ -26,7 +26,8 @@ use greenhub::wait_queue::{WaitQueue, Wake};
 use parking_lot::Mutex;
 
 use super::TlsVersion;
-use super::pipe::{Progress, SslPipe};
+use super::pipe::SslPipe;
+use super::progress::Progress;
 use crate::net::parting;
 
 pub(super) struct Duplex {

@@ -13,8 +13,8 @@
 //!
 //! # Engines
 //!
-//! On Unix, Apple's aside, this stands on OpenSSL; elsewhere, and everywhere with the cargo feature `native-tls-engine`, on the
-//! platform's library through native-tls. What an engine cannot do is refused with `Unsupported`; [`EngineKind`] lists it.
+//! This stands on OpenSSL, or, with the cargo feature `native-tls-engine`, on the platform's library through native-tls, which
+//! is OpenSSL too on Linux. What an engine cannot do is refused with `Unsupported`; [`EngineKind`] lists it.
 //!
 //! # Differences from Python's `ssl`
 //!
@@ -22,26 +22,31 @@
 //! is read whole, at once, and need not be hashed. A session may be offered after the settings changed; it is then not resumed.
 
 pub use certificate::{Certificate, CertificateDetails};
-pub use context::{Purpose, ServerNameCallback, SslContext, VerifyLocation, VerifyMode};
+pub use context::{ServerNameCallback, SslContext, VerifyLocation};
 pub use engine::EngineKind;
 pub use error::{Reason, SslError};
 pub use facts::{Cipher, TlsVersion};
-pub use pipe::{Progress, SslPipe};
+pub use pipe::SslPipe;
+pub use progress::Progress;
 pub use session::SslSession;
+pub use settings::{Purpose, VerifyMode};
 pub use socket::{DEFAULT_HANDSHAKE_TIMEOUT, GreenSslSocket, ReadHalf, Unwrapped, WriteHalf};
 pub use wrap::SslListener;
 
-pub(crate) mod buffer;
 mod certificate;
 mod context;
 mod duplex;
+mod end;
 mod engine;
 mod error;
 mod facts;
 pub mod pipe;
+mod progress;
+mod record;
+mod refusal;
 mod session;
+mod settings;
 mod socket;
 #[cfg(test)]
 pub(crate) mod testing;
-pub(crate) mod verdict;
 mod wrap;

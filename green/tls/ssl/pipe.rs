@@ -112,12 +112,14 @@ use std::io::{self, Read, Write};
 
 use greenhub::on_os_thread;
 
-use super::buffer::{OUTGOING_MARK, RECORD_OVERHEAD, RECORD_PLAINTEXT};
+use super::end::End;
 use super::engine::bio::Bio;
 use super::engine::{Engine, Factory};
 use super::error::SslError;
+pub use super::progress::Progress;
+use super::record::{self, OUTGOING_MARK};
 use super::session::SslSession;
-use super::verdict::Verdict;
+use crate::io::kept_error::KeptError;
 
 mod agreed;
 #[cfg(test)]
@@ -125,18 +127,6 @@ mod tests;
 
 /// Where reads stop adding answers to an `outgoing` that nobody empties.
 const OUTGOING_LIMIT: usize = 2 * OUTGOING_MARK;
-
-/// What a call on a pipe came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub enum Progress<T> {
-    /// Finished, with this.
-    Done(T),
-    /// Nothing was done: ciphertext from the peer is needed first. Drain `outgoing` before waiting for it.
-    WantRead,
-    /// Nothing was done: `outgoing` is full and must be drained first.
-    WantWrite,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -175,8 +165,8 @@ pub struct SslPipe {
     state: State,
     server_side: bool,
     /// How reading ended. With `writing`, the whole of what later calls answer once a direction is over.
-    reading: Option<Verdict>,
-    writing: Option<Verdict>,
+    reading: Option<End>,
+    writing: Option<End>,
     /// Whether the transport's end is our own doing.
     shut_for_reading: bool,
     /// Plaintext decrypted by [`look_ahead`](Self::look_ahead), before anybody asked for it.
@@ -244,9 +234,9 @@ impl SslPipe {
                 Ok(count)
             }
             Err(error) => {
-                let verdict = lasting(error)?;
-                self.end_transport(verdict.clone());
-                Err(verdict.error())
+                let end = lasting(error)?;
+                self.end_transport(end.clone());
+                Err(end.error())
             }
         }
     }
@@ -256,8 +246,8 @@ impl SslPipe {
     /// Unless a close_notify was among it, reads end with `UnexpectedEof`. Writes still work.
     pub fn feed_eof(&mut self) {
         let end = match self.shut_for_reading {
-            true => Verdict::ShutRead,
-            false => Verdict::Eof,
+            true => End::ShutRead,
+            false => End::Eof,
         };
         self.bio.wire().end.get_or_insert(end);
     }
@@ -289,8 +279,8 @@ impl SslPipe {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn feed_error(&mut self, error: io::Error) {
-        if let Ok(verdict) = lasting(error) {
-            self.end_transport(verdict);
+        if let Ok(end) = lasting(error) {
+            self.end_transport(end);
         }
     }
 
@@ -316,9 +306,9 @@ impl SslPipe {
             }
             Err(error) => {
                 drop(wire);
-                let verdict = lasting(error)?;
-                self.end_writing(verdict.clone());
-                Err(verdict.error())
+                let end = lasting(error)?;
+                self.end_writing(end.clone());
+                Err(end.error())
             }
         }
     }
@@ -368,8 +358,8 @@ impl SslPipe {
             State::Unwrapped => self.state = State::Handshaking,
             State::Handshaking => {}
         }
-        if let Some(verdict) = &self.reading {
-            return Err(verdict.error());
+        if let Some(end) = &self.reading {
+            return Err(end.error());
         }
         if self.outgoing() >= OUTGOING_LIMIT {
             return Ok(Progress::WantWrite);
@@ -382,10 +372,10 @@ impl SslPipe {
             }
             Ok(wanted) => Ok(wanted),
             Err(error) => {
-                let verdict = self.fail(error);
+                let end = self.fail(error);
                 // Without a handshake there is nothing to write either.
-                self.writing.get_or_insert_with(|| verdict.clone());
-                Err(verdict.error())
+                self.writing.get_or_insert_with(|| end.clone());
+                Err(end.error())
             }
         }
     }
@@ -411,21 +401,21 @@ impl SslPipe {
     /// somebody who cannot write any more and wants to know why.
     pub(super) fn look_ahead(&mut self) -> Option<io::Error> {
         if self.reading.is_none() && self.is_handshaken() {
-            let mut record = vec![0; RECORD_PLAINTEXT];
+            let mut record = vec![0; record::PLAINTEXT];
             while let Ok(Progress::Done(count @ 1..)) = self.decrypt(&mut record) {
                 self.early.extend_from_slice(&record[..count]);
             }
         }
         match &self.reading {
-            Some(verdict @ Verdict::Ssl(_)) => Some(verdict.error()),
+            Some(end @ End::Ssl(_)) => Some(end.error()),
             _ => None,
         }
     }
 
     fn decrypt(&mut self, plaintext: &mut [u8]) -> io::Result<Progress<usize>> {
         match &self.reading {
-            Some(Verdict::CloseNotify | Verdict::ShutRead) => return Ok(Progress::Done(0)),
-            Some(verdict) => return Err(verdict.error()),
+            Some(End::CloseNotify | End::ShutRead) => return Ok(Progress::Done(0)),
+            Some(end) => return Err(end.error()),
             None => {}
         }
         if plaintext.is_empty() {
@@ -436,13 +426,13 @@ impl SslPipe {
         }
         match on_os_thread(|| self.engine.read(plaintext)) {
             Ok(Progress::Done(0)) => {
-                self.reading = Some(Verdict::CloseNotify);
+                self.reading = Some(End::CloseNotify);
                 Ok(Progress::Done(0))
             }
             Ok(progress) => Ok(progress),
             Err(error) => match self.fail(error) {
-                Verdict::ShutRead => Ok(Progress::Done(0)),
-                verdict => Err(verdict.error()),
+                End::ShutRead => Ok(Progress::Done(0)),
+                end => Err(end.error()),
             },
         }
     }
@@ -457,8 +447,8 @@ impl SslPipe {
     /// `NotConnected` before the handshake is done; the recorded end of writing; `BrokenPipe` after [`shutdown`](Self::shutdown).
     pub fn write(&mut self, plaintext: &[u8]) -> io::Result<Progress<usize>> {
         self.require_handshake()?;
-        if let Some(verdict) = &self.writing {
-            return Err(verdict.error());
+        if let Some(end) = &self.writing {
+            return Err(end.error());
         }
         let room = OUTGOING_MARK.saturating_sub(self.outgoing());
         self.bio
@@ -474,8 +464,8 @@ impl SslPipe {
     fn write_records(&mut self, plaintext: &[u8]) -> io::Result<Progress<usize>> {
         let mut done = 0;
         while done < plaintext.len() {
-            let record = &plaintext[done..(done + RECORD_PLAINTEXT).min(plaintext.len())];
-            let wanted = if self.outgoing() + record.len() + RECORD_OVERHEAD > OUTGOING_MARK {
+            let record = &plaintext[done..(done + record::PLAINTEXT).min(plaintext.len())];
+            let wanted = if self.outgoing() + record.len() + record::OVERHEAD > OUTGOING_MARK {
                 Progress::WantWrite
             } else {
                 match on_os_thread(|| self.engine.write(record)) {
@@ -515,7 +505,7 @@ impl SslPipe {
         if self.writing.is_some() {
             return Ok(());
         }
-        self.writing = Some(Verdict::ShutDown);
+        self.writing = Some(End::ShutDown);
         Ok(on_os_thread(|| self.engine.shutdown())?)
     }
 
@@ -577,17 +567,17 @@ impl SslPipe {
 
     /// Whether reading has ended with the peer's close_notify, so that nothing is missing.
     pub fn peer_closed_cleanly(&self) -> bool {
-        matches!(self.reading, Some(Verdict::CloseNotify))
+        matches!(self.reading, Some(End::CloseNotify))
     }
 
     /// Whether the connection broke in either direction; not by a `ragged` end of the peer's, if that is none.
     pub(super) fn has_failed(&self, ragged: bool) -> bool {
         let reading = match &self.reading {
-            None | Some(Verdict::CloseNotify | Verdict::ShutRead) => false,
-            Some(Verdict::Eof) => !ragged,
+            None | Some(End::CloseNotify | End::ShutRead) => false,
+            Some(End::Eof) => !ragged,
             Some(_) => true,
         };
-        reading || !matches!(self.writing, None | Some(Verdict::ShutDown))
+        reading || !matches!(self.writing, None | Some(End::ShutDown))
     }
 
     /// Whether this is the server's end.
@@ -612,7 +602,7 @@ impl SslPipe {
     fn require_handshake(&self) -> io::Result<()> {
         match (&self.reading, self.is_handshaken()) {
             (_, true) => Ok(()),
-            (Some(verdict), false) => Err(verdict.error()),
+            (Some(end), false) => Err(end.error()),
             (None, false) => Err(io::Error::new(
                 io::ErrorKind::NotConnected,
                 "the TLS handshake is not done",
@@ -622,36 +612,29 @@ impl SslPipe {
 
     /// Records why the engine failed: the transport's end if that is what it met, otherwise its own reason,
     /// which ends both directions.
-    fn fail(&mut self, error: SslError) -> Verdict {
+    fn fail(&mut self, error: SslError) -> End {
         let wire = self.bio.wire();
-        let verdict = match &wire.end {
+        let end = match &wire.end {
             Some(end) if wire.end_reported => end.clone(),
-            _ if !self.is_handshaken() && wire.opened_without_tls() => {
-                Verdict::Ssl(error.not_tls())
-            }
-            _ => Verdict::Ssl(error),
+            _ if !self.is_handshaken() && wire.opened_without_tls() => End::Ssl(error.not_tls()),
+            _ => End::Ssl(error),
         };
         drop(wire);
         // The peer's alert tells more than the broken pipe that it left behind.
-        if matches!(verdict, Verdict::Ssl(_))
-            && matches!(
-                self.writing,
-                None | Some(Verdict::Os(_) | Verdict::Transport(_))
-            )
-        {
-            self.writing = Some(verdict.clone());
+        if matches!(end, End::Ssl(_)) && matches!(self.writing, None | Some(End::Transport(_))) {
+            self.writing = Some(end.clone());
         }
-        self.reading.get_or_insert(verdict).clone()
+        self.reading.get_or_insert(end).clone()
     }
 
-    fn end_transport(&mut self, verdict: Verdict) {
-        self.bio.wire().end.get_or_insert_with(|| verdict.clone());
-        self.end_writing(verdict);
+    fn end_transport(&mut self, end: End) {
+        self.bio.wire().end.get_or_insert_with(|| end.clone());
+        self.end_writing(end);
     }
 
     /// Records that nothing can leave any more. The engine may go on answering the peer into the void.
-    fn end_writing(&mut self, verdict: Verdict) {
-        self.writing.get_or_insert(verdict);
+    fn end_writing(&mut self, end: End) {
+        self.writing.get_or_insert(end);
         let mut wire = self.bio.wire();
         wire.discarding = true;
         wire.taken = wire.produced;
@@ -676,13 +659,13 @@ impl fmt::Debug for SslPipe {
 
 /// The most ciphertext that `plaintext` bytes become.
 fn ciphertext_bound(plaintext: usize) -> usize {
-    plaintext + plaintext.div_ceil(RECORD_PLAINTEXT) * RECORD_OVERHEAD
+    plaintext + plaintext.div_ceil(record::PLAINTEXT) * record::OVERHEAD
 }
 
-/// The verdict in a transport's error, or the error itself where it says no more than "not now".
-fn lasting(error: io::Error) -> io::Result<Verdict> {
+/// The end in a transport's error, or the error itself where it says no more than "not now".
+fn lasting(error: io::Error) -> io::Result<End> {
     match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Err(error),
-        _ => Ok(Verdict::of_transport(error)),
+        _ => Ok(End::Transport(KeptError::new(error))),
     }
 }

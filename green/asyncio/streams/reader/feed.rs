@@ -4,7 +4,7 @@ use std::io;
 
 use super::{Pausable, StreamReader};
 use crate::asyncio::streams::protocol::keep;
-use crate::ssl::verdict::Verdict;
+use crate::io::kept_error::KeptError;
 
 /// # Feeding
 ///
@@ -72,7 +72,7 @@ impl StreamReader {
         self.fail(keep(error));
     }
 
-    pub(in crate::asyncio::streams) fn fail(&self, failure: Verdict) {
+    pub(in crate::asyncio::streams) fn fail(&self, failure: KeptError) {
         self.0.state.lock().failure.get_or_insert(failure);
         self.0.more.wake_all();
     }

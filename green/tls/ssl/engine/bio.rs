@@ -8,18 +8,19 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::ssl::buffer::{Buffer, INCOMING_CAPACITY};
-use crate::ssl::verdict::Verdict;
+use crate::io::byte_queue::ByteQueue;
+use crate::ssl::end::End;
+use crate::ssl::record::INCOMING_CAPACITY;
 
 /// Both directions of ciphertext between an engine and the world.
 #[derive(Default)]
 pub(crate) struct Wire {
     /// Arrived, not yet seen by the engine.
-    pub(crate) incoming: Buffer,
+    pub(crate) incoming: ByteQueue,
     /// Made by the engine, not yet taken.
-    pub(crate) outgoing: Buffer,
+    pub(crate) outgoing: ByteQueue,
     /// Why nothing will follow what is in `incoming`.
-    pub(crate) end: Option<Verdict>,
+    pub(crate) end: Option<End>,
     /// The engine has been told of `end`: it had used up everything before it.
     pub(crate) end_reported: bool,
     /// Nobody will take `outgoing` any more, so what the engine writes is dropped.

@@ -4,21 +4,17 @@
 //! connections; an [`Engine`] is one connection. Engines move ciphertext through a [`Bio`](bio::Bio) only, so
 //! they never wait, and nothing of ours parks above a C library's frame.
 
-use std::any::Any;
 use std::io;
 use std::sync::Arc;
 
-use super::certificate::Certificate;
-use super::context::Settings;
-use super::error::SslError;
-use super::facts::{Cipher, TlsVersion};
-use super::pipe::Progress;
-use super::session::SslSession;
-use bio::Bio;
+use super::settings::Settings;
 
 pub(crate) mod bio;
-pub(crate) mod native_tls;
+mod native_tls;
 pub(crate) mod openssl;
+mod traits;
+
+pub(crate) use traits::{Engine, Factory};
 
 /// The TLS library under a context.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +28,7 @@ pub enum EngineKind {
 }
 
 impl Default for EngineKind {
-    /// OpenSSL where there is one, unless the cargo feature `native-tls-engine` is on.
+    /// OpenSSL, unless the cargo feature `native-tls-engine` is on.
     fn default() -> Self {
         if cfg!(feature = "native-tls-engine") {
             Self::NativeTls
@@ -40,51 +36,6 @@ impl Default for EngineKind {
             Self::OpenSsl
         }
     }
-}
-
-/// A context's settings in a library's own form.
-pub(crate) trait Factory: Send + Sync {
-    /// A connection that has done nothing yet. `server_name` is the peer's, for clients.
-    fn engine(
-        &self,
-        server_name: Option<&str>,
-        session: Option<&SslSession>,
-        bio: Bio,
-    ) -> io::Result<Box<dyn Engine>>;
-
-    fn as_any(&self) -> &dyn Any;
-}
-
-/// One TLS connection. An engine answers `WantRead` when the bio is empty, never `WantWrite`.
-/// After an error of its own it is not called again; after one of the bio's, which is the end of what arrives,
-/// it may still be asked to write and to shut down.
-pub(crate) trait Engine: Send {
-    fn handshake(&mut self) -> Result<Progress<()>, SslError>;
-
-    /// `Done(0)` means the peer's close_notify and nothing else.
-    fn read(&mut self, plaintext: &mut [u8]) -> Result<Progress<usize>, SslError>;
-
-    /// Takes one record's worth at most. `WantRead`: the peer has begun a new handshake.
-    fn write(&mut self, plaintext: &[u8]) -> Result<Progress<usize>, SslError>;
-
-    /// Writes close_notify. Called once.
-    fn shutdown(&mut self) -> Result<(), SslError>;
-
-    /// Decrypted bytes that `read` would give without looking at the bio.
-    fn pending(&self) -> usize;
-
-    fn version(&self) -> io::Result<Option<TlsVersion>>;
-    fn cipher(&self) -> io::Result<Option<Cipher>>;
-    fn peer_certificate(&self) -> io::Result<Option<Certificate>>;
-    fn negotiated_alpn(&self) -> io::Result<Option<Vec<u8>>>;
-    fn tls_server_end_point(&self) -> io::Result<Option<Vec<u8>>>;
-    fn server_name(&self) -> io::Result<Option<String>>;
-    fn session(&self) -> io::Result<Option<SslSession>>;
-    fn session_reused(&self) -> io::Result<bool>;
-
-    /// The library's own object, for tests that ask of it what no setting does.
-    #[cfg(test)]
-    fn as_any(&self) -> &dyn Any;
 }
 
 impl EngineKind {
@@ -102,9 +53,4 @@ impl EngineKind {
             Self::NativeTls => native_tls::factory(settings),
         }
     }
-}
-
-/// The refusal of what an engine cannot do.
-pub(crate) fn unsupported(what: &'static str) -> io::Error {
-    io::Error::new(io::ErrorKind::Unsupported, what)
 }

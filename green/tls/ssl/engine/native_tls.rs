@@ -1,4 +1,4 @@
-//! The engine on native-tls: OpenSSL on most Unixes, the system's own library on macOS and Windows.
+//! The engine on native-tls.
 
 use std::any::Any;
 use std::io::{self, Read, Write};
@@ -9,13 +9,14 @@ use ::native_tls::{
 };
 
 use super::bio::Bio;
-use super::{Engine, Factory, unsupported};
+use super::{Engine, Factory};
 use crate::ssl::certificate::Certificate;
-use crate::ssl::context::{Identity, Purpose, Settings, VerifyMode};
 use crate::ssl::error::{Reason, SslError};
 use crate::ssl::facts::{Cipher, TlsVersion};
-use crate::ssl::pipe::Progress;
+use crate::ssl::progress::Progress;
+use crate::ssl::refusal::{forget_old_errors, unsupported};
 use crate::ssl::session::SslSession;
+use crate::ssl::settings::{Identity, Purpose, Settings, VerifyMode};
 
 /// Refuses the settings that native-tls has no word for.
 pub(crate) fn check(settings: &Settings) -> io::Result<()> {
@@ -30,7 +31,7 @@ pub(crate) fn check(settings: &Settings) -> io::Result<()> {
             "a native-tls server cannot ask clients for certificates",
         ));
     }
-    if settings.server_name_callback.is_some() {
+    if settings.choose.is_some() {
         return Err(unsupported(
             "a native-tls server cannot choose by server name",
         ));
@@ -311,9 +312,4 @@ fn protocol(version: TlsVersion) -> Protocol {
         TlsVersion::Tls12 => Protocol::Tlsv12,
         TlsVersion::Tls13 => Protocol::Tlsv13,
     }
-}
-
-/// Errors that other code left in this OS thread's queue would be taken for ours.
-fn forget_old_errors() {
-    drop(openssl::error::ErrorStack::get());
 }

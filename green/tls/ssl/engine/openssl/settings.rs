@@ -1,25 +1,20 @@
 //! A context's settings in OpenSSL's form.
 
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
-use greenhub::{on_green_thread, without_waiting};
 use openssl::error::ErrorStack;
-use openssl::ex_data::Index;
 use openssl::pkcs12::Pkcs12;
 use openssl::pkey::{PKey, Private};
-use openssl::ssl::{
-    AlpnError, NameType, SniError, Ssl, SslAlert, SslContextBuilder, SslMethod, SslMode,
-    SslOptions, SslRef, SslVerifyMode, SslVersion,
-};
+use openssl::ssl::{AlpnError, SslContextBuilder, SslMethod, SslMode, SslOptions, SslVerifyMode};
 use openssl::x509::X509;
 
-use super::{OpenSslFactory, malformed, refused};
-use crate::ssl::context::{Identity, Purpose, ServerNameCallback, Settings, VerifyMode};
-use crate::ssl::engine::{Factory, unsupported};
-use crate::ssl::error::{Reason, SslError};
-use crate::ssl::facts::TlsVersion;
+use super::factory::OpenSslFactory;
+use super::server_name::choose_by_name;
+use super::versions::to_openssl;
+use crate::ssl::engine::Factory;
+use crate::ssl::refusal::{malformed, refused};
+use crate::ssl::settings::{Identity, Purpose, Settings, VerifyMode};
 
 /// Ciphers of TLS 1.2 with forward secrecy and authenticated encryption only.
 const AES_12: &str = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:\
@@ -36,9 +31,9 @@ pub(crate) fn factory(settings: &Settings) -> io::Result<Arc<dyn Factory>> {
     }
     set_trust(&mut builder, settings).map_err(refused)?;
     set_alpn(&mut builder, settings).map_err(refused)?;
-    if let Some(callback) = &settings.server_name_callback {
-        let callback = Arc::clone(callback);
-        builder.set_servername_callback(move |ssl, alert| choose_by_name(&callback, ssl, alert));
+    if let Some(choose) = &settings.choose {
+        let choose = Arc::clone(choose);
+        builder.set_servername_callback(move |ssl, alert| choose_by_name(&choose, ssl, alert));
     }
     Ok(Arc::new(OpenSslFactory {
         context: builder.build(),
@@ -206,91 +201,6 @@ fn offered(mut list: &[u8]) -> impl Iterator<Item = &[u8]> {
         list = rest;
         Some(name)
     })
-}
-
-/// Lets the user's callback put another context under a new connection. C calls this, so no panic may leave it.
-fn choose_by_name(
-    callback: &ServerNameCallback,
-    ssl: &mut SslRef,
-    alert: &mut SslAlert,
-) -> Result<(), SniError> {
-    let name = ssl.servername(NameType::HOST_NAME).map(str::to_owned);
-    // The pipe's lock is held, and a C frame is below: nobody may be parked here.
-    const WHY: &str = "a TLS server-name callback must not wait";
-    let chosen = catch_unwind(AssertUnwindSafe(|| {
-        let chosen = on_green_thread(|| without_waiting(WHY, || callback(name.as_deref())));
-        let Some(context) = chosen? else {
-            return Ok(());
-        };
-        let factory = context.factory()?;
-        let Some(factory) = factory.as_any().downcast_ref::<OpenSslFactory>() else {
-            return Err(unsupported("the chosen context is of another engine"));
-        };
-        switch(ssl, factory)
-    }));
-    match chosen {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => {
-            *alert = SslAlert::UNRECOGNIZED_NAME;
-            let message = format!("the server-name callback refused the name: {error}");
-            ssl.set_ex_data(refusal(), SslError::new(Reason::NameRefused, message));
-            Err(SniError::ALERT_FATAL)
-        }
-        Err(panic) => {
-            *alert = SslAlert::INTERNAL_ERROR;
-            let words = panic
-                .downcast_ref::<String>()
-                .map(String::as_str)
-                .or(panic.downcast_ref::<&str>().copied());
-            let message = match words {
-                Some(words) => format!("the server-name callback panicked: {words}"),
-                None => "the server-name callback panicked".to_owned(),
-            };
-            // Its drop may panic in turn.
-            let _ = catch_unwind(AssertUnwindSafe(|| drop(panic))).map_err(std::mem::forget);
-            ssl.set_ex_data(refusal(), SslError::new(Reason::NameRefused, message));
-            Err(SniError::ALERT_FATAL)
-        }
-    }
-}
-
-/// Where a connection keeps why its name was refused.
-pub(super) fn refusal() -> Index<Ssl, SslError> {
-    static INDEX: LazyLock<Index<Ssl, SslError>> =
-        LazyLock::new(|| Ssl::new_ex_index().expect("OpenSSL has room for a number"));
-    *INDEX
-}
-
-/// Puts another context under a new connection.
-///
-/// OpenSSL has resumed a session before it comes here, and then asks for no certificate. So a session made
-/// under a lax context must not open a strict one.
-fn switch(ssl: &mut SslRef, factory: &OpenSslFactory) -> io::Result<()> {
-    let verify = factory.context.verify_mode();
-    if verify.contains(SslVerifyMode::PEER) {
-        // In TLS 1.3 any name may be asked for with any session. So a strict context, when chosen by name,
-        // gives out no sessions, and whoever comes with one has it from elsewhere. In older versions a
-        // session keeps its name; there it is enough that it holds a certificate.
-        let tls13 = ssl.version2() == Some(SslVersion::TLS1_3);
-        let required = verify.contains(SslVerifyMode::FAIL_IF_NO_PEER_CERT);
-        if ssl.session_reused() && (tls13 || required && ssl.peer_certificate().is_none()) {
-            return Err(malformed("the session is not of this context"));
-        }
-        ssl.set_num_tickets(0)?;
-    }
-    ssl.set_ssl_context(&factory.context)?;
-    // OpenSSL takes the certificate, the roots and the protocols from there, but not this.
-    ssl.set_verify(verify);
-    Ok(())
-}
-
-pub(super) fn to_openssl(version: TlsVersion) -> SslVersion {
-    match version {
-        TlsVersion::Tls10 => SslVersion::TLS1,
-        TlsVersion::Tls11 => SslVersion::TLS1_1,
-        TlsVersion::Tls12 => SslVersion::TLS1_2,
-        TlsVersion::Tls13 => SslVersion::TLS1_3,
-    }
 }
 
 /// Whether AES is fast here; without its instructions ChaCha20 is several times faster.

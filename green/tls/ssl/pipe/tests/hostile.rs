@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::*;
-use crate::ssl::buffer::{INCOMING_CAPACITY, RECORD_PLAINTEXT};
+use crate::ssl::record::{self, INCOMING_CAPACITY};
 
 /// A fresh pipe of either engine in either role.
 fn each_role(mut check: impl FnMut(SslPipe, &str)) {
@@ -354,7 +354,7 @@ proptest! {
     fn fuzzed_records_end_in_an_error_and_pass_nothing_that_was_not_sent(
         setup in 0..SETUPS.len(),
         from_client in any::<bool>(),
-        sizes in prop::collection::vec(prop_oneof![1..4_usize, 1..RECORD_PLAINTEXT], 1..10),
+        sizes in prop::collection::vec(prop_oneof![1..4_usize, 1..record::PLAINTEXT], 1..10),
         changes in prop::collection::vec(change(), 1..4),
     ) {
         let Pair { client, server } = Pair::wrapped(SETUPS[setup]);

@@ -11,8 +11,8 @@ use foreign_types::ForeignTypeRef;
 use openssl_sys::SSL;
 
 use super::*;
-use crate::ssl::buffer::INCOMING_CAPACITY;
 use crate::ssl::engine::openssl::OpenSslEngine;
+use crate::ssl::record::INCOMING_CAPACITY;
 
 unsafe extern "C" {
     fn SSL_key_update(ssl: *mut SSL, update_type: c_int) -> c_int;

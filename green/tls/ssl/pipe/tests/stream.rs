@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::ssl::buffer::{INCOMING_CAPACITY, RECORD_PLAINTEXT};
+use crate::ssl::record::{self, INCOMING_CAPACITY};
 
 #[test]
 fn ciphertext_may_come_byte_by_byte_with_writes_in_between() {
@@ -61,7 +61,7 @@ fn a_large_write_leaves_as_four_records_in_one_send() {
         let data: Vec<u8> = (0..200_000_u32).map(|i| (i * 7) as u8).collect();
         assert_eq!(
             pair.client.write(&data).unwrap(),
-            Progress::Done(4 * RECORD_PLAINTEXT),
+            Progress::Done(4 * record::PLAINTEXT),
             "{setup:?}"
         );
         assert_eq!(
@@ -138,16 +138,16 @@ fn a_narrow_sink_gets_every_byte_in_order_while_writes_go_on() {
 fn four_records_arrive_at_once_and_a_part_of_one_holds_no_buffer() {
     for setup in SETUPS {
         let mut pair = Pair::wrapped(setup);
-        write(&mut pair.client, &[7; 4 * RECORD_PLAINTEXT]);
+        write(&mut pair.client, &[7; 4 * record::PLAINTEXT]);
         let wire = drain(&mut pair.client);
         let (first, last) = wire.split_at(wire.len() - 100);
         assert_eq!(pair.server.feed(first), first.len(), "{setup:?}");
         let mut read = read_all(&mut pair.server);
-        assert_eq!(read.len(), 3 * RECORD_PLAINTEXT);
+        assert_eq!(read.len(), 3 * record::PLAINTEXT);
         assert_eq!(pair.server.bio.wire().incoming.capacity(), 0, "{setup:?}");
         assert_eq!(pair.server.feed(last), last.len());
         read.extend(read_all(&mut pair.server));
-        assert_eq!(read, [7; 4 * RECORD_PLAINTEXT], "{setup:?}");
+        assert_eq!(read, [7; 4 * record::PLAINTEXT], "{setup:?}");
     }
 }
 

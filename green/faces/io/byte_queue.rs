@@ -1,27 +1,14 @@
-//! Ciphertext buffers: byte queues whose storage is borrowed from a pool only while they hold something.
+//! Queues of bytes whose storage is borrowed from a pool only while they hold something.
 //!
-//! An idle connection owns no buffer. Storage comes from a free list of the current OS thread, and since
-//! green threads are pinned to their hub's thread, that is one pool a hub, without a lock and without a
-//! parameter in anybody's signature. Only two sizes are kept: one record for what a short write makes, four records
-//! for what arrives in one reception and for what leaves in one send. Anything larger is allocated and freed.
+//! An idle connection owns no storage. It comes from a free list of the current OS thread, and since green threads are
+//! pinned to their hub's thread, that is one pool a hub, without a lock and without a parameter in anybody's signature.
+//! Only two sizes are kept; anything larger is allocated and freed.
 
 use std::cell::RefCell;
 
-/// The most plaintext that one TLS record carries.
-pub(crate) const RECORD_PLAINTEXT: usize = 16 * 1024;
-
-/// The most that a record's header, padding and tag add to its plaintext.
-pub(crate) const RECORD_OVERHEAD: usize = 5 + 256;
-
-/// How much ciphertext a pipe accepts before its engine has looked at it: four whole records, in one reception.
-/// The engine takes all of it, the beginning of a record too, so that a slow peer's connection holds none.
-pub(crate) const INCOMING_CAPACITY: usize = 4 * (RECORD_PLAINTEXT + RECORD_OVERHEAD);
-
-/// Where a writer is told to let ciphertext leave: four whole records, 64 KiB of plaintext.
-pub(crate) const OUTGOING_MARK: usize = 4 * (RECORD_PLAINTEXT + RECORD_OVERHEAD);
-
+/// What one TLS record needs, and what four need: the most that arrives in one reception or leaves in one send.
 const SMALL: usize = 17 * 1024;
-const LARGE: usize = INCOMING_CAPACITY;
+pub(crate) const LARGE: usize = 4 * (16 * 1024 + 261);
 
 /// At most this much free storage is kept for each OS thread: 136 KiB and 520 KiB.
 const SMALL_KEPT: usize = 8;
@@ -77,13 +64,13 @@ fn give_back(storage: Box<[u8]>) {
 
 /// A queue of bytes: appended at the end, consumed from the front, without storage while empty.
 #[derive(Default)]
-pub(crate) struct Buffer {
+pub(crate) struct ByteQueue {
     storage: Box<[u8]>,
     start: usize,
     end: usize,
 }
 
-impl Buffer {
+impl ByteQueue {
     pub(crate) fn len(&self) -> usize {
         self.end - self.start
     }
@@ -162,7 +149,7 @@ impl Buffer {
     }
 }
 
-impl Drop for Buffer {
+impl Drop for ByteQueue {
     fn drop(&mut self) {
         give_back(std::mem::take(&mut self.storage));
     }
@@ -179,7 +166,7 @@ mod tests {
 
     #[test]
     fn bytes_leave_in_the_order_they_came_across_growth_and_compaction() {
-        let mut buffer = Buffer::default();
+        let mut buffer = ByteQueue::default();
         let mut next_in = 0_u8;
         let mut next_out = 0_u8;
         for round in 0..2_000_usize {
@@ -198,7 +185,7 @@ mod tests {
 
     #[test]
     fn an_empty_buffer_holds_no_storage_and_the_pool_gets_it_back() {
-        let mut buffer = Buffer::default();
+        let mut buffer = ByteQueue::default();
         buffer.append(b"x");
         assert_eq!(buffer.storage.len(), SMALL);
         let (small, _) = pooled();
@@ -212,7 +199,7 @@ mod tests {
 
     #[test]
     fn the_pool_is_bounded_and_keeps_only_its_two_sizes() {
-        let mut buffers: Vec<Buffer> = (0..100).map(|_| Buffer::default()).collect();
+        let mut buffers: Vec<ByteQueue> = (0..100).map(|_| ByteQueue::default()).collect();
         for (index, buffer) in buffers.iter_mut().enumerate() {
             let size = [1, SMALL + 1, LARGE + 1][index % 3];
             buffer.append(&vec![0; size]);

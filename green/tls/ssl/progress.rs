@@ -1,0 +1,13 @@
+//! What came of a call that never waits.
+
+/// What a call on a pipe came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Progress<T> {
+    /// Finished, with this.
+    Done(T),
+    /// Nothing was done: ciphertext from the peer is needed first. Drain `outgoing` before waiting for it.
+    WantRead,
+    /// Nothing was done: `outgoing` is full and must be drained first.
+    WantWrite,
+}
