@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use example_program::build;
+use example_program::{build, names_the_mistake};
 
 /// Longer than any of it takes on a busy machine, the building included.
 const LIMIT: Duration = Duration::from_secs(300);
@@ -107,7 +107,7 @@ fn backdoor_explains_its_arguments() {
     for wrong in [&["--bogus"][..], &["--seconds", "soon"], &["--unix"]] {
         let output = Command::new(&program).args(wrong).output().unwrap();
         assert_eq!(output.status.code(), Some(2));
-        assert!(output.stderr.starts_with(b"Usage: backdoor"));
+        names_the_mistake(&output.stderr, "backdoor", wrong);
     }
     let refused = Command::new(&program)
         .args(["--tcp", "0.0.0.0:0", "--unix"])

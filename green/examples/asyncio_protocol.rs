@@ -11,23 +11,30 @@
 //! ```
 //!
 //! Control-C stops the server in order: it accepts nobody else, and its clients are closed.
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
-use std::{env, io};
+
+mod program;
 
 use green::asyncio::{self, ConnectionOptions, Future, Protocol, Server, ServerOptions, Transport};
 use green::signal::consts::{SIGINT, SIGTERM};
 use green::ssl::{Purpose, SslContext, VerifyLocation};
 
-const USAGE: &str = "\
+use program::Program;
+
+const PROGRAM: Program = Program {
+    name: "asyncio_protocol",
+    usage: "\
 Usage: asyncio_protocol                                 both ends in this process
        asyncio_protocol server ADDRESS CERT KEY         a certificate and its key, as PEM files
        asyncio_protocol client ADDRESS CAFILE WORD...   one message; the server is `localhost`
 
 Echoes over TLS, with asyncio's protocols. A message ends with a NUL byte. Control-C stops the
-server in order.";
+server in order.",
+};
 
 /// How long clients may take to say goodbye when the server is stopped.
 const GRACE: Duration = Duration::from_secs(5);
@@ -95,30 +102,16 @@ impl Protocol for EchoClient {
 }
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = env::args().skip(1).collect();
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let result = match &arguments[..] {
-        [] => demo(),
-        ["-h" | "--help"] => {
-            println!("{USAGE}");
-            Ok(())
-        }
-        ["server", address, cert, key] => serve(address, cert, key),
-        ["client", address, cafile, words @ ..] if !words.is_empty() => {
-            talk(address, cafile, &words.join(" "))
-        }
-        _ => {
-            eprintln!("{USAGE}");
-            return ExitCode::from(2);
-        }
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("asyncio_protocol: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    PROGRAM.run_words(|words| {
+        Some(match words {
+            [] => demo(),
+            ["server", address, cert, key] => serve(address, cert, key),
+            ["client", address, cafile, words @ ..] if !words.is_empty() => {
+                talk(address, cafile, &words.join(" "))
+            }
+            _ => return None,
+        })
+    })
 }
 
 /// Says what an error is about.

@@ -14,11 +14,13 @@
 //! printf 'This is the message.\0' | \
 //!     openssl s_client -connect 127.0.0.1:7444 -CAfile cert.pem -quiet
 //! ```
+use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
-use std::{env, fs};
+
+mod program;
 
 use green::asyncio::{
     ConnectionOptions, Future, ReadError, Server, ServerOptions, StreamReader, StreamWriter,
@@ -27,14 +29,19 @@ use green::asyncio::{
 use green::signal::consts::{SIGINT, SIGTERM};
 use green::ssl::{Purpose, SslContext, VerifyLocation};
 
-const USAGE: &str = "\
+use program::Program;
+
+const PROGRAM: Program = Program {
+    name: "asyncio_streams",
+    usage: "\
 Usage: asyncio_streams                                both ends in this process
        asyncio_streams server ADDRESS CERT KEY        a certificate and its key, as PEM files
        asyncio_streams client ADDRESS CAFILE [NAME]   the message is standard input; NAME is on
                                                       the server's certificate (localhost)
 
 Echoes over TLS, with asyncio's streams. A message ends with a NUL byte. Control-C stops the server
-in order.";
+in order.",
+};
 
 /// How long a client may think.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -42,29 +49,15 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const FAREWELL: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = env::args().skip(1).collect();
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let result = match arguments[..] {
-        [] => demo(),
-        ["-h" | "--help"] => {
-            green::println!("{USAGE}");
-            Ok(())
-        }
-        ["server", address, cert, key] => serve_files(address, cert, key),
-        ["client", address, cafile] => ask_from_stdin(address, cafile, "localhost"),
-        ["client", address, cafile, name] => ask_from_stdin(address, cafile, name),
-        _ => {
-            green::eprintln!("{USAGE}");
-            return ExitCode::from(2);
-        }
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            green::eprintln!("asyncio_streams: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    PROGRAM.run_words(|words| {
+        Some(match words {
+            [] => demo(),
+            ["server", address, cert, key] => serve_files(address, cert, key),
+            ["client", address, cafile] => ask_from_stdin(address, cafile, "localhost"),
+            ["client", address, cafile, name] => ask_from_stdin(address, cafile, name),
+            _ => return None,
+        })
+    })
 }
 
 /// Says what an error is about.

@@ -22,12 +22,18 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+mod program;
+
 use green::backdoor::Server;
 use green::net::{TcpListener, TcpStream};
 use green::sync::{Condvar, Mutex};
 use green::{channel, signal, thread};
 
-const USAGE: &str = "\
+use program::{Error, Long, Parser, Program, Short, ValueExt};
+
+const PROGRAM: Program = Program {
+    name: "backdoor",
+    usage: "\
 Usage: backdoor [--unix PATH] [--tcp ADDRESS] [--http [ADDRESS]]
                 [--customers N] [--idle N] [--seconds N]
 
@@ -38,7 +44,8 @@ A small busy shop, to be looked into while it runs: it says where.
   --http [ADDRESS]  the page for a browser       (127.0.0.1 and a free port)
   --customers N     customers at once            (50)
   --idle N          green threads that only wait (100)
-  --seconds N       ends by itself               (goes on until Ctrl-C)";
+  --seconds N       ends by itself               (goes on until Ctrl-C)",
+};
 
 struct Options {
     unix: PathBuf,
@@ -50,7 +57,7 @@ struct Options {
 }
 
 impl Options {
-    fn parse(arguments: impl Iterator<Item = String>) -> Option<Options> {
+    fn parse(mut parser: Parser) -> Result<Option<Options>, Error> {
         let name = format!("green-shop-{}.sock", std::process::id());
         let mut options = Options {
             unix: std::env::temp_dir().join(name),
@@ -60,44 +67,31 @@ impl Options {
             idle: 100,
             seconds: None,
         };
-        let mut arguments = arguments.peekable();
-        while let Some(argument) = arguments.next() {
-            match argument.as_str() {
-                "--unix" => options.unix = arguments.next()?.into(),
-                "--tcp" => options.tcp = Some(arguments.next()?),
-                "--http" => {
-                    let address = arguments.next_if(|next| !next.starts_with("--"));
+        while let Some(argument) = parser.next()? {
+            match argument {
+                Long("unix") => options.unix = parser.value()?.into(),
+                Long("tcp") => options.tcp = Some(parser.value()?.string()?),
+                Long("http") => {
+                    let mut next = parser.try_raw_args();
+                    let next = next.as_mut().and_then(|next| {
+                        next.next_if(|next| !next.as_encoded_bytes().starts_with(b"-"))
+                    });
+                    let address = next.map(|next| next.string()).transpose()?;
                     options.http = Some(address.unwrap_or_else(|| "127.0.0.1:0".to_owned()));
                 }
-                "--customers" => options.customers = arguments.next()?.parse().ok()?,
-                "--idle" => options.idle = arguments.next()?.parse().ok()?,
-                "--seconds" => options.seconds = Some(arguments.next()?.parse().ok()?),
-                _ => return None,
+                Long("customers") => options.customers = parser.value()?.parse()?,
+                Long("idle") => options.idle = parser.value()?.parse()?,
+                Long("seconds") => options.seconds = Some(parser.value()?.parse()?),
+                Long("help") | Short('h') => return Ok(None),
+                other => return Err(other.unexpected()),
             }
         }
-        Some(options)
+        Ok(Some(options))
     }
 }
 
 fn main() -> ExitCode {
-    if std::env::args()
-        .skip(1)
-        .any(|argument| argument == "--help" || argument == "-h")
-    {
-        println!("{USAGE}");
-        return ExitCode::SUCCESS;
-    }
-    let Some(options) = Options::parse(std::env::args().skip(1)) else {
-        eprintln!("{USAGE}");
-        return ExitCode::from(2);
-    };
-    match run(options) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("backdoor: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    PROGRAM.run(Options::parse, run)
 }
 
 fn run(options: Options) -> io::Result<()> {

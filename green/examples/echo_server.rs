@@ -4,37 +4,32 @@
 //! cargo run --release -p green-std --example echo_server -- 127.0.0.1:7007
 //! ```
 
-use std::env;
 use std::io;
 use std::process::ExitCode;
 
+mod program;
+
 use green::thread;
 
-const USAGE: &str = "\
+use program::Program;
+
+const PROGRAM: Program = Program {
+    name: "echo_server",
+    usage: "\
 Usage: echo_server [ADDRESS]
 
-Sends back what it receives. Listens on 127.0.0.1:7007 if no address is given.";
+Sends back what it receives. Listens on 127.0.0.1:7007 if no address is given.",
+};
 
 fn main() -> ExitCode {
-    let address = match &env::args().skip(1).collect::<Vec<_>>()[..] {
-        [] => "127.0.0.1:7007".to_owned(),
-        [help] if help == "--help" || help == "-h" => {
-            println!("{USAGE}");
-            return ExitCode::SUCCESS;
-        }
-        [address] => address.clone(),
-        [_, surplus, ..] => {
-            eprintln!("echo_server: '{surplus}' is one argument too many\n\n{USAGE}");
-            return ExitCode::from(2);
-        }
-    };
-    match serve(&address) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("echo_server: {address}: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    PROGRAM.run_words(|words| {
+        let address = match words {
+            [] => "127.0.0.1:7007",
+            [address] => address,
+            _ => return None,
+        };
+        Some(serve(address).map_err(|error| format!("{address}: {error}")))
+    })
 }
 
 fn serve(address: &str) -> io::Result<()> {

@@ -9,46 +9,38 @@
 //! cargo run --release -p green-std --example echo_tls -- client 127.0.0.1:7443 cert.pem    # or:
 //! openssl s_client -connect 127.0.0.1:7443 -CAfile cert.pem -quiet
 //! ```
-use std::env;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+mod program;
+
 use green::net::TcpStream;
 use green::ssl::{GreenSslSocket, Purpose, SslContext, SslListener, VerifyLocation};
 use green::{reconnect::Presence, thread};
 
-const USAGE: &str = "\
+use program::Program;
+
+const PROGRAM: Program = Program {
+    name: "echo_tls",
+    usage: "\
 Usage: echo_tls                                both ends in this process
        echo_tls server ADDRESS CERT KEY        a certificate and its key, as PEM files
        echo_tls client ADDRESS CAFILE [NAME]   lines from standard input; NAME is on the
-                                               server's certificate (localhost)";
+                                               server's certificate (localhost)",
+};
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = env::args().skip(1).collect();
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let result = match arguments[..] {
-        [] => demo(),
-        ["--help" | "-h"] => {
-            println!("{USAGE}");
-            return ExitCode::SUCCESS;
-        }
-        ["server", address, cert, key] => serve_files(address, cert, key),
-        ["client", address, cafile] => talk_from_stdin(address, cafile, "localhost"),
-        ["client", address, cafile, name] => talk_from_stdin(address, cafile, name),
-        _ => {
-            eprintln!("{USAGE}");
-            return ExitCode::from(2);
-        }
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("echo_tls: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    PROGRAM.run_words(|words| {
+        Some(match words {
+            [] => demo(),
+            ["server", address, cert, key] => serve_files(address, cert, key),
+            ["client", address, cafile] => talk_from_stdin(address, cafile, "localhost"),
+            ["client", address, cafile, name] => talk_from_stdin(address, cafile, name),
+            _ => return None,
+        })
+    })
 }
 
 fn serve_files(address: &str, cert: &str, key: &str) -> io::Result<()> {

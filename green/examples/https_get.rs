@@ -10,19 +10,26 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::str;
 use std::time::Duration;
-use std::{env, str};
+
+mod program;
 
 use green::net::TcpStream;
 use green::ssl::{GreenSslSocket, Purpose, SslContext, SslError, VerifyLocation, VerifyMode};
 
-const USAGE: &str = "\
+use program::{Error, Long, Parser, Program, Short, Value, ValueExt, seconds};
+
+const PROGRAM: Program = Program {
+    name: "https_get",
+    usage: "\
 Usage: https_get [OPTIONS] https://HOST[:PORT][/PATH]
 
   --cafile FILE     trust the certificates in this PEM file, in place of the system's
   --insecure        trust anybody: the page may then come from anybody
   --limit SECONDS   for everything together   (30)
-  --help            this page";
+  --help            this page",
+};
 
 /// The longest head of an answer that is read, in bytes.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
@@ -41,35 +48,20 @@ struct Url {
 }
 
 fn main() -> ExitCode {
-    if env::args().any(|one| one == "--help" || one == "-h") {
-        println!("{USAGE}");
-        return ExitCode::SUCCESS;
-    }
-    let options = match Options::parse(env::args().skip(1)) {
-        Ok(options) => options,
-        Err(message) => {
-            if !message.is_empty() {
-                eprintln!("https_get: {message}");
-            }
-            eprintln!("{USAGE}");
-            return ExitCode::from(2);
+    PROGRAM.run(Options::parse, |options| {
+        // One limit over everything: look-up, connect, handshake, question and answer.
+        let limit = options.limit;
+        let got = green::run(move || green::timeout(limit, || get(&options)));
+        match got.unwrap_or_else(|elapsed| Err(elapsed.into())) {
+            Ok(status) if status < 400 => Ok(ExitCode::SUCCESS),
+            // As curl --fail has it.
+            Ok(_) => Ok(ExitCode::from(22)),
+            Err(error) => Err(match SslError::of(&error) {
+                Some(tls) => format!("{:?}: {tls}", tls.reason()),
+                None => error.to_string(),
+            }),
         }
-    };
-    // One limit over everything: look-up, connect, handshake, question and answer.
-    let limit = options.limit;
-    let result = green::run(move || green::timeout(limit, || get(&options)))
-        .unwrap_or_else(|elapsed| Err(elapsed.into()));
-    match result {
-        Ok(status) if status < 400 => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::from(22),
-        Err(error) => {
-            match SslError::of(&error) {
-                Some(tls) => eprintln!("https_get: {:?}: {tls}", tls.reason()),
-                None => eprintln!("https_get: {error}"),
-            }
-            ExitCode::FAILURE
-        }
-    }
+    })
 }
 
 fn get(options: &Options) -> io::Result<u16> {
@@ -201,35 +193,30 @@ impl Head {
 }
 
 impl Options {
-    /// Reads the arguments; an error is a sentence for the user, or empty if there was nothing.
-    fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
+    fn parse(mut parser: Parser) -> Result<Option<Options>, Error> {
         let (mut cafile, mut insecure, mut url) = (None, false, None);
         let mut limit = Duration::from_secs(30);
-        while let Some(argument) = arguments.next() {
-            let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
-            match argument.as_str() {
-                "--cafile" => cafile = Some(value()?),
-                "--insecure" => insecure = true,
-                "--limit" => {
-                    let seconds = value()?.parse().ok();
-                    limit = seconds
-                        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-                        .ok_or("--limit takes a number of seconds")?;
-                }
-                flag if flag.starts_with('-') => return Err(format!("there is no option {flag}")),
-                address if url.is_none() => url = Some(Url::parse(address)?),
-                _ => return Err("one URL at a time".to_owned()),
+        while let Some(argument) = parser.next()? {
+            match argument {
+                Long("cafile") => cafile = Some(parser.value()?.string()?),
+                Long("insecure") => insecure = true,
+                Long("limit") => limit = seconds(parser.value()?)?,
+                Long("help") | Short('h') => return Ok(None),
+                Value(address) if url.is_none() => url = Some(Url::parse(&address.string()?)?),
+                Value(_) => return Err("one URL at a time".into()),
+                other => return Err(other.unexpected()),
             }
         }
         if insecure && cafile.is_some() {
-            return Err("--cafile says whom to trust, --insecure to trust anybody".to_owned());
+            return Err("--cafile says whom to trust, --insecure to trust anybody".into());
         }
-        Ok(Options {
+        let url = url.ok_or("a URL is missing")?;
+        Ok(Some(Options {
             cafile,
             insecure,
             limit,
-            url: url.ok_or("")?,
-        })
+            url,
+        }))
     }
 }
 

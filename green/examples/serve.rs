@@ -12,13 +12,19 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
+mod program;
+
 use green::convenience::{Listen, Server, StopHandle};
 use green::net::TcpStream;
 use green::signal::Signals;
 use green::signal::consts::{SIGINT, SIGTERM};
 use green::thread;
 
-const USAGE: &str = "\
+use program::{Error, Long, Parser, Program, Short, Value, ValueExt, above_zero, seconds};
+
+const PROGRAM: Program = Program {
+    name: "serve",
+    usage: "\
 Usage: serve [ADDRESS] [--grace SECONDS] [--concurrency N]
 
 Answers lines in capitals; `wait SECONDS` is a line that takes that long.
@@ -28,7 +34,8 @@ Answers lines in capitals; `wait SECONDS` is a line that takes that long.
   --concurrency N    connections at a time                  (1000)
 
 Ctrl-C or SIGTERM stops it: nobody else is let in, the lines under way are
-answered, and whoever takes longer than the grace is cut off.";
+answered, and whoever takes longer than the grace is cut off.",
+};
 
 struct Options {
     address: String,
@@ -37,47 +44,25 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    if std::env::args()
-        .skip(1)
-        .any(|argument| argument == "--help" || argument == "-h")
-    {
-        println!("{USAGE}");
-        return ExitCode::SUCCESS;
-    }
-    let Some(options) = options(std::env::args().skip(1)) else {
-        eprintln!("{USAGE}");
-        return ExitCode::from(2);
-    };
-    match run(&options) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("serve: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    PROGRAM.run(options, |options| run(&options))
 }
 
-fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
+fn options(mut parser: Parser) -> Result<Option<Options>, Error> {
     let mut options = Options {
         address: "127.0.0.1:7017".to_owned(),
         grace: Duration::from_secs(10),
         concurrency: 1000,
     };
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--grace" => {
-                let seconds = arguments.next()?.parse().ok()?;
-                options.grace = Duration::try_from_secs_f64(seconds).ok()?;
-            }
-            "--concurrency" => {
-                let most = arguments.next()?.parse().ok()?;
-                options.concurrency = Some(most).filter(|most| *most > 0)?;
-            }
-            address if !address.starts_with('-') => options.address = address.to_owned(),
-            _ => return None,
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("grace") => options.grace = seconds(parser.value()?)?,
+            Long("concurrency") => options.concurrency = above_zero(parser.value()?)?,
+            Long("help") | Short('h') => return Ok(None),
+            Value(address) => options.address = address.string()?,
+            other => return Err(other.unexpected()),
         }
     }
-    Some(options)
+    Ok(Some(options))
 }
 
 fn run(options: &Options) -> io::Result<()> {

@@ -7,12 +7,14 @@
 //!
 //! An end of either side is passed on as what it was: a half-close as a half-close, and a broken or
 //! truncated stream as a broken one, never as a clean end.
+use std::fmt;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
-use std::{env, fmt};
+
+mod program;
 
 use green::greenio::GreenSocket;
 use green::net::{Shutdown, TcpStream};
@@ -20,33 +22,26 @@ use green::reconnect::Presence;
 use green::ssl::{GreenSslSocket, Purpose, SslContext};
 use green::{ClosedLocally, io::copy, thread};
 
-const USAGE: &str = "\
+use program::Program;
+
+const PROGRAM: Program = Program {
+    name: "tls_proxy",
+    usage: "\
 Usage: tls_proxy LISTEN CERT KEY UPSTREAM
 
   LISTEN     where TLS clients connect to, such as 127.0.0.1:8443
   CERT KEY   the certificate to show and its key, as PEM files
-  UPSTREAM   the plain server behind, such as 127.0.0.1:8080";
+  UPSTREAM   the plain server behind, such as 127.0.0.1:8080",
+};
 
 /// How long the plain server may take to accept us.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = env::args().skip(1).collect();
-    if arguments.iter().any(|one| one == "--help" || one == "-h") {
-        println!("{USAGE}");
-        return ExitCode::SUCCESS;
-    }
-    let [listen, cert, key, upstream] = &arguments[..] else {
-        eprintln!("{USAGE}");
-        return ExitCode::from(2);
-    };
-    match run(listen, cert, key, upstream) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("tls_proxy: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    PROGRAM.run_words(|words| match words {
+        [listen, cert, key, upstream] => Some(run(listen, cert, key, upstream)),
+        _ => None,
+    })
 }
 
 fn run(listen: &str, cert: &str, key: &str, upstream: &str) -> io::Result<()> {

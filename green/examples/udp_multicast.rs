@@ -21,10 +21,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+mod program;
+
 use green::net::UdpSocket;
 use green::sync::Barrier;
 use green::thread;
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
+
+use program::Program;
 
 const RECEIVERS: usize = 3;
 const BEFORE_LEAVING: u32 = 5;
@@ -39,28 +43,17 @@ const SILENCE: Duration = Duration::from_millis(500);
 /// The index of the loopback interface, which is the first one everywhere on Linux.
 const LOOPBACK_INDEX: u32 = 1;
 
-const USAGE: &str = "\
+const PROGRAM: Program = Program {
+    name: "udp_multicast",
+    usage: "\
 Usage: udp_multicast
 
 A sender and three receivers on the loopback interface, first over IPv4, then
-over IPv6; each says what it hears. Takes nothing, and ends by itself.";
+over IPv6; each says what it hears. Takes nothing, and ends by itself.",
+};
 
 fn main() -> ExitCode {
-    if let Some(argument) = std::env::args().nth(1) {
-        if argument == "--help" || argument == "-h" {
-            println!("{USAGE}");
-            return ExitCode::SUCCESS;
-        }
-        eprintln!("{USAGE}");
-        return ExitCode::from(2);
-    }
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("udp_multicast: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    PROGRAM.run_words(|words| words.is_empty().then(run))
 }
 
 fn run() -> io::Result<()> {

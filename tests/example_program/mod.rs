@@ -25,3 +25,17 @@ pub fn build(name: &str) -> PathBuf {
     assert!(build.status().unwrap().success(), "{name} does not build");
     profile.join("examples").join(name)
 }
+
+/// The first line says which argument is wrong, and then comes the usage.
+#[track_caller]
+#[allow(dead_code, reason = "not every test program looks at this")]
+pub fn names_the_mistake(stderr: &[u8], program: &str, wrong: &[&str]) {
+    let said = String::from_utf8_lossy(stderr);
+    let first = said.lines().next().unwrap_or_default();
+    assert!(first.starts_with(&format!("{program}: ")), "{said}");
+    assert!(
+        wrong.iter().any(|word| first.contains(word)),
+        "{wrong:?}: {said}"
+    );
+    assert!(said.contains(&format!("\n\nUsage: {program}")), "{said}");
+}

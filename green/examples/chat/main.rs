@@ -11,6 +11,8 @@
 #![allow(missing_docs, reason = "a program has no users of its items")]
 
 mod guest;
+#[path = "../program/mod.rs"]
+mod program;
 mod room;
 
 use std::io::{self, Write};
@@ -24,9 +26,12 @@ use green::signal::Signals;
 use green::signal::consts::{SIGINT, SIGTERM};
 use green::thread;
 
+use program::{Error, Long, Parser, Program, Short, Value, ValueExt, above_zero};
 use room::Room;
 
-const USAGE: &str = "\
+const PROGRAM: Program = Program {
+    name: "chat",
+    usage: "\
 Usage: chat [--guests N] [ADDRESS]
 
 What one says, all the others read: `nc ADDRESS PORT`, a name, then lines;
@@ -35,7 +40,8 @@ What one says, all the others read: `nc ADDRESS PORT`, a name, then lines;
   --guests N   guests at a time   (1000)
   ADDRESS      where to listen    (127.0.0.1:7027)
 
-Ctrl-C or SIGTERM says good-bye to all and ends it.";
+Ctrl-C or SIGTERM says good-bye to all and ends it.",
+};
 /// How long the guests have to read the rest, when the chat ends.
 const GOOD_BYE: Duration = Duration::from_secs(5);
 
@@ -45,39 +51,23 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    if std::env::args()
-        .skip(1)
-        .any(|argument| argument == "--help" || argument == "-h")
-    {
-        println!("{USAGE}");
-        return ExitCode::SUCCESS;
-    }
-    let Some(options) = options(std::env::args().skip(1)) else {
-        eprintln!("{USAGE}");
-        return ExitCode::from(2);
-    };
-    match run(&options) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("chat: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    PROGRAM.run(options, |options| run(&options))
 }
 
-fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
+fn options(mut parser: Parser) -> Result<Option<Options>, Error> {
     let mut options = Options {
         address: "127.0.0.1:7027".to_owned(),
         guests: 1000,
     };
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--guests" => options.guests = arguments.next()?.parse().ok().filter(|n| *n > 0)?,
-            flag if flag.starts_with('-') => return None,
-            _ => options.address = argument,
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("guests") => options.guests = above_zero(parser.value()?)?,
+            Long("help") | Short('h') => return Ok(None),
+            Value(address) => options.address = address.string()?,
+            other => return Err(other.unexpected()),
         }
     }
-    Some(options)
+    Ok(Some(options))
 }
 
 fn run(options: &Options) -> io::Result<()> {

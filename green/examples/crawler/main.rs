@@ -14,6 +14,8 @@ mod bar;
 mod connector;
 mod crawl;
 mod links;
+#[path = "../program/mod.rs"]
+mod program;
 mod site;
 
 use std::io;
@@ -25,13 +27,17 @@ use green::pool::GreenPool;
 
 use bar::Bar;
 use crawl::Crawl;
+use program::{Error, Long, Parser, Program, Short, Value, ValueExt, above_zero};
 
-const USAGE: &str = "\
+const PROGRAM: Program = Program {
+    name: "crawler",
+    usage: "\
 Usage: crawler [--pages N] [--connections N] [URL]
 
 Fetches pages of one site, from URL on, until it has N (10000) or has seen all
 there are; over so many connections at a time (64). Without a URL it serves a
-site of its own. Exit status: 0, 1 if pages could not be fetched, 2 for usage.";
+site of its own. Exit status: 0, 1 if pages could not be fetched, 2 for usage.",
+};
 
 struct Options {
     url: Option<String>,
@@ -40,47 +46,29 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    if std::env::args()
-        .skip(1)
-        .any(|argument| argument == "--help" || argument == "-h")
-    {
-        println!("{USAGE}");
-        return ExitCode::SUCCESS;
-    }
-    let Some(options) = options(std::env::args().skip(1)) else {
-        eprintln!("{USAGE}");
-        return ExitCode::from(2);
-    };
-    match run(&options) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("crawler: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    PROGRAM.run(options, |options| run(&options))
 }
 
-fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
+fn options(mut parser: Parser) -> Result<Option<Options>, Error> {
     let mut options = Options {
         url: None,
         pages: 10_000,
         connections: 64,
     };
-    while let Some(argument) = arguments.next() {
-        let mut number = || arguments.next()?.parse().ok().filter(|n| *n > 0);
-        match argument.as_str() {
-            "--pages" => options.pages = number()?,
-            "--connections" => options.connections = number()?,
-            flag if flag.starts_with('-') => return None,
-            _ => options.url = Some(argument),
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("pages") => options.pages = above_zero(parser.value()?)?,
+            Long("connections") => options.connections = above_zero(parser.value()?)?,
+            Long("help") | Short('h') => return Ok(None),
+            Value(url) => options.url = Some(url.string()?),
+            other => return Err(other.unexpected()),
         }
     }
-    Some(options)
+    Ok(Some(options))
 }
 
-/// Whether every page could be fetched.
-fn run(options: &Options) -> io::Result<bool> {
+/// An error is the first failure, if a page could not be fetched.
+fn run(options: &Options) -> io::Result<()> {
     let url = match &options.url {
         Some(url) => url.clone(),
         None => site::serve(options.pages)?,
@@ -117,8 +105,8 @@ fn run(options: &Options) -> io::Result<bool> {
         counts.fetched as f64 / took.as_secs_f64(),
         options.connections,
     );
-    if let Some(failure) = crawl.first_failure() {
-        eprintln!("crawler: {failure}");
+    match crawl.first_failure() {
+        Some(failure) => Err(io::Error::other(failure)),
+        None => Ok(()),
     }
-    Ok(counts.failed == 0)
 }

@@ -15,9 +15,10 @@
 
 mod cable;
 mod client;
+#[path = "../program/mod.rs"]
+mod program;
 mod server;
 
-use std::env;
 use std::error::Error;
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
@@ -27,12 +28,16 @@ use std::time::{Duration, Instant};
 
 use crate::cable::Cable;
 use crate::client::{Client, LIMIT, PAUSE_MAX};
+use crate::program::Program;
 use crate::server::{PLEASE_RESET, Process};
 
-const USAGE: &str = "\
+const PROGRAM: Program = Program {
+    name: "reconnect",
+    usage: "\
 Usage: reconnect                    a demonstration: kills, freezes, resets, unplugs a server
        reconnect server ADDRESS     answers lines with lines
-       reconnect client ADDRESS     asks ten times a second, whatever happens";
+       reconnect client ADDRESS     asks ten times a second, whatever happens",
+};
 
 /// Where the server is in the network of the demonstration's own.
 const AT_THE_FAR_END: &str = "10.77.0.2:7007";
@@ -48,36 +53,23 @@ const NO_NETWORK: i32 = 3;
 type Outcome = Result<(), Box<dyn Error>>;
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = env::args().skip(1).collect();
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let outcome = match arguments[..] {
-        [] => demonstrate(),
-        ["--help" | "-h"] => {
-            println!("{USAGE}");
-            return ExitCode::SUCCESS;
-        }
-        ["server", address] => server::serve(address).map_err(Into::into),
-        ["client", address] => ask_for_ever(address),
-        // How the demonstration runs its last part.
-        ["unplugged"] => match unplug() {
-            Err(error) if error.is::<cable::Refused>() => {
-                println!("skipped: {error}");
-                return ExitCode::from(NO_NETWORK as u8);
-            }
-            outcome => outcome,
-        },
-        _ => {
-            eprintln!("{USAGE}");
-            return ExitCode::from(2);
-        }
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("reconnect: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    PROGRAM.run_words(|words| {
+        let outcome = match words {
+            [] => demonstrate(),
+            ["server", address] => server::serve(address).map_err(Into::into),
+            ["client", address] => ask_for_ever(address),
+            // How the demonstration runs its last part.
+            ["unplugged"] => match unplug() {
+                Err(error) if error.is::<cable::Refused>() => {
+                    println!("skipped: {error}");
+                    return Some(Ok(ExitCode::from(NO_NETWORK as u8)));
+                }
+                outcome => outcome,
+            },
+            _ => return None,
+        };
+        Some(outcome.map(|()| ExitCode::SUCCESS))
+    })
 }
 
 fn ask_for_ever(address: &str) -> Outcome {
@@ -112,7 +104,7 @@ fn demonstrate() -> Outcome {
         Ok(())
     })?;
     println!("\n--- the cable, in a network of our own");
-    let own = cable::in_a_network_of_its_own(&env::current_exe()?);
+    let own = cable::in_a_network_of_its_own(&std::env::current_exe()?);
     let status = match own {
         Ok(mut command) => command.arg("unplugged").status()?,
         Err(refused) => {

@@ -20,6 +20,8 @@ mod epilogue;
 mod guards;
 mod machine;
 mod payload;
+#[path = "../program/mod.rs"]
+mod program;
 mod reopening;
 mod screen;
 mod secrecy;
@@ -27,45 +29,62 @@ mod sleepers;
 mod stage;
 mod streams;
 
-use std::env;
+use std::convert::Infallible;
 use std::process::ExitCode;
 
+use crate::program::{Error, Long, Parser, Program, Short, ValueExt, above_zero};
 use crate::stage::Stage;
 
-const USAGE: &str = "\
+const PROGRAM: Program = Program {
+    name: "tour",
+    usage: "\
 Usage: tour [--connections N] [--sleepers N]
 
   --connections N   connections in the first act       (as many as this machine allows, up to 10,000)
   --sleepers N      green threads in the second act    (as many as its memory allows, up to 100,000)
 
-NO_COLOR=1 in the environment turns colours off.";
+NO_COLOR=1 in the environment turns colours off.",
+};
+
+enum Part {
+    Tour {
+        connections: usize,
+        sleepers: usize,
+    },
+    /// How the fourth act starts a process of its own to kill.
+    Peer(String),
+}
 
 fn main() -> ExitCode {
-    let mut connections_max = 10_000;
-    let mut sleepers_max = 100_000;
-    let mut arguments = env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        match (argument.as_str(), arguments.next()) {
-            // How the fourth act starts a process of its own to kill.
-            ("--peer", Some(address)) => return departures::be_a_peer(&address),
-            ("--connections", Some(count)) if count.parse().is_ok_and(|count: usize| count > 0) => {
-                connections_max = count.parse().expect("it was a number a moment ago");
-            }
-            ("--sleepers", Some(number))
-                if number.parse().is_ok_and(|number: usize| number > 0) =>
-            {
-                sleepers_max = number.parse().expect("it was a number a moment ago");
-            }
-            ("--help" | "-h", _) => {
-                println!("{USAGE}");
-                return ExitCode::SUCCESS;
-            }
-            _ => {
-                eprintln!("{USAGE}");
-                return ExitCode::from(2);
-            }
+    PROGRAM.run(options, |part| -> Result<ExitCode, Infallible> {
+        Ok(match part {
+            Part::Tour {
+                connections,
+                sleepers,
+            } => tour(connections, sleepers),
+            Part::Peer(address) => departures::be_a_peer(&address),
+        })
+    })
+}
+
+fn options(mut parser: Parser) -> Result<Option<Part>, Error> {
+    let (mut connections, mut sleepers) = (10_000, 100_000);
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("peer") => return Ok(Some(Part::Peer(parser.value()?.string()?))),
+            Long("connections") => connections = above_zero(parser.value()?)?,
+            Long("sleepers") => sleepers = above_zero(parser.value()?)?,
+            Long("help") | Short('h') => return Ok(None),
+            other => return Err(other.unexpected()),
         }
     }
+    Ok(Some(Part::Tour {
+        connections,
+        sleepers,
+    }))
+}
+
+fn tour(connections_max: usize, sleepers_max: usize) -> ExitCode {
     let descriptors = machine::open_descriptors();
     let mut stage = Stage::open();
     crowd::play(&mut stage, connections_max);
