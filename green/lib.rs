@@ -68,7 +68,7 @@
 //! | end a green thread from outside | [`JoinHandle::kill`](thread::JoinHandle::kill), and [`shield`](shield()) against it; [`shielded`] has std's names with it |
 //! | keep a connection to a peer that comes and goes | [`reconnect`] |
 //! | call what blocks or computes | [`blocking()`], [`tpool`] |
-//! | call `async` code | [`block_on`] |
+//! | call `async` code | [`block_on`], [`future`]; streams for it are `green::aio` (feature `async`) |
 //! | wait for signals, or for many descriptors | [`signal`], [`select`] |
 //! | use eventlet's toolkit | [`event`], [`semaphore`], [`queue`], [`pool`], [`pools`], [`convenience`] |
 //! | use asyncio's names | [`asyncio`] |
@@ -95,12 +95,14 @@
 //! | `backtrace` | yes | the stack of a green thread that holds its hub, in the warnings of [`debug::blocking_detection`] |
 //! | `vendored` | | OpenSSL built from source and linked statically; needs a C compiler, perl and make |
 //! | `native-tls-engine` | | [`ssl`] on the platform's own TLS library; see [`ssl::EngineKind`] |
+//! | `async` | | `green::aio`, the streams as `AsyncRead` and `AsyncWrite` of futures-io |
+//! | `tokio-io` | | the same for tokio's traits; brings `async` |
 //! | `parking_lot` | | `green::parking_lot`, that crate's names |
 //! | `socket2-0-5` | | conversions with socket2 0.5's sockets, beside 0.6's |
 //! | `sim` | | `green::sim`: a whole program in a simulation, by a seed |
 //! | `engine-may` | | the crate `may` switches between green threads, to tell whether a fault is in our switch |
 //!
-//! Without any of them everything under a name of std's is there, and [`signal`], [`select`] and [`block_on`].
+//! Without any of them everything under a name of std's is there, and [`signal`], [`select`], [`future`] and [`block_on`].
 //!
 //! # Settings
 //!
@@ -134,6 +136,9 @@ mod faces;
 #[cfg(feature = "tls")]
 mod tls;
 
+#[cfg(feature = "async")]
+pub mod aio;
+
 #[cfg(feature = "toolkit")]
 mod toolkit;
 
@@ -154,7 +159,7 @@ pub mod guide;
 #[cfg(feature = "parking_lot")]
 pub use faces::parking_lot;
 pub use faces::{channel, fs, io, net, os, process, shielded, sync, thread, time};
-pub use waits::{block_on, select, signal};
+pub use waits::{block_on, future, select, signal};
 
 // The rest of std, so that a whole program can say `green::` for `std::`.
 #[cfg(target_arch = "x86_64")]
@@ -165,10 +170,10 @@ pub use std::{
     alloc, any, arch, array, ascii, assert, assert_eq, assert_ne, backtrace, borrow, boxed, cell,
     cfg, cfg_select, char, clone, cmp, collections, column, compile_error, concat, convert, dbg,
     debug_assert, debug_assert_eq, debug_assert_ne, default, env, error, f32, f64, ffi, file, fmt,
-    format, format_args, future, hash, hint, include, include_bytes, include_str, iter, line,
-    marker, matches, mem, module_path, num, ops, option, option_env, panic, path, pin, prelude,
-    primitive, ptr, range, rc, result, slice, str, string, stringify, task, todo, unimplemented,
-    unreachable, vec, write, writeln,
+    format, format_args, hash, hint, include, include_bytes, include_str, iter, line, marker,
+    matches, mem, module_path, num, ops, option, option_env, panic, path, pin, prelude, primitive,
+    ptr, range, rc, result, slice, str, string, stringify, task, todo, unimplemented, unreachable,
+    vec, write, writeln,
 };
 
 #[cfg(feature = "tls")]

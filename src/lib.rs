@@ -73,6 +73,8 @@ pub mod green_thread;
 mod shield;
 mod timeout;
 
+pub mod future;
+
 mod direction;
 mod trampoline;
 

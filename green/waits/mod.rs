@@ -1,7 +1,7 @@
 //! Waits that std has no name for: several descriptors, a signal, a future. Every build has them too.
 
-mod future;
+pub mod future;
 pub mod select;
 pub mod signal;
 
-pub use future::block_on;
+pub use greenhub::future::block_on;

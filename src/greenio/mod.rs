@@ -32,6 +32,7 @@ mod nonblocking;
 mod one_call;
 mod options;
 mod pipe;
+mod poll;
 mod raw_options;
 mod receive;
 mod send;
@@ -45,7 +46,6 @@ mod verdict;
 
 pub use ancillary::{ControlMessage, ControlMessages, ControlWriter, Received};
 pub use nonblocking::NonBlocking;
-pub(crate) use one_call::Call;
 pub use one_call::OneCall;
 pub use pipe::GreenPipe;
 pub use send::SendAllError;

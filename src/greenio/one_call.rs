@@ -2,7 +2,7 @@
 
 use std::io;
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use super::GreenSocket;
 use crate::clock::Nanos;
@@ -54,18 +54,18 @@ pub struct OneCall {
 impl OneCall {
     /// Begins it.
     pub fn begin() -> OneCall {
-        OneCall::enter(|outer| outer.max(Call::BEGUN))
+        OneCall::enter(|outer| outer.max(BEGUN))
     }
 
     /// As [`begin`](Self::begin), for calls that are not to wait at all.
     pub fn in_passing() -> OneCall {
-        OneCall::enter(|_| Call::IN_PASSING)
+        OneCall::enter(|_| IN_PASSING)
     }
 
     fn enter(state: impl FnOnce(u64) -> u64) -> OneCall {
         let outer = current::with(|task| {
-            let outer = task.call.0.load(Ordering::Relaxed);
-            task.call.0.store(state(outer), Ordering::Relaxed);
+            let outer = task.call.load(Ordering::Relaxed);
+            task.call.store(state(outer), Ordering::Relaxed);
             outer
         });
         OneCall {
@@ -78,23 +78,18 @@ impl OneCall {
 impl Drop for OneCall {
     fn drop(&mut self) {
         current::with(|task| {
-            let call = &task.call.0;
+            let call = &task.call;
             // When the outer one's first call was made.
-            if self.outer != Call::BEGUN || call.load(Ordering::Relaxed) == Call::IN_PASSING {
+            if self.outer != BEGUN || call.load(Ordering::Relaxed) == IN_PASSING {
                 call.store(self.outer, Ordering::Relaxed);
             }
         });
     }
 }
 
-/// What a thread's calls on sockets are part of: when the first of them was made. Touched by the thread alone.
-#[derive(Debug, Default)]
-pub(crate) struct Call(AtomicU64);
-
-impl Call {
-    const BEGUN: u64 = 1;
-    const IN_PASSING: u64 = u64::MAX;
-}
+/// What a thread's calls are part of, in place of when the first of them was made.
+const BEGUN: u64 = 1;
+const IN_PASSING: u64 = u64::MAX;
 
 impl GreenSocket {
     /// How a call in `direction` is to wait: what the socket is set to, and what is left of it within a [`OneCall`].
@@ -104,17 +99,17 @@ impl GreenSocket {
     /// `WouldBlock` if the limit has passed already.
     pub fn patience(&self, direction: Direction) -> io::Result<Patience> {
         let mut patience = self.settings().patience(direction);
-        let part_of = current::with_known(|task| match task.call.0.load(Ordering::Relaxed) {
-            Call::BEGUN if patience.limit.is_some() => {
-                let now = Nanos::now().0.max(Call::BEGUN + 1);
-                task.call.0.store(now, Ordering::Relaxed);
+        let part_of = current::with_known(|task| match task.call.load(Ordering::Relaxed) {
+            BEGUN if patience.limit.is_some() => {
+                let now = Nanos::now().0.max(BEGUN + 1);
+                task.call.store(now, Ordering::Relaxed);
                 0
             }
             state => state,
         });
         match part_of.unwrap_or(0) {
-            0 | Call::BEGUN => {}
-            Call::IN_PASSING => patience.nonblocking = true,
+            0 | BEGUN => {}
+            IN_PASSING => patience.nonblocking = true,
             began => {
                 if let Some(limit) = &mut patience.limit {
                     *limit = limit.saturating_sub(Nanos(began).until(Nanos::now()));

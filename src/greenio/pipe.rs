@@ -162,6 +162,10 @@ impl GreenPipe {
         self.source.close();
     }
 
+    pub(super) fn source(&self) -> &Source {
+        &self.source
+    }
+
     /// Gives up the descriptor, blocking again.
     pub fn into_fd(self) -> OwnedFd {
         let fd = self.source.into_fd();

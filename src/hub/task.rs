@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use crate::sys::lock::Lock;
 
@@ -19,7 +19,6 @@ use super::wait_word::{Phase, Ticket, WaitWord};
 use crate::clock::Nanos;
 use crate::engine::Stack;
 use crate::green_thread::local::Locals;
-use crate::greenio::Call;
 use crate::timer::Timed;
 
 /// What a green thread runs, from its start to its end; it does not unwind.
@@ -43,14 +42,18 @@ pub(crate) struct Task {
     pub(crate) site: SiteCell,
     pub(crate) interrupts: Interrupts,
     pub(crate) locals: Locals,
-    /// What its calls on sockets are part of.
-    pub(crate) call: Call,
+    /// What its calls on sockets are part of: when the first of them was made, or a mark of `greenio`'s.
+    pub(crate) call: AtomicU64,
     /// `park`'s token, and the ticket of a `park` under way.
     pub(crate) token: AtomicBool,
     /// Whether it must not wait: about to queue, under the queue's lock, or in a block
     /// [`without_waiting`](super::wait::without_waiting).
     pub(crate) stays: AtomicBool,
     pub(crate) parked: AtomicU64,
+    /// The same for `block_on`, and how many of these are under way, one inside the other.
+    pub(crate) woken: AtomicBool,
+    pub(crate) awaiting: AtomicU64,
+    pub(crate) awaits: AtomicU32,
     pub(crate) kind: Kind,
 }
 
@@ -126,10 +129,13 @@ impl Task {
             site: SiteCell::default(),
             interrupts: Interrupts::default(),
             locals: Locals::default(),
-            call: Call::default(),
+            call: AtomicU64::new(0),
             token: AtomicBool::new(false),
             stays: AtomicBool::new(false),
             parked: AtomicU64::new(0),
+            woken: AtomicBool::new(false),
+            awaiting: AtomicU64::new(0),
+            awaits: AtomicU32::new(0),
             kind,
         }
     }

@@ -220,6 +220,17 @@ impl Local {
         true
     }
 
+    /// As [`spend`](Local::spend), for a call that goes back to its caller for others to run: if that does not let them,
+    /// it begins anew.
+    pub(crate) fn spend_by_poll(&self) -> bool {
+        let spent = self.spend();
+        if spent {
+            self.budget.set(BUDGET);
+            self.slice_began.set(Nanos::NEVER);
+        }
+        spent
+    }
+
     /// As [`spend`](Local::spend), for calls in memory, which are over in no
     /// time: how many there are does not count, only how long they take.
     pub(crate) fn spend_in_memory(&self) -> bool {

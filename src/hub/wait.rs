@@ -108,6 +108,14 @@ pub(crate) fn wait_quietly(
     }
 }
 
+/// The thread that [`wait`] would park here.
+pub(crate) fn waiting_task() -> Arc<Task> {
+    match interrupt::is_held() {
+        true => current::with_os_task(Clone::clone),
+        false => current::with(Clone::clone),
+    }
+}
+
 /// Parks `task` for `by`, whose kills and limits end the wait; but for a kill where
 /// the two differ.
 fn wait_as(

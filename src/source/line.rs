@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::wakers::Wakers;
 use crate::wait_queue::WaitQueue;
 
 /// What is known of one direction: ready or not, how many edges, who waits.
@@ -11,6 +12,7 @@ pub(super) struct Line {
     /// look before a call and a verdict after it fit together.
     word: AtomicU32,
     pub(super) waiters: WaitQueue,
+    pub(super) wakers: Wakers,
 }
 
 const READY: u32 = 1;
@@ -22,6 +24,11 @@ const EDGE: u32 = 4;
 pub(super) struct Seen(u32);
 
 impl Seen {
+    /// How many edges there have been.
+    pub(super) fn edges(self) -> u32 {
+        self.0 / EDGE
+    }
+
     #[inline]
     pub(super) fn is_ready(self) -> bool {
         self.0 & READY != 0
@@ -38,6 +45,7 @@ impl Line {
         Line {
             word: AtomicU32::new(if ready { READY } else { 0 }),
             waiters: WaitQueue::new(),
+            wakers: Wakers::new(),
         }
     }
 
@@ -60,7 +68,7 @@ impl Line {
         }
     }
 
-    /// An edge: ready again, for the first in the queue. Called by the hub that
+    /// An edge: ready again, for the first in the queue and for all who poll. Called by the hub that
     /// the descriptor is registered with, or by whoever knows better.
     pub(super) fn edge(&self, ending: bool) {
         let mut seen = self.word.load(Ordering::SeqCst);
@@ -75,6 +83,7 @@ impl Line {
             }
         }
         self.wake_next();
+        self.wakers.wake_all();
     }
 
     /// Called after a call has returned: the next in the queue may try, if

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Waker;
 
 use crate::sys::lock::Lock;
 
@@ -11,12 +12,13 @@ use super::Direction;
 use super::line::Line;
 use crate::clock::Nanos;
 use crate::direction::poll_events;
+use crate::future;
 use crate::hub::os_parker::PollFor;
 use crate::hub::registry::{Known, Ready};
 use crate::hub::site::Site;
 use crate::hub::task::Task;
 use crate::hub::wait::{self, Request, Waiter, Woke};
-use crate::hub::{Registration, current};
+use crate::hub::{Hub, Registration, current, placement};
 use crate::sys::{epoll, poll};
 use crate::trampoline::watch;
 use crate::wait_queue::{Place, Wake};
@@ -56,9 +58,14 @@ impl Lines {
     /// Registers with the running green thread's hub, unless done. False if
     /// epoll does not take such a descriptor (EPERM): then it is always ready.
     pub(crate) fn register(self: &Arc<Lines>) -> io::Result<bool> {
-        let Some(local) = current::local() else {
-            return Ok(true);
-        };
+        match current::local() {
+            Some(local) => self.register_with(local.hub),
+            None => Ok(true),
+        }
+    }
+
+    #[inline]
+    fn register_with(self: &Arc<Lines>, hub: &'static Hub) -> io::Result<bool> {
         if self.registered.load(Ordering::Acquire) {
             return Ok(true);
         }
@@ -66,12 +73,9 @@ impl Lines {
         if registration.is_some() || self.closed.load(Ordering::Acquire) {
             return Ok(true);
         }
-        match local.hub.register(self.fd, self.clone()) {
+        match hub.register(self.fd, self.clone()) {
             Ok(token) => {
-                let new = Registration {
-                    hub: local.hub,
-                    token,
-                };
+                let new = Registration { hub, token };
                 *registration = Some(new);
                 self.registered.store(true, Ordering::Release);
                 drop(registration);
@@ -94,6 +98,10 @@ impl Lines {
         std::ptr::from_ref(self).cast()
     }
 
+    pub(super) fn fd(&self) -> RawFd {
+        self.fd
+    }
+
     #[inline]
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
@@ -104,9 +112,35 @@ impl Lines {
         if self.closed.swap(true, Ordering::SeqCst) {
             return false;
         }
-        self.read.waiters.wake_all();
-        self.write.waiters.wake_all();
+        for line in [&self.read, &self.write] {
+            line.waiters.wake_all();
+            line.wakers.wake_all();
+        }
         true
+    }
+
+    /// How many edges either direction has seen.
+    pub(super) fn edges(&self) -> [u32; 2] {
+        [self.read.look().edges(), self.write.look().edges()]
+    }
+
+    /// Sees to it that a hub tells of events, and can call `waker`.
+    pub(super) fn be_polled(self: &Arc<Lines>, waker: &Waker) -> io::Result<()> {
+        if self.registered.load(Ordering::Acquire) && future::is_a_thread(waker) {
+            return Ok(());
+        }
+        let registered = self
+            .registration
+            .lock()
+            .map(|registration| registration.hub);
+        let hub = match (registered, current::local()) {
+            (Some(hub), _) => hub,
+            (None, Some(local)) => local.hub,
+            (None, None) => placement::choose(placement::hubs()?),
+        };
+        future::prepare(waker, hub)?;
+        self.register_with(hub)?;
+        Ok(())
     }
 
     /// Parks until the direction is ready, the source closed, or `deadline`.

@@ -18,6 +18,11 @@
 //! *Invariant*: if a line is ready and its queue is not empty, somebody who has
 //! been woken, or an edge's delivery, is on the way to pass the turn on.
 //!
+//! # Futures
+//!
+//! A future [polls](Source::poll), and leaves its waker in the line. An edge wakes, beside the first waiter, every
+//! waker, and none is kept: a future that was woken may be dropped, and passes no turn on.
+//!
 //! # Closing
 //!
 //! [`close`](Source::close) marks, wakes every waiter, deregisters, and then
@@ -44,10 +49,13 @@ use crate::wait_queue::{Place, Wake};
 mod closing;
 mod line;
 mod lines;
+mod poll;
 mod retry;
+mod wakers;
 
 use self::closing::Closing;
 use self::lines::Lines;
+pub use self::poll::Poller;
 pub use crate::direction::Direction;
 
 /// How one call waits.

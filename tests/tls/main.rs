@@ -27,6 +27,7 @@ mod peer;
 mod roles;
 
 mod defects;
+mod futures;
 mod interoperation;
 mod mistakes;
 mod native_names;

@@ -37,6 +37,12 @@ macro_rules! impl_write {
 /// The descriptor, lent and given away (`From<face> for OwnedFd` is the face's own).
 macro_rules! impl_descriptor {
     ($($face:ty),+) => {$(
+        impl AsRef<greenhub::greenio::GreenPipe> for $face {
+            fn as_ref(&self) -> &greenhub::greenio::GreenPipe {
+                &self.pipe
+            }
+        }
+
         impl std::os::fd::AsFd for $face {
             fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
                 self.pipe.as_fd()

@@ -15,7 +15,7 @@
 
 use std::io;
 use std::mem;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::time::{Duration, Instant};
 
 use greenhub::green_thread::panicking;
@@ -39,6 +39,9 @@ pub(super) struct Duplex {
     handshaken: AtomicBool,
     /// Set when a write was cut short on its way out: what the peer has of it is unknown.
     torn: AtomicBool,
+    /// Set when somebody who does not wait found a turn taken. The kernel has no event for a turn that is free again, so
+    /// whoever gives it back nudges the source.
+    missed: AtomicBool,
     /// Writers that need the peer's answer (TLS 1.2 renegotiation) while a reader has the turn to receive it.
     fed: WaitQueue,
 }
@@ -121,13 +124,25 @@ enum Pushed {
 }
 
 /// A turn that is given back when dropped. The queue holds those who watch for a free turn without standing in line.
-struct Turn<'a>(&'a Semaphore, Option<&'a WaitQueue>);
+struct Turn<'a> {
+    duplex: &'a Duplex,
+    turn: &'a Semaphore,
+    watchers: Option<&'a WaitQueue>,
+}
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.0.release();
-        if let Some(watchers) = self.1 {
+        self.turn.release();
+        if let Some(watchers) = self.watchers {
             watchers.wake_all();
+        }
+        // The other half of `Duplex::take`.
+        fence(Ordering::SeqCst);
+        let missed = &self.duplex.missed;
+        if missed.load(Ordering::SeqCst) && missed.swap(false, Ordering::SeqCst) {
+            let source = self.duplex.socket.source();
+            source.nudge(Direction::Read);
+            source.nudge(Direction::Write);
         }
     }
 }
@@ -150,6 +165,7 @@ impl Duplex {
             sending: Semaphore::named("turn to send TLS", 1),
             handshaken: AtomicBool::new(false),
             torn: AtomicBool::new(false),
+            missed: AtomicBool::new(false),
             fed: WaitQueue::new(),
         }
     }
@@ -476,27 +492,53 @@ impl Duplex {
     }
 
     fn reading(&self, call: Call) -> io::Result<Turn<'_>> {
-        turn(&self.reading, call)?;
-        Ok(Turn(&self.reading, Some(&self.fed)))
+        self.take(&self.reading, call)?;
+        Ok(self.reading_turn())
     }
 
     fn try_reading(&self) -> Option<Turn<'_>> {
-        self.reading(Call::ONCE).ok()
+        self.reading.try_acquire().then(|| self.reading_turn())
+    }
+
+    fn reading_turn(&self) -> Turn<'_> {
+        Turn {
+            duplex: self,
+            turn: &self.reading,
+            watchers: Some(&self.fed),
+        }
     }
 
     fn sending(&self, call: Call) -> io::Result<Turn<'_>> {
-        turn(&self.sending, call)?;
-        Ok(Turn(&self.sending, None))
+        self.take(&self.sending, call)?;
+        Ok(self.sending_turn())
     }
 
     fn try_sending(&self) -> Option<Turn<'_>> {
-        self.sending(Call::ONCE).ok()
+        self.sending.try_acquire().then(|| self.sending_turn())
     }
-}
 
-fn turn(semaphore: &Semaphore, call: Call) -> io::Result<()> {
-    let taken = semaphore.try_acquire() || (!call.nonblocking && semaphore.acquire(call.deadline));
-    taken.then_some(()).ok_or_else(|| call.over())
+    fn sending_turn(&self) -> Turn<'_> {
+        Turn {
+            duplex: self,
+            turn: &self.sending,
+            watchers: None,
+        }
+    }
+
+    fn take(&self, turn: &Semaphore, call: Call) -> io::Result<()> {
+        let taken = turn.try_acquire()
+            || match call.nonblocking {
+                // Whoever has it gives it back and then looks whether somebody missed it; we say so and then
+                // look again.
+                true => {
+                    self.missed.store(true, Ordering::SeqCst);
+                    fence(Ordering::SeqCst);
+                    turn.try_acquire()
+                }
+                false => turn.acquire(call.deadline),
+            };
+        taken.then_some(()).ok_or_else(|| call.over())
+    }
 }
 
 fn would_block(error: &io::Error) -> bool {

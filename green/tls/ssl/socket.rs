@@ -769,5 +769,8 @@ fn is_departure(error: &io::Error) -> bool {
     )
 }
 
+#[cfg(feature = "async")]
+mod poll;
+
 #[cfg(test)]
 mod tests;

@@ -12,7 +12,7 @@ use std::{
 use greenhub::Killed;
 use greenhub::green_thread::{self, Builder};
 
-use super::block_on;
+use crate::block_on;
 use crate::channel::{Sender, unbounded};
 
 /// Ready at its second poll; sends its waker at the first.

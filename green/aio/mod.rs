@@ -1,0 +1,143 @@
+//! Green sockets, pipes and TLS connections for `async` code: hyper, tonic, async-tungstenite and whatever else takes an
+//! `AsyncRead`.
+//!
+//! [`Async`] is a face around a stream of this library. It has futures-io's `AsyncRead` and `AsyncWrite`, and with the feature
+//! `tokio-io` tokio's traits of these names. Any executor may poll it: [`block_on`](crate::block_on), `FuturesUnordered`, one on OS
+//! threads. There is no second reactor; a poll that finds nothing leaves its waker where the hub that knows the descriptor finds it.
+//!
+//! Threads and futures may use one connection at the same time, through clones: nothing is lost between them. Timeouts and
+//! non-blocking mode of the stream do not count for futures: drop a future that takes too long, or give it to
+//! [`future::timeout`](crate::future::timeout).
+//!
+//! A poll never parks and never gives way. What you call in an `async fn` beside it may: it holds up that task alone.
+//!
+//! # What needs tokio itself
+//!
+//! `tokio::net`, `tokio::time` and `tokio::spawn` need a runtime of tokio's and panic without one ("there is no reactor
+//! running"). Use a green stream in an [`Async`] and [`future::sleep`](crate::future::sleep) in their place. Where a crate
+//! insists, run tokio's runtime on OS threads of its own and wait for it by a channel or [`block_on`](crate::block_on): its wakers and
+//! ours may cross.
+//!
+//! # Examples
+//!
+//! ```
+//! use futures_util::{AsyncReadExt, AsyncWriteExt};
+//! use green::aio::Async;
+//! use green::os::unix::net::UnixStream;
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let (ours, theirs) = UnixStream::pair()?;
+//! let (mut ours, mut theirs) = (Async::new(ours), Async::new(theirs));
+//! let (said, heard) = green::block_on(async {
+//!     let mut heard = [0; 5];
+//!     let said = ours.write_all(b"hello");
+//!     futures_util::join!(said, async { theirs.read_exact(&mut heard).await.map(|()| heard) })
+//! });
+//! said?;
+//! assert_eq!(&heard?, b"hello");
+//! # Ok(())
+//! # }
+//! ```
+
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_io::{AsyncRead, AsyncWrite};
+use greenhub::source::Poller;
+
+mod pollable;
+#[cfg(feature = "tokio-io")]
+mod tokio;
+
+pub use self::pollable::{PollRead, PollWrite, Pollable};
+
+/// A stream of this library as an `AsyncRead` and `AsyncWrite`.
+///
+/// One task may read and another one write. Two that read at once need a handle each: `Async::new(stream.try_clone()?)`.
+///
+/// Close (tokio: shutdown) ends the sending direction: of a TLS connection by close_notify. Of a pipe it does nothing: its
+/// end is the drop of its last handle.
+///
+/// TLS shakes hands in the first poll. A write may leave a part of what it has counted unsent until a flush, as the trait
+/// has it.
+pub struct Async<T> {
+    stream: T,
+    reader: Poller,
+    writer: Poller,
+}
+
+impl<T: Pollable> Async<T> {
+    /// The async face of `stream`.
+    pub fn new(stream: T) -> Async<T> {
+        Async {
+            reader: stream.poller(),
+            writer: stream.poller(),
+            stream,
+        }
+    }
+}
+
+impl<T> Async<T> {
+    /// The stream, to use in blocking style or to ask.
+    pub fn get_ref(&self) -> &T {
+        &self.stream
+    }
+
+    /// Gives the stream back.
+    pub fn into_inner(self) -> T {
+        self.stream
+    }
+}
+
+impl<T: Pollable> From<T> for Async<T> {
+    fn from(stream: T) -> Async<T> {
+        Async::new(stream)
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Async<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Async").field(&self.stream).finish()
+    }
+}
+
+// A stream is never pinned: what is polled is behind a handle.
+impl<T> Unpin for Async<T> {}
+
+impl<T: PollRead> AsyncRead for Async<T> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        self.stream.poll_read(&self.reader, context, buf)
+    }
+}
+
+impl<T: PollWrite> AsyncWrite for Async<T> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.stream.poll_write(&self.writer, context, buf)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.stream.poll_write_vectored(&self.writer, context, bufs)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream.poll_flush(&self.writer, context)
+    }
+
+    fn poll_close(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream.poll_close(&self.writer, context)
+    }
+}

@@ -1,0 +1,227 @@
+//! Which streams have an async face.
+
+use std::io::{self, IoSlice};
+use std::net::Shutdown;
+use std::task::{Context, Poll};
+
+use greenhub::greenio::{GreenPipe, GreenSocket};
+use greenhub::source::Poller;
+
+use crate::io::{PipeReader, PipeWriter};
+use crate::net::TcpStream;
+use crate::os::unix::net::UnixStream;
+use crate::process::{ChildStderr, ChildStdin, ChildStdout};
+#[cfg(feature = "tls")]
+use crate::ssl::GreenSslSocket;
+
+mod sealed {
+    pub trait Sealed {}
+}
+use sealed::Sealed;
+
+/// A stream that may have an [`Async`](super::Async) face. Implemented for the streams of this library alone.
+pub trait Pollable: Sealed {
+    #[doc(hidden)]
+    fn poller(&self) -> Poller;
+}
+
+/// A [`Pollable`] that can be read.
+pub trait PollRead: Pollable {
+    #[doc(hidden)]
+    fn poll_read(
+        &self,
+        poller: &Poller,
+        context: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>>;
+}
+
+/// A [`Pollable`] that can be written.
+pub trait PollWrite: Pollable {
+    #[doc(hidden)]
+    fn poll_write(
+        &self,
+        poller: &Poller,
+        context: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>>;
+
+    /// The first buffer that is not empty, unless a stream knows better.
+    #[doc(hidden)]
+    fn poll_write_vectored(
+        &self,
+        poller: &Poller,
+        context: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let first = bufs.iter().find(|buf| !buf.is_empty());
+        self.poll_write(poller, context, first.map_or(&[], |buf| buf))
+    }
+
+    /// Whether several buffers are better than one.
+    #[doc(hidden)]
+    fn takes_several(&self) -> bool {
+        false
+    }
+
+    #[doc(hidden)]
+    fn poll_flush(&self, _: &Poller, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    #[doc(hidden)]
+    fn poll_close(&self, _: &Poller, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// For sockets: with `AsRef<GreenSocket>`.
+macro_rules! sockets {
+    ($($stream:ty),+) => {$(
+        impl Sealed for $stream {}
+
+        impl Pollable for $stream {
+            fn poller(&self) -> Poller {
+                socket(self).source().poller()
+            }
+        }
+
+        impl PollRead for $stream {
+            fn poll_read(
+                &self,
+                poller: &Poller,
+                context: &mut Context<'_>,
+                buf: &mut [u8],
+            ) -> Poll<io::Result<usize>> {
+                socket(self).poll_recv(poller, context, buf)
+            }
+        }
+
+        impl PollWrite for $stream {
+            fn poll_write(
+                &self,
+                poller: &Poller,
+                context: &mut Context<'_>,
+                buf: &[u8],
+            ) -> Poll<io::Result<usize>> {
+                socket(self).poll_send(poller, context, buf)
+            }
+
+            fn poll_write_vectored(
+                &self,
+                poller: &Poller,
+                context: &mut Context<'_>,
+                bufs: &[IoSlice<'_>],
+            ) -> Poll<io::Result<usize>> {
+                socket(self).poll_send_vectored(poller, context, bufs)
+            }
+
+            fn takes_several(&self) -> bool {
+                true
+            }
+
+            fn poll_close(&self, _: &Poller, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+                Poll::Ready(match socket(self).shutdown(Shutdown::Write) {
+                    // The peer was sooner.
+                    Err(error) if error.raw_os_error() == Some(libc::ENOTCONN) => Ok(()),
+                    outcome => outcome,
+                })
+            }
+        }
+    )+};
+}
+
+sockets!(TcpStream, UnixStream, GreenSocket);
+
+fn socket(stream: &impl AsRef<GreenSocket>) -> &GreenSocket {
+    stream.as_ref()
+}
+
+/// For ends of pipes: with `AsRef<GreenPipe>`.
+macro_rules! pipe_ends {
+    ($($stream:ty),+) => {$(
+        impl Sealed for $stream {}
+
+        impl Pollable for $stream {
+            fn poller(&self) -> Poller {
+                AsRef::<GreenPipe>::as_ref(self).poller()
+            }
+        }
+    )+};
+}
+
+macro_rules! pipe_readers {
+    ($($stream:ty),+) => {$(
+        impl PollRead for $stream {
+            fn poll_read(
+                &self,
+                poller: &Poller,
+                context: &mut Context<'_>,
+                buf: &mut [u8],
+            ) -> Poll<io::Result<usize>> {
+                AsRef::<GreenPipe>::as_ref(self).poll_read(poller, context, buf)
+            }
+        }
+    )+};
+}
+
+macro_rules! pipe_writers {
+    ($($stream:ty),+) => {$(
+        impl PollWrite for $stream {
+            fn poll_write(
+                &self,
+                poller: &Poller,
+                context: &mut Context<'_>,
+                buf: &[u8],
+            ) -> Poll<io::Result<usize>> {
+                AsRef::<GreenPipe>::as_ref(self).poll_write(poller, context, buf)
+            }
+        }
+    )+};
+}
+
+pipe_ends!(PipeReader, PipeWriter, ChildStdin, ChildStdout, ChildStderr);
+pipe_readers!(PipeReader, ChildStdout, ChildStderr);
+pipe_writers!(PipeWriter, ChildStdin);
+
+#[cfg(feature = "tls")]
+impl Sealed for GreenSslSocket {}
+
+#[cfg(feature = "tls")]
+impl Pollable for GreenSslSocket {
+    fn poller(&self) -> Poller {
+        self.get_ref().source().poller()
+    }
+}
+
+#[cfg(feature = "tls")]
+impl PollRead for GreenSslSocket {
+    fn poll_read(
+        &self,
+        poller: &Poller,
+        context: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        GreenSslSocket::poll_read(self, poller, context, buf)
+    }
+}
+
+#[cfg(feature = "tls")]
+impl PollWrite for GreenSslSocket {
+    fn poll_write(
+        &self,
+        poller: &Poller,
+        context: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        GreenSslSocket::poll_write(self, poller, context, buf)
+    }
+
+    fn poll_flush(&self, poller: &Poller, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        GreenSslSocket::poll_flush(self, poller, context)
+    }
+
+    fn poll_close(&self, poller: &Poller, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        GreenSslSocket::poll_close(self, poller, context)
+    }
+}

@@ -1,0 +1,74 @@
+//! The calls of a TLS connection for futures: each is tried, and pending where it would wait.
+
+use std::io;
+use std::task::{Context, Poll};
+
+use greenhub::ClosedLocally;
+use greenhub::source::Poller;
+
+use super::GreenSslSocket;
+use crate::tls::ssl::duplex::Call;
+
+impl GreenSslSocket {
+    pub(crate) fn poll_read(
+        &self,
+        poller: &Poller,
+        context: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll(poller, context, || {
+            if buf.is_empty() {
+                return Ok(0);
+            }
+            self.answer(self.shared.duplex.read(buf, Call::ONCE))
+        })
+    }
+
+    /// It may leave ciphertext of the bytes that it counts unsent; a flush sends it.
+    pub(crate) fn poll_write(
+        &self,
+        poller: &Poller,
+        context: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll(poller, context, || match buf.is_empty() {
+            true => Ok(0),
+            false => self.shared.duplex.write(buf, Call::ONCE),
+        })
+    }
+
+    pub(crate) fn poll_flush(
+        &self,
+        poller: &Poller,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.poll(poller, context, || self.shared.duplex.flush(Call::ONCE))
+    }
+
+    /// Sends close_notify.
+    pub(crate) fn poll_close(
+        &self,
+        poller: &Poller,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.poll(poller, context, || self.shared.duplex.shutdown(Call::ONCE))
+    }
+
+    /// A call after the handshake.
+    fn poll<T>(
+        &self,
+        poller: &Poller,
+        context: &mut Context<'_>,
+        mut call: impl FnMut() -> io::Result<T>,
+    ) -> Poll<io::Result<T>> {
+        self.get_ref().source().poll_layer(poller, context, || {
+            if self.is_closed() {
+                return Err(ClosedLocally.into());
+            }
+            match self.handshake_in(Call::ONCE).and_then(|()| call()) {
+                Err(_) if self.is_closed() => Err(ClosedLocally.into()),
+                result => result,
+            }
+        })
+    }
+}

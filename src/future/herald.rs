@@ -1,0 +1,136 @@
+//! Calling the wakers of others.
+//!
+//! The waker of a user's executor may do anything: take a lock, wait, drop a future that closes a
+//! socket. A hub that hands events out can do none of that. So it leaves such wakers to a green
+//! thread of its own, the *herald*. Should a waker wait, that herald stands in it, and another one
+//! goes on with the rest.
+//!
+//! A hub's heralds and whoever leaves wakers to them run on the hub's OS thread alone, one at a time.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Waker;
+
+use crate::contain::contain;
+use crate::green_thread::Builder;
+use crate::hub::{Hub, current, placement};
+use crate::shield::shield;
+use crate::sys::lock::Lock;
+use crate::wait_queue::{WaitQueue, Wake};
+
+use super::waker::is_a_thread;
+
+/// The heralds of one hub.
+#[derive(Default)]
+struct Heralds {
+    left: Lock<VecDeque<Waker>>,
+    idle: WaitQueue,
+    /// How many are on their way to the next waker.
+    coming: AtomicUsize,
+}
+
+fn of(hub: &Hub) -> &'static Heralds {
+    static HERALDS: OnceLock<Box<[Heralds]>> = OnceLock::new();
+    let all = HERALDS.get_or_init(|| {
+        let hubs = placement::started().len();
+        (0..hubs).map(|_| Heralds::default()).collect()
+    });
+    &all[hub.index]
+}
+
+/// Calls a waker, or sees to it that it is called soon.
+pub(crate) fn wake(waker: Waker) {
+    match current::local() {
+        Some(local) if !is_a_thread(&waker) => {
+            let heralds = of(local.hub);
+            heralds.left.lock().push_back(waker);
+            // In the hub's own context there is one: whoever left the waker has seen to it. Without a stack
+            // for another the rest waits for those there are.
+            if heralds.summon(local.hub).is_err() && heralds.are_none() && current::is_green() {
+                heralds.call_all(local.hub);
+            }
+        }
+        _ => {
+            contain(|| waker.wake());
+        }
+    }
+}
+
+/// To be called before `waker` is left where `hub` will wake it: later nobody could be told that
+/// there is no herald.
+///
+/// # Errors
+///
+/// What keeps a green thread from starting.
+pub(crate) fn prepare(waker: &Waker, hub: &'static Hub) -> io::Result<()> {
+    let heralds = of(hub);
+    match !is_a_thread(waker) && heralds.are_none() {
+        true => heralds.start(hub),
+        false => Ok(()),
+    }
+}
+
+impl Heralds {
+    fn are_none(&self) -> bool {
+        self.coming.load(Ordering::SeqCst) == 0 && self.idle.is_empty()
+    }
+
+    /// Has an idle one come, or another one start, unless one is on its way.
+    fn summon(&'static self, hub: &'static Hub) -> io::Result<()> {
+        if self.idle.wake_one() {
+            self.coming.fetch_add(1, Ordering::SeqCst);
+        } else if self.coming.load(Ordering::SeqCst) == 0 {
+            self.start(hub)?;
+        }
+        Ok(())
+    }
+
+    fn start(&'static self, hub: &'static Hub) -> io::Result<()> {
+        self.coming.fetch_add(1, Ordering::SeqCst);
+        let started = Builder::new()
+            .name("wakers".to_owned())
+            .hub(hub.index)
+            .spawn(move || shield(|| self.run(hub)));
+        started.map(drop).inspect_err(|_| {
+            self.coming.fetch_sub(1, Ordering::SeqCst);
+        })
+    }
+
+    /// Calls those that were left, in order. While one runs, nobody counts on this thread: it may wait. So
+    /// somebody else is there for the rest.
+    fn call_all(&'static self, hub: &'static Hub) {
+        while let (Some(waker), rest) = self.next() {
+            if rest {
+                let _ = self.summon(hub);
+            }
+            contain(|| waker.wake());
+        }
+    }
+
+    /// And whether there are more.
+    fn next(&self) -> (Option<Waker>, bool) {
+        let mut left = self.left.lock();
+        (left.pop_front(), !left.is_empty())
+    }
+
+    fn run(&'static self, hub: &'static Hub) {
+        self.coming.fetch_sub(1, Ordering::SeqCst);
+        loop {
+            self.call_all(hub);
+            // One that waits is enough.
+            if !self.idle.is_empty() {
+                return;
+            }
+            self.rest();
+        }
+    }
+
+    fn rest(&self) {
+        let nothing = || self.left.lock().is_empty();
+        if self.idle.wait("a waker to call", None, nothing) == Wake::Woken {
+            self.coming.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! Futures that are ready at an instant.
+//!
+//! Each hub has a heap of them and a green thread, the *sleeper*, that sleeps until the first is due:
+//! so the hub's own timers hold one entry for them all, and a wake never runs in the hub's context.
+//! On a plain OS thread the first hub's is used.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use crate::clock::Nanos;
+use crate::error::Elapsed;
+use crate::green_thread::Builder;
+use crate::hub::site::Site;
+use crate::hub::wait::Request;
+use crate::hub::{Hub, current, placement};
+use crate::shield::shield;
+use crate::sys::lock::Lock;
+use crate::timer::{Timed, TimerQueue};
+use crate::wait_queue::{Place, WaitQueue};
+
+use super::herald::wake;
+
+/// A future that is ready once `duration` has passed, from this call on.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::{Duration, Instant};
+///
+/// let before = Instant::now();
+/// green::block_on(green::future::sleep(Duration::from_millis(2)));
+/// assert!(before.elapsed() >= Duration::from_millis(2));
+/// ```
+pub fn sleep(duration: Duration) -> Sleep {
+    Sleep::new(Nanos::after(duration))
+}
+
+/// A future that is ready at `deadline`.
+pub fn sleep_until(deadline: Instant) -> Sleep {
+    Sleep::new(Nanos::from(deadline))
+}
+
+/// Gives what `future` gives, if it is ready within `limit` from this call on, and drops it otherwise.
+///
+/// # Errors
+///
+/// [`Elapsed`] when the limit has passed.
+///
+/// # Examples
+///
+/// ```
+/// use std::future::{pending, ready};
+/// use std::time::Duration;
+///
+/// use green::future::timeout;
+///
+/// let limit = Duration::from_millis(2);
+/// assert_eq!(green::block_on(timeout(limit, ready(7))), Ok(7));
+/// assert!(green::block_on(timeout(limit, pending::<()>())).is_err());
+/// ```
+pub fn timeout<F: Future>(
+    limit: Duration,
+    future: F,
+) -> impl Future<Output = Result<F::Output, Elapsed>> {
+    let mut over = sleep(limit);
+    async move {
+        let mut future = pin!(future);
+        poll_fn(|context| match future.as_mut().poll(context) {
+            Poll::Ready(output) => Poll::Ready(Ok(output)),
+            Poll::Pending => {
+                let over = Pin::new(&mut over).poll(context);
+                over.map(|()| Err(Elapsed { refused: false }))
+            }
+        })
+        .await
+    }
+}
+
+/// A future that is ready at an instant; see [`sleep`] and [`sleep_until`].
+///
+/// It may be polled by any executor. The task that polled last is woken. Dropped, it leaves nothing
+/// behind.
+///
+/// # Panics
+///
+/// Polling it, if the first green thread of a hub that serves these cannot be started.
+#[must_use = "a future does nothing unless it is polled"]
+pub struct Sleep {
+    deadline: Nanos,
+    entry: Option<Arc<Entry>>,
+}
+
+impl Sleep {
+    fn new(deadline: Nanos) -> Sleep {
+        Sleep {
+            deadline,
+            entry: None,
+        }
+    }
+
+    /// Has it be ready at `deadline` instead, also if it was ready before.
+    pub fn reset(&mut self, deadline: Instant) {
+        self.forget();
+        self.deadline = Nanos::from(deadline);
+    }
+
+    fn forget(&mut self) {
+        if let Some(entry) = &self.entry {
+            let kept = entry.home.queue.lock().remove(&**entry);
+            // A user's code: outside the locks.
+            let waker = entry.waker.lock().take();
+            drop((kept, waker));
+        }
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if self.deadline <= Nanos::now() {
+            self.forget();
+            return Poll::Ready(());
+        }
+        let deadline = self.deadline;
+        let entry = self.entry.get_or_insert_with(|| {
+            Arc::new(Entry {
+                home: Sleepers::here(),
+                place: AtomicUsize::new(NO_PLACE),
+                waker: Lock::new(None),
+            })
+        });
+        entry.leave(context.waker());
+        entry.home.see_to(entry, deadline);
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        self.forget();
+    }
+}
+
+impl fmt::Debug for Sleep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sleep")
+            .field("left", &self.deadline.left())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A sleep's entry in its hub's heap.
+struct Entry {
+    home: &'static Sleepers,
+    place: AtomicUsize,
+    waker: Lock<Option<Waker>>,
+}
+
+const NO_PLACE: usize = usize::MAX;
+
+impl Entry {
+    fn leave(&self, waker: &Waker) {
+        let same = |left: &Waker| left.will_wake(waker);
+        if !self.waker.lock().as_ref().is_some_and(same) {
+            // A user's code: outside the lock.
+            let new = waker.clone();
+            let old = self.waker.lock().replace(new);
+            drop(old);
+        }
+    }
+}
+
+impl Timed for Entry {
+    fn place(&self) -> Option<usize> {
+        let place = self.place.load(Ordering::Relaxed);
+        (place != NO_PLACE).then_some(place)
+    }
+
+    fn set_place(&self, place: Option<usize>) {
+        self.place
+            .store(place.unwrap_or(NO_PLACE), Ordering::Relaxed);
+    }
+}
+
+impl Timed for Arc<Entry> {
+    fn place(&self) -> Option<usize> {
+        (**self).place()
+    }
+
+    fn set_place(&self, place: Option<usize>) {
+        (**self).set_place(place);
+    }
+}
+
+/// The sleeps of one hub.
+struct Sleepers {
+    queue: Lock<TimerQueue<Arc<Entry>>>,
+    /// The green thread that sleeps for them all.
+    sleeper: WaitQueue,
+    has_sleeper: AtomicBool,
+}
+
+impl Sleepers {
+    /// Those of the hub that runs here.
+    fn here() -> &'static Sleepers {
+        static SLEEPERS: OnceLock<Box<[Sleepers]>> = OnceLock::new();
+        let hubs = placement::hubs().expect("failed to start the hubs");
+        let new = |_: &&Hub| Sleepers {
+            queue: Lock::new(TimerQueue::new()),
+            sleeper: WaitQueue::new(),
+            has_sleeper: AtomicBool::new(false),
+        };
+        let all = SLEEPERS.get_or_init(|| hubs.iter().map(new).collect());
+        let hub = current::local().map_or(0, |local| local.hub.index);
+        let here = &all[hub];
+        if !here.has_sleeper.swap(true, Ordering::SeqCst) {
+            let started = Builder::new()
+                .name("sleeps".to_owned())
+                .hub(hub)
+                .spawn(|| shield(|| here.run()));
+            if let Err(error) = started {
+                here.has_sleeper.store(false, Ordering::SeqCst);
+                panic!("failed to spawn thread: {error}");
+            }
+        }
+        here
+    }
+
+    fn see_to(&self, entry: &Arc<Entry>, deadline: Nanos) {
+        let sooner = {
+            let mut queue = self.queue.lock();
+            let before = queue.next();
+            queue.at_latest(&**entry, deadline, || entry.clone());
+            queue.next() != before
+        };
+        if sooner {
+            self.sleeper.wake_one();
+        }
+    }
+
+    fn run(&self) {
+        let mut due = Vec::new();
+        loop {
+            let now = Nanos::now();
+            let next = {
+                let mut queue = self.queue.lock();
+                while let Some(entry) = queue.pop_due(now) {
+                    due.push(entry);
+                }
+                queue.next()
+            };
+            for entry in due.drain(..) {
+                let waker = entry.waker.lock().take();
+                if let Some(waker) = waker {
+                    wake(waker);
+                }
+            }
+            let request = Request {
+                site: Site::Queue("the next sleep to end"),
+                deadline: next.unwrap_or(Nanos::NEVER),
+                poll_for: None,
+            };
+            let unchanged = |_| self.queue.lock().next() == next;
+            self.sleeper
+                .wait_for(request, Place::Back, unchanged)
+                .expect("only a wait for a descriptor can fail");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The calls of sockets and pipes for futures: tried, and pending where they would wait.
+//!
+//! Limits and non-blocking mode of the socket do not count here: a future is dropped when it has taken
+//! too long.
+
+use std::io::{self, IoSlice, Read, Write};
+use std::os::fd::AsFd;
+use std::task::{Context, Poll};
+
+use super::{GreenPipe, GreenSocket, NonBlocking};
+use crate::source::{Direction, Poller};
+use crate::sys::{pipe, socket};
+
+/// # For futures
+///
+/// Each of these is one system call, if the socket is known to be ready. Where it would wait it is pending, and the
+/// task of the context is woken when it is to try again. See [`Source::poll`](crate::source::Source::poll).
+impl GreenSocket {
+    /// Receives into `buf`.
+    ///
+    /// # Errors
+    ///
+    /// See [Receiving](#receiving).
+    pub fn poll_recv(
+        &self,
+        poller: &Poller,
+        context: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        self.source()
+            .poll_read(poller, buf.len(), context, |_| NonBlocking(self).read(buf))
+    }
+
+    /// Sends from `buf`, as much of it as the kernel takes.
+    ///
+    /// # Errors
+    ///
+    /// See [Sending](#sending).
+    pub fn poll_send(
+        &self,
+        poller: &Poller,
+        context: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.source().poll(poller, Direction::Write, context, |_| {
+            NonBlocking(self).write(buf)
+        })
+    }
+
+    /// Sends from several buffers, one after the other, as much as the kernel takes.
+    ///
+    /// # Errors
+    ///
+    /// See [Sending](#sending).
+    pub fn poll_send_vectored(
+        &self,
+        poller: &Poller,
+        context: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        /// To send two pieces costs the kernel more than to copy so many bytes.
+        const COPIED: usize = 1024;
+        let total: usize = bufs.iter().map(|buf| buf.len()).sum();
+        if total <= COPIED {
+            let mut joined = [0; COPIED];
+            let mut rest = &mut joined[..];
+            for buf in bufs {
+                let (here, after) = rest.split_at_mut(buf.len());
+                here.copy_from_slice(buf);
+                rest = after;
+            }
+            return self.poll_send(poller, context, &joined[..total]);
+        }
+        let bufs = &bufs[..bufs.len().min(libc::UIO_MAXIOV as usize)];
+        self.source().poll(poller, Direction::Write, context, |fd| {
+            socket::sendmsg(fd, bufs, None, &[], libc::MSG_DONTWAIT)
+                .map_err(|error| self.failed_send(error))
+        })
+    }
+}
+
+/// # For futures
+///
+/// As those of [`GreenSocket`].
+impl GreenPipe {
+    /// A new one who polls this end.
+    pub fn poller(&self) -> Poller {
+        self.source().poller()
+    }
+
+    /// Reads what there is.
+    ///
+    /// # Errors
+    ///
+    /// See [`GreenPipe`].
+    pub fn poll_read(
+        &self,
+        poller: &Poller,
+        context: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        self.source().poll(poller, Direction::Read, context, |fd| {
+            pipe::read(fd.as_fd(), buf)
+        })
+    }
+
+    /// Writes as much as the pipe takes.
+    ///
+    /// # Errors
+    ///
+    /// See [`GreenPipe`].
+    pub fn poll_write(
+        &self,
+        poller: &Poller,
+        context: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.source().poll(poller, Direction::Write, context, |fd| {
+            pipe::write(fd.as_fd(), buf)
+        })
+    }
+}
