@@ -6,7 +6,7 @@
 
 use std::cell::RefCell;
 
-/// What one TLS record needs, and what four need: the most that arrives in one reception or leaves in one send.
+/// What one TLS record needs, and what four need: the most that arrives in one reception. A send has less.
 const SMALL: usize = 17 * 1024;
 pub(crate) const LARGE: usize = 4 * (16 * 1024 + 261);
 

@@ -268,7 +268,7 @@ impl<S: Read + Write> Read for TlsStream<S> {
 }
 
 impl<S: Read + Write> Write for TlsStream<S> {
-    /// Encrypts and sends up to 64 KiB.
+    /// Encrypts and sends up to 48 KiB.
     ///
     /// # Errors
     ///

@@ -312,7 +312,7 @@ impl Duplex {
         }
     }
 
-    /// Encrypts from `buf` and sends; returns how many bytes were taken, at most 64 KiB.
+    /// Encrypts from `buf` and sends; returns how many bytes were taken, at most 48 KiB.
     pub(super) fn write(&self, buf: &[u8], call: Call) -> io::Result<usize> {
         let sending = self.sending(call)?;
         match self.write_in_turn(buf, call) {

@@ -103,7 +103,7 @@
 //!
 //! # Bounds
 //!
-//! `incoming` takes 65 KiB, four records; `feed` takes no more until a read has used it. A write stops at four
+//! `incoming` takes 65 KiB, four records; `feed` takes no more until a read has used it. A write stops at three
 //! records in `outgoing`; a read, whose answers to key updates may add to them, at twice that.
 //! What is beyond waits outside, in the peer's hands.
 

@@ -627,7 +627,7 @@ impl Read for &GreenSslSocket {
 }
 
 impl Write for &GreenSslSocket {
-    /// Encrypts and sends up to 64 KiB, and returns when the kernel has it all.
+    /// Encrypts and sends up to 48 KiB, and returns when the kernel has it all.
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         if self.is_closed() {
             return Err(ClosedLocally.into());
@@ -643,9 +643,9 @@ impl Write for &GreenSslSocket {
         }
     }
 
-    /// As one write of what the slices hold, up to 64 KiB of it: one record where it fits.
+    /// As one write of what the slices hold, up to 48 KiB of it: one record where it fits.
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        const MOST: usize = 64 * 1024;
+        const MOST: usize = 48 * 1024;
         match bufs.iter().filter(|buf| !buf.is_empty()).count() {
             0 => self.write(&[]),
             1 => self.write(

@@ -55,13 +55,13 @@ fn step_by_byte(from: &mut SslPipe, to: &mut SslPipe) -> bool {
 }
 
 #[test]
-fn a_large_write_leaves_as_four_records_in_one_send() {
+fn a_large_write_leaves_as_three_records_in_one_send_that_fits_a_segment() {
     for setup in SETUPS {
         let mut pair = Pair::wrapped(setup);
         let data: Vec<u8> = (0..200_000_u32).map(|i| (i * 7) as u8).collect();
         assert_eq!(
             pair.client.write(&data).unwrap(),
-            Progress::Done(4 * record::PLAINTEXT),
+            Progress::Done(3 * record::PLAINTEXT),
             "{setup:?}"
         );
         assert_eq!(
@@ -77,7 +77,10 @@ fn a_large_write_leaves_as_four_records_in_one_send() {
             waiting,
             "{setup:?}"
         );
-        assert_eq!(once.chunks(once.len() / 4).count(), 4);
+        let records = once.chunks(once.len() / 3);
+        assert!(records.map(|record| record[0]).eq([23; 3]), "{setup:?}");
+        // As much as TCP sends at once by the loopback interface.
+        assert!(once.len() <= 65_483, "{setup:?}");
         assert_eq!(pair.client.drain_to(&mut once).unwrap(), 0, "{setup:?}");
     }
 }
@@ -138,8 +141,10 @@ fn a_narrow_sink_gets_every_byte_in_order_while_writes_go_on() {
 fn four_records_arrive_at_once_and_a_part_of_one_holds_no_buffer() {
     for setup in SETUPS {
         let mut pair = Pair::wrapped(setup);
-        write(&mut pair.client, &[7; 4 * record::PLAINTEXT]);
-        let wire = drain(&mut pair.client);
+        write(&mut pair.client, &[7; 3 * record::PLAINTEXT]);
+        let mut wire = drain(&mut pair.client);
+        write(&mut pair.client, &[7; record::PLAINTEXT]);
+        wire.extend(drain(&mut pair.client));
         let (first, last) = wire.split_at(wire.len() - 100);
         assert_eq!(pair.server.feed(first), first.len(), "{setup:?}");
         let mut read = read_all(&mut pair.server);
@@ -156,8 +161,8 @@ fn incoming_is_bounded_and_refuses_the_rest() {
     for setup in SETUPS {
         let mut pair = Pair::wrapped(setup);
         let mut wire = Vec::new();
-        for _ in 0..2 {
-            write(&mut pair.client, &[9; 60_000]);
+        for _ in 0..3 {
+            write(&mut pair.client, &[9; 40_000]);
             wire.extend(drain(&mut pair.client));
         }
         let before = pair.server.fed();
