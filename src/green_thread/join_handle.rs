@@ -9,8 +9,8 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::Result;
-use super::link::{Ending, Link};
+use super::ending::{Ending, Result};
+use super::link::Link;
 use super::packet::Packet;
 use super::thread::Thread;
 use crate::clock::Nanos;

@@ -1,47 +1,9 @@
 //! Functions to be run when a green thread ends.
 
-use super::Result;
+use super::ending::Ending;
 use crate::contain::contain;
-use crate::error::Killed;
 use crate::hub::interrupt::Mask;
 use crate::sys::lock::Lock;
-
-/// How a green thread ended: what a [link](super::JoinHandle::link) is told.
-///
-/// ```
-/// use std::sync::mpsc;
-///
-/// use green::thread::{Ending, park, spawn};
-///
-/// let (endings, watched) = mpsc::channel();
-/// let (parked, returned) = (spawn(park), spawn(|| ()));
-/// for handle in [&parked, &returned] {
-///     let endings = endings.clone();
-///     handle.link(move |ending| endings.send(ending).unwrap());
-/// }
-/// assert_eq!(watched.recv(), Ok(Ending::Returned));
-/// parked.kill().unwrap();
-/// assert_eq!(watched.recv(), Ok(Ending::Killed));
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// It returned a value.
-    Returned,
-    /// It panicked, or could not be started for want of a stack.
-    Panicked,
-    /// It was killed or cancelled.
-    Killed,
-}
-
-impl Ending {
-    pub(super) fn of<T>(result: &Result<T>) -> Ending {
-        match result {
-            Ok(_) => Ending::Returned,
-            Err(payload) if Killed::caused(&**payload) => Ending::Killed,
-            Err(_) => Ending::Panicked,
-        }
-    }
-}
 
 /// Names a function that was [linked](super::JoinHandle::link) to a green
 /// thread.

@@ -4,23 +4,20 @@
 //!
 //! # Safety
 //!
-//! A slot is reached by its own thread alone (through [`current::with`]), or by
-//! the OS thread that all who share it run on, and
-//! its value sits in a box of its own until the thread ends. So a reference to
+//! A value is reached by its own thread alone (through [`current::with`]), or by
+//! the OS thread that all who share it run on, and it stays where it is until the
+//! thread ends ([`values`](crate::hub::values)). So a reference to
 //! it stays good while the thread runs code that is not the value's own
 //! destructor, which cannot reach it any more.
-#![expect(unsafe_code, reason = "values of any type, kept for one thread")]
+#![expect(unsafe_code, reason = "a value outlives the look at where it is")]
 
-use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::error::Error;
 use std::fmt;
 
-use crate::sys::lock::Lock;
-
-use crate::contain::or_abort;
 use crate::hub::current;
 use crate::hub::task::Task;
+use crate::hub::values::Gone;
 
 /// Declares values per green thread, with std's syntax, `const { … }` included.
 ///
@@ -102,70 +99,6 @@ impl fmt::Display for AccessError {
 }
 
 impl Error for AccessError {}
-
-/// All values of one thread.
-#[derive(Default)]
-pub(crate) struct Locals {
-    slots: Lock<Vec<Slot>>,
-}
-
-struct Slot {
-    /// Address of the key.
-    key: usize,
-    /// `None` once it is being dropped.
-    value: Option<Pinned>,
-    /// Whether dropping the value runs code. If not, destructors of other
-    /// values find it where it was, as in std.
-    needs_drop: bool,
-}
-
-struct Pinned(Box<dyn Any>);
-
-// SAFETY: made, used and dropped by its own thread alone (module, # Safety): a
-// green thread ends its own locals, an OS thread its own.
-unsafe impl Send for Pinned {}
-
-impl Locals {
-    /// Drops every value, the last one made first, also those that destructors
-    /// make. Called by the thread itself at its end. A panic there aborts, as in
-    /// std.
-    pub(crate) fn end(&self) {
-        or_abort("thread local panicked on drop", || self.drop_all());
-    }
-
-    fn drop_all(&self) {
-        loop {
-            let value = {
-                let mut slots = self.slots.lock();
-                let last = slots
-                    .iter_mut()
-                    .rev()
-                    .filter(|slot| slot.needs_drop)
-                    .find_map(|slot| slot.value.take());
-                if last.is_none() {
-                    // Those whose dropping runs no code.
-                    slots.retain(|slot| slot.needs_drop);
-                }
-                last
-            };
-            match value {
-                // Not under the lock: its destructor may use other keys.
-                Some(value) => drop(value),
-                None => return,
-            }
-        }
-    }
-}
-
-impl Drop for Locals {
-    fn drop(&mut self) {
-        // The thread took the values out at its end. Should it have come to
-        // nothing (a hub's own OS thread at the end of the process), they stay.
-        for slot in self.slots.get_mut().drain(..) {
-            std::mem::forget(slot.value);
-        }
-    }
-}
 
 impl<T: 'static> LocalKey<T> {
     #[doc(hidden)]
@@ -255,54 +188,18 @@ impl<T: 'static> LocalKey<T> {
         mut first: Option<T>,
         f: impl FnOnce(Option<T>, &T) -> R,
     ) -> Result<R, AccessError> {
-        let value = match self.find(&task.locals)? {
+        let key = std::ptr::from_ref(self) as usize;
+        let value = match task.values.find(key).map_err(|Gone| AccessError)? {
             Some(value) => value,
             None => {
                 // Made outside the lock: `init` may use other keys, or, by
                 // recursion, this one.
                 let made = Box::new(first.take().unwrap_or_else(self.init));
-                self.insert(&task.locals, made)
+                task.values.insert(key, made)
             }
         };
         // SAFETY: module, # Safety.
         Ok(f(first, unsafe { &*value }))
-    }
-
-    fn key(&'static self) -> usize {
-        std::ptr::from_ref(self) as usize
-    }
-
-    fn find(&'static self, locals: &Locals) -> Result<Option<*const T>, AccessError> {
-        let slots = locals.slots.lock();
-        match slots.iter().find(|slot| slot.key == self.key()) {
-            None => Ok(None),
-            Some(Slot { value: None, .. }) => Err(AccessError),
-            Some(Slot {
-                value: Some(value), ..
-            }) => Ok(value.0.downcast_ref().map(std::ptr::from_ref)),
-        }
-    }
-
-    fn insert(&'static self, locals: &Locals, made: Box<T>) -> *const T {
-        let value = std::ptr::from_ref(&*made);
-        let replaced = {
-            let mut slots = locals.slots.lock();
-            let pinned = Some(Pinned(made));
-            match slots.iter_mut().find(|slot| slot.key == self.key()) {
-                // `init` has used the key itself: the outer value stays.
-                Some(slot) => std::mem::replace(&mut slot.value, pinned),
-                None => {
-                    slots.push(Slot {
-                        key: self.key(),
-                        value: pinned,
-                        needs_drop: std::mem::needs_drop::<T>(),
-                    });
-                    None
-                }
-            }
-        };
-        drop(replaced);
-        value
     }
 }
 

@@ -8,26 +8,27 @@
 use std::time::{Duration, Instant};
 
 use crate::clock::Nanos;
-use crate::hub::site::Site;
-use crate::hub::wait::{self, Request};
+use crate::hub::wait;
 
+mod ending;
 mod join_handle;
 mod link;
-pub(crate) mod local;
+mod local;
 mod packet;
 mod park;
-pub(crate) mod root;
 mod scope;
+mod scope_data;
 mod spawn;
 mod thread;
 
+pub use ending::{Ending, Result};
 pub use join_handle::JoinHandle;
 pub(crate) use join_handle::kill;
-pub use link::{Ending, Link};
+pub use link::Link;
 pub use local::{AccessError, LocalKey};
 pub use park::{park, park_timeout};
 pub use scope::{Scope, ScopedJoinHandle, scope};
-pub use spawn::{Builder, Result, spawn, spawn_after, spawn_local};
+pub use spawn::{Builder, spawn, spawn_after, spawn_local};
 pub use std::thread::available_parallelism;
 pub use thread::{Thread, ThreadId, current, panicking};
 
@@ -46,7 +47,7 @@ pub fn sleep(duration: Duration) {
     if duration.is_zero() {
         yield_now();
     } else {
-        sleep_to(Nanos::after(duration));
+        wait::sleep(Nanos::after(duration));
     }
 }
 
@@ -56,17 +57,8 @@ pub fn sleep_until(deadline: Instant) {
     if deadline <= Instant::now() {
         yield_now();
     } else {
-        sleep_to(Nanos::from(deadline));
+        wait::sleep(Nanos::from(deadline));
     }
-}
-
-fn sleep_to(deadline: Nanos) {
-    let request = Request {
-        site: Site::Sleep,
-        deadline,
-        poll_for: None,
-    };
-    wait::wait(request, |_| true, |_, _| ()).expect("only a wait for a descriptor can fail");
 }
 
 /// Lets the other green threads that are ready on this hub run; on a plain OS

@@ -8,9 +8,9 @@ use std::task::Waker;
 
 use crate::sys::lock::Lock;
 
-use super::Result;
-use super::link::{Ending, Links};
-use super::scope::ScopeData;
+use super::ending::{Ending, Result};
+use super::link::Links;
+use super::scope_data::ScopeData;
 use crate::contain::contain;
 use crate::error::Killed;
 use crate::hub::current;
@@ -67,11 +67,11 @@ impl<T> Packet<T> {
             if current::is_green() {
                 current::with(|task| {
                     // Before the joiner hears of the end, as std has it.
-                    task.locals.end();
+                    task.values.end();
                     if thread_locals::are_own() {
                         thread_locals::end_values();
                         // What the destructors made.
-                        task.locals.end();
+                        task.values.end();
                     }
                 });
             }

@@ -6,14 +6,13 @@ use std::io;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::Result;
+use super::ending::Result;
 use super::join_handle::JoinInner;
+use super::scope_data::ScopeData;
 use super::spawn::Builder;
 use super::thread::Thread;
 use crate::hub::interrupt::{Mask, resume_unwind};
-use crate::wait_queue::WaitQueue;
 
 /// Calls `f` with a scope in which green threads may borrow what lives outside,
 /// and joins them all before it returns, also when it unwinds.
@@ -51,7 +50,7 @@ where
     }
     match result {
         Err(payload) => resume_unwind(payload),
-        Ok(_) if scope.data.panicked.load(Ordering::Relaxed) => {
+        Ok(_) if scope.data.has_panicked() => {
             panic!("a scoped thread panicked")
         }
         Ok(value) => value,
@@ -64,36 +63,6 @@ pub struct Scope<'scope, 'env: 'scope> {
     /// Invariant, so that neither lifetime can be shortened or stretched.
     scope: PhantomData<&'scope mut &'scope ()>,
     env: PhantomData<&'env mut &'env ()>,
-}
-
-/// How many of a scope's green threads are alive, and how they ended.
-#[derive(Debug, Default)]
-pub(super) struct ScopeData {
-    running: AtomicUsize,
-    panicked: AtomicBool,
-    parent: WaitQueue,
-}
-
-impl ScopeData {
-    pub(super) fn begin(&self) {
-        self.running.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn end(&self, panicked: bool) {
-        if panicked {
-            self.panicked.store(true, Ordering::Relaxed);
-        }
-        if self.running.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.parent.wake_all();
-        }
-    }
-
-    fn wait_for_all(&self) {
-        let running = || self.running.load(Ordering::Acquire) != 0;
-        while running() {
-            self.parent.wait("end of a scope", None, running);
-        }
-    }
 }
 
 impl<'scope, 'env> Scope<'scope, 'env> {

@@ -4,14 +4,13 @@
     reason = "a scoped body outlives its type's lifetime, a local one crosses into its own hub"
 )]
 
-use std::any::Any;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::join_handle::{JoinHandle, JoinInner};
 use super::packet::Packet;
-use super::scope::ScopeData;
+use super::scope_data::ScopeData;
 use super::thread::Thread;
 use crate::clock::Nanos;
 use crate::config::{round_stack, settings};
@@ -19,10 +18,6 @@ use crate::engine::Stack;
 use crate::hub::task::{Body, Green, Kind, PinnedBody, Start, Task};
 use crate::hub::{Hub, current, placement};
 use crate::thread_locals;
-
-/// What a join gives: the value, or the panic's payload. A green thread that
-/// was killed gives [`Killed`](crate::Killed).
-pub type Result<T> = std::result::Result<T, Box<dyn Any + Send + 'static>>;
 
 /// Starts a green thread on the hub that has the fewest; it stays there for
 /// its whole life.

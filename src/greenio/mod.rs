@@ -25,6 +25,7 @@
 
 mod accept;
 mod ancillary;
+mod backoff;
 mod connect;
 mod handover;
 mod ip_options;
@@ -41,6 +42,7 @@ mod settings;
 mod socket;
 mod stream;
 mod tcp_options;
+mod timeouts;
 mod unannounced;
 mod verdict;
 

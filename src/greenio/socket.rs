@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
-use super::accept::Backoff;
+use super::backoff::Backoff;
 use super::settings::Settings;
 use super::unannounced::retry_unannounced;
 use super::verdict::Verdict;

@@ -154,7 +154,7 @@ fn meet() -> *const Task {
 /// The OS thread is over, but for other libraries' ends.
 fn part() {
     OVER.set(true);
-    with_os_task(|task| task.locals.end());
+    with_os_task(|task| task.values.end());
     let task = OS_CURRENT.replace(ptr::null());
     // SAFETY: made by `Arc::into_raw` in `meet`, and nobody has it any more.
     drop(unsafe { Arc::from_raw(task) });
@@ -165,6 +165,6 @@ struct OwnValues;
 
 impl Drop for OwnValues {
     fn drop(&mut self) {
-        with_os_task(|task| task.locals.end());
+        with_os_task(|task| task.values.end());
     }
 }

@@ -5,6 +5,8 @@
 //! - [`wait_word`], [`mod@wait`], [`interrupt`]: how a wait begins, how it ends, and
 //!   how kills and time limits reach it.
 //! - [`meter`]: CPU time by green thread, while somebody asks for it.
+//! - [`values`]: what a thread keeps for itself.
+//! - `root`: the first function on a green thread's stack.
 //! - [`leg`]: what runs of a green thread between two waits.
 //! - [`registry`]: which descriptor an event belongs to.
 //! - [`placement`]: starting the hubs and choosing one for a new green thread.
@@ -37,9 +39,11 @@ pub(crate) mod meter;
 pub(crate) mod os_parker;
 pub(crate) mod placement;
 pub(crate) mod registry;
+mod root;
 pub(crate) mod site;
 pub(crate) mod task;
 pub(crate) mod turn;
+pub(crate) mod values;
 pub(crate) mod wait;
 pub(crate) mod wait_word;
 

@@ -15,10 +15,10 @@ use super::interrupt::Interrupts;
 use super::leg::Legs;
 use super::os_parker::OsParker;
 use super::site::SiteCell;
+use super::values::Values;
 use super::wait_word::{Phase, Ticket, WaitWord};
 use crate::clock::Nanos;
 use crate::engine::Stack;
-use crate::green_thread::local::Locals;
 use crate::timer::Timed;
 
 /// What a green thread runs, from its start to its end; it does not unwind.
@@ -41,7 +41,7 @@ pub(crate) struct Task {
     pub(crate) word: WaitWord,
     pub(crate) site: SiteCell,
     pub(crate) interrupts: Interrupts,
-    pub(crate) locals: Locals,
+    pub(crate) values: Values,
     /// What its calls on sockets are part of: when the first of them was made, or a mark of `greenio`'s.
     pub(crate) call: AtomicU64,
     /// `park`'s token, and the ticket of a `park` under way.
@@ -128,7 +128,7 @@ impl Task {
             word: WaitWord::default(),
             site: SiteCell::default(),
             interrupts: Interrupts::default(),
-            locals: Locals::default(),
+            values: Values::default(),
             call: AtomicU64::new(0),
             token: AtomicBool::new(false),
             stays: AtomicBool::new(false),

@@ -26,9 +26,8 @@ use super::meter::Meter;
 use super::site::Site;
 use super::task::{Green, Task};
 use super::wait_word::Phase;
-use super::{Hub, current};
+use super::{Hub, current, root};
 use crate::clock::Nanos;
-use crate::green_thread::root;
 use crate::sys;
 #[cfg(all(target_env = "gnu", target_pointer_width = "64"))]
 use crate::sys::destructors::Destructors;

@@ -15,7 +15,6 @@ use super::task::{Green, Kind, Task};
 use super::turn::Local;
 use super::wait_word::{Phase, Ticket};
 use crate::clock::Nanos;
-use crate::green_thread::sleep;
 use crate::sys::poll;
 
 /// A thread's open ticket, as its waker holds it.
@@ -307,7 +306,7 @@ fn park_in_hook(task: &Arc<Task>, ticket: Ticket, deadline: Nanos, request: &Req
         } else if now < patience {
             std::thread::sleep(HOOKS_LOOK);
         } else {
-            interrupt::suspend_in_hook(|| sleep(HOOKS_LOOK));
+            interrupt::suspend_in_hook(|| sleep(Nanos::after(HOOKS_LOOK)));
         }
     }
 }
@@ -325,6 +324,16 @@ fn suspend_green(task: &Arc<Task>, green: &Green, deadline: Nanos) {
     if !deadline.is_never() {
         green.set_deadline(Nanos::NEVER);
     }
+}
+
+/// Parks the running thread until `deadline`.
+pub(crate) fn sleep(deadline: Nanos) {
+    let request = Request {
+        site: Site::Sleep,
+        deadline,
+        poll_for: None,
+    };
+    wait(request, |_| true, |_, _| ()).expect("only a wait for a descriptor can fail");
 }
 
 /// Lets the other ready green threads run; on a plain OS thread, other OS
@@ -414,15 +423,14 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::green_thread::sleep;
     use crate::hub::Hub;
 
     #[test]
     fn a9_the_hub_itself_cannot_wait_and_says_so_at_once() {
         let on_a_hub = || {
             current::set_local(Local::new(Box::leak(Box::new(Hub::new(1_000).unwrap()))));
-            sleep(Duration::ZERO);
-            catch_unwind(|| sleep(Duration::from_secs(3600)))
+            yield_now();
+            catch_unwind(|| sleep(Nanos::after(Duration::from_secs(3600))))
         };
         let refused = std::thread::spawn(on_a_hub).join().unwrap();
         let panic = refused.unwrap_err();

@@ -13,6 +13,7 @@ pub(crate) enum KeptError {
     /// Any other, wrapped.
     Other(Arc<io::Error>),
     /// One whose like can be made.
+    #[cfg(feature = "asyncio")]
     Made(Arc<dyn Fn() -> io::Error + Send + Sync>),
 }
 
@@ -28,6 +29,7 @@ impl KeptError {
         match self {
             Self::Os(code) => io::Error::from_raw_os_error(*code),
             Self::Other(error) => io::Error::new(error.kind(), Again(Arc::clone(error))),
+            #[cfg(feature = "asyncio")]
             Self::Made(make) => make(),
         }
     }

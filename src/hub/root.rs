@@ -4,13 +4,13 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::hub::current;
-use crate::hub::task::{Kind, Start, Task};
+use super::current;
+use super::task::{Kind, Start, Task};
 use crate::thread_locals;
 
 /// Runs the current green thread from its first to its last instruction. Called by
 /// the engine on the new stack.
-pub(crate) fn run(local: usize) {
+pub(super) fn run(local: usize) {
     // SAFETY: the loop has the engine hand it over.
     unsafe { current::enter(local) };
     current::with(run_task);
