@@ -51,6 +51,7 @@ mod clock;
 #[cfg(feature = "sim")]
 mod world;
 
+mod calls;
 mod config;
 mod contain;
 mod error;

@@ -7,6 +7,9 @@
 //!   moment each time, the first second of 2026;
 //! - **who runs next** is chosen by the seed among those who are ready, and so is whether a call that need not wait lets
 //!   others run before it;
+//! - **the network** is one of its own, in memory: TCP, UDP and Unix sockets, and names, under the same names. It has latency, buffers
+//!   of any size, pieces of any length, readiness that is late or not true, and, if [`Faults`] say so, resets, silence,
+//!   refusals, losses and more, as the seed will have it;
 //! - **random bytes** by libc's `getrandom` come from the seed, so std's `HashMap` has the same order each time (where
 //!   green threads have thread-locals of their own).
 //!
@@ -51,15 +54,16 @@
 //!
 //! # What is not simulated
 //!
-//! - What waits for a descriptor, sockets among them, is refused with an error of kind
-//!   [`Unsupported`](std::io::ErrorKind::Unsupported), and so are processes and pipes.
-//! - Files are the real ones. A file call, a name's look-up and whatever else goes to [`blocking`](crate::blocking()) runs in place, after a moment of
+//! - Descriptors other than those of simulated sockets cannot be waited for: an error of kind
+//!   [`Unsupported`](std::io::ErrorKind::Unsupported). So are `green::select`, processes, pipes, ancillary messages, and sockets of other kinds.
+//! - Files are the real ones. A file call and whatever else goes to [`blocking`](crate::blocking()) runs in place, after a moment of
 //!   simulated time: so it should not wait for another thread.
 //! - OS threads that the program starts run beside the simulation, in real time, and it does not wait for them.
 //! - std's own waits (`std::thread::sleep`, a `std::sync` lock) block as ever, and the simulation with them.
 //! - Random bytes in there are no secrets: make no keys that are to last.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::mpsc::{Sender, channel, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -72,8 +76,8 @@ use crate::hub::placement;
 use crate::hub::turn::Local;
 use crate::hub::turn::simulated::Ending;
 use crate::report::{Report, report};
-pub use crate::world::Trace;
 use crate::world::{self, World};
+pub use crate::world::{Faults, Trace};
 
 /// Runs `f` as the main thread of a simulated program, and gives its value.
 ///
@@ -122,6 +126,27 @@ pub fn is_simulated() -> bool {
     world::here().is_some()
 }
 
+/// Looks a name up as a simulation has it: `localhost` is this machine, and any other name has an address of its own, the
+/// same each time, unless there is no answer by [`Faults::no_answer`]. `None` outside a simulation.
+///
+/// It is what `green::net` asks; a resolver of your own may ask too.
+///
+/// ```
+/// use green::sim;
+///
+/// assert!(sim::look_up("db.example").is_none());
+/// sim::run(1, || {
+///     let found = sim::look_up("db.example").unwrap().unwrap();
+///     assert_eq!(found, sim::look_up("db.example").unwrap().unwrap());
+///     assert_ne!(found, sim::look_up("www.example").unwrap().unwrap());
+/// });
+/// ```
+pub fn look_up(name: &str) -> Option<io::Result<IpAddr>> {
+    let world = world::here()?;
+    crate::green_thread::sleep(world.moment());
+    Some(world.look_up(name))
+}
+
 /// A simulation to be run: the seed, and what is to be otherwise than by default.
 ///
 /// ```
@@ -136,6 +161,7 @@ pub fn is_simulated() -> bool {
 #[derive(Clone, Debug)]
 pub struct Simulation {
     seed: u64,
+    faults: Faults,
 }
 
 /// What came of a simulation.
@@ -155,7 +181,15 @@ pub struct Outcome<T> {
 impl Simulation {
     /// With this seed.
     pub fn new(seed: u64) -> Simulation {
-        Simulation { seed }
+        Simulation {
+            seed,
+            faults: Faults::default(),
+        }
+    }
+
+    /// On a network that does this; by default, [`Faults::mild`].
+    pub fn faults(self, faults: Faults) -> Simulation {
+        Simulation { faults, ..self }
     }
 
     /// Runs `f` as the main thread of a simulated program, and tells what came of it.
@@ -200,7 +234,7 @@ impl Simulation {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        world.restart(self.seed);
+        world.restart(self.seed, self.faults);
         assert_eq!(
             Nanos::from(Instant::now()),
             Nanos::now(),

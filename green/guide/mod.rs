@@ -30,3 +30,7 @@ pub mod debugging {}
 #[doc = include_str!("clippy.toml")]
 #[doc = "```"]
 pub mod lints {}
+
+#[cfg(feature = "sim")]
+#[doc = include_str!("simulation.md")]
+pub mod simulation {}

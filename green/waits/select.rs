@@ -215,6 +215,11 @@ pub fn poll(fds: &mut [PollFd<'_>], limit: Option<Duration>) -> io::Result<usize
 
 /// poll(2) that does not wait.
 fn ready_now(fds: &mut [PollFd<'_>]) -> rustix::io::Result<usize> {
+    // The system knows nothing of what a simulated socket is ready for.
+    #[cfg(feature = "sim")]
+    if greenhub::sim::is_simulated() {
+        return Err(Errno::OPNOTSUPP);
+    }
     let mut asked: Vec<_> = fds
         .iter()
         .map(|fd| rustix::event::PollFd::from_borrowed_fd(fd.fd, fd.interest.0))

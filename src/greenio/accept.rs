@@ -4,10 +4,11 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::Ordering;
 
-use socket2::{SockAddr, SockRef, Socket};
+use socket2::{SockAddr, Socket};
 
 use super::GreenSocket;
 use super::settings::Settings;
+use crate::calls;
 use crate::green_thread::sleep;
 use crate::hub::current;
 use crate::source::Direction;
@@ -77,7 +78,7 @@ impl Drop for Accepting {
 /// std retries an interrupted accept (and only reports interrupted transfers).
 fn accept_one(fd: BorrowedFd<'_>) -> io::Result<(Socket, SockAddr)> {
     loop {
-        match SockRef::from(&fd).accept4(libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC) {
+        match calls::accept(fd) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             outcome => return outcome,
         }

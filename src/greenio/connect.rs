@@ -11,11 +11,12 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use socket2::{SockAddr, SockRef};
+use socket2::SockAddr;
 
 use super::GreenSocket;
 use super::settings::refuse_zero;
 use super::unannounced::retry_unannounced;
+use crate::calls;
 use crate::error::ClosedLocally;
 use crate::source::{Direction, Patience};
 
@@ -92,7 +93,7 @@ impl GreenSocket {
 }
 
 fn start(fd: BorrowedFd<'_>, address: &SockAddr) -> io::Result<()> {
-    SockRef::from(&fd).connect(address)
+    calls::connect(fd, address)
 }
 
 fn attempt(
@@ -112,7 +113,7 @@ fn attempt(
         // Started a second time: a `shutdown` took the first attempt back. Take
         // this one back too.
         Some(libc::EINPROGRESS) => {
-            SockRef::from(&fd).shutdown(std::net::Shutdown::Both).ok();
+            calls::shutdown(fd, std::net::Shutdown::Both).ok();
             Ok(Err(io::Error::from_raw_os_error(libc::ECONNABORTED)))
         }
         _ => Ok(outcome),

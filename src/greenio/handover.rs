@@ -18,6 +18,7 @@ use socket2::{SockRef, Socket};
 use super::GreenSocket;
 use super::settings::Settings;
 use super::socket::Kind;
+use crate::calls;
 use crate::sys::fd;
 
 /// # Giving the descriptor back
@@ -40,7 +41,7 @@ impl GreenSocket {
             Err(shared) => (shared.source.as_fd().try_clone_to_owned()?, true),
         };
         let socket = SockRef::from(&descriptor);
-        let keep = nonblocking || shared && socket.is_listener().unwrap_or(true);
+        let keep = nonblocking || shared && calls::is_listener(descriptor.as_fd()).unwrap_or(true);
         if !keep {
             socket.set_nonblocking(false)?;
         }

@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 
 use super::GreenSocket;
-use crate::sys::socket;
+use crate::calls;
 
 /// A socket, read and written by one call of the kernel each, which fails with
 /// `WouldBlock` instead of waiting.
@@ -17,7 +17,7 @@ pub struct NonBlocking<'socket>(pub &'socket GreenSocket);
 
 impl Read for NonBlocking<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let outcome = socket::recv(self.0.source().fd().as_fd(), buf, libc::MSG_DONTWAIT);
+        let outcome = calls::recv(self.0.source().fd().as_fd(), buf, libc::MSG_DONTWAIT);
         match &outcome {
             Ok(0) if !buf.is_empty() => self.0.shared().verdict.at_end()?,
             Ok(_) => {}
@@ -30,7 +30,7 @@ impl Read for NonBlocking<'_> {
 impl Write for NonBlocking<'_> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-        socket::send(self.0.source().fd().as_fd(), buf, flags)
+        calls::send(self.0.source().fd().as_fd(), buf, flags)
             .map_err(|error| self.0.failed_send(error))
     }
 

@@ -3,11 +3,13 @@
 //! fine print.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use libc::SOL_SOCKET;
 
 use super::GreenSocket;
+use crate::calls;
 
 /// # Options of any socket
 impl GreenSocket {
@@ -318,6 +320,6 @@ impl GreenSocket {
     ///
     /// Those of `getsockopt(2)`.
     pub fn is_listener(&self) -> io::Result<bool> {
-        self.sock().is_listener()
+        calls::is_listener(self.source().fd().as_fd())
     }
 }

@@ -14,6 +14,7 @@ use socket2::SockAddr;
 use super::GreenSocket;
 use super::ancillary::{self, Received};
 use super::socket::Kind;
+use crate::calls;
 use crate::source::{Direction, Patience};
 use crate::sys::socket;
 
@@ -45,7 +46,7 @@ impl GreenSocket {
         let (capacity, patience) = (buf.len(), self.reading(0)?);
         let outcome = self
             .source()
-            .retry_read(patience, capacity, |fd| socket::recv(fd, buf, 0));
+            .retry_read(patience, capacity, |fd| calls::recv(fd, buf, 0));
         self.judge(outcome, capacity, patience)
     }
 
@@ -55,7 +56,7 @@ impl GreenSocket {
     ///
     /// See [Receiving](#receiving).
     pub fn recv_with_flags(&self, buf: &mut [u8], flags: c_int) -> io::Result<usize> {
-        self.receive(buf.len(), flags, |fd| socket::recv(fd, buf, flags))
+        self.receive(buf.len(), flags, |fd| calls::recv(fd, buf, flags))
     }
 
     /// Receives into several buffers, filling one after the other.
@@ -66,7 +67,7 @@ impl GreenSocket {
     pub fn recv_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         let capacity: usize = bufs.iter().map(|buf| buf.len()).sum();
         let mut recv = |fd: BorrowedFd<'_>| {
-            let received = socket::recvmsg(fd, bufs, &mut [], 0)?;
+            let received = calls::recvmsg(fd, bufs, &mut [], 0)?;
             Ok(received.len)
         };
         match (capacity, self.shared().kind) {
@@ -101,7 +102,7 @@ impl GreenSocket {
         buf: &mut [u8],
         flags: c_int,
     ) -> io::Result<(usize, SockAddr)> {
-        self.receive(buf.len(), flags, |fd| socket::recv_from(fd, buf, flags))
+        self.receive(buf.len(), flags, |fd| calls::recv_from(fd, buf, flags))
     }
 
     /// Copies what has arrived into `buf` without taking it.
@@ -137,7 +138,7 @@ impl GreenSocket {
     ) -> io::Result<Received<'control>> {
         let capacity = bufs.iter().map(|buf| buf.len()).sum();
         let received = self.receive(capacity, flags, |fd| {
-            socket::recvmsg(fd, bufs, control, flags)
+            calls::recvmsg(fd, bufs, control, flags)
         })?;
         Ok(ancillary::received(received, control))
     }

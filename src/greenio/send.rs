@@ -14,8 +14,8 @@ use socket2::{Domain, SockAddr};
 
 use super::unannounced::retry_unannounced;
 use super::{ControlWriter, GreenSocket};
+use crate::calls;
 use crate::source::{Direction, Patience};
-use crate::sys::socket;
 
 /// # Sending
 ///
@@ -47,7 +47,7 @@ impl GreenSocket {
     ///
     /// See [Sending](#sending).
     pub fn send_with_flags(&self, buf: &[u8], flags: c_int) -> io::Result<usize> {
-        self.transmit(None, flags, |fd| socket::send(fd, buf, flags))
+        self.transmit(None, flags, |fd| calls::send(fd, buf, flags))
     }
 
     /// Sends from several buffers, one after the other.
@@ -80,7 +80,7 @@ impl GreenSocket {
         flags: c_int,
     ) -> io::Result<usize> {
         self.transmit(Some(address), flags, |fd| {
-            socket::send_to(fd, buf, address, flags)
+            calls::send_to(fd, buf, address, flags)
         })
     }
 
@@ -98,7 +98,7 @@ impl GreenSocket {
         flags: c_int,
     ) -> io::Result<usize> {
         self.transmit(address, flags, |fd| {
-            socket::sendmsg(fd, bufs, address, control.as_bytes(), flags)
+            calls::sendmsg(fd, bufs, address, control.as_bytes(), flags)
         })
     }
 
@@ -113,7 +113,7 @@ impl GreenSocket {
     /// As [Sending](#sending), with how much was sent before; kind
     /// [`WriteZero`](io::ErrorKind::WriteZero) if the kernel takes nothing.
     pub fn send_all(&self, buf: &[u8]) -> Result<(), SendAllError> {
-        self.send_until(buf.len(), |fd, sent| socket::send(fd, &buf[sent..], 0))
+        self.send_until(buf.len(), |fd, sent| calls::send(fd, &buf[sent..], 0))
     }
 
     /// Sends all of several buffers, one after the other.
@@ -125,12 +125,12 @@ impl GreenSocket {
         let total = bufs.iter().map(|buf| buf.len()).sum();
         self.send_until(total, |fd, sent| {
             if sent == 0 {
-                return socket::sendmsg(fd, bufs, None, &[], 0);
+                return calls::sendmsg(fd, bufs, None, &[], 0);
             }
             let mut rest = bufs.to_vec();
             let mut rest = &mut rest[..];
             IoSlice::advance_slices(&mut rest, sent);
-            socket::sendmsg(fd, rest, None, &[], 0)
+            calls::sendmsg(fd, rest, None, &[], 0)
         })
     }
 

@@ -4,8 +4,8 @@ use std::io;
 use std::os::fd::AsFd;
 
 use super::GreenSocket;
+use crate::calls;
 use crate::source::Direction;
-use crate::sys::socket;
 
 /// # Sending a file
 impl GreenSocket {
@@ -22,7 +22,7 @@ impl GreenSocket {
         let patience = self.patience(Direction::Write)?;
         self.source()
             .retry(Direction::Write, patience, |fd| {
-                socket::send_file(fd, file.as_fd(), offset, count)
+                calls::send_file(fd, file.as_fd(), offset, count)
             })
             .inspect_err(|error| self.note(error))
     }

@@ -10,12 +10,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Type};
 
 use super::backoff::Backoff;
 use super::settings::Settings;
 use super::unannounced::retry_unannounced;
 use super::verdict::Verdict;
+use crate::calls;
 use crate::source::{Direction, Patience, Source};
 use crate::sys::socket;
 
@@ -98,13 +99,9 @@ impl GreenSocket {
     /// Those of `socket(2)`, such as an unsupported family, or too many open
     /// files.
     pub fn new(domain: Domain, ty: Type, protocol: Option<Protocol>) -> io::Result<GreenSocket> {
-        let socket = Socket::new_raw(domain, ty.nonblocking().cloexec(), protocol)?;
+        let socket = calls::socket(domain, ty, protocol)?;
         let kind = Kind::new(domain, ty, protocol);
-        Ok(GreenSocket::from_parts(
-            socket.into(),
-            kind,
-            Settings::default(),
-        ))
+        Ok(GreenSocket::from_parts(socket, kind, Settings::default()))
     }
 
     /// Opens two sockets that are connected to each other.
@@ -117,9 +114,9 @@ impl GreenSocket {
         ty: Type,
         protocol: Option<Protocol>,
     ) -> io::Result<(GreenSocket, GreenSocket)> {
-        let (one, other) = Socket::pair_raw(domain, ty.nonblocking().cloexec(), protocol)?;
+        let (one, other) = calls::pair(domain, ty, protocol)?;
         let kind = Kind::new(domain, ty, protocol);
-        let green = |end: Socket| GreenSocket::from_parts(end.into(), kind, Settings::default());
+        let green = |end| GreenSocket::from_parts(end, kind, Settings::default());
         Ok((green(one), green(other)))
     }
 
@@ -147,7 +144,7 @@ impl GreenSocket {
     ///
     /// Those of `bind(2)`, such as [`AddrInUse`](io::ErrorKind::AddrInUse).
     pub fn bind(&self, address: &SockAddr) -> io::Result<()> {
-        self.sock().bind(address)
+        calls::bind(self.descriptor(), address)
     }
 
     /// Makes the socket accept connections, at most `backlog` of them waiting.
@@ -157,7 +154,7 @@ impl GreenSocket {
     ///
     /// Those of `listen(2)`.
     pub fn listen(&self, backlog: i32) -> io::Result<()> {
-        self.sock().listen(backlog)
+        calls::listen(self.descriptor(), backlog)
     }
 
     /// The address of this end.
@@ -166,7 +163,7 @@ impl GreenSocket {
     ///
     /// Those of `getsockname(2)`.
     pub fn local_addr(&self) -> io::Result<SockAddr> {
-        self.sock().local_addr()
+        calls::local_addr(self.descriptor())
     }
 
     /// The address of the other end.
@@ -175,7 +172,7 @@ impl GreenSocket {
     ///
     /// [`NotConnected`](io::ErrorKind::NotConnected) if there is no other end.
     pub fn peer_addr(&self) -> io::Result<SockAddr> {
-        self.sock().peer_addr()
+        calls::peer_addr(self.descriptor())
     }
 
     /// The family the socket was opened with.
@@ -214,7 +211,7 @@ impl GreenSocket {
     ///
     /// Those of `getsockopt(2)`.
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        let taken = self.sock().take_error()?;
+        let taken = calls::take_error(self.descriptor())?;
         taken.iter().for_each(|error| self.note(error));
         Ok(taken.or_else(|| self.shared.verdict.pay()))
     }
@@ -253,7 +250,7 @@ impl GreenSocket {
         let reading = messages && how != Shutdown::Write;
         let shut_for_reading = &self.shared.shut_for_reading;
         shut_for_reading.fetch_or(reading, Ordering::Release);
-        let outcome = self.sock().shutdown(how);
+        let outcome = calls::shutdown(self.descriptor(), how);
         match &outcome {
             // With ENOTCONN the kernel has shut down what there was.
             Err(error) if error.raw_os_error() != Some(libc::ENOTCONN) => {
@@ -354,7 +351,11 @@ impl GreenSocket {
         }
     }
 
-    /// The calls that never wait go through `socket2`.
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.source().fd().as_fd()
+    }
+
+    /// Options go through `socket2`.
     pub(super) fn sock(&self) -> SockRef<'_> {
         SockRef::from(self.source().fd())
     }

@@ -153,7 +153,9 @@ impl Hub {
     /// for now is told as an event too.
     pub(crate) fn register(&self, fd: RawFd, ready: Arc<dyn Ready>) -> std::io::Result<u64> {
         #[cfg(feature = "sim")]
-        crate::world::refuse("a wait for a descriptor of the system's")?;
+        if let Some(world) = crate::world::here() {
+            return self.register_simulated(world, fd, ready);
+        }
         let who = Arc::as_ptr(&ready).cast();
         let mut token = self.registry.insert(ready.clone());
         let mut outcome = epoll::add(self.epoll.as_fd(), fd, epoll::ALL, token);
@@ -180,10 +182,29 @@ impl Hub {
         }
     }
 
+    #[cfg(feature = "sim")]
+    fn register_simulated(
+        &self,
+        world: &crate::world::World,
+        fd: RawFd,
+        ready: Arc<dyn Ready>,
+    ) -> std::io::Result<u64> {
+        let joined = world
+            .token(fd)?
+            .and_then(|_| self.registry.join(fd, ready.clone()));
+        let token = joined.unwrap_or_else(|| self.registry.insert(ready));
+        world.register(fd, token)?;
+        Ok(token)
+    }
+
     /// Takes `who` back from those who are told of a descriptor. Events of it
     /// already fetched do not find `who` any more.
     pub(crate) fn deregister(&self, fd: RawFd, token: u64, who: *const ()) {
         self.registry.remove(token, who, || {
+            #[cfg(feature = "sim")]
+            if let Some(world) = crate::world::here() {
+                return world.deregister(fd, token);
+            }
             // The open file may be gone already, and its registration with it.
             let _ = epoll::delete(self.epoll.as_fd(), fd);
         });
@@ -192,6 +213,10 @@ impl Hub {
     /// Whether the open file that was registered with `token` under this number
     /// is still there.
     pub(crate) fn still_registered(&self, fd: RawFd, token: u64) -> bool {
+        #[cfg(feature = "sim")]
+        if let Some(world) = crate::world::here() {
+            return matches!(world.token(fd), Ok(Some(known)) if known == token);
+        }
         epoll::modify(self.epoll.as_fd(), fd, epoll::ALL, token).is_ok()
     }
 

@@ -19,6 +19,8 @@
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+#[cfg(feature = "sim")]
+use crate::calls;
 use crate::sys::fd;
 use crate::trampoline::watch;
 
@@ -62,6 +64,8 @@ impl Closing {
 impl Drop for Closing {
     fn drop(&mut self) {
         self.end_waits_by_number();
+        #[cfg(feature = "sim")]
+        calls::closing(self.fd);
         self.linger_in_background();
     }
 }

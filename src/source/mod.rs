@@ -199,6 +199,8 @@ impl Source {
         }
         self.lines.deregister();
         self.closing.end_waits_by_number();
+        #[cfg(feature = "sim")]
+        crate::calls::closing(self.fd.as_raw_fd());
         fd::shutdown_both(self.fd.as_fd());
         let lingering = self.lingering();
         if lingering.is_none() {

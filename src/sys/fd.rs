@@ -71,6 +71,28 @@ pub(crate) fn linger_in_background(fd: RawFd) {
     }
 }
 
+/// Whether closing the socket would reset its connection (`SO_LINGER` of zero).
+#[cfg(feature = "sim")]
+pub(crate) fn resets_when_closed(fd: RawFd) -> bool {
+    let mut setting = libc::linger {
+        l_onoff: 0,
+        l_linger: 0,
+    };
+    let mut len = size_of::<libc::linger>() as libc::socklen_t;
+    // SAFETY: `setting` is valid for `len` bytes; a wrong `fd` is an error.
+    let asked = unsafe {
+        let setting = (&raw mut setting).cast();
+        libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_LINGER, setting, &mut len)
+    };
+    asked == 0 && setting.l_onoff != 0 && setting.l_linger == 0
+}
+
+/// `pread(2)`.
+#[cfg(feature = "sim")]
+pub(crate) fn read_at(fd: BorrowedFd<'_>, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+    Ok(rustix::io::pread(fd, buf, offset)?)
+}
+
 /// Releases the open file behind `fd` at once while its number stays taken: an
 /// unconnected socket, on which every call fails, takes its place. So a call
 /// that another thread is about to make on this number can never meet somebody

@@ -19,6 +19,8 @@
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
+#[cfg(feature = "sim")]
+use std::os::fd::RawFd;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
 
@@ -213,6 +215,16 @@ pub(crate) fn int_option(fd: BorrowedFd<'_>, level: c_int, name: c_int) -> io::R
     let mut value = [0; size_of::<c_int>()];
     option(fd, level, name, &mut value)?;
     Ok(c_int::from_ne_bytes(value))
+}
+
+/// As [`int_option`], of a descriptor that is known by its number.
+#[cfg(feature = "sim")]
+pub(crate) fn int_option_by_number(fd: RawFd, level: c_int, name: c_int) -> Option<c_int> {
+    let (mut value, mut len) = (0, size_of::<c_int>() as socklen_t);
+    let pointer = (&raw mut value).cast();
+    // SAFETY: `value` is valid for `len` bytes; a wrong `fd` is an error (EBADF).
+    let asked = unsafe { libc::getsockopt(fd, level, name, pointer, &raw mut len) };
+    (asked == 0).then_some(value)
 }
 
 /// Whether a TCP connection was ended here and the peer has not confirmed all that

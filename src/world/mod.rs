@@ -5,15 +5,25 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::io;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::{IpAddr, Ipv4Addr, Shutdown};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
+use libc::c_int;
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+
+use crate::sys::socket::int_option_by_number;
 use crate::sys::virtual_time::{self, Virtual};
 
+mod faults;
+mod network;
 mod random;
 mod trace;
 
-pub(crate) use random::Random;
+pub use faults::Faults;
+use network::{Around, Network};
+use random::Random;
 pub use trace::Trace;
 use trace::{Event, Subject};
 
@@ -31,14 +41,21 @@ struct State {
     trace: Trace,
     /// The green threads of this simulation by their ids, numbered as they started: ids are the process's.
     threads: HashMap<u64, u32>,
+    faults: Faults,
+    network: Network,
+    /// The names that were looked up, numbered in that order.
+    hosts: HashMap<String, u32>,
 }
 
 impl State {
-    fn new(seed: u64) -> State {
+    fn new(seed: u64, faults: Faults) -> State {
         State {
             random: Random::new(seed),
             trace: Trace::default(),
             threads: HashMap::new(),
+            faults,
+            network: Network::default(),
+            hosts: HashMap::new(),
         }
     }
 }
@@ -80,13 +97,13 @@ impl World {
     pub(crate) fn new() -> &'static World {
         Box::leak(Box::new(World {
             clocks: Virtual::new(),
-            state: RefCell::new(State::new(0)),
+            state: RefCell::new(State::new(0, Faults::none())),
         }))
     }
 
     /// Begins another simulation.
-    pub(crate) fn restart(&self, seed: u64) {
-        let mut state = State::new(seed);
+    pub(crate) fn restart(&self, seed: u64, faults: Faults) {
+        let mut state = State::new(seed, faults);
         self.clocks.restart(state.random.next());
         self.state.replace(state);
     }
@@ -150,5 +167,175 @@ impl World {
         state
             .trace
             .add(Event::new(at, Subject::Thread(number), what));
+    }
+
+    fn network<R>(&self, call: impl FnOnce(&mut Network, &mut Around<'_>) -> R) -> R {
+        let state = &mut *self.state.borrow_mut();
+        let mut around = Around {
+            now: self.clocks.now(),
+            elapsed: self.elapsed(),
+            random: &mut state.random,
+            trace: &mut state.trace,
+            faults: &state.faults,
+        };
+        call(&mut state.network, &mut around)
+    }
+
+    /// Has happen on the network what is due. Adds to `ready` what the hub is to hand out, by token.
+    pub(crate) fn happen(&self, ready: &mut Vec<(u64, u32)>) {
+        self.network(|network, around| {
+            network.happen(around);
+            network.take_touched(ready);
+        });
+    }
+
+    /// When something is due on the network.
+    pub(crate) fn next(&self) -> Option<u64> {
+        self.state.borrow().network.next()
+    }
+
+    /// The address of a name.
+    pub(crate) fn look_up(&self, name: &str) -> io::Result<IpAddr> {
+        let state = &mut *self.state.borrow_mut();
+        if state.random.happens(state.faults.no_answer) {
+            // What std says for EAI_AGAIN.
+            return Err(io::Error::other(
+                "failed to lookup address information: Temporary failure in name resolution",
+            ));
+        }
+        if name == "localhost" {
+            return Ok(Ipv4Addr::LOCALHOST.into());
+        }
+        let next = state.hosts.len() as u32 + 1;
+        let number = *state.hosts.entry(name.to_owned()).or_insert(next);
+        // 10.77.0.0/16, and on from there.
+        Ok(Ipv4Addr::from_bits(0x0a4d_0000 + number).into())
+    }
+}
+
+/// What the hub needs to know of a descriptor.
+impl World {
+    /// By which token the hub tells of the descriptor already.
+    pub(crate) fn token(&self, fd: RawFd) -> io::Result<Option<u64>> {
+        self.network(|network, _| network.token(fd))
+    }
+
+    pub(crate) fn register(&self, fd: RawFd, token: u64) -> io::Result<()> {
+        self.network(|network, _| network.register(fd, token))
+    }
+
+    pub(crate) fn deregister(&self, fd: RawFd, token: u64) {
+        self.network(|network, _| network.deregister(fd, token));
+    }
+
+    /// What it is ready for, as epoll(7) has it.
+    pub(crate) fn readiness(&self, fd: RawFd) -> io::Result<u32> {
+        self.network(|network, _| network.readiness(fd))
+    }
+}
+
+/// The calls on sockets, each as the system call of its name; none waits.
+impl World {
+    pub(crate) fn socket(
+        &self,
+        domain: Domain,
+        ty: Type,
+        protocol: Option<Protocol>,
+    ) -> io::Result<OwnedFd> {
+        let known = [Domain::IPV4, Domain::IPV6, Domain::UNIX].contains(&domain)
+            && [Type::STREAM, Type::DGRAM].contains(&ty)
+            && protocol.is_none_or(|protocol| [Protocol::TCP, Protocol::UDP].contains(&protocol));
+        if !known {
+            refuse("a socket of this family or type")?;
+        }
+        self.network(|network, around| {
+            if around.lacks_descriptors() {
+                return Err(io::Error::from_raw_os_error(libc::EMFILE));
+            }
+            let socket = Socket::new_raw(domain, ty.nonblocking().cloexec(), protocol)?;
+            network.add(around, socket.as_raw_fd(), domain, ty);
+            Ok(socket.into())
+        })
+    }
+
+    pub(crate) fn pair(&self, domain: Domain, ty: Type) -> io::Result<(OwnedFd, OwnedFd)> {
+        if domain != Domain::UNIX {
+            return Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP));
+        }
+        let one = self.socket(domain, ty, None)?;
+        let other = self.socket(domain, ty, None);
+        let other = other.inspect_err(|_| self.close(one.as_raw_fd(), false))?;
+        self.network(|network, around| network.pair(around, one.as_raw_fd(), other.as_raw_fd()))?;
+        Ok((one, other))
+    }
+
+    pub(crate) fn close(&self, fd: RawFd, resets: bool) {
+        self.network(|network, around| network.close(around, fd, resets));
+    }
+
+    pub(crate) fn bind(&self, fd: RawFd, address: &SockAddr) -> io::Result<()> {
+        let shares = |name| int_option_by_number(fd, libc::SOL_SOCKET, name) == Some(1);
+        let shares = shares(libc::SO_REUSEPORT);
+        self.network(|network, around| network.bind(around, fd, address, shares))
+    }
+
+    pub(crate) fn listen(&self, fd: RawFd, most: i32) -> io::Result<()> {
+        self.network(|network, around| network.listen(around, fd, most))
+    }
+
+    pub(crate) fn connect(&self, fd: RawFd, address: &SockAddr) -> io::Result<()> {
+        self.network(|network, around| network.connect(around, fd, address))
+    }
+
+    pub(crate) fn accept(&self, fd: RawFd) -> io::Result<(Socket, SockAddr)> {
+        let (number, domain, peer) = self.network(|network, around| network.accept(around, fd))?;
+        match Socket::new_raw(domain, Type::STREAM.nonblocking().cloexec(), None) {
+            Ok(socket) => {
+                self.network(|network, _| network.accepted(number, socket.as_raw_fd()));
+                Ok((socket, peer))
+            }
+            Err(error) => {
+                self.network(|network, _| network.unaccepted(fd, number));
+                Err(error)
+            }
+        }
+    }
+
+    pub(crate) fn local_addr(&self, fd: RawFd) -> io::Result<SockAddr> {
+        self.network(|network, _| network.local_addr(fd))
+    }
+
+    pub(crate) fn peer_addr(&self, fd: RawFd) -> io::Result<SockAddr> {
+        self.network(|network, _| network.peer_addr(fd))
+    }
+
+    pub(crate) fn take_error(&self, fd: RawFd) -> io::Result<Option<io::Error>> {
+        self.network(|network, _| network.take_error(fd))
+    }
+
+    pub(crate) fn is_listener(&self, fd: RawFd) -> io::Result<bool> {
+        self.network(|network, _| network.is_listener(fd))
+    }
+
+    pub(crate) fn shutdown(&self, fd: RawFd, how: Shutdown) -> io::Result<()> {
+        self.network(|network, around| network.shutdown(around, fd, how))
+    }
+
+    pub(crate) fn send(
+        &self,
+        fd: RawFd,
+        bufs: &[IoSlice<'_>],
+        to: Option<&SockAddr>,
+    ) -> io::Result<usize> {
+        self.network(|network, around| network.send(around, fd, bufs, to))
+    }
+
+    pub(crate) fn receive(
+        &self,
+        fd: RawFd,
+        bufs: &mut [IoSliceMut<'_>],
+        flags: c_int,
+    ) -> io::Result<(usize, c_int, SockAddr)> {
+        self.network(|network, around| network.receive(around, fd, bufs, flags))
     }
 }

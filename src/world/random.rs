@@ -1,5 +1,8 @@
 //! A sequence of numbers that its seed decides, by splitmix64.
 
+use std::ops::Range;
+use std::time::Duration;
+
 #[derive(Debug)]
 pub(crate) struct Random(u64);
 
@@ -19,5 +22,18 @@ impl Random {
     pub(crate) fn below(&mut self, n: u64) -> u64 {
         // The high half of the product: no division, and nearly even.
         ((u128::from(self.next()) * u128::from(n)) >> 64) as u64
+    }
+
+    /// Whether something happens whose chance is this, from 0 to 1.
+    pub(crate) fn happens(&mut self, chance: f64) -> bool {
+        // One number each time, so that a chance that is changed changes little else.
+        let number = (self.next() >> 11) as f64 / (1_u64 << 53) as f64;
+        number < chance
+    }
+
+    /// Nanoseconds within the range, in whole microseconds.
+    pub(crate) fn within(&mut self, range: &Range<Duration>) -> u64 {
+        let (start, end) = (range.start.as_micros() as u64, range.end.as_micros() as u64);
+        (start + self.below(end.saturating_sub(start).max(1))) * 1_000
     }
 }

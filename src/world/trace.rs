@@ -7,7 +7,7 @@ use std::time::Duration;
 /// How many of the last events are kept as text.
 const KEPT: usize = 2_000;
 
-/// What happened in a simulation, in order: who ran when.
+/// What happened in a simulation, in order: who ran when, and what the network did.
 ///
 /// It prints as text, a line an event: the last two thousand. Two runs in which the same things happened at the same
 /// moments have the same [`fingerprint`](Trace::fingerprint).
@@ -42,6 +42,7 @@ impl Default for Trace {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Subject {
     Thread(u32),
+    Socket(u32),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -50,11 +51,22 @@ pub(super) struct Event {
     at: u64,
     who: Subject,
     what: &'static str,
+    amount: u64,
 }
 
 impl Event {
     pub(super) fn new(at: u64, who: Subject, what: &'static str) -> Event {
-        Event { at, who, what }
+        Event {
+            at,
+            who,
+            what,
+            amount: 0,
+        }
+    }
+
+    /// Bytes, or whatever `what` ends in.
+    pub(super) fn with(self, amount: u64) -> Event {
+        Event { amount, ..self }
     }
 }
 
@@ -66,11 +78,13 @@ impl Trace {
         self.count += 1;
         let (kind, number) = match event.who {
             Subject::Thread(number) => (0, number),
+            Subject::Socket(number) => (1, number),
         };
         self.hash(&event.at.to_le_bytes());
         self.hash(&[kind]);
         self.hash(&number.to_le_bytes());
         self.hash(event.what.as_bytes());
+        self.hash(&event.amount.to_le_bytes());
         if self.last.len() == KEPT {
             self.last.pop_front();
         }
@@ -114,7 +128,13 @@ impl fmt::Display for Event {
         write!(f, "{:>16.6?} ", at)?;
         match self.who {
             Subject::Thread(number) => write!(f, "thread {number}")?,
+            Subject::Socket(0) => write!(f, "a new socket")?,
+            Subject::Socket(number) => write!(f, "socket {number}")?,
         }
-        write!(f, " {}", self.what)
+        write!(f, " {}", self.what)?;
+        match self.amount {
+            0 => Ok(()),
+            amount => write!(f, " {amount}"),
+        }
     }
 }

@@ -9,6 +9,7 @@
 
 use std::time::Duration;
 
+mod net;
 mod promises;
 #[path = "../util/random.rs"]
 mod random;
@@ -16,10 +17,16 @@ mod sync;
 #[path = "../util/mod.rs"]
 mod util;
 
+use green::sim::{Faults, Simulation};
 use random::Random;
 
 /// Runs `program` under many seeds, with random numbers of its own; a seed whose run fails is printed.
 fn trial(name: &str, program: fn(Random)) {
+    trial_on(name, Faults::mild(), program);
+}
+
+/// As [`trial`], on a network that does this.
+fn trial_on(name: &str, faults: Faults, program: fn(Random)) {
     let only = std::env::var("GREEN_SEED").ok();
     let full = std::env::var("GREEN_TRIALS").is_ok_and(|trials| trials == "full");
     let seeds = match only {
@@ -33,7 +40,15 @@ fn trial(name: &str, program: fn(Random)) {
     let limit = Duration::from_secs(if full { 3600 } else { 120 });
     util::bounded(name, limit, || {
         for seed in seeds.clone() {
-            green::sim::run(seed, move || program(Random::of(seed, 0)));
+            let simulation = Simulation::new(seed).faults(faults.clone());
+            let outcome = simulation.run(move || program(Random::of(seed, 0)));
+            if let Err(panic) = outcome.result {
+                eprintln!("{:.60}{name}: seed {seed} fails", outcome.trace);
+                if let Some(report) = outcome.deadlock {
+                    eprintln!("a deadlock\n{report}");
+                }
+                std::panic::resume_unwind(panic);
+            }
         }
     });
     println!("{name}: seeds {seeds:?}, {:.1?}", began.elapsed());

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
+use green::select::{Interest, PollFd, poll};
 use green::sim::{self, Simulation};
 use green::sync::Mutex;
 use green::thread::{self, park, sleep, spawn, yield_now};
@@ -247,6 +248,12 @@ fn what_is_not_simulated_is_refused() {
         assert_eq!(waits.unwrap_err().kind(), io::ErrorKind::Unsupported);
         let process = green::process::Command::new("true").status();
         assert_eq!(process.unwrap_err().kind(), io::ErrorKind::Unsupported);
+        let (one, _other) = green::os::unix::net::UnixStream::pair().unwrap();
+        let mut polled = [PollFd::new(&one, Interest::READABLE)];
+        assert_eq!(
+            poll(&mut polled, None).unwrap_err().kind(),
+            io::ErrorKind::Unsupported
+        );
         let pipe = green::io::pipe();
         assert_eq!(pipe.unwrap_err().kind(), io::ErrorKind::Unsupported);
     });

@@ -92,6 +92,11 @@ fn addresses_by<A: std::net::ToSocketAddrs + ?Sized>(
 ) -> io::Result<A::Iter> {
     match name_in(addr) {
         Some(name) if is_what_a_name_gives::<A::Iter>() => {
+            #[cfg(feature = "sim")]
+            let look_up = match greenhub::sim::is_simulated() {
+                true => look_up_simulated,
+                false => look_up,
+            };
             let found = greenhub::blocking(move || look_up(name))?;
             let found = mem::ManuallyDrop::new(found);
             // SAFETY: both are the same type, and the other copy is never used or dropped.
@@ -111,6 +116,22 @@ fn look_up(name: Name) -> io::Result<vec::IntoIter<SocketAddr>> {
         Name::Text(text) => std::net::ToSocketAddrs::to_socket_addrs(&text),
         Name::Pair(host, port) => std::net::ToSocketAddrs::to_socket_addrs(&(host, port)),
     }
+}
+
+#[cfg(feature = "sim")]
+fn look_up_simulated(name: Name) -> io::Result<vec::IntoIter<SocketAddr>> {
+    let (host, port) = match &name {
+        Name::Pair(host, port) => (host.as_str(), Ok(*port)),
+        Name::Text(text) => {
+            let (host, port) = text.rsplit_once(':').unwrap_or((text, ""));
+            (host, port.parse())
+        }
+    };
+    let port =
+        port.map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "invalid port value"))?;
+    let found =
+        greenhub::sim::look_up(host).unwrap_or_else(|| Err(io::ErrorKind::NotFound.into()))?;
+    Ok(vec![SocketAddr::new(found, port)].into_iter())
 }
 
 /// A name to look up, owned, so that it can go to the pool.

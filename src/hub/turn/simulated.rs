@@ -29,11 +29,14 @@ impl Local {
 
     /// Runs green threads until `is_over`, or until `legs` legs have been run.
     pub(crate) fn simulate(&self, world: &World, legs: u64, is_over: impl Fn() -> bool) -> Ending {
-        let mut mail = Vec::new();
+        let (mut mail, mut ready) = (Vec::new(), Vec::new());
         for _ in 0..legs {
             count(&self.hub.counters.turns, 1);
             self.take_inbox(&mut mail);
             self.fire_timers();
+            world.happen(&mut ready);
+            count(&self.hub.counters.events, ready.len() as u64);
+            self.hub.registry.deliver(ready.drain(..));
             if is_over() {
                 return Ending::Over;
             }
@@ -44,10 +47,13 @@ impl Local {
                     self.resume(task, &mut meter);
                     meter.finish(&self.hub.counters);
                 }
-                None => match self.timers.borrow().next() {
-                    Some(Nanos(next)) => world.jump(next),
-                    None => return Ending::Deadlock,
-                },
+                None => {
+                    let timer = self.timers.borrow().next().map(|Nanos(at)| at);
+                    match timer.into_iter().chain(world.next()).min() {
+                        Some(next) => world.jump(next),
+                        None => return Ending::Deadlock,
+                    }
+                }
             }
         }
         Ending::Endless
