@@ -331,10 +331,11 @@ impl Builder {
             None => hub.stacks.take(stack_size),
             Some(_) => hub.stacks.take_untouched(stack_size),
         };
-        // At a limit, one that another hub has kept will do.
-        let stack = stack.or_else(|error| {
-            let kept = |hub: &&Hub| hub.stacks.take_kept(stack_size);
-            hubs.iter().find_map(kept).ok_or(error)
+        // At a limit, another hub that has one will do.
+        let (hub, stack) = stack.map(|stack| (hub, stack)).or_else(|error| {
+            let others = hubs.iter().filter(|_| self.hub.is_none());
+            let with_stack = |hub: &&'static Hub| Some((*hub, hub.stacks.take_kept(stack_size)?));
+            others.filter_map(with_stack).next().ok_or(error)
         })?;
         Ok(Placed {
             name: self.name,

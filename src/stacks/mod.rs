@@ -3,9 +3,8 @@
 //! An [`Arena`] takes address space in pieces, each twice as large as the one
 //! before, so a million stacks are a few mappings. Each stack has a guard below
 //! it ([`guards`]). A [`Stack`] is the right to use one: it is taken when a green
-//! thread is spawned, so that whoever spawns hears of a limit, and given back
-//! when the green thread has ended. The hub's [`Store`] keeps those used last,
-//! which are still in the cache.
+//! thread is spawned, so that whoever spawns hears of a limit, and when the green
+//! thread has ended, the hub's [`Store`] has it for ever.
 //!
 //! ```text
 //!   a piece:  guard stack | guard stack | guard stack | …  not yet accessible
@@ -58,6 +57,15 @@ impl Stack {
     pub(crate) fn bottom(&self) -> usize {
         self.top - self.arena.size
     }
+
+    /// Gives its memory back to the system.
+    fn clear(&self) {
+        // SAFETY: the token says that nobody uses the stack.
+        unsafe {
+            thread_locals::forget(self.top);
+            memory::give_back(self.bottom(), self.arena.size);
+        }
+    }
 }
 
 /// All stacks of one size. There are as many arenas as sizes that were asked for,
@@ -72,8 +80,7 @@ struct Arena {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Tops of stacks that nobody has and that hold no memory. The last one goes
-    /// first: its page tables were used last.
+    /// Tops of stacks that nobody has had yet. The last one goes first.
     free: Vec<usize>,
     /// The newest one.
     piece: Option<&'static Piece>,
@@ -116,20 +123,6 @@ impl Arena {
         }
         let top = state.free.pop().expect("some were made");
         Ok(Stack { top, arena: self })
-    }
-
-    /// Takes stacks back, whose memory it gives to the system.
-    fn give(&self, stacks: Vec<Stack>) {
-        let mut tops = Vec::with_capacity(stacks.len());
-        for stack in stacks {
-            // SAFETY: the token says that nobody uses the stack.
-            unsafe {
-                thread_locals::forget(stack.top);
-                memory::give_back(stack.bottom(), self.size);
-            }
-            tops.push(stack.top);
-        }
-        self.state.lock().free.append(&mut tops);
     }
 
     /// Makes a batch of stacks out of the newest piece, or of a new one.

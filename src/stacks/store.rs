@@ -1,9 +1,14 @@
 //! The stacks that a hub keeps for its next green threads: those used last.
 //!
-//! They keep their memory, at most [`KEPT`] of a size. What is more goes back to
-//! the arena and its memory to the system; so does, but for [`HOT`] of them, what
+//! They keep their memory, at most [`KEPT`] of a size. The memory of what is more
+//! goes back to the system; so does, but for [`HOT`] of them, that of what
 //! nobody took for a [`PERIOD`]. A hub looks at that when it polls; an idle one
 //! wakes up for it once or twice after its green threads have ended.
+//!
+//! A stack stays with the hub on which it was first used. If thread-locals are a
+//! green thread's own, their base lies in the stack, and an allocator (mimalloc)
+//! takes the base for the name of the OS thread that a heap belongs to: on another
+//! hub it would be that of a heap which the first one uses.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,6 +42,8 @@ struct Shelf {
     arena: &'static Arena,
     /// The one used last is taken first.
     kept: Vec<Stack>,
+    /// These hold no memory.
+    cold: Vec<Stack>,
     /// The fewest that were kept since the last look: nobody needed those.
     unused: usize,
 }
@@ -46,6 +53,7 @@ impl Shelf {
         Shelf {
             arena,
             kept: Vec::new(),
+            cold: Vec::new(),
             unused: 0,
         }
     }
@@ -81,16 +89,34 @@ impl Store {
     ///
     /// As [`take`](Store::take).
     pub(crate) fn take_untouched(&self, size: usize) -> io::Result<Stack> {
-        Arena::of(size)?.take()
+        let cold = self.on_shelf(size, |shelf| shelf.cold.pop());
+        cold.map_or_else(|| Arena::of(size)?.take(), Ok)
     }
 
-    /// One of those kept, if there is any.
+    /// One that was used before, if there is any.
     pub(crate) fn take_kept(&self, size: usize) -> Option<Stack> {
+        self.on_shelf(size, |shelf| {
+            let stack = shelf.kept.pop().or_else(|| shelf.cold.pop());
+            shelf.unused = shelf.unused.min(shelf.kept.len());
+            stack
+        })
+    }
+
+    fn on_shelf<T>(&self, size: usize, f: impl FnOnce(&mut Shelf) -> Option<T>) -> Option<T> {
         let mut shelves = self.shelves.lock();
         let shelf = shelves.iter_mut().find(|shelf| shelf.arena.size == size)?;
-        let stack = shelf.kept.pop();
-        shelf.unused = shelf.unused.min(shelf.kept.len());
-        stack
+        f(shelf)
+    }
+
+    /// Keeps stacks of a shelf that there is, without their memory.
+    fn put_cold(&self, mut stacks: Vec<Stack>) {
+        stacks.iter().for_each(Stack::clear);
+        if let Some(size) = stacks.first().map(|stack| stack.arena.size) {
+            self.on_shelf(size, |shelf| {
+                shelf.cold.append(&mut stacks);
+                Some(())
+            });
+        }
     }
 
     /// Keeps the stack of a green thread that has ended.
@@ -113,7 +139,7 @@ impl Store {
             let spilled: Vec<Stack> = kept.drain(..SPILLED).collect();
             shelves[at].unused = shelves[at].unused.saturating_sub(SPILLED);
             drop(shelves);
-            arena.give(spilled);
+            self.put_cold(spilled);
         }
     }
 
@@ -129,14 +155,12 @@ impl Store {
         let mut more = false;
         for shelf in self.shelves.lock().iter_mut() {
             let n = shelf.unused.min(shelf.kept.len().saturating_sub(HOT));
-            unused.push((shelf.arena, shelf.kept.drain(..n).collect::<Vec<_>>()));
+            unused.push(shelf.kept.drain(..n).collect());
             shelf.unused = shelf.kept.len();
             more |= shelf.kept.len() > HOT;
         }
         let next = if more { now.0 + PERIOD } else { Nanos::NEVER.0 };
         self.tidy_at.store(next, Ordering::Relaxed);
-        for (arena, stacks) in unused {
-            arena.give(stacks);
-        }
+        unused.into_iter().for_each(|stacks| self.put_cold(stacks));
     }
 }

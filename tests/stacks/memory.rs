@@ -1,7 +1,11 @@
 //! What stacks take of the system's memory, and when they give it back.
 
 #[cfg(not(feature = "engine-may"))]
+use std::collections::HashSet;
+#[cfg(not(feature = "engine-may"))]
 use std::io;
+#[cfg(not(feature = "engine-may"))]
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 #[cfg(not(feature = "engine-may"))]
 use std::time::Instant;
@@ -233,6 +237,38 @@ fn memory_is_given_back_after_a_burst() {
             std::thread::sleep(Duration::from_millis(20));
         }
         burst();
+    })
+    .well();
+}
+
+/// Starts so many on a hub, all at the same time, and tells where their frames were.
+#[cfg(not(feature = "engine-may"))]
+fn frames_of_a_crowd(hub: usize, count: usize) -> HashSet<usize> {
+    let frames = Arc::new(Mutex::new(HashSet::new()));
+    let one = |_| {
+        let frames = frames.clone();
+        let body = move || {
+            let local = 0u8;
+            frames.lock().unwrap().insert(&raw const local as usize);
+            park();
+        };
+        Builder::new().hub(hub).spawn(body).unwrap()
+    };
+    end_all((0..count).map(one).collect());
+    Arc::try_unwrap(frames).unwrap().into_inner().unwrap()
+}
+
+#[cfg(not(feature = "engine-may"))]
+#[test]
+fn a_stack_stays_with_the_hub_that_used_it_first() {
+    let name = "memory::a_stack_stays_with_the_hub_that_used_it_first";
+    alone(name, &[("GREEN_HUBS", "2")], || {
+        // More than a hub keeps with their memory.
+        let first = frames_of_a_crowd(0, 1500);
+        assert_eq!(first.len(), 1500);
+        let other = frames_of_a_crowd(1, 1500);
+        assert_eq!(first.intersection(&other).count(), 0);
+        assert_eq!(frames_of_a_crowd(0, 1500), first);
     })
     .well();
 }
