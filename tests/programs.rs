@@ -91,6 +91,9 @@ fn tour_loses_nothing() {
         "{text}"
     );
     assert!(!text.contains('\x1b'), "escapes in plain output: {text}");
+    for line in text.lines() {
+        assert!(line.chars().count() <= 100, "too wide: {line}");
+    }
     assert!(begun.elapsed() < PATIENCE);
 }
 

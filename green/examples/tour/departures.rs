@@ -15,7 +15,7 @@ use green::net::{Shutdown, TcpListener, TcpStream};
 use green::thread;
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
-use crate::screen::{count, time};
+use crate::screen::time;
 use crate::stage::{Failure, Outcome, Progress, Stage};
 
 /// How often each scene is played, all at once.
@@ -140,17 +140,6 @@ pub fn play(stage: &mut Stage) {
     for (what, cast, sees, scene) in scenes {
         stage.check(what, move |progress| many(cast, sees, scene, progress));
     }
-    let departures: usize = scenes.iter().map(|&(_, cast, ..)| cast).sum();
-    stage.sum_up(
-        &format!("{} departures, each noticed", count(departures as u64)),
-        |ways, longest| {
-            format!(
-                "{ways} of {} ways; the slowest hundred took {}",
-                scenes.len(),
-                time(longest)
-            )
-        },
-    );
 }
 
 /// What `tour --peer ADDRESS` is: a process that connects and waits to be killed.

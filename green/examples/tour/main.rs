@@ -5,7 +5,7 @@
 //! cargo run --release -p green-std --example tour
 //! ```
 //!
-//! It takes about twenty seconds, needs nothing but cargo, and ends with a table. It exits with 0
+//! It takes about half a minute and needs nothing but cargo. It exits with 0
 //! only if not a byte was lost, not a thread stuck and not an error misreported.
 //!
 //! Each act is a file: `crowd.rs`, `sleepers.rs`, `streams.rs`, `departures.rs`, `guards.rs`, `reopening.rs`,
