@@ -161,3 +161,61 @@ fn a_reentrant_lock_of_parking_lot_keeps_neighbours_out() {
         },
     );
 }
+
+#[test]
+fn a_context_of_opentelemetry_is_a_green_thread_s_own() {
+    use opentelemetry::Context;
+    #[derive(PartialEq, Debug)]
+    struct Of(u32);
+
+    in_both(
+        "crates::a_context_of_opentelemetry_is_a_green_thread_s_own",
+        |own| {
+            let seen = || Context::current().get::<Of>().map(|of| of.0);
+            let all: Vec<_> = (0..3)
+                .map(|n| {
+                    thread::spawn(move || {
+                        let _attached = Context::current_with_value(Of(n)).attach();
+                        // The first to begin is the first to end.
+                        thread::sleep(Duration::from_millis(5 + u64::from(n)));
+                        seen()
+                    })
+                })
+                .collect();
+            let outside = thread::spawn(seen).join().unwrap();
+            let inside: Vec<_> = all.into_iter().map(|one| one.join().unwrap()).collect();
+            assert_eq!(outside, if own { None } else { Some(2) });
+            assert_eq!(inside == [Some(0), Some(1), Some(2)], own);
+        },
+    );
+}
+
+#[test]
+fn the_crate_thread_local_has_a_value_for_each_and_uses_it_again() {
+    use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+    static VALUES: std::sync::LazyLock<thread_local::ThreadLocal<AtomicU32>> =
+        std::sync::LazyLock::new(thread_local::ThreadLocal::new);
+
+    in_both(
+        "crates::the_crate_thread_local_has_a_value_for_each_and_uses_it_again",
+        |own| {
+            let keep = |n| {
+                move || {
+                    VALUES.get_or_default().store(n, Relaxed);
+                    thread::sleep(Duration::from_millis(5));
+                    VALUES.get_or_default().load(Relaxed) == n
+                }
+            };
+            for _ in 0..20 {
+                let all: Vec<_> = (0..10).map(|n| thread::spawn(keep(n))).collect();
+                let right = all.into_iter().map(|one| one.join().unwrap());
+                assert_eq!(
+                    right.filter(|&right| right).count(),
+                    if own { 10 } else { 1 }
+                );
+            }
+            let values = VALUES.iter().count();
+            assert_eq!(values, if own { 10 } else { 1 });
+        },
+    );
+}

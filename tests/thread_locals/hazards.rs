@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use green::thread;
 
-use crate::{alone, can_be_own, in_both};
+use crate::{alone, in_both};
 
 #[test]
 fn a_thread_knows_its_own_stack() {
@@ -151,31 +151,6 @@ fn a_locale_is_its_own() {
     });
 }
 
-/// A recursive mutex of C goes by the OS thread: what cannot be had.
-#[test]
-fn a_recursive_mutex_of_c_lets_neighbours_in() {
-    in_both("hazards::a_recursive_mutex_of_c_lets_neighbours_in", |_| {
-        green::run(|| {
-            // SAFETY: initialised before use, and never moved.
-            unsafe {
-                let mut attributes = MaybeUninit::<libc::pthread_mutexattr_t>::uninit();
-                libc::pthread_mutexattr_init(attributes.as_mut_ptr());
-                let kind = libc::PTHREAD_MUTEX_RECURSIVE;
-                libc::pthread_mutexattr_settype(attributes.as_mut_ptr(), kind);
-                let mutex: *mut libc::pthread_mutex_t =
-                    Box::leak(Box::new(MaybeUninit::uninit())).as_mut_ptr();
-                libc::pthread_mutex_init(mutex, attributes.as_ptr());
-                assert_eq!(libc::pthread_mutex_lock(mutex), 0);
-                let address = mutex as usize;
-                let neighbour = thread::spawn_local(move || {
-                    libc::pthread_mutex_trylock(address as *mut libc::pthread_mutex_t)
-                });
-                assert_eq!(neighbour.join().unwrap(), 0);
-            }
-        });
-    });
-}
-
 /// A robust mutex works inside the process.
 #[test]
 fn a_robust_mutex_is_locked_and_unlocked() {
@@ -254,43 +229,4 @@ fn memory_goes_from_one_to_another() {
                 .unwrap();
         }
     });
-}
-
-/// std's lock of stdout knows threads by their id, so it keeps neighbours out, by
-/// blocking their hub. The detector says where.
-#[test]
-fn the_detector_names_who_waits_for_a_neighbour_s_lock_of_stdout() {
-    struct EndsWell;
-    impl log::Log for EndsWell {
-        fn enabled(&self, _: &log::Metadata<'_>) -> bool {
-            true
-        }
-        fn log(&self, record: &log::Record<'_>) {
-            let text = record.args().to_string();
-            if text.contains("prints") && text.contains("Stdout") {
-                std::process::exit(0);
-            }
-        }
-        fn flush(&self) {}
-    }
-    let name = "hazards::the_detector_names_who_waits_for_a_neighbour_s_lock_of_stdout";
-    let environment = [("GREEN_THREAD_LOCALS", "own"), ("GREEN_HUBS", "1")];
-    alone(name, &environment, || {
-        if !can_be_own() {
-            return;
-        }
-        log::set_logger(&EndsWell).unwrap();
-        log::set_max_level(log::LevelFilter::Trace);
-        green::debug::blocking_detection(Some(Duration::from_millis(50))).unwrap();
-        let holder = thread::spawn(|| {
-            let _held = std::io::stdout().lock();
-            thread::sleep(Duration::from_millis(5));
-        });
-        thread::sleep(Duration::from_millis(1));
-        let prints = thread::Builder::new().name("prints".to_owned());
-        let prints = prints.spawn(|| println!("blocked for ever")).unwrap();
-        let _ = (prints.join(), holder.join());
-        panic!("nobody was blocked");
-    })
-    .well();
 }

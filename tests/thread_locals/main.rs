@@ -10,6 +10,7 @@ mod allocators;
 mod crates;
 mod hazards;
 mod library;
+mod limits;
 mod process;
 mod setting;
 mod unwinds;

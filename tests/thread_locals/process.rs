@@ -80,6 +80,42 @@ fn the_child_of_a_green_thread_sees_its_thread_locals() {
     );
 }
 
+/// Children that the C library's handlers of fork are not called for stay on the green thread's base.
+#[test]
+fn a_child_of_a_bare_fork_or_clone_sees_its_thread_locals() {
+    let name = "process::a_child_of_a_bare_fork_or_clone_sees_its_thread_locals";
+    in_both(name, |_| {
+        std::thread_local!(static VALUE: std::cell::Cell<i32> = const { std::cell::Cell::new(1) });
+        green::run(|| {
+            VALUE.set(7);
+            // SAFETY: since glibc 2.34; it takes nothing. The child does what is allowed between fork and exec.
+            let bare_fork = || unsafe {
+                let at = libc::dlsym(libc::RTLD_DEFAULT, c"_Fork".as_ptr());
+                assert!(!at.is_null());
+                std::mem::transmute::<*mut libc::c_void, extern "C" fn() -> libc::pid_t>(at)()
+            };
+            // SAFETY: without a stack of its own the child has a copy of this one.
+            let bare_clone = || unsafe {
+                libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) as libc::pid_t
+            };
+            // SAFETY: no arguments.
+            let is_whole = || VALUE.get() == 7 && unsafe { libc::gettid() == libc::getpid() };
+            for start in [&bare_fork as &dyn Fn() -> libc::pid_t, &bare_clone] {
+                let child = start();
+                if child == 0 {
+                    // SAFETY: ends the process.
+                    unsafe { libc::_exit(i32::from(!is_whole())) };
+                }
+                let mut status = 0;
+                // SAFETY: a child of ours.
+                assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+                assert_eq!(status, 0);
+            }
+            assert_eq!(thread::spawn(|| 7).join().unwrap(), VALUE.get());
+        });
+    });
+}
+
 #[test]
 fn children_of_every_kind_run() {
     in_both("process::children_of_every_kind_run", |_| {
