@@ -113,7 +113,7 @@ pub(crate) fn kill(victim: &Arc<Task>) -> io::Result<()> {
                 // It sees the kill before we go on.
                 local.hurry(victim);
                 local.push(task.clone());
-                local.suspend(own, task.is_panicking());
+                local.suspend(task, own);
             }
         });
     }

@@ -361,6 +361,15 @@ struct Placed {
 
 impl Placed {
     fn start<T>(self, body: PinnedBody, packet: Arc<Packet<T>>) -> JoinInner<T> {
+        JoinInner {
+            thread: Thread {
+                task: self.begin(body),
+            },
+            packet,
+        }
+    }
+
+    fn begin(self, body: PinnedBody) -> Arc<Task> {
         let green = Green::new(self.hub, self.stack, self.stack_size, body);
         green.set_deadline(self.start);
         let parent = match current::is_green() {
@@ -369,9 +378,6 @@ impl Placed {
         };
         let task = Arc::new(Task::new(self.name, parent, Kind::Green(green)));
         self.hub.adopt(task.clone());
-        JoinInner {
-            thread: Thread { task },
-            packet,
-        }
+        task
     }
 }

@@ -333,6 +333,10 @@ impl Drop for Shield {
 /// in its stead: in a panic hook, where a neighbour's panic would be one inside a
 /// panic; and while the process ends.
 pub(crate) fn is_held() -> bool {
+    // Neither a hook nor the end of the process concerns a neighbour whose thread-locals are its own.
+    if thread_locals::are_own() {
+        return false;
+    }
     if HELD.get() == Held::No && current::local().is_some_and(|local| local.is_ending()) {
         hold_for_good();
     }

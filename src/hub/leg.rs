@@ -27,6 +27,7 @@ pub(crate) struct Legs {
 }
 
 impl Legs {
+    #[inline(always)]
     pub(super) fn new(stack: Stack) -> Legs {
         Legs {
             stack: Lock::new(Some(stack)),

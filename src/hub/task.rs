@@ -119,6 +119,8 @@ mod pinned {
 const NO_PLACE: usize = usize::MAX;
 
 impl Task {
+    // Inlined, so that it is made where it will be, or nearly so: it is large.
+    #[inline(always)]
     pub(crate) fn new(name: Option<String>, parent: u64, kind: Kind) -> Task {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Task {
@@ -178,6 +180,7 @@ impl Task {
 }
 
 impl Green {
+    #[inline(always)]
     pub(crate) fn new(
         home: &'static Hub,
         stack: Stack,

@@ -75,7 +75,8 @@ pub(crate) struct Local {
     /// The hub's OS thread as a thread that waits, where green threads have
     /// thread-locals of their own; null before it was asked for.
     pub(crate) os_task: Cell<*const Task>,
-    /// How many green threads are suspended inside a destructor of an unwind.
+    /// How many green threads are suspended inside a destructor of an unwind, where
+    /// thread-locals are shared.
     pub(crate) parked_unwinding: Cell<usize>,
     /// How many of those have not begun to unwind: they are in a panic hook.
     pub(crate) parked_in_hook: Cell<usize>,
@@ -151,7 +152,7 @@ impl Local {
     pub(crate) fn requeue(&self, task: &Arc<Task>) {
         if let Some(green) = task.green() {
             self.push(self.handle(task));
-            self.suspend(green, task.is_panicking());
+            self.suspend(task, green);
         }
     }
 
@@ -184,23 +185,31 @@ impl Local {
         false
     }
 
-    /// Leaves the running green thread, which is `green`'s, for the loop.
+    /// Leaves the running green thread, which is `task`, for the loop.
     #[inline]
-    pub(crate) fn suspend(&self, green: &Green, unwinding: bool) {
-        if unwinding {
-            self.parked_unwinding.set(self.parked_unwinding.get() + 1);
-        }
+    pub(crate) fn suspend(&self, task: &Task, green: &Green) {
         let here = 0u8;
         green
             .suspended_at
             .store(&raw const here as usize, Ordering::Relaxed);
-        // The neighbours' system calls set it too, where thread-locals are shared.
-        let errno = sys::errno();
-        green.legs.leave();
-        sys::set_errno(errno);
-        if unwinding {
-            self.parked_unwinding.set(self.parked_unwinding.get() - 1);
+        match thread_locals::are_own() {
+            true => green.legs.leave(),
+            false => self.leave_shared(task, green),
         }
+    }
+
+    /// Where thread-locals are shared: among them are errno, which the neighbours' system
+    /// calls set too, and whether somebody unwinds.
+    #[inline]
+    fn leave_shared(&self, task: &Task, green: &Green) {
+        let errno = sys::errno();
+        let unwinding = usize::from(task.is_panicking());
+        self.parked_unwinding
+            .set(self.parked_unwinding.get() + unwinding);
+        green.legs.leave();
+        self.parked_unwinding
+            .set(self.parked_unwinding.get() - unwinding);
+        sys::set_errno(errno);
     }
 
     /// To be called after a call that did not wait: says whether the green

@@ -320,7 +320,7 @@ fn suspend_green(task: &Arc<Task>, green: &Green, deadline: Nanos) {
             .borrow_mut()
             .at_latest(green, deadline, || task.clone());
     }
-    local.suspend(green, task.is_panicking());
+    local.suspend(task, green);
     if !deadline.is_never() {
         green.set_deadline(Nanos::NEVER);
     }
