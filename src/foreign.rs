@@ -53,9 +53,9 @@ pub fn prepare() -> io::Result<()> {
 /// [`without_waiting`](crate::without_waiting), nor in a signal handler that has a stack of its
 /// own, nor in a child process that has come from this one, nor in a simulation.
 pub fn may_park() -> bool {
-    let Some(local) = current::local().filter(|_| current::is_green()) else {
+    if !current::is_green() {
         return false;
-    };
+    }
     // There is no system that foreign code could wait for.
     #[cfg(feature = "sim")]
     if crate::world::here().is_some() {
@@ -68,13 +68,11 @@ pub fn may_park() -> bool {
         own.is_some_and(|own| own.contains(&address))
     };
     thread_locals::are_set()
-        && !lock::is_any_held()
+        && !is_inside()
         && !interrupt::is_held()
-        && local.is_settled()
         && current::with(|task| !task.stays.load(Ordering::Relaxed) && !task.word.is_open())
         && is_on_its_stack()
-        && PROCESS.load(Ordering::Relaxed)
-            == rustix::process::getpid().as_raw_nonzero().get() as u32
+        && is_our_process()
 }
 
 /// Parks until `fd` is ready in `direction`, which gives true, or `deadline` passes. Ready means
@@ -113,10 +111,18 @@ pub fn closed(fd: RawFd) {
 }
 
 fn may_tell() -> bool {
-    watch::are_any()
-        && !lock::is_any_held()
-        && PROCESS.load(Ordering::Relaxed)
-            == rustix::process::getpid().as_raw_nonzero().get() as u32
+    watch::are_any() && !is_inside() && is_our_process()
+}
+
+/// Whether the running thread is in the midst of the runtime, because of an allocator that is
+/// called there, or of a signal: then nothing of this crate may be called, [`Waker::wake`] included.
+pub fn is_inside() -> bool {
+    lock::is_any_held() || current::local().is_some_and(|local| !local.is_settled())
+}
+
+/// Not in a child that has our memory, or a copy of it.
+fn is_our_process() -> bool {
+    PROCESS.load(Ordering::Relaxed) == std::process::id()
 }
 
 /// Parks until `deadline`.
@@ -137,6 +143,14 @@ pub fn sleep_until(deadline: Instant) -> io::Result<()> {
 /// Lets other green threads run.
 pub fn yield_now() {
     wait::requeue();
+}
+
+/// To be called after a call that did not have to wait: now and then lets others run, if the
+/// running thread may be parked.
+pub fn give_way() {
+    if current::local().is_some_and(|local| current::is_green() && local.spend()) && may_park() {
+        wait::requeue();
+    }
 }
 
 /// The right to end one wait that [`park`] has begun. It may be used by any thread.

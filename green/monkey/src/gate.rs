@@ -1,0 +1,95 @@
+//! The way into every hook: one load while nothing is patched.
+#![expect(unsafe_code, reason = "errno is the running thread's")]
+
+use std::cell::Cell;
+use std::ffi::c_int;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::Patch;
+use crate::real::Real;
+
+/// The switches that are on, and [`PROBE`].
+static ON: AtomicU32 = AtomicU32::new(0);
+
+/// Set while the self-test looks which hooks it comes through.
+const PROBE: u32 = 1 << 31;
+
+thread_local! {
+    static PROBES: Cell<bool> = const { Cell::new(false) };
+    static WANTS_ORIGINAL: Cell<u32> = const { Cell::new(0) };
+}
+
+pub(crate) fn switched_on() -> Patch {
+    Patch::from_bits_truncate(ON.load(Ordering::Relaxed))
+}
+
+pub(crate) fn switch_on(patch: Patch) {
+    ON.fetch_or(patch.bits(), Ordering::Relaxed);
+}
+
+/// For a child process: its hubs are not there.
+pub(crate) fn switch_off() {
+    ON.store(0, Ordering::Relaxed);
+}
+
+/// Whether a hook of these switches is to do anything for the running thread: a green one.
+#[inline(always)]
+pub(crate) fn is_on(switches: Patch, real: &Real) -> bool {
+    let on = ON.load(Ordering::Relaxed);
+    on & (switches.bits() | PROBE) != 0 && is_on_here(on, switches, real)
+}
+
+#[inline(never)]
+fn is_on_here(on: u32, switches: Patch, real: &Real) -> bool {
+    is_on_anywhere_here(on, switches, real) && greenhub::is_green()
+}
+
+/// Whether a hook of these switches is to do anything, on whatever thread.
+#[inline(always)]
+pub(crate) fn is_on_anywhere(switches: Patch, real: &Real) -> bool {
+    let on = ON.load(Ordering::Relaxed);
+    on & (switches.bits() | PROBE) != 0 && is_on_anywhere_here(on, switches, real)
+}
+
+#[inline(never)]
+fn is_on_anywhere_here(on: u32, switches: Patch, real: &Real) -> bool {
+    if on & PROBE != 0 && PROBES.get() {
+        real.seen.store(true, Ordering::Relaxed);
+    }
+    on & switches.bits() != 0 && WANTS_ORIGINAL.get() == 0
+}
+
+/// Notes, while `f` runs, which hooks it comes through on this thread.
+pub(crate) fn probe(f: impl FnOnce()) {
+    ON.fetch_or(PROBE, Ordering::SeqCst);
+    PROBES.set(true);
+    f();
+    PROBES.set(false);
+    ON.fetch_and(!PROBE, Ordering::SeqCst);
+}
+
+/// Calls `f`, in which the running thread's calls pass through.
+pub(crate) fn without<R>(f: impl FnOnce() -> R) -> R {
+    struct Back;
+    impl Drop for Back {
+        fn drop(&mut self) {
+            WANTS_ORIGINAL.set(WANTS_ORIGINAL.get() - 1);
+        }
+    }
+    WANTS_ORIGINAL.set(WANTS_ORIGINAL.get() + 1);
+    let _back = Back;
+    f()
+}
+
+// Never inlined, so that its address is taken anew after a wait.
+#[inline(never)]
+pub(crate) fn errno() -> c_int {
+    // SAFETY: the running thread's own, always valid.
+    unsafe { *libc::__errno_location() }
+}
+
+#[inline(never)]
+pub(crate) fn set_errno(code: c_int) {
+    // SAFETY: as in `errno`.
+    unsafe { *libc::__errno_location() = code };
+}

@@ -1,0 +1,146 @@
+//! The functions that stand before the C library's, a family a file.
+//!
+//! They keep nothing about a descriptor: what they need to know they ask the kernel, when they
+//! would have to wait. Each tries first, without waiting, parks the green thread until a try is
+//! worth it, and tries again. Where the thread must not be parked they really block, as if nothing
+//! were patched.
+
+use std::ffi::CStr;
+
+use crate::Patch;
+use crate::real::Real;
+
+/// A function of ours that stands before another.
+#[derive(Debug)]
+pub(crate) struct Hook {
+    pub(crate) name: &'static CStr,
+    pub(crate) switches: Patch,
+    pub(crate) real: &'static Real,
+    pub(crate) ours: fn() -> *const (),
+}
+
+/// Defines hooks: `gate(switches) fn name(arguments) -> type = own;`. Called on a thread that the
+/// gate lets in, `own` does the work; elsewhere the function behind is called at once, which is
+/// `real::name` for whoever needs it.
+macro_rules! hooks {
+    ($($gate:ident($switches:expr) fn $name:ident($($arg:ident: $type:ty),*) -> $ret:ty = $own:path;)*) => {
+        /// The functions behind.
+        #[allow(dead_code, reason = "some are called by their hook alone")]
+        pub(crate) mod real {
+            #[allow(unused_imports, reason = "the types of some arguments")]
+            use super::*;
+
+            $(
+                /// # Safety
+                ///
+                /// That of the C library's.
+                #[inline(always)]
+                pub(crate) unsafe fn $name($($arg: $type),*) -> $ret {
+                    type Function = unsafe extern "C-unwind" fn($($type),*) -> $ret;
+                    let at = super::symbols::$name.get();
+                    if at.is_null() {
+                        crate::real::is_missing();
+                    }
+                    // SAFETY: the symbol has this signature; the rest is the caller's.
+                    unsafe {
+                        std::mem::transmute::<*mut std::ffi::c_void, Function>(at)($($arg),*)
+                    }
+                }
+            )*
+        }
+
+        #[expect(non_upper_case_globals, reason = "named as the functions are")]
+        mod symbols {
+            use crate::real::Real;
+
+            $(
+                pub(super) static $name: Real = Real::new(
+                    match std::ffi::CStr::from_bytes_with_nul(
+                        concat!(stringify!($name), "\0").as_bytes(),
+                    ) {
+                        Ok(name) => name,
+                        Err(_) => panic!("a name ends with a null byte"),
+                    },
+                );
+            )*
+        }
+
+        $(
+            /// # Safety
+            ///
+            /// That of the C library's.
+            #[unsafe(no_mangle)]
+            pub unsafe extern "C-unwind" fn $name($($arg: $type),*) -> $ret {
+                if crate::gate::$gate($switches, &symbols::$name) {
+                    // SAFETY: handed on to the caller.
+                    return crate::answer::run(|| unsafe { $own($($arg),*) });
+                }
+                // SAFETY: as above.
+                unsafe { real::$name($($arg),*) }
+            }
+        )*
+
+        pub(crate) static HOOKS: &[crate::hooks::Hook] = &[
+            $(
+                crate::hooks::Hook {
+                    name: symbols::$name.name,
+                    switches: $switches,
+                    real: &symbols::$name,
+                    ours: || $name as *const (),
+                },
+            )*
+        ];
+    };
+}
+
+mod accept;
+mod close;
+mod cond;
+mod connect;
+mod copy;
+mod dns;
+mod epoll;
+mod futex;
+mod iovec;
+mod late;
+mod locks;
+mod message;
+mod parked;
+mod poll;
+mod process;
+mod read_write;
+mod receive;
+mod select;
+mod send;
+mod thread;
+mod time;
+mod waiting;
+
+pub(crate) use cond::find_clock;
+pub(crate) use late::start as start_late_wakes;
+
+/// Every hook.
+pub(crate) fn all() -> impl Iterator<Item = &'static Hook> {
+    [
+        accept::HOOKS,
+        close::HOOKS,
+        cond::HOOKS,
+        connect::HOOKS,
+        copy::HOOKS,
+        dns::HOOKS,
+        epoll::HOOKS,
+        futex::HOOKS,
+        locks::HOOKS,
+        message::HOOKS,
+        poll::HOOKS,
+        process::HOOKS,
+        read_write::HOOKS,
+        receive::HOOKS,
+        select::HOOKS,
+        send::HOOKS,
+        thread::HOOKS,
+        time::HOOKS,
+    ]
+    .into_iter()
+    .flatten()
+}

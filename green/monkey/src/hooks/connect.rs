@@ -1,0 +1,57 @@
+//! connect(2).
+#![expect(unsafe_code, reason = "hooks")]
+
+use std::ffi::c_int;
+
+use greenhub::foreign;
+use libc::{sockaddr, socklen_t};
+
+use super::waiting::{Direction, Naps, is_nonblocking, limit_in, wait, without_blocking};
+use crate::Patch;
+use crate::answer::{Answer, of};
+
+hooks! {
+    is_on(Patch::SOCKET) fn connect(fd: c_int, to: *const sockaddr, len: socklen_t) -> c_int = own_connect;
+}
+
+unsafe fn own_connect(fd: c_int, to: *const sockaddr, len: socklen_t) -> Answer<c_int> {
+    // SAFETY: the caller's.
+    let call = || unsafe { of(real::connect(fd, to, len)) };
+    if fd < 0 || is_nonblocking(fd) || !foreign::may_park() {
+        return call();
+    }
+    let deadline = limit_in(fd, Direction::Write);
+    let mut naps = Naps::new();
+    loop {
+        match without_blocking(fd, call) {
+            Err(libc::EINPROGRESS) => break,
+            // The queue of a listener of Unix's is full, which no event tells the end of.
+            Err(libc::EAGAIN) => {
+                if !naps.nap(deadline)? {
+                    return Err(libc::EAGAIN);
+                }
+            }
+            done => return done,
+        }
+    }
+    if !wait(fd, Direction::Write, deadline)? {
+        return Err(libc::EINPROGRESS);
+    }
+    let mut error: c_int = 0;
+    let mut len = size_of::<c_int>() as socklen_t;
+    // SAFETY: `error` and `len` live across the call, and fit together.
+    let given = unsafe {
+        libc::getsockopt(
+            fd,
+            libc::SOL_SOCKET,
+            libc::SO_ERROR,
+            (&raw mut error).cast(),
+            &mut len,
+        )
+    };
+    of(given)?;
+    match error {
+        0 => Ok(0),
+        code => Err(code),
+    }
+}

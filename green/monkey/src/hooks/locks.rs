@@ -1,0 +1,229 @@
+//! C's locks: mutexes, read-write locks, semaphores.
+//!
+//! What can be taken at once is. Else the green thread parks by the lock's address, and whoever
+//! lets go wakes it. The C library also lets go of locks without our function, inside of
+//! `pthread_cond_wait`, so a wait looks again now and then. It is ended neither by a kill nor by a
+//! limit.
+#![expect(unsafe_code, reason = "hooks")]
+
+use std::ffi::c_int;
+use std::time::{Duration, Instant};
+
+use greenhub::foreign;
+use libc::{pthread_mutex_t, pthread_rwlock_t, sem_t, timespec};
+
+use super::parked::{ANY, park, wake};
+use super::time::{duration, until};
+use crate::Patch;
+use crate::answer::{Answer, Plain, of};
+
+hooks! {
+    is_on(Patch::THREAD) fn pthread_mutex_lock(lock: *mut pthread_mutex_t) -> c_int = own_mutex_lock;
+    is_on(Patch::THREAD) fn pthread_mutex_timedlock(lock: *mut pthread_mutex_t, at: *const timespec) -> c_int
+        = own_mutex_timedlock;
+    is_on_anywhere(Patch::THREAD) fn pthread_mutex_unlock(lock: *mut pthread_mutex_t) -> c_int = own_mutex_unlock;
+    is_on(Patch::THREAD) fn pthread_rwlock_rdlock(lock: *mut pthread_rwlock_t) -> c_int = own_rdlock;
+    is_on(Patch::THREAD) fn pthread_rwlock_wrlock(lock: *mut pthread_rwlock_t) -> c_int = own_wrlock;
+    is_on_anywhere(Patch::THREAD) fn pthread_rwlock_unlock(lock: *mut pthread_rwlock_t) -> c_int = own_rwlock_unlock;
+    is_on(Patch::THREAD) fn sem_wait(semaphore: *mut sem_t) -> c_int = own_sem_wait;
+    is_on(Patch::THREAD) fn sem_timedwait(semaphore: *mut sem_t, at: *const timespec) -> c_int = own_sem_timedwait;
+    is_on_anywhere(Patch::THREAD) fn sem_post(semaphore: *mut sem_t) -> c_int = own_sem_post;
+}
+
+/// Between two looks at a lock that nobody woke us for.
+const LOOK: Duration = Duration::from_millis(8);
+
+/// Parks by `address` until `attempt` gives another code than `busy`.
+fn take(
+    what: &'static str,
+    address: usize,
+    deadline: Option<Instant>,
+    busy: c_int,
+    attempt: impl Fn() -> c_int,
+) -> c_int {
+    loop {
+        let mut given = busy;
+        let look = Instant::now() + LOOK;
+        let until = deadline.map_or(look, |deadline| deadline.min(look));
+        let is_needed = || {
+            given = attempt();
+            given == busy
+        };
+        park(what, address, ANY, Some(until), is_needed, || ());
+        if given != busy {
+            return given;
+        }
+        if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            return libc::ETIMEDOUT;
+        }
+    }
+}
+
+/// Whether trying and waiting mean the same but for the wait: of ordinary and of adaptive ones.
+///
+/// # Safety
+///
+/// The caller's lock.
+unsafe fn is_plain(lock: *const pthread_mutex_t) -> bool {
+    // The kind's place is fixed: static initialisers have it. Bits from 256 on are the library's
+    // own remarks.
+    const KIND: usize = 4;
+    // SAFETY: as the caller promises; a lock has ten words.
+    let kind = unsafe { lock.cast::<c_int>().add(KIND).read_volatile() } & 0xff;
+    [libc::PTHREAD_MUTEX_NORMAL, libc::PTHREAD_MUTEX_ADAPTIVE_NP].contains(&kind)
+}
+
+/// # Safety
+///
+/// The caller's lock and time.
+unsafe fn lock_mutex(
+    lock: *mut pthread_mutex_t,
+    deadline: impl FnOnce() -> Option<Instant>,
+    block: impl FnOnce() -> c_int,
+) -> Plain<c_int> {
+    // SAFETY: the caller's.
+    let attempt = || unsafe { libc::pthread_mutex_trylock(lock) };
+    // SAFETY: as above.
+    if !unsafe { is_plain(lock) } {
+        return Plain(block());
+    }
+    match attempt() {
+        libc::EBUSY if foreign::may_park() => Plain(take(
+            "pthread mutex",
+            lock as usize,
+            deadline(),
+            libc::EBUSY,
+            attempt,
+        )),
+        libc::EBUSY => Plain(block()),
+        given => Plain(given),
+    }
+}
+
+pub(super) unsafe fn own_mutex_lock(lock: *mut pthread_mutex_t) -> Plain<c_int> {
+    // SAFETY: the caller's.
+    unsafe { lock_mutex(lock, || None, || real::pthread_mutex_lock(lock)) }
+}
+
+/// The instant of a point in time of CLOCK_REALTIME.
+///
+/// # Safety
+///
+/// The caller's time.
+unsafe fn instant(at: *const timespec) -> Option<Instant> {
+    // SAFETY: the caller's, or null.
+    let at = unsafe { at.as_ref() }.and_then(duration)?;
+    Instant::now().checked_add(until(libc::CLOCK_REALTIME, at))
+}
+
+unsafe fn own_mutex_timedlock(lock: *mut pthread_mutex_t, at: *const timespec) -> Plain<c_int> {
+    // SAFETY: the caller's.
+    unsafe {
+        let block = || real::pthread_mutex_timedlock(lock, at);
+        match instant(at) {
+            Some(deadline) => lock_mutex(lock, || Some(deadline), block),
+            None => Plain(block()),
+        }
+    }
+}
+
+pub(super) unsafe fn own_mutex_unlock(lock: *mut pthread_mutex_t) -> Plain<c_int> {
+    // SAFETY: the caller's. From here on its memory may be another's: only the address is used.
+    let given = unsafe { real::pthread_mutex_unlock(lock) };
+    wake(lock as usize, ANY, 1);
+    Plain(given)
+}
+
+unsafe fn own_rdlock(lock: *mut pthread_rwlock_t) -> Plain<c_int> {
+    // SAFETY: the caller's.
+    let attempt = || unsafe { libc::pthread_rwlock_tryrdlock(lock) };
+    match attempt() {
+        libc::EBUSY if foreign::may_park() => Plain(take(
+            "pthread rwlock",
+            lock as usize,
+            None,
+            libc::EBUSY,
+            attempt,
+        )),
+        // SAFETY: as above.
+        libc::EBUSY => Plain(unsafe { real::pthread_rwlock_rdlock(lock) }),
+        given => Plain(given),
+    }
+}
+
+unsafe fn own_wrlock(lock: *mut pthread_rwlock_t) -> Plain<c_int> {
+    // SAFETY: the caller's.
+    let attempt = || unsafe { libc::pthread_rwlock_trywrlock(lock) };
+    match attempt() {
+        libc::EBUSY if foreign::may_park() => Plain(take(
+            "pthread rwlock",
+            lock as usize,
+            None,
+            libc::EBUSY,
+            attempt,
+        )),
+        // SAFETY: as above.
+        libc::EBUSY => Plain(unsafe { real::pthread_rwlock_wrlock(lock) }),
+        given => Plain(given),
+    }
+}
+
+unsafe fn own_rwlock_unlock(lock: *mut pthread_rwlock_t) -> Plain<c_int> {
+    // SAFETY: the caller's.
+    let given = unsafe { real::pthread_rwlock_unlock(lock) };
+    wake(lock as usize, ANY, usize::MAX);
+    Plain(given)
+}
+
+/// # Safety
+///
+/// The caller's semaphore.
+unsafe fn take_semaphore(
+    semaphore: *mut sem_t,
+    deadline: impl FnOnce() -> Option<Instant>,
+    block: impl FnOnce() -> Answer<c_int>,
+) -> Answer<c_int> {
+    // SAFETY: the caller's.
+    let attempt = || match of(unsafe { libc::sem_trywait(semaphore) }) {
+        Ok(_) => 0,
+        Err(code) => code,
+    };
+    let given = match attempt() {
+        libc::EAGAIN if foreign::may_park() => take(
+            "semaphore",
+            semaphore as usize,
+            deadline(),
+            libc::EAGAIN,
+            attempt,
+        ),
+        libc::EAGAIN => return block(),
+        given => given,
+    };
+    match given {
+        0 => Ok(0),
+        code => Err(code),
+    }
+}
+
+unsafe fn own_sem_wait(semaphore: *mut sem_t) -> Answer<c_int> {
+    // SAFETY: the caller's.
+    unsafe { take_semaphore(semaphore, || None, || of(real::sem_wait(semaphore))) }
+}
+
+unsafe fn own_sem_timedwait(semaphore: *mut sem_t, at: *const timespec) -> Answer<c_int> {
+    // SAFETY: the caller's.
+    unsafe {
+        let block = || of(real::sem_timedwait(semaphore, at));
+        match instant(at) {
+            Some(deadline) => take_semaphore(semaphore, || Some(deadline), block),
+            None => block(),
+        }
+    }
+}
+
+unsafe fn own_sem_post(semaphore: *mut sem_t) -> Answer<c_int> {
+    // SAFETY: the caller's.
+    let given = of(unsafe { real::sem_post(semaphore) });
+    wake(semaphore as usize, ANY, 1);
+    given
+}

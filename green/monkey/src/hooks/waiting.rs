@@ -1,0 +1,181 @@
+//! What hooks need to know of a descriptor, and the loop that most of them are.
+#![expect(unsafe_code, reason = "system calls")]
+
+use std::ffi::{c_int, c_short};
+use std::time::{Duration, Instant};
+
+use greenhub::foreign;
+pub(super) use greenhub::source::Direction;
+use greenhub::wait_queue::{ShortGuard, ShortLock};
+
+use crate::answer::{Answer, code, of};
+
+/// Between two tries of what no event announces.
+const SHORTEST_NAP: Duration = Duration::from_millis(1);
+const LONGEST_NAP: Duration = Duration::from_millis(16);
+
+pub(super) fn flags(fd: c_int) -> Answer<c_int> {
+    // SAFETY: no pointer is passed.
+    of(unsafe { super::process::real::fcntl(fd, libc::F_GETFL, 0) })
+}
+
+const SHARDS: usize = 64;
+/// Held while somebody has set a descriptor's O_NONBLOCK for a call of his.
+static GAMES: [ShortLock<()>; SHARDS] = [const { ShortLock::new(()) }; SHARDS];
+
+fn game(fd: c_int) -> ShortGuard<'static, ()> {
+    GAMES[fd as usize % SHARDS].lock()
+}
+
+/// Makes a call on a descriptor that does not block for its sake. Should the program want it so
+/// anyway, it stays.
+pub(super) fn without_blocking<R>(fd: c_int, call: impl FnOnce() -> Answer<R>) -> Answer<R> {
+    let _one_at_a_time = game(fd);
+    let before = flags(fd)?;
+    if before & libc::O_NONBLOCK != 0 {
+        return call();
+    }
+    let set = |flags: c_int| {
+        // SAFETY: no pointer is passed.
+        of(unsafe { super::process::real::fcntl(fd, libc::F_SETFL, flags as usize) })
+    };
+    set(before | libc::O_NONBLOCK)?;
+    let answer = call();
+    let _ = set(before);
+    answer
+}
+
+/// Whether the program itself has asked for calls that do not wait.
+pub(super) fn is_nonblocking(fd: c_int) -> bool {
+    let _nobody_plays = game(fd);
+    flags(fd).is_ok_and(|flags| flags & libc::O_NONBLOCK != 0)
+}
+
+/// Until when a call may take, by SO_RCVTIMEO or SO_SNDTIMEO.
+pub(super) fn limit(fd: c_int, option: c_int) -> Option<Instant> {
+    let mut time = libc::timeval {
+        tv_sec: 0,
+        tv_usec: 0,
+    };
+    let mut len = size_of::<libc::timeval>() as libc::socklen_t;
+    // SAFETY: `time` and `len` live across the call, and fit together.
+    let given = unsafe {
+        libc::getsockopt(
+            fd,
+            libc::SOL_SOCKET,
+            option,
+            (&raw mut time).cast(),
+            &mut len,
+        )
+    };
+    let limit = Duration::new(
+        u64::try_from(time.tv_sec).unwrap_or(0),
+        u32::try_from(time.tv_usec).unwrap_or(0) * 1_000,
+    );
+    let set = given == 0 && !limit.is_zero();
+    set.then(|| Instant::now().checked_add(limit)).flatten()
+}
+
+/// SO_RCVTIMEO or SO_SNDTIMEO.
+pub(super) fn limit_in(fd: c_int, direction: Direction) -> Option<Instant> {
+    limit(
+        fd,
+        match direction {
+            Direction::Read => libc::SO_RCVTIMEO,
+            Direction::Write => libc::SO_SNDTIMEO,
+        },
+    )
+}
+
+/// Whether a call in this direction is worth a try.
+pub(super) fn is_ready(fd: c_int, direction: Direction) -> bool {
+    let events: c_short = match direction {
+        Direction::Read => libc::POLLIN,
+        Direction::Write => libc::POLLOUT,
+    };
+    let mut entry = libc::pollfd {
+        fd,
+        events,
+        revents: 0,
+    };
+    // SAFETY: one entry, which lives across the call.
+    unsafe { super::poll::real::poll(&mut entry, 1, 0) != 0 }
+}
+
+/// Parks until a call is worth a try, or `deadline`, which gives false.
+pub(super) fn wait(fd: c_int, direction: Direction, deadline: Option<Instant>) -> Answer<bool> {
+    foreign::wait_fd(fd, direction, deadline).map_err(code)
+}
+
+/// Naps that grow, for what no event announces.
+pub(super) struct Naps(Duration);
+
+impl Naps {
+    pub(super) const fn new() -> Naps {
+        Naps(SHORTEST_NAP)
+    }
+
+    fn next(&mut self, deadline: Option<Instant>) -> Option<Instant> {
+        let now = Instant::now();
+        if deadline.is_some_and(|deadline| deadline <= now) {
+            return None;
+        }
+        let until = now + self.0;
+        self.0 = (2 * self.0).min(LONGEST_NAP);
+        Some(deadline.map_or(until, |deadline| until.min(deadline)))
+    }
+
+    /// False if `deadline` has passed.
+    pub(super) fn nap(&mut self, deadline: Option<Instant>) -> Answer<bool> {
+        match self.next(deadline) {
+            None => Ok(false),
+            Some(until) => foreign::sleep_until(until).map(|()| true).map_err(code),
+        }
+    }
+
+    /// As [`nap`](Naps::nap), for those who know no error: neither a kill nor a limit is told.
+    pub(super) fn nap_uncut(&mut self, what: &'static str, deadline: Option<Instant>) -> bool {
+        let until = self.next(deadline);
+        if until.is_some() {
+            foreign::park(what, until, |_| true, || ());
+        }
+        until.is_some()
+    }
+}
+
+/// Tries until it does not say EAGAIN, and parks between the tries. `block` is the call as it
+/// would be unpatched, for where the thread must not be parked.
+pub(super) fn retry<R>(
+    fd: c_int,
+    direction: Direction,
+    mut attempt: impl FnMut() -> Answer<R>,
+    block: impl FnOnce() -> Answer<R>,
+) -> Answer<R> {
+    match attempt() {
+        Err(libc::EAGAIN) => (),
+        done => {
+            foreign::give_way();
+            return done;
+        }
+    }
+    if is_nonblocking(fd) {
+        return Err(libc::EAGAIN);
+    }
+    if !foreign::may_park() {
+        return block();
+    }
+    let deadline = limit_in(fd, direction);
+    let mut naps = Naps::new();
+    for turn in 0u32.. {
+        // A datagram socket of Unix's counts as writable while its peer is full.
+        let goes_on = match turn >= 3 && direction == Direction::Write {
+            true => naps.nap(deadline)?,
+            false => wait(fd, direction, deadline)?,
+        };
+        match attempt() {
+            Err(libc::EAGAIN) if goes_on => (),
+            done => return done,
+        }
+    }
+    unreachable!("the loop ends by what it waits for")
+}

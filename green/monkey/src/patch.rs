@@ -1,0 +1,158 @@
+//! Turning the patch on, and its switches.
+#![expect(
+    unsafe_code,
+    reason = "whoever patches answers for all code of the program"
+)]
+
+use std::io;
+
+bitflags::bitflags! {
+    /// What is patched, by eventlet's names. All of it is the usual choice.
+    ///
+    /// ```
+    /// use green_monkey::Patch;
+    ///
+    /// let all_but_names = Patch::all() - Patch::DNS;
+    /// assert!(all_but_names.contains(Patch::SOCKET | Patch::TIME));
+    /// ```
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Patch: u32 {
+        /// Sending, receiving, accepting, connecting; also by `read` and `write`.
+        const SOCKET = 1;
+        /// `poll`, `select`, `epoll_wait`.
+        const SELECT = 1 << 1;
+        /// Sleeping and yielding.
+        const TIME = 1 << 2;
+        /// Looking up names of hosts.
+        const DNS = 1 << 3;
+        /// Locks, condition variables, parking and joining: std's, those of crates, C's and C++'s.
+        const THREAD = 1 << 4;
+        /// Waiting for child processes.
+        const SUBPROCESS = 1 << 5;
+        /// Pipes and files by `read` and `write`, and locks of files.
+        const OS = 1 << 6;
+    }
+}
+
+impl Default for Patch {
+    /// All.
+    fn default() -> Patch {
+        Patch::all()
+    }
+}
+
+/// Has blocking calls of unmodified code park the green thread that makes them.
+///
+/// To be called at the start of `main`, after `green::Config` and before any green
+/// thread waits. It starts the hubs. OS threads do not notice it. A second call adds what it names;
+/// nothing takes a patch off again.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+///
+/// use green_monkey::{Patch, monkey_patch};
+///
+/// // SAFETY: nothing in this program keeps an OS thread to itself over a blocking call.
+/// unsafe { monkey_patch(Patch::all()) }?;
+/// let before = Instant::now();
+/// let naps: Vec<_> = (0..100)
+///     .map(|_| green::thread::spawn(|| std::thread::sleep(Duration::from_millis(20))))
+///     .collect();
+/// naps.into_iter().for_each(|nap| nap.join().unwrap());
+/// assert!(before.elapsed() < Duration::from_secs(1));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// `Unsupported` if green threads have no thread-locals of their own here
+/// (`green::ThreadLocals`), if the C library is not a shared glibc, or if the
+/// self-test finds that std or libraries do not reach the patch: it names the functions. Nothing
+/// is patched then. What keeps the hubs from starting.
+///
+/// # Safety
+///
+/// From then on other green threads run on the same OS thread while code waits that knows nothing
+/// of it. That code must not rely on being alone there: what it keeps by OS thread id (a recursive
+/// mutex of C is taken again by a neighbour) or in the OS thread's kernel state (its signal mask,
+/// its credentials) is its neighbours' too. A signal handler that runs on a green thread's stack
+/// must not wait.
+pub unsafe fn monkey_patch(patch: Patch) -> io::Result<()> {
+    #[cfg(all(target_env = "gnu", not(target_feature = "crt-static")))]
+    return on::turn_on(patch);
+    #[cfg(not(all(target_env = "gnu", not(target_feature = "crt-static"))))]
+    {
+        let _ = patch;
+        let text = "the monkey patch needs glibc as a shared library";
+        Err(io::Error::new(io::ErrorKind::Unsupported, text))
+    }
+}
+
+/// Whether all of `patch` is patched.
+///
+/// ```
+/// use green_monkey::{Patch, is_monkey_patched};
+///
+/// assert!(!is_monkey_patched(Patch::SOCKET));
+/// ```
+pub fn is_monkey_patched(patch: Patch) -> bool {
+    #[cfg(all(target_env = "gnu", not(target_feature = "crt-static")))]
+    return crate::gate::switched_on().contains(patch);
+    #[cfg(not(all(target_env = "gnu", not(target_feature = "crt-static"))))]
+    patch.is_empty()
+}
+
+/// Calls `f`, in which calls of the running thread mean what they did before the patch: they hold
+/// its hub.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use green_monkey::original;
+///
+/// green::run(|| original(|| std::thread::sleep(Duration::from_millis(1))));
+/// ```
+///
+/// # Panics
+///
+/// As `f` does.
+pub fn original<R>(f: impl FnOnce() -> R) -> R {
+    #[cfg(all(target_env = "gnu", not(target_feature = "crt-static")))]
+    return crate::gate::without(f);
+    #[cfg(not(all(target_env = "gnu", not(target_feature = "crt-static"))))]
+    f()
+}
+
+#[cfg(all(target_env = "gnu", not(target_feature = "crt-static")))]
+mod on {
+    use std::io;
+    use std::sync::Mutex;
+
+    use super::Patch;
+    use crate::{gate, hooks, self_test};
+
+    pub(super) fn turn_on(patch: Patch) -> io::Result<()> {
+        static PREPARED: Mutex<bool> = Mutex::new(false);
+        greenhub::foreign::prepare()?;
+        self_test::run(patch)?;
+        let mut prepared = PREPARED
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        if !*prepared {
+            hooks::find_clock();
+            hooks::start_late_wakes()?;
+            // SAFETY: a function that lives for ever, and only stores a number.
+            match unsafe { libc::pthread_atfork(None, None, Some(in_a_child)) } {
+                0 => *prepared = true,
+                code => return Err(io::Error::from_raw_os_error(code)),
+            }
+        }
+        gate::switch_on(patch);
+        Ok(())
+    }
+
+    /// The hubs are not there.
+    unsafe extern "C" fn in_a_child() {
+        gate::switch_off();
+    }
+}
