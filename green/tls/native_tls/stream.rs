@@ -45,7 +45,7 @@ pub struct TlsStream<S> {
 /// # Ok(())
 /// # }
 /// ```
-pub struct MidHandshakeTlsStream<S>(TlsStream<S>);
+pub struct MidHandshakeTlsStream<S>(Box<TlsStream<S>>);
 
 /// Why a handshake did not end.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ pub(super) fn handshake<S: Read + Write>(
     stream: S,
 ) -> result::Result<TlsStream<S>, HandshakeError<S>> {
     let pipe = pipe.map_err(|error| HandshakeError::Failure(error.into()))?;
-    MidHandshakeTlsStream(TlsStream { pipe, stream }).handshake()
+    MidHandshakeTlsStream(Box::new(TlsStream { pipe, stream })).handshake()
 }
 
 impl<S> MidHandshakeTlsStream<S> {
@@ -84,7 +84,7 @@ impl<S: Read + Write> MidHandshakeTlsStream<S> {
     /// As [`TlsConnector::connect`](super::TlsConnector::connect).
     pub fn handshake(mut self) -> result::Result<TlsStream<S>, HandshakeError<S>> {
         match self.0.finish_handshake() {
-            Ok(()) => Ok(self.0),
+            Ok(()) => Ok(*self.0),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 Err(HandshakeError::WouldBlock(self))
             }
