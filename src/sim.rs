@@ -126,6 +126,21 @@ pub fn is_simulated() -> bool {
     world::here().is_some()
 }
 
+/// The number of the simulation that the running thread belongs to; no two in a process have the same. `None` outside of
+/// one, and in one whose main thread is over.
+///
+/// It is for what is kept once a process, in a static, and must not come from another simulation.
+///
+/// ```
+/// use green::sim;
+///
+/// assert_eq!(sim::number(), None);
+/// assert_ne!(sim::run(1, sim::number), sim::run(1, sim::number));
+/// ```
+pub fn number() -> Option<u64> {
+    world::here()?.number()
+}
+
 /// Looks a name up as a simulation has it: `localhost` is this machine, and any other name has an address of its own, the
 /// same each time, unless there is no answer by [`Faults::no_answer`]. `None` outside a simulation.
 ///
@@ -262,20 +277,28 @@ impl Simulation {
     }
 }
 
-/// Legs that those who are left may take to end.
-const LAST_LEGS: u64 = 1_000_000;
-
 /// Ends the green threads that are left, as the end of `main` does; says whether none is.
 fn end_all(local: &'static Local, world: &World) -> bool {
-    let threads = local.hub.threads.lock();
-    let left: Vec<_> = threads.iter().map(|(_, task)| task.clone()).collect();
-    drop(threads);
-    if CAN_UNWIND {
-        left.iter().for_each(|task| task.kill());
-    }
-    drop(left);
+    /// Legs until those who have been started meanwhile are killed too, and how often.
+    const LEGS: u64 = 10_000;
+    const ROUNDS: usize = 100;
+    world.end();
     let is_empty = || local.hub.load() == 0;
-    local.simulate(world, LAST_LEGS, is_empty) == Ending::Over
+    for _ in 0..ROUNDS {
+        let threads = local.hub.threads.lock();
+        let left: Vec<_> = threads.iter().map(|(_, task)| task.clone()).collect();
+        drop(threads);
+        if CAN_UNWIND {
+            left.iter().for_each(|task| task.kill());
+        }
+        drop(left);
+        match local.simulate(world, LEGS, is_empty) {
+            Ending::Over => return true,
+            Ending::Deadlock => break,
+            Ending::Endless => {}
+        }
+    }
+    false
 }
 
 /// Runs one simulation. Says whether the hub can be used again, and who is to be told then.

@@ -42,11 +42,19 @@ struct Waiting {
 /// A hub's, once there are any.
 type Place = Mutex<Option<Arc<Calls>>>;
 
+/// By number.
+#[cfg(feature = "sim")]
+static OF_SIMULATIONS: Mutex<BTreeMap<u64, Arc<Calls>>> = Mutex::new(BTreeMap::new());
+
 impl Calls {
     /// The callbacks of the running green thread's hub; on a plain OS thread those of the first hub. Does not wait.
     pub(super) fn here() -> Arc<Calls> {
         /// By hub; each is made when it is first asked for, which can be tried again if it fails.
         static ALL: OnceLock<Box<[Place]>> = OnceLock::new();
+        #[cfg(feature = "sim")]
+        if greenhub::sim::is_simulated() {
+            return Calls::of_simulation();
+        }
         let hubs = greenhub::hub_count().expect("failed to spawn thread");
         let all = ALL.get_or_init(|| (0..hubs).map(|_| Place::default()).collect());
         let hub = green_thread::current().hub().unwrap_or(0);
@@ -59,6 +67,22 @@ impl Calls {
         let caller = calls.start_caller().expect("failed to spawn thread");
         *of_hub = Some(Arc::clone(&calls));
         drop(of_hub);
+        calls.succeed(&caller);
+        calls
+    }
+
+    /// Those of the simulation, whose caller ends with it.
+    #[cfg(feature = "sim")]
+    fn of_simulation() -> Arc<Calls> {
+        let number = greenhub::sim::number().unwrap_or(0);
+        let mut all = OF_SIMULATIONS.lock();
+        if let Some(calls) = all.get(&number) {
+            return Arc::clone(calls);
+        }
+        let calls = Arc::new(Calls::new(0));
+        all.insert(number, Arc::clone(&calls));
+        drop(all);
+        let caller = calls.start_caller().expect("failed to spawn thread");
         calls.succeed(&caller);
         calls
     }
@@ -81,10 +105,19 @@ impl Calls {
     /// Has another caller go on if this one is killed, be it before it begins: what waits must run all the same.
     fn succeed(self: &Arc<Calls>, caller: &JoinHandle<()>) {
         let calls = Arc::clone(self);
-        caller.link(move |_| match calls.start_caller() {
-            Ok(next) => calls.succeed(&next),
+        caller.link(move |_| calls.succeed_now());
+    }
+
+    fn succeed_now(self: &Arc<Calls>) {
+        #[cfg(feature = "sim")]
+        if greenhub::sim::is_simulated() && greenhub::sim::number().is_none() {
+            let mut all = OF_SIMULATIONS.lock();
+            return all.retain(|_, calls| !Arc::ptr_eq(calls, self));
+        }
+        match self.start_caller() {
+            Ok(next) => self.succeed(&next),
             Err(error) => log::error!("callbacks of asyncio run no more on one hub: {error}"),
-        });
+        }
     }
 
     fn run(&self) {

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Shutdown};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use libc::c_int;
@@ -32,6 +33,8 @@ const LEG: u64 = 1_000;
 
 pub(crate) struct World {
     clocks: Virtual,
+    /// Of the simulation under way, never used twice in a process; 0 when its main thread is over.
+    number: Cell<u64>,
     state: RefCell<State>,
 }
 
@@ -97,6 +100,7 @@ impl World {
     pub(crate) fn new() -> &'static World {
         Box::leak(Box::new(World {
             clocks: Virtual::new(),
+            number: Cell::new(0),
             state: RefCell::new(State::new(0, Faults::none())),
         }))
     }
@@ -104,8 +108,20 @@ impl World {
     /// Begins another simulation.
     pub(crate) fn restart(&self, seed: u64, faults: Faults) {
         let mut state = State::new(seed, faults);
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        self.number.set(LAST.fetch_add(1, Ordering::Relaxed) + 1);
         self.clocks.restart(state.random.next());
         self.state.replace(state);
+    }
+
+    /// Its number, until its main thread is over.
+    pub(crate) fn number(&self) -> Option<u64> {
+        Some(self.number.get()).filter(|number| *number != 0)
+    }
+
+    /// The main thread of the simulation is over.
+    pub(crate) fn end(&self) {
+        self.number.set(0);
     }
 
     /// What has happened, which is nothing from now on.

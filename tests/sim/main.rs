@@ -9,7 +9,11 @@
 
 use std::time::Duration;
 
+#[path = "../peer_close/certs.rs"]
+#[expect(dead_code, reason = "shared with tests that have a peer of openssl's")]
+mod certs;
 mod net;
+mod programs;
 mod promises;
 #[path = "../util/random.rs"]
 mod random;

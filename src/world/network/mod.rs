@@ -82,7 +82,8 @@ impl Network {
     ) -> io::Result<usize> {
         let (number, socket) = self.socket(fd)?;
         let is_stream = socket.ty == Type::STREAM;
-        let bytes: Vec<u8> = bufs.iter().flat_map(|buf| buf.iter().copied()).collect();
+        let mut bytes = Vec::with_capacity(bufs.iter().map(|buf| buf.len()).sum());
+        bufs.iter().for_each(|buf| bytes.extend_from_slice(buf));
         match is_stream {
             true => self.send_stream(around, number, &bytes),
             false => self.send_datagram(around, fd, bytes, to),

@@ -1,7 +1,7 @@
 //! Streams: how they come about, what they carry, and how they end.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, Read};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::RawFd;
 use std::time::Duration;
@@ -472,8 +472,8 @@ impl Network {
         };
         match piece {
             Piece::Bytes(bytes) => {
-                stream.inbox.extend(&bytes);
                 around.tell(to, "is sent", bytes.len());
+                stream.inbox.extend(bytes);
             }
             Piece::End => {
                 stream.ended = true;
@@ -540,16 +540,11 @@ impl Network {
                 Err(error(libc::EAGAIN))
             };
         }
-        let mut count = 0;
+        let (mut count, (mut front, mut back)) = (0, stream.inbox.as_slices());
         for buf in bufs {
-            let length = buf.len().min(stream.inbox.len() - count);
-            for (to, from) in buf
-                .iter_mut()
-                .zip(stream.inbox.range(count..count + length))
-            {
-                *to = *from;
-            }
-            count += length;
+            // The whole of a buffer is filled, from both parts if need be.
+            let length = front.read(buf)?;
+            count += length + back.read(&mut buf[length..])?;
         }
         if peeks {
             return Ok(count);
