@@ -77,7 +77,7 @@ fn the_pool_may_be_what_starts_everything() {
 fn a_pool_that_cannot_grow_says_so_once_and_goes_on() {
     let name = "a_pool_that_cannot_grow_says_so_once_and_goes_on";
     // OS threads, unlike green ones, need more than there will be.
-    alone(name, &[("RUST_MIN_STACK", "67108864")], || {
+    alone(name, &[("RUST_MIN_STACK", "268435456")], || {
         log_with_green_threads();
         greenhub::run(|| {
             // One thread, which is busy.
@@ -91,7 +91,7 @@ fn a_pool_that_cannot_grow_says_so_once_and_goes_on() {
             let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
             let pages: u64 = pages.split(' ').next().unwrap().parse().unwrap();
             let limit = libc::rlimit {
-                rlim_cur: pages * 4096 + (32 << 20),
+                rlim_cur: pages * 4096 + (96 << 20),
                 rlim_max: libc::RLIM_INFINITY,
             };
             // SAFETY: `limit` lives across the call.
