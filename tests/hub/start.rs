@@ -1,0 +1,164 @@
+//! How hubs start, what sets how many they are, and the end of the program.
+
+use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant};
+
+use greenhub::green_thread::{self, Builder, park, sleep, spawn, yield_now};
+use greenhub::{Config, hub_count, report, run};
+use rustix::process::{Resource, Rlimit, setrlimit};
+
+use crate::child::alone;
+use crate::{MILLISECOND, until, waiting};
+
+#[test]
+fn the_environment_sets_the_number_of_hubs() {
+    alone(
+        "start::the_environment_sets_the_number_of_hubs",
+        &[("GREEN_HUBS", "3")],
+        || {
+            assert_eq!(hub_count().unwrap(), 3);
+            let homes: Vec<_> = (0..3).map(|_| spawn(park)).collect();
+            until(|| waiting() == 3);
+            let mut hubs: Vec<_> = report().threads.iter().map(|thread| thread.hub).collect();
+            hubs.sort_unstable();
+            assert_eq!(hubs, [0, 1, 2], "each on the least loaded");
+            homes.iter().for_each(|thread| thread.thread().unpark());
+            assert!(Builder::new().hub(3).spawn(|| ()).is_err());
+            assert!(green_thread::Builder::new().spawn_local(|| ()).is_err());
+        },
+    )
+    .well();
+}
+
+#[test]
+fn config_comes_before_the_environment_and_is_an_error_after_the_start() {
+    let name = "start::config_comes_before_the_environment_and_is_an_error_after_the_start";
+    alone(
+        name,
+        &[("GREEN_HUBS", "3"), ("GREEN_STACK_SIZE", "many")],
+        || {
+            let kind = |config: Config| config.apply().unwrap_err().kind();
+            assert_eq!(
+                kind(Config::new().hubs(0)),
+                std::io::ErrorKind::InvalidInput
+            );
+            assert_eq!(
+                kind(Config::new().hubs(5000)),
+                std::io::ErrorKind::InvalidInput
+            );
+            assert_eq!(
+                kind(Config::new().blocking_threads(0)),
+                std::io::ErrorKind::InvalidInput
+            );
+            Config::new().hubs(2).apply().unwrap();
+            assert_eq!(run(|| 1), 1);
+            assert_eq!(hub_count().unwrap(), 2);
+            assert_eq!(
+                kind(Config::new().hubs(2)),
+                std::io::ErrorKind::AlreadyExists
+            );
+        },
+    )
+    .well();
+}
+
+#[test]
+fn the_first_green_thread_may_start_while_its_os_thread_panics() {
+    alone(
+        "start::the_first_green_thread_may_start_while_its_os_thread_panics",
+        &[],
+        || {
+            struct Starts;
+            impl Drop for Starts {
+                fn drop(&mut self) {
+                    assert_eq!(spawn(|| 7).join().unwrap(), 7);
+                }
+            }
+            let thread = std::thread::spawn(|| {
+                let _starts = Starts;
+                panic!("planned");
+            });
+            assert!(thread.join().unwrap_err().is::<&str>());
+            assert_eq!(run(|| 1), 1);
+        },
+    )
+    .well();
+}
+
+#[test]
+fn main_may_return_while_green_threads_run() {
+    alone(
+        "start::main_may_return_while_green_threads_run",
+        &[],
+        || {
+            for _ in 0..10 {
+                drop(spawn(|| {
+                    loop {
+                        yield_now();
+                    }
+                }));
+                drop(spawn(park));
+            }
+            sleep(5 * MILLISECOND);
+        },
+    )
+    .well();
+}
+
+/// What is in a folder of /proc that lists what the process has.
+fn entries(of: &str) -> usize {
+    std::fs::read_dir(of).unwrap().count()
+}
+
+#[test]
+fn a_first_start_without_descriptors_leaves_nothing_and_the_next_one_works() {
+    let name = "start::a_first_start_without_descriptors_leaves_nothing_and_the_next_one_works";
+    alone(name, &[("GREEN_HUBS", "3")], || {
+        let limit = |most| {
+            let limit = Rlimit {
+                current: Some(most),
+                maximum: Some(4096),
+            };
+            setrlimit(Resource::Nofile, limit).unwrap();
+        };
+        // The limit is on numbers, so none of them may be free below the highest.
+        let filled: Vec<_> = std::iter::repeat_with(|| std::fs::File::open("/dev/null").unwrap())
+            .take(64)
+            .collect();
+        let used = filled.iter().map(|file| file.as_raw_fd()).max().unwrap() as u64 + 1;
+        let descriptors = entries("/proc/self/fd");
+        // What `may` has made for itself it keeps.
+        let kept = if cfg!(feature = "engine-may") { 2 } else { 0 };
+        let tasks = entries("/proc/self/task");
+        // Each hub takes two.
+        let mut failed = 0;
+        for free in 0..=8 {
+            limit(used + free);
+            let started = Builder::new().spawn(|| 7);
+            limit(1024);
+            match started {
+                Ok(thread) => {
+                    assert_eq!(thread.join().unwrap(), 7);
+                    break;
+                }
+                Err(error) => {
+                    failed += 1;
+                    assert_eq!(error.raw_os_error(), Some(libc::EMFILE), "{error}");
+                    if cfg!(not(feature = "engine-may")) {
+                        // A thread that has been joined is still listed for a moment.
+                        let until = Instant::now() + Duration::from_secs(10);
+                        while entries("/proc/self/task") > tasks {
+                            assert!(Instant::now() < until, "a hub's OS thread is left");
+                            std::thread::yield_now();
+                        }
+                    }
+                    let left = entries("/proc/self/fd") - descriptors;
+                    assert!(left == 0 || left == kept, "{left} descriptors are left");
+                }
+            }
+        }
+        assert!(failed > 2, "{failed} starts failed");
+        assert_eq!(hub_count().unwrap(), 3);
+    })
+    .well();
+}

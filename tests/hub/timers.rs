@@ -1,0 +1,101 @@
+//! When timers fire, and what stops them.
+
+use std::cell::{Cell, RefCell};
+use std::panic::resume_unwind;
+use std::rc::Rc;
+use std::time::Instant;
+
+use greenhub::green_thread::{sleep, sleep_until, spawn, spawn_local, yield_now};
+use greenhub::wait_readable;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::child::alone_beside;
+use crate::{MILLISECOND, green};
+
+#[test]
+fn a1_timers_fire_by_deadline_and_then_in_order_of_registration() {
+    green("a1", || {
+        let order = Rc::new(RefCell::new(Vec::new()));
+        let soon = Instant::now() + 30 * MILLISECOND;
+        let later = soon + 30 * MILLISECOND;
+        let threads: Vec<_> = [(0, soon), (1, later), (2, soon), (3, later), (4, soon)]
+            .into_iter()
+            .map(|(n, deadline)| {
+                let order = order.clone();
+                spawn_local(move || {
+                    sleep_until(deadline);
+                    order.borrow_mut().push(n);
+                })
+            })
+            .collect();
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert_eq!(*order.borrow(), [0, 2, 4, 1, 3]);
+    });
+}
+
+#[test]
+fn a4_a_timer_ends_with_the_green_thread_that_it_belongs_to() {
+    green("a4", || {
+        let fired = Rc::new(Cell::new(false));
+        let (tied, untied) = (fired.clone(), Rc::new(Cell::new(false)));
+        let theirs = untied.clone();
+        let first = spawn_local(move || {
+            sleep(20 * MILLISECOND);
+            tied.set(true);
+        });
+        let second = spawn_local(move || {
+            sleep(20 * MILLISECOND);
+            theirs.set(true);
+        });
+        yield_now();
+        first.kill().unwrap();
+        assert!(first.join().is_err());
+        second.join().unwrap();
+        sleep(20 * MILLISECOND);
+        assert!(untied.get());
+        assert!(!fired.get(), "its green thread had ended");
+    });
+}
+
+#[test]
+fn a5_a_panic_leaves_the_hub_and_its_clock_alone() {
+    green("a5", || {
+        let fails = spawn_local(|| {
+            sleep(MILLISECOND);
+            resume_unwind(Box::new(()));
+        });
+        assert!(fails.join().is_err());
+        let began = Instant::now();
+        sleep(20 * MILLISECOND);
+        assert!(began.elapsed() >= 20 * MILLISECOND);
+    });
+}
+
+#[test]
+fn a8_a_stopped_and_continued_process_still_times_out() {
+    let name = "timers::a8_a_stopped_and_continued_process_still_times_out";
+    let body = || {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let on_os_thread = listener.try_clone().unwrap();
+        let wait = |listener: std::net::TcpListener| {
+            let began = Instant::now();
+            let ready = wait_readable(&listener, Some(began + 500 * MILLISECOND)).unwrap();
+            assert!(!ready);
+            assert!(began.elapsed() >= 500 * MILLISECOND);
+        };
+        let green = spawn(move || wait(listener));
+        wait(on_os_thread);
+        green.join().unwrap();
+    };
+    let beside = |process: &mut std::process::Child| {
+        let pid = Pid::from_child(process);
+        for signal in [Signal::STOP, Signal::CONT, Signal::STOP, Signal::CONT] {
+            std::thread::sleep(70 * MILLISECOND);
+            kill_process(pid, signal).unwrap();
+        }
+    };
+    alone_beside(name, &[], body, beside).well();
+}
