@@ -97,6 +97,8 @@
 //! | `native-tls-engine` | | [`ssl`] on the platform's own TLS library; see [`ssl::EngineKind`] |
 //! | `async` | | `green::aio`, the streams as `AsyncRead` and `AsyncWrite` of futures-io |
 //! | `tokio-io` | | the same for tokio's traits; brings `async` |
+//! | `http` | | `green::http`, an HTTP/1.1 and HTTP/2 server in blocking style |
+//! | `tower`, `websocket` | | services of tower, and websockets, on that server |
 //! | `parking_lot` | | `green::parking_lot`, that crate's names |
 //! | `socket2-0-5` | | conversions with socket2 0.5's sockets, beside 0.6's |
 //! | `sim` | | `green::sim`: a whole program in a simulation, by a seed |
@@ -141,6 +143,9 @@ pub mod aio;
 
 #[cfg(feature = "toolkit")]
 mod toolkit;
+
+#[cfg(feature = "http")]
+pub mod http;
 
 #[cfg(feature = "asyncio")]
 pub mod asyncio;

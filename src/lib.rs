@@ -74,6 +74,8 @@ pub mod green_thread;
 mod shield;
 mod timeout;
 
+mod catch;
+
 pub mod future;
 
 mod direction;
@@ -93,6 +95,7 @@ pub mod debug;
 pub mod sim;
 
 pub use blocking::{blocking, blocking_uncut};
+pub use catch::catch_panic;
 pub use config::{Config, ThreadLocals};
 pub use error::{ClosedLocally, Elapsed, Killed, is_timeout};
 pub use hub::wait::without_waiting;

@@ -146,6 +146,7 @@ const UNSAFE: &[&str] = &[
     "green/faces/sync/mutex.rs",
     "green/faces/sync/once_lock.rs",
     "green/faces/sync/rwlock.rs",
+    "green/http/stream.rs",
     "green/monkey/src/gate.rs",
     "green/monkey/src/hooks/accept.rs",
     "green/monkey/src/hooks/close.rs",
@@ -295,6 +296,7 @@ fn said(text: &str) -> impl Iterator<Item = (usize, &str)> {
 /// What green has no name for: the runtime's functions that it does not show, on their own pages, and its file for gdb.
 const NOT_IN_GREEN: &[&str] = &[
     "greenhub::blocking_uncut",
+    "greenhub::catch_panic",
     "greenhub::without_waiting",
     "src/hub/gdb.py",
 ];

@@ -1,0 +1,164 @@
+//! From hyper's requests to a handler's, and back.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Instant;
+
+use greenhub::catch_panic;
+use http::{Method, Request, Response, StatusCode, Version, header};
+use http_body_util::BodyExt;
+use hyper::body::{Body as _, Incoming};
+use tokio::sync::oneshot;
+
+use super::body::{Body, Limits};
+use super::reply::{IntoResponse, Reply, Running};
+use super::rt::Crew;
+use super::upgrade::Opens;
+
+/// Request bodies up to this length are received whole before the handler is called.
+const SMALL: u64 = 16 * 1024;
+
+/// Who asks: an extension of every request that came by TCP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer(pub SocketAddr);
+
+/// What a connection's requests have in common.
+#[derive(Clone, Debug)]
+pub struct Place {
+    pub(super) peer: Option<Peer>,
+    pub(super) limits: Limits,
+    pub(super) crew: Crew,
+    pub(super) opens: Opens,
+}
+
+/// A response on its way.
+#[doc(hidden)]
+pub type Answer = Pin<Box<dyn Future<Output = Response<Reply>>>>;
+
+/// What answers requests: a function, or a service in a [`Tower`](super::Tower).
+///
+/// A function gets a [`Request`] with a [`Body`] and returns whatever can be made a response, see [`IntoResponse`]. It
+/// may wait: its own connection waits with it, or, over HTTP/2, its own stream.
+pub trait Handler: Send + Sync + 'static {
+    #[doc(hidden)]
+    fn answer(self: Arc<Self>, request: Request<Incoming>, place: &Place) -> Answer;
+}
+
+impl<F, R> Handler for F
+where
+    F: Fn(Request<Body>) -> R + Send + Sync + 'static,
+    R: IntoResponse,
+{
+    fn answer(self: Arc<Self>, request: Request<Incoming>, place: &Place) -> Answer {
+        let place = place.clone();
+        let own_thread = request.version() == Version::HTTP_2;
+        let ended = request.body().is_end_stream();
+        let expects = request.headers().contains_key(header::EXPECT);
+        let length = request.body().size_hint().exact();
+        if own_thread || ended {
+            // Of HTTP/2 each stream has a green thread. Of HTTP/1 the connection's does nothing else meanwhile,
+            // and there is no body that only it could receive.
+            Box::pin(async move { call(&*self, request.map(|body| Body::new(body, place.limits))) })
+        } else if !expects && length.is_some_and(|length| length <= SMALL.min(place.limits.size)) {
+            Box::pin(async move { collected(&*self, request, place.limits).await })
+        } else {
+            Box::pin(async move {
+                let (sender, receiver) = oneshot::channel();
+                place.crew.start("http request", move || {
+                    let request = request.map(|body| Body::new(body, place.limits));
+                    let _ = sender.send(call(&*self, request));
+                });
+                // It was killed, or there was no stack.
+                let gone = |_| StatusCode::SERVICE_UNAVAILABLE.into_response();
+                receiver.await.unwrap_or_else(gone)
+            })
+        }
+    }
+}
+
+/// Receives a small body first.
+async fn collected<F, R>(handler: &F, request: Request<Incoming>, limits: Limits) -> Response<Reply>
+where
+    F: Fn(Request<Body>) -> R,
+    R: IntoResponse,
+{
+    let (head, body) = request.into_parts();
+    let collected = match limits.wait {
+        None => Ok(body.collect().await),
+        Some(limit) => greenhub::future::timeout(limit, body.collect()).await,
+    };
+    match collected {
+        Ok(Ok(collected)) => {
+            let trailers = collected.trailers().cloned();
+            let body = Body::whole(collected.to_bytes(), trailers);
+            call(handler, Request::from_parts(head, body))
+        }
+        Ok(Err(_)) => StatusCode::BAD_REQUEST.into_response(),
+        Err(_) => StatusCode::REQUEST_TIMEOUT.into_response(),
+    }
+}
+
+/// A panic is 500 and a line in the log; a kill passes.
+fn call<F, R>(handler: &F, request: Request<Body>) -> Response<Reply>
+where
+    F: Fn(Request<Body>) -> R,
+    R: IntoResponse,
+{
+    let asked = (request.method().clone(), request.uri().clone());
+    catch_panic(|| handler(request).into_response()).unwrap_or_else(|_| {
+        log::error!("{} {}: the handler panicked", asked.0, asked.1);
+        StatusCode::INTERNAL_SERVER_ERROR.into_response()
+    })
+}
+
+/// What is the same for all handlers.
+pub(super) async fn serve<H: Handler>(
+    handler: Arc<H>,
+    mut request: Request<Incoming>,
+    place: Place,
+) -> Response<Running> {
+    let logs = log::log_enabled!(target: "green::http", log::Level::Info);
+    let begun = logs.then(|| {
+        let asked = format!(
+            "\"{} {} {:?}\"",
+            request.method(),
+            request.uri(),
+            request.version()
+        );
+        (Instant::now(), asked)
+    });
+    let head_of_2 = request.method() == Method::HEAD && request.version() == Version::HTTP_2;
+    if let Some(peer) = place.peer {
+        request.extensions_mut().insert(peer);
+    }
+    let announced = request.body().size_hint().lower();
+    let mut response = if announced > place.limits.size {
+        StatusCode::PAYLOAD_TOO_LARGE.into_response()
+    } else {
+        request.extensions_mut().insert(super::upgrade::Place {
+            opens: place.opens,
+            crew: place.crew.clone(),
+        });
+        handler.answer(request, &place).await
+    };
+    if let Some((begun, asked)) = begun {
+        let peer = place
+            .peer
+            .map_or_else(|| "-".to_owned(), |Peer(peer)| peer.to_string());
+        let (status, took) = (response.status().as_u16(), begun.elapsed().as_micros());
+        log::info!(target: "green::http", "{peer} {asked} {status} {took} µs");
+    }
+    if head_of_2 {
+        // hyper does it for HTTP/1 alone.
+        let length = response.body().length();
+        if let Some(length) = length
+            && length > 0
+        {
+            let entry = response.headers_mut().entry(header::CONTENT_LENGTH);
+            entry.or_insert_with(|| length.into());
+        }
+        *response.body_mut() = Reply::empty();
+    }
+    response.map(|reply| reply.with_crew(&place.crew))
+}

@@ -1,0 +1,100 @@
+//! HTTP in blocking style: a server whose handlers are functions.
+//!
+//! [`serve`] answers HTTP/1.1 and HTTP/2, in the clear and with TLS, on a green thread a connection; [`Server`] has the
+//! settings. hyper speaks the protocol. Requests and responses are those of the crate `http`; a request's [`Body`] is a
+//! [`Read`](std::io::Read), a response's is text, bytes, or a [`Reply`] that is read or written while the peer takes it.
+//!
+//! ```
+//! use std::io::{self, Write};
+//!
+//! use green::http::{self, Body, IntoResponse, Reply, Request, Response, StatusCode};
+//!
+//! fn answer(request: Request<Body>) -> io::Result<Response<Reply>> {
+//!     Ok(match request.uri().path() {
+//!         "/" => "hello".into_response(),
+//!         "/echo" => Response::new(Reply::reader(request.into_body())),
+//!         "/count" => Response::new(Reply::written(|out| {
+//!             (0..100_000).try_for_each(|n| writeln!(out, "{n}"))
+//!         })),
+//!         _ => StatusCode::NOT_FOUND.into_response(),
+//!     })
+//! }
+//!
+//! # fn main() -> io::Result<()> {
+//! let listener = green::listen("127.0.0.1:0")?;
+//! # let address = listener.local_addr()?;
+//! # green::thread::spawn(|| -> io::Result<()> {
+//! http::serve(listener, answer)?;
+//! # Ok(()) });
+//! # use std::io::Read;
+//! # let mut client = green::connect(address)?;
+//! # client.write_all(b"POST /echo HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 4\r\n\r\necho")?;
+//! # let mut answer = String::new();
+//! # client.read_to_string(&mut answer)?;
+//! # assert!(answer.contains("echo"), "{answer}");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # When a handler runs, and where
+//!
+//! A request of HTTP/1 without a body, or with one of up to 16 KiB, which is received first, is handled on its connection's own
+//! green thread; one with a longer body, and each of HTTP/2, on a thread of its own, while the connection's receives the body. So a handler
+//! may read, write and wait as it likes, and never waits for itself.
+//!
+//! What the peer owes has time limits, see [`Server`]; what the handler does has none: [`timeout`](crate::timeout()) is for that.
+//!
+//! # More
+//!
+//! A handler's `Err` is logged and answered with 500. With the feature `tower` the same call serves axum's `Router` and any
+//! other service of tower, as a `Tower`; with `websocket` a handler turns its connection into a websocket.
+
+use std::io;
+
+mod body;
+mod handler;
+mod reply;
+mod rt;
+mod server;
+mod stream;
+#[cfg(feature = "tower")]
+mod tower;
+mod transport;
+mod upgrade;
+
+pub use self::body::Body;
+pub use self::handler::{Handler, Peer};
+pub use self::reply::{IntoResponse, Reply, Writer};
+pub use self::rt::{GreenExecutor, GreenTimer};
+pub use self::server::{Server, StopHandle};
+#[cfg(feature = "tower")]
+pub use self::tower::Tower;
+pub use self::transport::Transport;
+#[cfg(feature = "websocket")]
+pub use self::upgrade::websocket;
+pub use self::upgrade::{Upgraded, upgrade};
+
+#[doc(no_inline)]
+pub use ::http::{
+    Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri,
+    Version, header, request, response,
+};
+
+use crate::convenience::Accept;
+
+/// What a TLS server offers by ALPN, the best first: for [`set_alpn_protocols`](crate::ssl::SslContext::set_alpn_protocols).
+#[cfg(feature = "tls")]
+pub const ALPN: [&str; 2] = ["h2", "http/1.1"];
+
+/// Answers the requests that come to `listener` by `handler`, for ever. [`Server`] has limits, and can be stopped.
+///
+/// # Errors
+///
+/// As those of [`Server::run`].
+pub fn serve<L>(listener: L, handler: impl Handler) -> io::Result<()>
+where
+    L: Accept,
+    L::Stream: Transport,
+{
+    Server::new(listener).run(handler).map(drop)
+}

@@ -1,0 +1,363 @@
+//! The body of a response, given whole, read from somewhere, or written bit by bit.
+
+use std::error::Error;
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+
+use bytes::{Bytes, BytesMut};
+use greenhub::catch_panic;
+use greenhub::future::block_on;
+use http::{HeaderMap, Response, StatusCode};
+use hyper::body::{Body, Frame, SizeHint};
+use tokio::sync::mpsc;
+
+use super::body::{BoxError, Fault};
+use super::rt::Crew;
+
+/// How much is sent in one piece.
+const PIECE: usize = 16 * 1024;
+
+/// The body of a response.
+///
+/// Text and bytes become one by `From`. [`Reply::written`] takes a closure that writes it, [`Reply::reader`] a
+/// [`Read`]; both run on a green thread of their own while the body is being sent, at the pace of the peer.
+pub struct Reply(Kind);
+
+type Writes = Box<dyn FnOnce(&mut Writer) -> io::Result<()> + Send>;
+
+enum Kind {
+    Whole(Bytes),
+    /// Begins when the first piece is asked for, which is never for HEAD.
+    Later(Writes),
+    Running(Pieces),
+    /// A service's own.
+    #[cfg(feature = "tower")]
+    Boxed(http_body_util::combinators::UnsyncBoxBody<Bytes, BoxError>),
+    Ended,
+}
+
+impl Reply {
+    /// No body.
+    pub fn empty() -> Reply {
+        Reply(Kind::Whole(Bytes::new()))
+    }
+
+    /// What `write` writes. It is called when the head has been sent; a write waits while the peer does not read. An
+    /// error cuts the response off, so that the peer does not take it for a whole, and is logged.
+    pub fn written(write: impl FnOnce(&mut Writer) -> io::Result<()> + Send + 'static) -> Reply {
+        Reply(Kind::Later(Box::new(write)))
+    }
+
+    /// What `read` gives until its end: a file, a pipe, another response. What one read gives is sent at once.
+    pub fn reader(mut read: impl Read + Send + 'static) -> Reply {
+        Reply::written(move |out| {
+            let mut buffer = vec![0; PIECE];
+            loop {
+                match read.read(&mut buffer) {
+                    Ok(0) => return Ok(()),
+                    Ok(count) => {
+                        out.write_all(&buffer[..count])?;
+                        out.flush()?;
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        })
+    }
+
+    #[cfg(feature = "tower")]
+    pub(super) fn boxed<B>(body: B) -> Reply
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        use http_body_util::BodyExt;
+        Reply(Kind::Boxed(body.map_err(Into::into).boxed_unsync()))
+    }
+
+    pub(super) fn with_crew(self, crew: &Crew) -> Running {
+        Running {
+            reply: self,
+            crew: crew.clone(),
+        }
+    }
+
+    /// Its length, if it is known before it is sent.
+    pub(super) fn length(&self) -> Option<u64> {
+        match &self.0 {
+            Kind::Whole(bytes) => Some(bytes.len() as u64),
+            _ => None,
+        }
+    }
+}
+
+impl Default for Reply {
+    fn default() -> Reply {
+        Reply::empty()
+    }
+}
+
+impl From<()> for Reply {
+    fn from((): ()) -> Reply {
+        Reply::empty()
+    }
+}
+
+macro_rules! whole {
+    ($($from:ty),+) => {$(
+        impl From<$from> for Reply {
+            fn from(all: $from) -> Reply {
+                Reply(Kind::Whole(all.into()))
+            }
+        }
+    )+};
+}
+
+whole!(&'static str, String, &'static [u8], Vec<u8>, Bytes);
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply")
+            .field("length", &self.length())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where the closure of [`Reply::written`] writes to.
+///
+/// Up to 16 KiB are kept back until a flush or the end; each piece is one of the chunked encoding, or a DATA frame.
+pub struct Writer {
+    pending: BytesMut,
+    pieces: mpsc::Sender<Frame<Bytes>>,
+}
+
+impl Writer {
+    /// Sends `trailers` behind the body, which is over then. HTTP/1.1 sends those alone that the response's header
+    /// `Trailer` names, to a peer that says `TE: trailers`.
+    ///
+    /// # Errors
+    ///
+    /// As a write.
+    pub fn trailers(&mut self, trailers: HeaderMap) -> io::Result<()> {
+        self.flush()?;
+        self.send(Frame::trailers(trailers))
+    }
+
+    fn send(&mut self, frame: Frame<Bytes>) -> io::Result<()> {
+        block_on(self.pieces.send(frame))
+            .map_err(|_| io::Error::new(io::ErrorKind::BrokenPipe, "the peer has gone"))
+    }
+}
+
+impl Write for Writer {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.pending.extend_from_slice(buf);
+        if self.pending.len() >= PIECE {
+            self.flush()?;
+        }
+        Ok(buf.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self.pending.is_empty() {
+            true => Ok(()),
+            false => {
+                let piece = self.pending.split().freeze();
+                self.send(Frame::data(piece))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer")
+            .field("pending", &self.pending.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a writer on a thread of its own sends.
+struct Pieces {
+    receiver: mpsc::Receiver<Frame<Bytes>>,
+    /// Whether it came to its end: else the peer must not take what there was for all.
+    whole: Arc<AtomicBool>,
+}
+
+impl Pieces {
+    fn poll_next(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        Poll::Ready(match ready!(self.receiver.poll_recv(context)) {
+            Some(frame) => Some(Ok(frame)),
+            None if self.whole.load(Ordering::Acquire) => None,
+            None => Some(Err("the body was cut off".into())),
+        })
+    }
+}
+
+/// A body on its way, as hyper polls it.
+pub(super) struct Running {
+    reply: Reply,
+    crew: Crew,
+}
+
+fn begin(write: Writes, crew: &Crew) -> Pieces {
+    let (sender, receiver) = mpsc::channel(1);
+    let pieces = Pieces {
+        receiver,
+        whole: Arc::default(),
+    };
+    let whole = pieces.whole.clone();
+    crew.start("http body", move || {
+        let mut writer = Writer {
+            pending: BytesMut::new(),
+            pieces: sender,
+        };
+        let written = catch_panic(|| write(&mut writer).and_then(|()| writer.flush()));
+        match written {
+            Ok(Ok(())) => whole.store(true, Ordering::Release),
+            Ok(Err(error)) => log::warn!("a response was cut off: {error}"),
+            Err(_) => log::error!("a response was cut off: what writes it panicked"),
+        }
+    });
+    pieces
+}
+
+impl Body for Running {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let kind = std::mem::replace(&mut self.reply.0, Kind::Ended);
+        match kind {
+            Kind::Ended => Poll::Ready(None),
+            Kind::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Kind::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+            Kind::Later(write) => {
+                self.reply.0 = Kind::Running(begin(write, &self.crew));
+                self.poll_frame(context)
+            }
+            Kind::Running(mut pieces) => {
+                let polled = pieces.poll_next(context);
+                self.reply.0 = Kind::Running(pieces);
+                polled
+            }
+            #[cfg(feature = "tower")]
+            Kind::Boxed(mut body) => {
+                let polled = Pin::new(&mut body).poll_frame(context);
+                self.reply.0 = Kind::Boxed(body);
+                polled
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.reply.0 {
+            Kind::Ended => true,
+            Kind::Whole(bytes) => bytes.is_empty(),
+            #[cfg(feature = "tower")]
+            Kind::Boxed(body) => body.is_end_stream(),
+            Kind::Later(_) | Kind::Running(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.reply.0 {
+            Kind::Ended => SizeHint::with_exact(0),
+            Kind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            #[cfg(feature = "tower")]
+            Kind::Boxed(body) => body.size_hint(),
+            Kind::Later(_) | Kind::Running(_) => SizeHint::default(),
+        }
+    }
+}
+
+/// What a handler may return.
+pub trait IntoResponse {
+    /// The response.
+    fn into_response(self) -> Response<Reply>;
+}
+
+impl<B: Into<Reply>> IntoResponse for Response<B> {
+    fn into_response(self) -> Response<Reply> {
+        self.map(Into::into)
+    }
+}
+
+/// 200 with text.
+impl IntoResponse for &'static str {
+    fn into_response(self) -> Response<Reply> {
+        text(self.into())
+    }
+}
+
+/// 200 with text.
+impl IntoResponse for String {
+    fn into_response(self) -> Response<Reply> {
+        text(self.into())
+    }
+}
+
+/// 200 with bytes.
+impl IntoResponse for Vec<u8> {
+    fn into_response(self) -> Response<Reply> {
+        Response::new(self.into())
+    }
+}
+
+/// Nothing but the status.
+impl IntoResponse for StatusCode {
+    fn into_response(self) -> Response<Reply> {
+        let mut response = Response::new(Reply::empty());
+        *response.status_mut() = self;
+        response
+    }
+}
+
+/// An error is logged and answered with 500, or with the status that says whose fault an error of the request's body
+/// is: 408 where it did not come in time, 413 where it is too long, 400 where it ended early.
+impl<R: IntoResponse, E: Into<BoxError>> IntoResponse for Result<R, E> {
+    fn into_response(self) -> Response<Reply> {
+        match self {
+            Ok(response) => response.into_response(),
+            Err(error) => {
+                let error = error.into();
+                let status = status_of(&*error);
+                log::warn!("a request failed with {status}: {error}");
+                status.into_response()
+            }
+        }
+    }
+}
+
+fn text(reply: Reply) -> Response<Reply> {
+    let mut response = Response::new(reply);
+    let plain = http::HeaderValue::from_static("text/plain; charset=utf-8");
+    response
+        .headers_mut()
+        .insert(http::header::CONTENT_TYPE, plain);
+    response
+}
+
+fn status_of(error: &(dyn Error + 'static)) -> StatusCode {
+    let of_the_body = error.downcast_ref::<io::Error>().filter(|error| {
+        let inner = error.get_ref();
+        inner.is_some_and(|inner| inner.is::<Fault>())
+    });
+    match of_the_body.map(io::Error::kind) {
+        None => StatusCode::INTERNAL_SERVER_ERROR,
+        Some(io::ErrorKind::TimedOut) => StatusCode::REQUEST_TIMEOUT,
+        Some(io::ErrorKind::FileTooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
+        Some(_) => StatusCode::BAD_REQUEST,
+    }
+}

@@ -1,0 +1,150 @@
+//! What hyper asks of a runtime: timers, and somewhere to run the streams of HTTP/2.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use greenhub::future::{self, block_on};
+use hyper::rt::{Executor, Sleep, Timer};
+use parking_lot::Mutex;
+
+use crate::thread::{Builder, JoinHandle};
+use crate::wait_queue::WaitQueue;
+
+/// hyper's timers, on green's. For connections of hyper's that you run yourself, over an [`Async`](crate::aio::Async).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct GreenTimer;
+
+/// Where hyper runs what is to run by itself: each future on a green thread of its own, so it may block.
+///
+/// # Panics
+///
+/// If no green thread can be started.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct GreenExecutor;
+
+impl<F> Executor<F> for GreenExecutor
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    fn execute(&self, future: F) {
+        drop(crate::thread::spawn(move || block_on(future)));
+    }
+}
+
+struct Nap(future::Sleep);
+
+impl Sleep for Nap {}
+
+impl Future for Nap {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.0).poll(context)
+    }
+}
+
+impl Timer for GreenTimer {
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Sleep>> {
+        Box::pin(Nap(future::sleep(duration)))
+    }
+
+    fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Sleep>> {
+        Box::pin(Nap(future::sleep_until(deadline)))
+    }
+}
+
+/// The green threads that work for one connection beside its own, which waits for them and ends them when it is
+/// killed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Crew(Arc<Running>);
+
+#[derive(Debug, Default)]
+struct Running {
+    threads: Mutex<Threads>,
+    /// Whoever waits for the last to end.
+    gone: WaitQueue,
+}
+
+#[derive(Debug, Default)]
+struct Threads {
+    begun: u64,
+    /// A thread may be done before its handle is here.
+    running: HashMap<u64, Option<JoinHandle<()>>>,
+}
+
+impl Crew {
+    /// Runs `work` on a green thread of this hub; if there is no stack for one, drops it, and whoever waits for what
+    /// it was to say hears of that.
+    pub(super) fn start(&self, name: &str, work: impl FnOnce() + 'static) {
+        let number = {
+            let mut threads = self.0.threads.lock();
+            threads.begun += 1;
+            let number = threads.begun;
+            threads.running.insert(number, None);
+            number
+        };
+        let entry = Entry {
+            running: self.0.clone(),
+            number,
+        };
+        let started = Builder::new().name(name.to_owned()).spawn_local(move || {
+            let _entry = entry;
+            work();
+        });
+        match started {
+            Ok(thread) => {
+                if let Some(place) = self.0.threads.lock().running.get_mut(&number) {
+                    *place = Some(thread);
+                }
+            }
+            Err(error) => log::warn!("a request was dropped: {error}"),
+        }
+    }
+
+    /// Waits for all to end.
+    pub(super) fn wait(&self) {
+        let busy = || !self.0.threads.lock().running.is_empty();
+        while busy() {
+            self.0.gone.wait("the requests of a connection", None, busy);
+        }
+    }
+
+    /// Ends all that still work for the connection.
+    pub(super) fn end(&self) {
+        let threads: Vec<_> = {
+            let mut threads = self.0.threads.lock();
+            threads
+                .running
+                .values_mut()
+                .filter_map(Option::take)
+                .collect()
+        };
+        for thread in threads {
+            // It can fail under `panic = "abort"` alone, where nothing can be ended.
+            let _ = thread.kill();
+        }
+    }
+}
+
+struct Entry {
+    running: Arc<Running>,
+    number: u64,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let ended = self.running.threads.lock().running.remove(&self.number);
+        drop(ended);
+        self.running.gone.wake_all();
+    }
+}
+
+impl<F: Future<Output = ()> + 'static> Executor<F> for Crew {
+    fn execute(&self, stream: F) {
+        self.start("http stream", move || block_on(stream));
+    }
+}

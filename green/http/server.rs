@@ -1,0 +1,296 @@
+//! The server: its settings, its connections, and how it stops.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::future::{pending, poll_fn};
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use greenhub::future::block_on;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use tokio::sync::watch;
+
+use super::body::Limits;
+use super::handler::{self, Handler, Peer, Place};
+use super::rt::{Crew, GreenTimer};
+use super::stream::Io;
+use super::transport::{self, Protocol, Transport};
+use super::upgrade::open;
+use crate::convenience::{self, Accept, Served};
+use crate::thread::panicking;
+
+/// How long a peer may take over what it owes, unless set otherwise.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A listener and the settings of the HTTP server on it.
+///
+/// The listener is a `TcpListener`, a `UnixListener`, or one with TLS by [`wrap_ssl`](crate::wrap_ssl): then the context's
+/// ALPN decides between HTTP/2 and HTTP/1.1 (`context.set_alpn_protocols(&http::ALPN)`). In the clear a client that
+/// begins with HTTP/2 gets it.
+///
+/// ```
+/// use green::http::{Body, Request, Server};
+///
+/// let server = Server::new(green::listen("127.0.0.1:0")?).concurrency(10_000).max_body(1 << 20);
+/// let (address, stop) = (server.listener().local_addr()?, server.stop_handle());
+/// let running = green::thread::spawn(|| {
+///     server.run(|request: Request<Body>| format!("you asked for {}", request.uri().path()))
+/// });
+/// # use std::io::{Read, Write};
+/// # let mut client = green::connect(address)?;
+/// # client.write_all(b"GET /news HTTP/1.0\r\n\r\n")?;
+/// # let mut answer = String::new();
+/// # client.read_to_string(&mut answer)?;
+/// # assert!(answer.ends_with("you asked for /news"), "{answer}");
+/// stop.stop();
+/// running.join().unwrap()?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[must_use = "serves only when it is run"]
+pub struct Server<L> {
+    server: convenience::Server<L>,
+    settings: Settings,
+    stop: watch::Sender<bool>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Settings {
+    head: Option<Duration>,
+    read: Option<Duration>,
+    write: Option<Duration>,
+    body: u64,
+    streams: u32,
+    keep_alive: bool,
+}
+
+/// Stops a [`Server`] from outside, from any thread.
+#[derive(Clone, Debug)]
+pub struct StopHandle {
+    server: convenience::StopHandle,
+    stop: watch::Sender<bool>,
+}
+
+impl StopHandle {
+    /// Has the server accept no more connections, and tells those under way: an idle one is closed, one that is
+    /// answering is closed behind its answer, a client of HTTP/2 gets GOAWAY. Who is not done within
+    /// [`Server::grace`] is ended. Returns at once.
+    pub fn stop(&self) {
+        self.server.stop();
+        self.stop.send_replace(true);
+    }
+
+    /// Whether the server was told to stop.
+    pub fn is_stopping(&self) -> bool {
+        self.server.is_stopping()
+    }
+}
+
+impl<L> Server<L>
+where
+    L: Accept,
+    L::Stream: Transport,
+{
+    /// At most 1000 connections at once; 30 s each for a request's head, for the next piece of a body to come, for
+    /// a peer that takes nothing, and for connections to finish when the server stops.
+    pub fn new(listener: L) -> Server<L> {
+        Server {
+            server: convenience::Server::new(listener),
+            settings: Settings {
+                head: Some(PATIENCE),
+                read: Some(PATIENCE),
+                write: Some(PATIENCE),
+                body: u64::MAX,
+                streams: 200,
+                keep_alive: true,
+            },
+            stop: watch::Sender::new(false),
+        }
+    }
+
+    /// How many connections there may be at once. The next one waits in the listener's queue.
+    ///
+    /// # Panics
+    ///
+    /// If it is 0.
+    pub fn concurrency(mut self, most: usize) -> Server<L> {
+        self.server = self.server.concurrency(most);
+        self
+    }
+
+    /// How long connections may take to finish when the server stops.
+    pub fn grace(mut self, limit: Duration) -> Server<L> {
+        self.server = self.server.grace(limit);
+        self
+    }
+
+    /// How long a request's head may take to come whole, and so how long a connection may be idle. `None` is for ever.
+    pub fn head_timeout(mut self, limit: Option<Duration>) -> Server<L> {
+        self.settings.head = limit;
+        self
+    }
+
+    /// How long the next piece of a request's body may take: then a read of it fails, see [`Body`](super::Body).
+    pub fn read_timeout(mut self, limit: Option<Duration>) -> Server<L> {
+        self.settings.read = limit;
+        self
+    }
+
+    /// How long a peer may take nothing of what it is sent: then its connection is cut.
+    pub fn write_timeout(mut self, limit: Option<Duration>) -> Server<L> {
+        self.settings.write = limit;
+        self
+    }
+
+    /// How many bytes a request's body may have. One that says it has more is answered with 413 at once; of one that
+    /// does not say, a read fails.
+    pub fn max_body(mut self, bytes: u64) -> Server<L> {
+        self.settings.body = bytes;
+        self
+    }
+
+    /// How many requests a connection of HTTP/2 may have under way at once: each takes a green thread.
+    pub fn max_streams(mut self, most: u32) -> Server<L> {
+        self.settings.streams = most;
+        self
+    }
+
+    /// Whether a connection of HTTP/1 serves more than one request.
+    pub fn keep_alive(mut self, on: bool) -> Server<L> {
+        self.settings.keep_alive = on;
+        self
+    }
+
+    /// Stops the server from elsewhere.
+    pub fn stop_handle(&self) -> StopHandle {
+        StopHandle {
+            server: self.server.stop_handle(),
+            stop: self.stop.clone(),
+        }
+    }
+
+    /// The listener.
+    pub fn listener(&self) -> &L {
+        self.server.listener()
+    }
+
+    /// Answers requests by `handler` until it is told to stop.
+    ///
+    /// A connection has a green thread; so has each request of HTTP/2, and one of HTTP/1 with a body that is not short. A
+    /// handler may wait anywhere, and holds up nobody else.
+    /// Its panic is answered with 500 and logged. Each request is logged by the target `green::http`, level info.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`convenience::Server::run`].
+    pub fn run<H: Handler>(self, handler: H) -> io::Result<Served> {
+        let (settings, stop) = (self.settings, self.stop);
+        let handler = Arc::new(handler);
+        self.server.run(move |stream: L::Stream, _| {
+            let outcome = connection(stream, handler.clone(), settings, stop.subscribe());
+            if let Err(error) = outcome {
+                log::debug!("a connection failed: {error}");
+            }
+        })
+    }
+}
+
+impl<L: fmt::Debug> fmt::Debug for Server<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("server", &self.server)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Ends who works for the connection, if that is killed.
+struct Killed<'a>(&'a Crew);
+
+impl Drop for Killed<'_> {
+    fn drop(&mut self) {
+        if panicking() {
+            self.0.end();
+        }
+    }
+}
+
+fn connection<T: Transport, H: Handler>(
+    stream: T,
+    handler: Arc<H>,
+    settings: Settings,
+    stop: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let crew = Crew::default();
+    let _killed = Killed(&crew);
+    let protocol = stream.protocol(settings.head)?;
+    let place = Place {
+        peer: transport::peer(&stream).map(Peer),
+        limits: Limits {
+            wait: settings.read,
+            size: settings.body,
+        },
+        crew: crew.clone(),
+        opens: open::<T>,
+    };
+    let service = service_fn(move |request: Request<Incoming>| {
+        let answer = handler::serve(handler.clone(), request, place.clone());
+        async { Ok::<_, Infallible>(answer.await) }
+    });
+    let io = Io::new(stream, settings.write);
+    let outcome = match protocol {
+        Protocol::Http1 => {
+            let connection = http1::Builder::new()
+                .timer(GreenTimer)
+                .header_read_timeout(settings.head)
+                .keep_alive(settings.keep_alive)
+                .half_close(true)
+                .serve_connection(io, service)
+                .with_upgrades();
+            block_on(until_done(connection, stop, |connection| {
+                connection.graceful_shutdown();
+            }))
+        }
+        Protocol::Http2 => {
+            let connection = http2::Builder::new(crew.clone())
+                .timer(GreenTimer)
+                .keep_alive_interval(settings.head)
+                .max_concurrent_streams(settings.streams)
+                .serve_connection(io, service);
+            block_on(until_done(connection, stop, |connection| {
+                connection.graceful_shutdown();
+            }))
+        }
+    };
+    crew.wait();
+    outcome.map_err(io::Error::other)
+}
+
+/// Polls a connection to its end, and tells it once when the server is to stop.
+async fn until_done<C: Future>(
+    connection: C,
+    mut stop: watch::Receiver<bool>,
+    tell: fn(Pin<&mut C>),
+) -> C::Output {
+    let mut connection = pin!(connection);
+    let mut stopping = pin!(async move {
+        while !*stop.borrow_and_update() {
+            if stop.changed().await.is_err() {
+                pending().await
+            }
+        }
+    });
+    let mut told = false;
+    poll_fn(|context| {
+        if !told && stopping.as_mut().poll(context).is_ready() {
+            told = true;
+            tell(connection.as_mut());
+        }
+        connection.as_mut().poll(context)
+    })
+    .await
+}

@@ -1,0 +1,99 @@
+//! Services of tower, such as axum's `Router`.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use greenhub::catch_panic;
+use greenhub::future::block_on;
+use http::{Request, Response, StatusCode, Version};
+use hyper::body::{Body as _, Incoming};
+use tokio::sync::oneshot;
+use tower_service::Service;
+
+use super::body::BoxError;
+use super::handler::{Answer, Handler, Place};
+use super::reply::{IntoResponse, Reply};
+
+/// A service of tower as a [`Handler`]: axum's `Router`, for one.
+///
+/// An `async fn` in it may call what parks green threads: it holds up its own connection, or its own stream of HTTP/2. What
+/// needs tokio's own sockets or timers does not work; see [`aio`](crate::aio).
+///
+/// ```no_run
+/// use std::convert::Infallible;
+///
+/// use green::http::{self, Request, Response, Tower};
+/// use hyper::body::Incoming;
+///
+/// # #[derive(Clone)]
+/// # struct Router;
+/// # impl tower_service::Service<Request<Incoming>> for Router {
+/// #     type Response = Response<String>;
+/// #     type Error = Infallible;
+/// #     type Future = std::future::Ready<Result<Response<String>, Infallible>>;
+/// #     fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Infallible>> {
+/// #         std::task::Poll::Ready(Ok(()))
+/// #     }
+/// #     fn call(&mut self, _: Request<Incoming>) -> Self::Future {
+/// #         std::future::ready(Ok(Response::new("routed".to_owned())))
+/// #     }
+/// # }
+/// let router = Router; // axum::Router::new().route("/", get(|| async { "routed" }))
+/// http::serve(green::listen("127.0.0.1:8080")?, Tower(router))?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Tower<S>(pub S);
+
+impl<S, B> Handler for Tower<S>
+where
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + Sync + 'static,
+    S::Error: Into<BoxError>,
+    B: hyper::body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    fn answer(self: Arc<Self>, request: Request<Incoming>, place: &Place) -> Answer {
+        let service = self.0.clone();
+        if request.version() == Version::HTTP_2 || request.body().is_end_stream() {
+            return Box::pin(call(service, request));
+        }
+        // Somewhere in it somebody may wait for the body, which the connection's own thread receives.
+        let crew = place.crew.clone();
+        Box::pin(async move {
+            let (sender, receiver) = oneshot::channel();
+            crew.start("http request", move || {
+                let _ = sender.send(block_on(call(service, request)));
+            });
+            let gone = |_| StatusCode::SERVICE_UNAVAILABLE.into_response();
+            receiver.await.unwrap_or_else(gone)
+        })
+    }
+}
+
+async fn call<S, B>(mut service: S, request: Request<Incoming>) -> Response<Reply>
+where
+    S: Service<Request<Incoming>, Response = Response<B>>,
+    S::Error: Into<BoxError>,
+    B: hyper::body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let asked = (request.method().clone(), request.uri().clone());
+    let mut answer = pin!(async {
+        poll_fn(|context| service.poll_ready(context)).await?;
+        service.call(request).await
+    });
+    let answer = poll_fn(|context| {
+        let polled = catch_panic(|| answer.as_mut().poll(context));
+        polled.map_or_else(|_| std::task::Poll::Ready(None), |polled| polled.map(Some))
+    });
+    match answer.await {
+        Some(Ok(response)) => response.map(Reply::boxed),
+        Some(Err(error)) => Err::<(), _>(error).map(|()| StatusCode::OK).into_response(),
+        None => {
+            log::error!("{} {}: the service panicked", asked.0, asked.1);
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Connections that go on with another protocol.
+
+use std::fmt;
+use std::io::{self, Read, Write};
+
+use bytes::{Buf, Bytes};
+use greenhub::future::block_on;
+use http::Request;
+
+use super::body::Body;
+use super::rt::Crew;
+use super::stream::Io;
+use super::transport::Transport;
+
+/// A connection that has left HTTP: the stream, in blocking style.
+pub struct Upgraded {
+    stream: Box<dyn Duplex>,
+    /// What came behind the request already.
+    early: Bytes,
+}
+
+trait Duplex: Read + Write + Send {}
+
+impl<T: Transport> Duplex for T {}
+
+/// Takes the stream out of what hyper gives back.
+pub(super) type Opens = fn(hyper::upgrade::Upgraded) -> io::Result<Upgraded>;
+
+pub(super) fn open<T: Transport>(upgraded: hyper::upgrade::Upgraded) -> io::Result<Upgraded> {
+    match upgraded.downcast::<Io<T>>() {
+        Ok(parts) => Ok(Upgraded {
+            stream: Box::new(parts.io.into_inner()),
+            early: parts.read_buf,
+        }),
+        Err(_) => Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "a stream of HTTP/2 cannot leave HTTP",
+        )),
+    }
+}
+
+/// What a request carries to where it is upgraded.
+#[derive(Clone)]
+pub(super) struct Place {
+    pub(super) opens: Opens,
+    pub(super) crew: Crew,
+}
+
+/// Calls `then` with the connection once the response to `request`, which must be a 101, has been sent, on a green
+/// thread of its own. It counts as a connection of the server until `then` returns.
+///
+/// Over HTTP/2 nothing can be upgraded, and `then` is not called; nor is it if the response is another one.
+pub fn upgrade(request: &mut Request<Body>, then: impl FnOnce(Upgraded) + Send + 'static) {
+    let upgraded = hyper::upgrade::on(&mut *request);
+    if let Some(place) = request.extensions().get::<Place>().cloned() {
+        place.crew.clone().start("http upgrade", move || {
+            match block_on(upgraded)
+                .map_err(io::Error::other)
+                .and_then(place.opens)
+            {
+                Ok(upgraded) => then(upgraded),
+                Err(error) => log::debug!("a connection was not upgraded: {error}"),
+            }
+        });
+    }
+}
+
+/// Answers a websocket's handshake, and calls `talk` with the socket once the answer has been sent, on a green thread of
+/// its own. A request that is no such handshake gets 400.
+///
+/// ```
+/// use green::http::{self, Body, IntoResponse, Request};
+/// use tungstenite::Message;
+///
+/// fn echo(request: Request<Body>) -> impl IntoResponse {
+///     http::websocket(request, |mut socket| {
+///         while let Ok(message @ (Message::Text(_) | Message::Binary(_))) = socket.read() {
+///             if socket.send(message).is_err() {
+///                 break;
+///             }
+///         }
+///     })
+/// }
+///
+/// let listener = green::listen("127.0.0.1:0")?;
+/// let address = listener.local_addr()?;
+/// green::thread::spawn(|| http::serve(listener, echo));
+/// let stream = green::connect(address)?;
+/// let (mut socket, _) = tungstenite::client(format!("ws://{address}/"), stream).unwrap();
+/// socket.send(Message::text("hello")).unwrap();
+/// assert_eq!(socket.read().unwrap(), Message::text("hello"));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[cfg(feature = "websocket")]
+pub fn websocket(
+    mut request: Request<Body>,
+    talk: impl FnOnce(tungstenite::WebSocket<Upgraded>) + Send + 'static,
+) -> http::Response<super::Reply> {
+    use tungstenite::handshake::server::create_response_with_body;
+    use tungstenite::protocol::{Role, WebSocket};
+
+    use super::reply::{IntoResponse, Reply};
+
+    match create_response_with_body(&request, Reply::empty) {
+        Ok(response) => {
+            upgrade(&mut request, |stream| {
+                talk(WebSocket::from_raw_socket(stream, Role::Server, None));
+            });
+            response
+        }
+        Err(error) => {
+            log::debug!("no websocket: {error}");
+            http::StatusCode::BAD_REQUEST.into_response()
+        }
+    }
+}
+
+impl Read for Upgraded {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        match self.early.len().min(buf.len()) {
+            0 => self.stream.read(buf),
+            count => {
+                self.early.copy_to_slice(&mut buf[..count]);
+                Ok(count)
+            }
+        }
+    }
+}
+
+impl Write for Upgraded {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.stream.write(buf)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
+impl fmt::Debug for Upgraded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upgraded")
+            .field("early", &self.early.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,30 @@
+//! Catching panics, and nothing else.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::hub::interrupt::{Raised, resume_unwind};
+
+/// Runs `f` and catches its panic; a kill and a time limit, which unwind as well, pass through.
+///
+/// For who answers for others' code and goes on after it, such as a server with its handlers.
+///
+/// # Errors
+///
+/// The panic's payload.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let panicked = greenhub::catch_panic(|| panic!("caught"));
+/// assert!(panicked.is_err());
+/// let limit = Duration::from_millis(1);
+/// let elapsed = green::timeout(limit, || greenhub::catch_panic(green::thread::park));
+/// assert!(elapsed.is_err(), "not caught in there");
+/// ```
+pub fn catch_panic<T>(f: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
+    catch_unwind(AssertUnwindSafe(f)).map_err(|payload| match payload.is::<Raised>() {
+        true => resume_unwind(payload),
+        false => payload,
+    })
+}

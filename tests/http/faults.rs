@@ -1,0 +1,201 @@
+//! Peers that are slow, wrong or gone.
+
+use std::io::{Read, Write};
+use std::time::{Duration, Instant};
+
+use green::http::{Body, IntoResponse, Request};
+use green::sync::mpsc::channel;
+
+use crate::{Served, bounded, nobody_is_left, to_end, until, usual};
+
+const SHORT: Duration = Duration::from_millis(150);
+
+#[test]
+fn a_panic_is_500_and_nobody_else_s() {
+    bounded("a panic", || {
+        let served = Served::new(usual);
+        let mut stream = served.connect();
+        for _ in 0..2 {
+            stream
+                .write_all(b"GET /panic HTTP/1.1\r\nhost: x\r\n\r\n")
+                .unwrap();
+            let answer = until(&mut stream, "\r\n\r\n");
+            assert!(answer.starts_with("HTTP/1.1 500"), "{answer}");
+            stream
+                .write_all(b"GET /on HTTP/1.1\r\nhost: x\r\n\r\n")
+                .unwrap();
+            assert!(until(&mut stream, "GET /on").starts_with("HTTP/1.1 200"));
+        }
+        // One with a body runs on a thread of its own.
+        let answer = served.ask("POST /panic HTTP/1.0\r\ncontent-length: 20000\r\n\r\n");
+        assert!(answer.starts_with("HTTP/1.0 500"), "{answer}");
+        drop(stream);
+        served.stop();
+    });
+}
+
+#[test]
+fn a_head_that_does_not_come_is_not_waited_for() {
+    bounded("slowloris", || {
+        let served = Served::with(usual, |server| server.head_timeout(Some(SHORT)));
+        let begun = Instant::now();
+        // Nothing, a part of a head, a part of the preface of HTTP/2, and an idle connection.
+        for sent in [
+            "",
+            "GET / HTTP/1.1\r\nho",
+            "PRI * HT",
+            "GET / HTTP/1.1\r\nhost: x\r\n\r\n",
+        ] {
+            let mut stream = served.connect();
+            stream.write_all(sent.as_bytes()).unwrap();
+            to_end(&mut stream);
+        }
+        // A byte now and then does not stretch it.
+        let mut stream = served.connect();
+        while stream.write_all(b"G").is_ok() && begun.elapsed() < Duration::from_secs(20) {
+            green::thread::sleep(Duration::from_millis(20));
+        }
+        assert!(
+            begun.elapsed() < Duration::from_secs(10),
+            "{:?}",
+            begun.elapsed()
+        );
+        assert_eq!(served.stop().cut, 0);
+    });
+}
+
+#[test]
+fn a_body_that_does_not_come_is_408() {
+    bounded("a slow body", || {
+        let served = Served::with(usual, |server| server.read_timeout(Some(SHORT)));
+        for length in [
+            "content-length: 9",
+            "content-length: 90000",
+            "transfer-encoding: chunked",
+        ] {
+            let answer = served.ask(&format!(
+                "POST /length HTTP/1.1\r\nhost: x\r\n{length}\r\n\r\n1\r\n"
+            ));
+            assert!(answer.starts_with("HTTP/1.1 408"), "{length}: {answer}");
+        }
+        nobody_is_left();
+        served.stop();
+    });
+}
+
+#[test]
+fn a_peer_that_takes_nothing_is_cut() {
+    bounded("a peer that takes nothing", || {
+        let served = Served::with(usual, |server| server.write_timeout(Some(SHORT)));
+        let mut stream = served.connect();
+        stream
+            .write_all(b"GET /big HTTP/1.1\r\nhost: x\r\n\r\n")
+            .unwrap();
+        green::thread::sleep(SHORT);
+        nobody_is_left();
+        assert_eq!(served.stop().cut, 0);
+        assert!(!to_end(&mut stream).ends_with("0\r\n\r\n"));
+    });
+}
+
+#[test]
+fn a_body_that_is_too_long_is_413() {
+    bounded("a long body", || {
+        let served = Served::with(usual, |server| server.max_body(10));
+        let answer = served.ask(
+            "POST /length HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 11\r\n\r\n",
+        );
+        assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+        let chunked = "POST /length HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n";
+        let answer = served.ask(&format!("{chunked}b\r\nhello world\r\n0\r\n\r\n"));
+        assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+        let answer = served.ask(&format!("{chunked}5\r\nhello\r\n0\r\n\r\n"));
+        assert!(
+            answer.starts_with("HTTP/1.1 200") && answer.ends_with('5'),
+            "{answer}"
+        );
+        served.stop();
+    });
+}
+
+/// The shapes that make two servers disagree where a request ends.
+#[test]
+fn requests_that_could_be_read_in_two_ways_are_refused() {
+    bounded("smuggling", || {
+        let served = Served::new(usual);
+        let refused = [
+            "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\ncontent-length: 5\r\n\r\nabcde",
+            "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 3, 5\r\n\r\nabcde",
+            "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: +3\r\n\r\nabc",
+            "POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: xchunked\r\n\r\n0\r\n\r\n",
+            "POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding : chunked\r\n\r\n0\r\n\r\n",
+            "GET / HTTP/1.1\r\nhost: x\r\nx: a\0b\r\n\r\n",
+            "GET /\tHTTP/1.1\r\nhost: x\r\n\r\n",
+            "GET / HTTP/3.7\r\nhost: x\r\n\r\n",
+        ];
+        for request in refused {
+            let answer = served.ask(request);
+            assert!(
+                answer.starts_with("HTTP/1.1 400"),
+                "{request:?}: {answer:?}"
+            );
+        }
+        // A length beside chunks: one request, and the connection ends behind it.
+        let both = "POST /length HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\n";
+        let answer = served.ask(&format!("{both}connection: close\r\nhost: x\r\n\r\n"));
+        assert!(!answer.contains("413"), "{answer}");
+        served.stop();
+    });
+}
+
+#[test]
+fn a_client_that_goes_in_the_middle_is_an_error_and_leaves_nobody() {
+    bounded("a client that goes", || {
+        let (tell, told) = channel();
+        let served = Served::new(move |request: Request<Body>| {
+            let mut body = request.into_body();
+            let error = body.read_to_end(&mut Vec::new()).unwrap_err();
+            tell.send(error.kind()).unwrap();
+            "unheard".into_response()
+        });
+        for length in ["content-length: 90000", "transfer-encoding: chunked"] {
+            let mut stream = served.connect();
+            let head = format!("POST / HTTP/1.1\r\nhost: x\r\n{length}\r\n\r\n5\r\nhello\r\n");
+            stream.write_all(head.as_bytes()).unwrap();
+            drop(stream);
+            let kind = told.recv_timeout(Duration::from_secs(20)).unwrap();
+            assert_eq!(kind, std::io::ErrorKind::UnexpectedEof, "{length}");
+        }
+        nobody_is_left();
+        served.stop();
+    });
+}
+
+#[test]
+fn a_client_that_has_ended_its_half_is_answered() {
+    bounded("half closed", || {
+        let served = Served::new(usual);
+        for request in [
+            "GET /sleep HTTP/1.1\r\nhost: x\r\n\r\n",
+            "POST /echo HTTP/1.0\r\ncontent-length: 5\r\n\r\nhello",
+        ] {
+            let mut stream = served.connect();
+            stream.write_all(request.as_bytes()).unwrap();
+            stream.shutdown(green::net::Shutdown::Write).unwrap();
+            let answer = to_end(&mut stream);
+            assert!(answer.contains(" 200 "), "{answer}");
+        }
+        served.stop();
+    });
+}
+
+#[test]
+fn a_response_that_fails_half_way_does_not_look_whole() {
+    bounded("half a response", || {
+        let served = Served::new(usual);
+        let answer = served.ask("GET /cut HTTP/1.1\r\nhost: x\r\n\r\n");
+        assert!(!answer.ends_with("0\r\n\r\n"), "{answer}");
+        nobody_is_left();
+        served.stop();
+    });
+}

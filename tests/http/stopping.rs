@@ -1,0 +1,50 @@
+//! How a server stops.
+
+use std::io::{Read, Write};
+use std::time::{Duration, Instant};
+
+use crate::{Served, bounded, nobody_is_left, to_end, until, usual};
+
+#[test]
+fn a_stop_closes_idle_connections_and_finishes_answers() {
+    bounded("a graceful stop", || {
+        let served = Served::new(usual);
+        let mut idle = served.connect();
+        idle.write_all(b"GET /a HTTP/1.1\r\nhost: x\r\n\r\n")
+            .unwrap();
+        until(&mut idle, "GET /a");
+        let mut busy = served.connect();
+        busy.write_all(b"GET /big HTTP/1.1\r\nhost: x\r\n\r\n")
+            .unwrap();
+        until(&mut busy, "\r\n\r\n");
+        let begun = Instant::now();
+        served.stop.stop();
+        assert_eq!(idle.read(&mut [0]).unwrap(), 0);
+        assert!(to_end(&mut busy).ends_with("0\r\n\r\n"));
+        let done = served.running.join().unwrap().unwrap();
+        assert_eq!((done.connections, done.cut), (2, 0));
+        assert!(begun.elapsed() < Duration::from_secs(10));
+    });
+}
+
+#[test]
+fn who_is_not_done_in_time_is_ended() {
+    bounded("a cut", || {
+        let grace = Duration::from_millis(50);
+        let served = Served::with(usual, |server| server.grace(grace));
+        // On the connection's thread, and on one of its own.
+        let mut inline = served.connect();
+        inline
+            .write_all(b"GET /late HTTP/1.1\r\nhost: x\r\n\r\n")
+            .unwrap();
+        let mut apart = served.connect();
+        apart
+            .write_all(b"POST /late HTTP/1.1\r\nhost: x\r\ncontent-length: 90000\r\n\r\n")
+            .unwrap();
+        green::thread::sleep(grace);
+        assert_eq!(served.stop().cut, 2);
+        assert_eq!(to_end(&mut inline), "");
+        nobody_is_left();
+        drop(apart);
+    });
+}
