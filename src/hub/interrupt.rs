@@ -230,14 +230,16 @@ impl Task {
     }
 
     /// What is to end this thread's next wait at its beginning.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn pending(&self, masked: Masked) -> Option<Interrupt> {
         if masked == Masked::Nothing && self.interrupts.is_killed() {
             return Some(Interrupt::Kill);
         }
         let (limit, scope) = self.interrupts.limit();
-        let passed = masked != Masked::All && !limit.is_never() && limit <= Nanos::now();
-        passed.then_some(Interrupt::Elapsed { scope })
+        if masked != Masked::All && !limit.is_never() && limit <= Nanos::now() {
+            return Some(Interrupt::Elapsed { scope });
+        }
+        None
     }
 
     /// Raises what is to be raised before this thread, which is the running
