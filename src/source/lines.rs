@@ -151,7 +151,11 @@ impl Lines {
         place: Place,
     ) -> io::Result<Wake> {
         if current::is_green() && !self.register()? {
-            return Ok(Wake::NotNeeded);
+            return match place {
+                Place::Back => Ok(Wake::NotNeeded),
+                // It was tried, and is not ready. Without the poller nobody tells when it is.
+                Place::Front => Err(io::Error::from_raw_os_error(libc::EPERM)),
+            };
         }
         let line = self.line(direction);
         let request = Request {
@@ -179,7 +183,8 @@ impl Lines {
     /// ticket in two queues.
     pub(super) fn wait_either(self: &Arc<Lines>, deadline: Nanos) -> io::Result<Woke> {
         if current::is_green() && !self.register()? {
-            return Ok(Woke::NotNeeded);
+            // Both were tried.
+            return Err(io::Error::from_raw_os_error(libc::EPERM));
         }
         let request = Request {
             site: Site::Readable(self.fd),

@@ -97,6 +97,10 @@ impl Source {
                 Some(limit) => Nanos::after(limit),
                 None => Nanos::NEVER,
             });
+            // An OS thread's poll(2) may call it ready again and again.
+            if waited && !deadline.is_never() && deadline <= Nanos::now() {
+                return Err(io::Error::from_raw_os_error(libc::EAGAIN));
+            }
             let place = if waited { Place::Front } else { Place::Back };
             match self.lines.wait(direction, deadline, place)? {
                 Wake::TimedOut => return Err(io::Error::from_raw_os_error(libc::EAGAIN)),
