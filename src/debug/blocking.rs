@@ -134,7 +134,7 @@ fn report(hub: &Hub, held: Duration, snapshot: &Snapshot) {
         log::warn!(
             "green thread {} '{name}' has held hub {} for {held:.1?} without waiting, at:\n{stack}",
             snapshot.id,
-            hub.index,
+            hub.home.index,
         );
     });
 }

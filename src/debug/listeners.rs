@@ -91,7 +91,7 @@ pub fn listeners() -> Listeners {
         listeners.extend(hub.registry.known().into_iter().map(|known| {
             let (readers, writers) = waiting.get(&known.fd).cloned().unwrap_or_default();
             Listener {
-                hub: hub.index,
+                hub: hub.home.index,
                 fd: known.fd,
                 readable: known.readable,
                 writable: known.writable,

@@ -37,7 +37,7 @@ fn of(hub: &Hub) -> &'static Heralds {
         let hubs = placement::started().len();
         (0..hubs).map(|_| Heralds::default()).collect()
     });
-    &all[hub.index]
+    &all[hub.home.index]
 }
 
 /// Calls a waker, or sees to it that it is called soon.
@@ -91,7 +91,7 @@ impl Heralds {
         self.coming.fetch_add(1, Ordering::SeqCst);
         let started = Builder::new()
             .name("wakers".to_owned())
-            .hub(hub.index)
+            .hub(hub.home.index)
             .spawn(move || shield(|| self.run(hub)));
         started.map(drop).inspect_err(|_| {
             self.coming.fetch_sub(1, Ordering::SeqCst);

@@ -218,7 +218,7 @@ impl Sleepers {
             has_sleeper: AtomicBool::new(false),
         };
         let all = SLEEPERS.get_or_init(|| hubs.iter().map(new).collect());
-        let hub = current::local().map_or(0, |local| local.hub.index);
+        let hub = current::local().map_or(0, |local| local.hub.home.index);
         let here = &all[hub];
         if !here.has_sleeper.swap(true, Ordering::SeqCst) {
             let started = Builder::new()

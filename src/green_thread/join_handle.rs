@@ -102,7 +102,7 @@ pub(crate) fn kill(victim: &Arc<Task>) -> io::Result<()> {
     if let (Some(green), Some(local)) = (victim.green(), current::local())
         && current::is_green()
         && !is_held()
-        && std::ptr::eq(green.home, local.hub)
+        && std::ptr::eq(green.home, &local.hub.home)
     {
         current::with(|task| {
             let stays = task.stays.load(Ordering::Relaxed);

@@ -292,13 +292,13 @@ impl Builder {
                 "spawn_local works inside a green thread only",
             ));
         };
-        if self.hub.is_some_and(|hub| hub != local.hub.index) {
+        if self.hub.is_some_and(|hub| hub != local.hub.home.index) {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
                 "spawn_local stays on its own hub",
             ));
         }
-        self.hub = Some(local.hub.index);
+        self.hub = Some(local.hub.home.index);
         let placed = self.place()?;
         let packet = Packet::new(None);
         let body: Body = Box::new(packet.clone().body(f));
@@ -370,7 +370,7 @@ impl Placed {
     }
 
     fn begin(self, body: PinnedBody) -> Arc<Task> {
-        let green = Green::new(self.hub, self.stack, self.stack_size, body);
+        let green = Green::new(&self.hub.home, self.stack, self.stack_size, body);
         green.set_deadline(self.start);
         let parent = match current::is_green() {
             true => current::with(|task| task.id),

@@ -14,9 +14,9 @@ use std::ptr;
 use std::sync::Arc;
 
 use super::Hub;
+use super::local::Local;
 use super::os_parker::OsParker;
 use super::task::{Kind, Task};
-use super::turn::Local;
 use crate::sys::signal::Occupant;
 use crate::sys::thread_end;
 use crate::thread_locals;
@@ -134,7 +134,7 @@ fn meet() -> *const Task {
     let new = |name| Arc::into_raw(Arc::new(Task::new(name, 0, Kind::Os(OsParker::default()))));
     if let Some(local) = local_of_own() {
         // It never ends.
-        let task = new(Some(Hub::os_thread_name(local.hub.index)));
+        let task = new(Some(Hub::os_thread_name(local.hub.home.index)));
         local.os_task.set(task);
         return task;
     }

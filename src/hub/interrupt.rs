@@ -6,158 +6,21 @@
 //! reason, raises nothing: a second unwind would abort the process. A limit that
 //! was set inside the destructor itself is the exception: what it raises is
 //! caught before it leaves the destructor.
-//!
-//! Where thread-locals are a green thread's own, `std::thread::panicking()` tells who
-//! unwinds. Where they are shared it cannot: it is true for a whole OS thread as long as any of its green threads is parked inside a
-//! destructor that a panic runs. Each hub counts who is parked that way; while
-//! it is nobody, it is the running thread. Else its own stack tells
-//! ([`sys::unwind`]), which takes longer, and holds whoever began the
-//! unwind and whatever became of the panic hook. Should the stack not tell, the
-//! thread counts as unwinding: an interrupt that is late does no harm.
 
 use std::any::Any;
 use std::cell::Cell;
 use std::panic;
 use std::process;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
 use super::current;
-use super::task::{Kind, Task};
+use super::interrupts::MASK;
+pub(crate) use super::interrupts::{Interrupt, Masked, Raised};
+use super::task::Task;
 use super::wait_word::Phase;
 use crate::clock::Nanos;
-use crate::sys;
 use crate::thread_locals;
-
-/// Why we unwind a thread.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Interrupt {
-    Kill,
-    /// The limit of this scope passed.
-    Elapsed {
-        scope: u64,
-    },
-}
-
-impl Interrupt {
-    /// Whether the limit of `scope` raised it.
-    pub(crate) fn is_of(self, scope: u64) -> bool {
-        matches!(self, Interrupt::Elapsed { scope: passed } if passed == scope)
-    }
-}
-
-/// The payload of an unwind that we raise.
-#[derive(Debug)]
-pub(crate) struct Raised(pub(crate) Interrupt);
-
-/// What a wait of a thread must not be ended by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Masked {
-    Nothing,
-    /// By a kill: the thread is inside a destructor that an unwind runs, and
-    /// there inside a block with a time limit; or it is shielded. A limit in force
-    /// was set in there and does not leave it.
-    Kills,
-    All,
-}
-
-#[derive(Debug)]
-pub(crate) struct Interrupts {
-    /// Set by a killer, for good.
-    killed: AtomicBool,
-    // The rest is touched by the thread itself alone.
-    /// How many [`Mask`]s there are, each of them [`MASK`], and how many [`Shield`]s, each 1.
-    masks: AtomicU32,
-    /// The limit that passes first of all those in force, and its scope.
-    limit: AtomicU64,
-    scope: AtomicU64,
-    /// How often an interrupt has been raised, or told of by a code.
-    raised: AtomicU32,
-    /// The scope of the limit that was last told of by a code, until its block ends.
-    told: AtomicU64,
-    /// Killed before its first run; what it had captured is being dropped.
-    unrun: AtomicBool,
-    /// Of the time limits in force that were set during an unwind, the innermost:
-    /// an address in the frame that catches what is raised inside. 0 for none.
-    nested: AtomicUsize,
-}
-
-impl Default for Interrupts {
-    fn default() -> Interrupts {
-        Interrupts {
-            killed: AtomicBool::new(false),
-            masks: AtomicU32::new(0),
-            limit: AtomicU64::new(Nanos::NEVER.0),
-            scope: AtomicU64::new(0),
-            raised: AtomicU32::new(0),
-            told: AtomicU64::new(0),
-            unrun: AtomicBool::new(false),
-            nested: AtomicUsize::new(0),
-        }
-    }
-}
-
-impl Interrupts {
-    pub(crate) fn is_killed(&self) -> bool {
-        self.killed.load(Ordering::SeqCst)
-    }
-
-    /// Kills a thread that has not started.
-    pub(crate) fn mark_killed(&self) {
-        self.killed.store(true, Ordering::SeqCst);
-    }
-
-    /// Whether the thread drops what it had captured in place of running.
-    pub(crate) fn is_unrun(&self) -> bool {
-        self.unrun.load(Ordering::Relaxed)
-    }
-
-    /// To be called by the thread itself.
-    pub(crate) fn set_unrun(&self, unrun: bool) {
-        self.unrun.store(unrun, Ordering::Relaxed);
-    }
-
-    /// The limit in force and its scope.
-    pub(crate) fn limit(&self) -> (Nanos, u64) {
-        (
-            Nanos(self.limit.load(Ordering::Relaxed)),
-            self.scope.load(Ordering::Relaxed),
-        )
-    }
-
-    pub(crate) fn set_limit(&self, (limit, scope): (Nanos, u64)) {
-        self.limit.store(limit.0, Ordering::Relaxed);
-        self.scope.store(scope, Ordering::Relaxed);
-    }
-
-    /// Whether a wait inside the block of `scope`, which is over, was told that its
-    /// limit had passed.
-    pub(crate) fn was_told(&self, scope: u64) -> bool {
-        let told = self.told.load(Ordering::Relaxed) == scope;
-        if told {
-            self.told.store(0, Ordering::Relaxed);
-        }
-        told
-    }
-
-    /// Sets a limit inside a destructor that an unwind runs. Until
-    /// [`leave_nested`](Interrupts::leave_nested) the thread counts as one that
-    /// does not unwind, unless it begins to anew within the frame of `base`.
-    /// Gives the base of the block around it, for later.
-    pub(crate) fn enter_nested(&self, limit: (Nanos, u64), base: usize) -> usize {
-        self.set_limit(limit);
-        self.nested.swap(base, Ordering::Relaxed)
-    }
-
-    /// The unwind around the block goes on.
-    pub(crate) fn leave_nested(&self, outer: (Nanos, u64), base: usize) {
-        self.nested.store(base, Ordering::Relaxed);
-        self.set_limit(outer);
-    }
-}
-
-/// What a mask counts for in `masks`: more than all shields that there can be.
-const MASK: u32 = 1 << 16;
 
 thread_local! {
     static HELD: Cell<Held> = const { Cell::new(Held::No) };
@@ -184,37 +47,6 @@ impl Task {
         if let Some(ticket) = self.word.open_ticket() {
             self.wake(ticket, Phase::Interrupted);
         }
-    }
-
-    /// Whether this thread, which is the running one, is unwinding, so that
-    /// another unwind would abort.
-    pub(crate) fn is_unwinding(&self) -> bool {
-        if !std::thread::panicking() {
-            return false;
-        }
-        let nested = self.interrupts.nested.load(Ordering::Relaxed);
-        if nested != 0 {
-            return sys::unwind::is_barred(nested);
-        }
-        match (&self.kind, current::local()) {
-            (Kind::Green(green), Some(local))
-                if local.parked_unwinding.get() > 0 && !thread_locals::are_own() =>
-            {
-                sys::unwind::is_barred(green.base.load(Ordering::Relaxed))
-            }
-            // Somebody on this OS thread unwinds, and nobody else can be it.
-            _ => true,
-        }
-    }
-
-    /// Whether this thread, which is the running one, is unwinding, be it
-    /// around a block with a time limit inside a destructor.
-    pub(crate) fn is_panicking(&self) -> bool {
-        self.is_nested() || self.is_unwinding()
-    }
-
-    fn is_nested(&self) -> bool {
-        self.interrupts.nested.load(Ordering::Relaxed) != 0
     }
 
     /// What may not end a wait of this thread, which is the running one.

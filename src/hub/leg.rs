@@ -3,16 +3,14 @@
 //! # Safety
 //!
 //! Only the hub's loop, in `turn`, calls [`Legs::run`] and [`Legs::end`], and only
-//! the green thread itself calls [`Legs::leave`]. That a leg runs on the home
-//! hub's OS thread is looked at each time.
+//! the green thread itself calls [`Legs::leave`]. Whether a leg runs on the home
+//! hub's OS thread, the loop looks each time.
 #![expect(unsafe_code, reason = "resumes and leaves fibers")]
 
 use std::process;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
-use super::task::Task;
-use super::{Hub, current};
 use crate::engine::{Fiber, Stack};
 use crate::sys::lock::Lock;
 
@@ -57,18 +55,20 @@ impl Legs {
         self.fiber().map(|fiber| unsafe { fiber.top() })
     }
 
-    /// Makes a fiber that will run `body` with `argument`, of the green thread `owner`.
-    pub(super) fn begin(&self, body: fn(usize), argument: usize, owner: *const Task) {
+    /// Makes a fiber that will run `body` with `argument`, of the green thread at `owner`.
+    pub(super) fn begin(&self, body: fn(usize), argument: usize, owner: *const ()) {
         let stack = self.stack.lock().take();
         let stack = stack.expect("a green thread begins once");
-        let fiber = Fiber::new(stack, body, argument, owner.cast());
+        let fiber = Fiber::new(stack, body, argument, owner);
         self.fiber.store(fiber.as_raw(), Ordering::Relaxed);
     }
 
     /// Runs the green thread until it waits, which gives true, or ends.
     #[inline]
-    pub(super) fn run(&self, home: &Hub) -> bool {
-        assert_home(home);
+    pub(super) fn run(&self, at_home: bool) -> bool {
+        if !at_home {
+            refuse();
+        }
         let fiber = self.fiber().expect("a green thread has begun");
         // SAFETY: on the home hub's OS thread, by its loop (module, # Safety).
         let goes_on = unsafe { fiber.resume() };
@@ -98,11 +98,8 @@ impl Legs {
 }
 
 /// A started stack must never run on another OS thread: memory would be corrupt.
-#[inline]
-fn assert_home(home: &Hub) {
-    let at_home = current::local().is_some_and(|local| ptr::eq(local.hub, home));
-    if !at_home {
-        eprintln!("green: a green thread was resumed on an OS thread that is not its home hub's");
-        process::abort();
-    }
+#[cold]
+fn refuse() -> ! {
+    eprintln!("green: a green thread was resumed on an OS thread that is not its home hub's");
+    process::abort();
 }

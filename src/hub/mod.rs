@@ -1,14 +1,19 @@
 //! The hub: one OS thread that owns an epoll instance and runs the green threads placed on it.
 //!
+//! Data stands below behaviour. In the order in which the files stand on each other:
+//!
+//! - [`wait_word`], [`site`], `interrupts`, [`values`], [`leg`]: the parts of a thread;
+//!   [`os_parker`] of an OS thread.
+//! - [`home`], [`registry`]: the parts of a hub.
+//! - [`task`]: a thread of either kind. It knows its home hub by [`home`](home::Home).
+//! - [`Hub`]: what all OS threads see of one. [`local`]: what only its own touches.
+//! - [`current`]: which of both runs here.
+//! - `wake`: how a task comes to run. `unwinding`, `leave`: how it leaves for the loop.
+//! - [`interrupt`]: how kills and time limits reach it.
+//! - [`mod@wait`]: the one way to wait.
+//! - `root`: the first function on a green thread's stack. [`meter`]: CPU time by green
+//!   thread, while somebody asks for it.
 //! - [`turn`]: the loop: inbox, timers, ready green threads, poll.
-//! - [`task`], [`current`]: a thread of either kind, and which one runs here.
-//! - [`wait_word`], [`mod@wait`], [`interrupt`]: how a wait begins, how it ends, and
-//!   how kills and time limits reach it.
-//! - [`meter`]: CPU time by green thread, while somebody asks for it.
-//! - [`values`]: what a thread keeps for itself.
-//! - `root`: the first function on a green thread's stack.
-//! - [`leg`]: what runs of a green thread between two waits.
-//! - [`registry`]: which descriptor an event belongs to.
 //! - [`placement`]: starting the hubs and choosing one for a new green thread.
 //! - `gdb`: where a debugger finds green threads.
 //!
@@ -19,7 +24,7 @@
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crate::sys::lock::Lock;
 use slab::Slab;
@@ -27,14 +32,17 @@ use slab::Slab;
 use crate::config::settings;
 use crate::engine::Stacks;
 use crate::sys::epoll;
-use crate::sys::eventfd::EventFd;
 use crate::thread_locals;
 
 pub(crate) mod current;
 #[cfg(not(feature = "engine-may"))]
 mod gdb;
+pub(crate) mod home;
 pub(crate) mod interrupt;
+mod interrupts;
+mod leave;
 pub(crate) mod leg;
+pub(crate) mod local;
 pub(crate) mod meter;
 pub(crate) mod os_parker;
 pub(crate) mod placement;
@@ -43,23 +51,20 @@ mod root;
 pub(crate) mod site;
 pub(crate) mod task;
 pub(crate) mod turn;
+mod unwinding;
 pub(crate) mod values;
 pub(crate) mod wait;
 pub(crate) mod wait_word;
+mod wake;
 
+use home::Home;
 use registry::{Ready, Registry};
-use task::{Kind, Task};
+use task::Task;
 
 /// What other OS threads see of a hub. Hubs live as long as the process.
 pub(crate) struct Hub {
-    pub(crate) index: usize,
+    pub(crate) home: Home<Arc<Task>>,
     epoll: OwnedFd,
-    bell: EventFd,
-    inbox: Lock<Vec<Arc<Task>>>,
-    /// Whether the inbox holds anything: a look without the lock.
-    mail: AtomicBool,
-    /// Whether the hub is in, or about to enter, a poll that only the bell ends.
-    sleeping: AtomicBool,
     /// Its OS thread, once that runs.
     os_thread: AtomicUsize,
     pub(crate) registry: Registry,
@@ -98,20 +103,16 @@ pub(crate) struct Counters {
 impl Hub {
     fn new(index: usize) -> std::io::Result<Hub> {
         let epoll = epoll::create()?;
-        let bell = EventFd::new()?;
+        let home = Home::new(index)?;
         epoll::add(
             epoll.as_fd(),
-            std::os::fd::AsRawFd::as_raw_fd(&bell.as_fd()),
+            std::os::fd::AsRawFd::as_raw_fd(&home.bell()),
             epoll::IN_EDGE,
             registry::BELL,
         )?;
         Ok(Hub {
-            index,
+            home,
             epoll,
-            bell,
-            inbox: Lock::new(Vec::new()),
-            mail: AtomicBool::new(false),
-            sleeping: AtomicBool::new(false),
             os_thread: AtomicUsize::new(0),
             registry: Registry::default(),
             threads: Lock::new(Slab::new()),
@@ -119,34 +120,6 @@ impl Hub {
             stacks: Stacks::new(settings().stack_size + thread_locals::room())?,
             counters: Counters::default(),
         })
-    }
-
-    /// Lets a task that was woken, or is new, run in its turn.
-    pub(crate) fn schedule(&self, task: Arc<Task>) {
-        match current::local() {
-            Some(local) if std::ptr::eq(local.hub, self) => local.push(task),
-            _ => {
-                self.inbox.lock().push(task);
-                self.mail.store(true, Ordering::SeqCst);
-                if self.sleeping.swap(false, Ordering::SeqCst) {
-                    self.bell.ring();
-                }
-            }
-        }
-    }
-
-    /// Takes a new green thread on. It runs in its turn.
-    pub(crate) fn adopt(&self, task: Arc<Task>) {
-        self.load.fetch_add(1, Ordering::Relaxed);
-        if let Kind::Green(green) = &task.kind {
-            let key = self.threads.lock().insert(task.clone());
-            green.listed.store(key, Ordering::Relaxed);
-        }
-        #[cfg(feature = "sim")]
-        if let Some(world) = crate::world::here() {
-            world.starts(task.id);
-        }
-        self.schedule(task);
     }
 
     /// Registers a descriptor, both directions, edge-triggered. Whatever it is ready
@@ -232,7 +205,7 @@ impl Hub {
     /// Green threads that others have woken or started, and that the loop has
     /// not met yet.
     pub(crate) fn inbox_len(&self) -> usize {
-        self.inbox.lock().len()
+        self.home.len()
     }
 
     /// How many times it has resumed a green thread. As long as the number
@@ -242,7 +215,7 @@ impl Hub {
     }
 
     pub(crate) fn is_polling(&self) -> bool {
-        self.sleeping.load(Ordering::Relaxed)
+        self.home.is_sleeping()
     }
 
     /// As [`this_thread`](crate::sys::snapshot::this_thread) names it.
@@ -266,7 +239,7 @@ fn already_exists(outcome: &std::io::Result<()>) -> bool {
 impl fmt::Debug for Hub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hub")
-            .field("index", &self.index)
+            .field("index", &self.home.index)
             .field("load", &self.load())
             .finish_non_exhaustive()
     }

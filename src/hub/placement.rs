@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use parking_lot::Mutex;
 
 use super::interrupt::install_panic_hook;
-use super::turn::Local;
+use super::local::Local;
 use super::{Hub, current};
 use crate::config::settings;
 use crate::sys::signal::SignalStack;

@@ -10,13 +10,13 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering}
 
 use crate::sys::lock::Lock;
 
-use super::Hub;
-use super::interrupt::Interrupts;
+use super::home::Home;
+use super::interrupts::Interrupts;
 use super::leg::Legs;
 use super::os_parker::OsParker;
 use super::site::SiteCell;
 use super::values::Values;
-use super::wait_word::{Phase, Ticket, WaitWord};
+use super::wait_word::WaitWord;
 use crate::clock::Nanos;
 use crate::engine::Stack;
 use crate::timer::Timed;
@@ -65,7 +65,7 @@ pub(crate) enum Kind {
 /// What only a green thread has. The cells marked *home* are touched by the
 /// home hub's OS thread alone.
 pub(crate) struct Green {
-    pub(crate) home: &'static Hub,
+    pub(crate) home: &'static Home<Arc<Task>>,
     pub(crate) legs: Legs,
     pub(crate) stack_size: usize,
     /// Home: an address in the frame of the first function, which no unwind leaves.
@@ -148,41 +148,12 @@ impl Task {
             Kind::Os(_) => None,
         }
     }
-
-    /// Ends the wait of `ticket`, if it is still open, and sees to it that the
-    /// thread runs again. Says whether it was this call that did.
-    pub(crate) fn wake(self: &Arc<Task>, ticket: Ticket, why: Phase) -> bool {
-        let won = self.word.close(ticket, why);
-        if won {
-            match &self.kind {
-                Kind::Green(green) => green.home.schedule(self.clone()),
-                Kind::Os(parker) => parker.notify(),
-            }
-        }
-        won
-    }
-
-    /// As [`wake`](Task::wake), for a caller that has no further use for its
-    /// handle.
-    pub(crate) fn wake_owned(self: Arc<Task>, ticket: Ticket, why: Phase) -> bool {
-        let won = self.word.close(ticket, why);
-        if won {
-            match &self.kind {
-                Kind::Green(green) => {
-                    let home = green.home;
-                    home.schedule(self);
-                }
-                Kind::Os(parker) => parker.notify(),
-            }
-        }
-        won
-    }
 }
 
 impl Green {
     #[inline(always)]
     pub(crate) fn new(
-        home: &'static Hub,
+        home: &'static Home<Arc<Task>>,
         stack: Stack,
         stack_size: usize,
         body: PinnedBody,

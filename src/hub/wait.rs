@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use super::current;
 use super::interrupt::{self, Interrupt, Masked};
+use super::local::Local;
 use super::os_parker::PollFor;
 use super::site::Site;
 use super::task::{Green, Kind, Task};
-use super::turn::Local;
 use super::wait_word::{Phase, Ticket};
 use crate::clock::Nanos;
 use crate::sys::poll;

@@ -180,7 +180,7 @@ pub fn report() -> Report {
             hub.threads
                 .lock()
                 .iter()
-                .map(|(_, task)| ThreadReport::of(task, hub.index, now)),
+                .map(|(_, task)| ThreadReport::of(task, hub.home.index, now)),
         );
         let here: &mut [ThreadReport] = &mut threads[first..];
         here.sort_by_key(|thread| thread.id.as_u64());
@@ -199,7 +199,7 @@ impl HubReport {
         let counters = &hub.counters;
         let waits = |thread: &&ThreadReport| matches!(thread.state, State::Waiting(_));
         HubReport {
-            hub: hub.index,
+            hub: hub.home.index,
             threads: threads.len(),
             ready: threads.len() - threads.iter().filter(waits).count(),
             inbox: hub.inbox_len(),

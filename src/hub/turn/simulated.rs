@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Local, count};
+use super::count;
 use crate::clock::Nanos;
-use crate::hub::Hub;
+use crate::hub::local::Local;
 use crate::hub::meter::Meter;
 use crate::hub::task::Task;
 use crate::world::World;
@@ -20,13 +20,6 @@ pub(crate) enum Ending {
 }
 
 impl Local {
-    pub(in crate::hub) fn simulated(hub: &'static Hub) -> &'static Local {
-        Box::leak(Box::new(Local {
-            world: Some(World::new()),
-            ..Local::of(hub)
-        }))
-    }
-
     /// Runs green threads until `is_over`, or until `legs` legs have been run.
     pub(crate) fn simulate(&self, world: &World, legs: u64, is_over: impl Fn() -> bool) -> Ending {
         let (mut mail, mut ready) = (Vec::new(), Vec::new());

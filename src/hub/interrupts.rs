@@ -1,0 +1,145 @@
+//! What is to end a thread's waits: its kill, its time limits, and what holds them off.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+
+use crate::clock::Nanos;
+
+/// Why we unwind a thread.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Interrupt {
+    Kill,
+    /// The limit of this scope passed.
+    Elapsed {
+        scope: u64,
+    },
+}
+
+impl Interrupt {
+    /// Whether the limit of `scope` raised it.
+    #[inline]
+    pub(crate) fn is_of(self, scope: u64) -> bool {
+        matches!(self, Interrupt::Elapsed { scope: passed } if passed == scope)
+    }
+}
+
+/// The payload of an unwind that we raise.
+#[derive(Debug)]
+pub(crate) struct Raised(pub(crate) Interrupt);
+
+/// What a wait of a thread must not be ended by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Masked {
+    Nothing,
+    /// By a kill: the thread is inside a destructor that an unwind runs, and
+    /// there inside a block with a time limit; or it is shielded. A limit in force
+    /// was set in there and does not leave it.
+    Kills,
+    All,
+}
+
+#[derive(Debug)]
+pub(crate) struct Interrupts {
+    /// Set by a killer, for good.
+    killed: AtomicBool,
+    // The rest is touched by the thread itself alone.
+    /// How many [`Mask`]s there are, each of them [`MASK`], and how many [`Shield`]s, each 1.
+    pub(super) masks: AtomicU32,
+    /// The limit that passes first of all those in force, and its scope.
+    limit: AtomicU64,
+    scope: AtomicU64,
+    /// How often an interrupt has been raised, or told of by a code.
+    pub(super) raised: AtomicU32,
+    /// The scope of the limit that was last told of by a code, until its block ends.
+    pub(super) told: AtomicU64,
+    /// Killed before its first run; what it had captured is being dropped.
+    unrun: AtomicBool,
+    /// Of the time limits in force that were set during an unwind, the innermost:
+    /// an address in the frame that catches what is raised inside. 0 for none.
+    pub(super) nested: AtomicUsize,
+}
+
+impl Default for Interrupts {
+    fn default() -> Interrupts {
+        Interrupts {
+            killed: AtomicBool::new(false),
+            masks: AtomicU32::new(0),
+            limit: AtomicU64::new(Nanos::NEVER.0),
+            scope: AtomicU64::new(0),
+            raised: AtomicU32::new(0),
+            told: AtomicU64::new(0),
+            unrun: AtomicBool::new(false),
+            nested: AtomicUsize::new(0),
+        }
+    }
+}
+
+impl Interrupts {
+    #[inline]
+    pub(crate) fn is_killed(&self) -> bool {
+        self.killed.load(Ordering::SeqCst)
+    }
+
+    /// Kills a thread that has not started.
+    #[inline]
+    pub(crate) fn mark_killed(&self) {
+        self.killed.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the thread drops what it had captured in place of running.
+    #[inline]
+    pub(crate) fn is_unrun(&self) -> bool {
+        self.unrun.load(Ordering::Relaxed)
+    }
+
+    /// To be called by the thread itself.
+    #[inline]
+    pub(crate) fn set_unrun(&self, unrun: bool) {
+        self.unrun.store(unrun, Ordering::Relaxed);
+    }
+
+    /// The limit in force and its scope.
+    #[inline]
+    pub(crate) fn limit(&self) -> (Nanos, u64) {
+        (
+            Nanos(self.limit.load(Ordering::Relaxed)),
+            self.scope.load(Ordering::Relaxed),
+        )
+    }
+
+    #[inline]
+    pub(crate) fn set_limit(&self, (limit, scope): (Nanos, u64)) {
+        self.limit.store(limit.0, Ordering::Relaxed);
+        self.scope.store(scope, Ordering::Relaxed);
+    }
+
+    /// Whether a wait inside the block of `scope`, which is over, was told that its
+    /// limit had passed.
+    #[inline]
+    pub(crate) fn was_told(&self, scope: u64) -> bool {
+        let told = self.told.load(Ordering::Relaxed) == scope;
+        if told {
+            self.told.store(0, Ordering::Relaxed);
+        }
+        told
+    }
+
+    /// Sets a limit inside a destructor that an unwind runs. Until
+    /// [`leave_nested`](Interrupts::leave_nested) the thread counts as one that
+    /// does not unwind, unless it begins to anew within the frame of `base`.
+    /// Gives the base of the block around it, for later.
+    #[inline]
+    pub(crate) fn enter_nested(&self, limit: (Nanos, u64), base: usize) -> usize {
+        self.set_limit(limit);
+        self.nested.swap(base, Ordering::Relaxed)
+    }
+
+    /// The unwind around the block goes on.
+    #[inline]
+    pub(crate) fn leave_nested(&self, outer: (Nanos, u64), base: usize) {
+        self.nested.store(base, Ordering::Relaxed);
+        self.set_limit(outer);
+    }
+}
+
+/// What a mask counts for in `masks`: more than all shields that there can be.
+pub(super) const MASK: u32 = 1 << 16;

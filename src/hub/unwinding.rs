@@ -1,0 +1,49 @@
+//! Whether the running thread unwinds.
+//!
+//! Where thread-locals are a green thread's own, `std::thread::panicking()` tells who
+//! unwinds. Where they are shared it cannot: it is true for a whole OS thread as long as any of its green threads is parked inside a
+//! destructor that a panic runs. Each hub counts who is parked that way; while
+//! it is nobody, it is the running thread. Else its own stack tells
+//! ([`sys::unwind`]), which takes longer, and holds whoever began the
+//! unwind and whatever became of the panic hook. Should the stack not tell, the
+//! thread counts as unwinding: an interrupt that is late does no harm.
+
+use std::sync::atomic::Ordering;
+
+use super::current;
+use super::task::{Kind, Task};
+use crate::sys;
+use crate::thread_locals;
+
+impl Task {
+    /// Whether this thread, which is the running one, is unwinding, so that
+    /// another unwind would abort.
+    pub(crate) fn is_unwinding(&self) -> bool {
+        if !std::thread::panicking() {
+            return false;
+        }
+        let nested = self.interrupts.nested.load(Ordering::Relaxed);
+        if nested != 0 {
+            return sys::unwind::is_barred(nested);
+        }
+        match (&self.kind, current::local()) {
+            (Kind::Green(green), Some(local))
+                if local.parked_unwinding.get() > 0 && !thread_locals::are_own() =>
+            {
+                sys::unwind::is_barred(green.base.load(Ordering::Relaxed))
+            }
+            // Somebody on this OS thread unwinds, and nobody else can be it.
+            _ => true,
+        }
+    }
+
+    /// Whether this thread, which is the running one, is unwinding, be it
+    /// around a block with a time limit inside a destructor.
+    pub(crate) fn is_panicking(&self) -> bool {
+        self.is_nested() || self.is_unwinding()
+    }
+
+    pub(super) fn is_nested(&self) -> bool {
+        self.interrupts.nested.load(Ordering::Relaxed) != 0
+    }
+}

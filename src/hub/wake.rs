@@ -1,0 +1,65 @@
+//! How a task comes to run: woken, or taken on as new.
+
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::home::Home;
+use super::task::{Kind, Task};
+use super::wait_word::{Phase, Ticket};
+use super::{Hub, current};
+
+impl Task {
+    /// Ends the wait of `ticket`, if it is still open, and sees to it that the
+    /// thread runs again. Says whether it was this call that did.
+    pub(crate) fn wake(self: &Arc<Task>, ticket: Ticket, why: Phase) -> bool {
+        let won = self.word.close(ticket, why);
+        if won {
+            match &self.kind {
+                Kind::Green(green) => schedule(green.home, self.clone()),
+                Kind::Os(parker) => parker.notify(),
+            }
+        }
+        won
+    }
+
+    /// As [`wake`](Task::wake), for a caller that has no further use for its
+    /// handle.
+    pub(crate) fn wake_owned(self: Arc<Task>, ticket: Ticket, why: Phase) -> bool {
+        let won = self.word.close(ticket, why);
+        if won {
+            match &self.kind {
+                Kind::Green(green) => {
+                    let home = green.home;
+                    schedule(home, self);
+                }
+                Kind::Os(parker) => parker.notify(),
+            }
+        }
+        won
+    }
+}
+
+impl Hub {
+    /// Takes a new green thread on. It runs in its turn.
+    pub(crate) fn adopt(&'static self, task: Arc<Task>) {
+        self.load.fetch_add(1, Ordering::Relaxed);
+        if let Kind::Green(green) = &task.kind {
+            let key = self.threads.lock().insert(task.clone());
+            green.listed.store(key, Ordering::Relaxed);
+        }
+        #[cfg(feature = "sim")]
+        if let Some(world) = crate::world::here() {
+            world.starts(task.id);
+        }
+        schedule(&self.home, task);
+    }
+}
+
+/// Lets a task that was woken, or is new, run in its turn.
+fn schedule(home: &Home<Arc<Task>>, task: Arc<Task>) {
+    match current::local() {
+        Some(local) if ptr::eq(&local.hub.home, home) => local.push(task),
+        _ => home.post(task),
+    }
+}
