@@ -98,6 +98,7 @@
 //! | `async` | | `green::aio`, the streams as `AsyncRead` and `AsyncWrite` of futures-io |
 //! | `tokio-io` | | the same for tokio's traits; brings `async` |
 //! | `http` | | `green::http`, an HTTP/1.1 and HTTP/2 server in blocking style |
+//! | `http-client` | | `green::http::get` and `agent`: ureq over green sockets |
 //! | `tower`, `websocket` | | services of tower, and websockets, on that server |
 //! | `parking_lot` | | `green::parking_lot`, that crate's names |
 //! | `socket2-0-5` | | conversions with socket2 0.5's sockets, beside 0.6's |

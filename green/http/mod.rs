@@ -46,12 +46,14 @@
 //!
 //! # More
 //!
-//! A handler's `Err` is logged and answered with 500. With the feature `tower` the same call serves axum's `Router` and any
+//! With the feature `http-client` there are `get` and `agent`: ureq over green sockets. A handler's `Err` is logged and answered with 500. With the feature `tower` the same call serves axum's `Router` and any
 //! other service of tower, as a `Tower`; with `websocket` a handler turns its connection into a websocket.
 
 use std::io;
 
 mod body;
+#[cfg(feature = "http-client")]
+mod client;
 mod handler;
 mod reply;
 mod rt;
@@ -63,6 +65,8 @@ mod transport;
 mod upgrade;
 
 pub use self::body::Body;
+#[cfg(feature = "http-client")]
+pub use self::client::{agent, get};
 pub use self::handler::{Handler, Peer};
 pub use self::reply::{IntoResponse, Reply, Writer};
 pub use self::rt::{GreenExecutor, GreenTimer};
@@ -73,6 +77,8 @@ pub use self::transport::Transport;
 #[cfg(feature = "websocket")]
 pub use self::upgrade::websocket;
 pub use self::upgrade::{Upgraded, upgrade};
+#[cfg(feature = "http-client")]
+pub use ::ureq;
 
 #[doc(no_inline)]
 pub use ::http::{

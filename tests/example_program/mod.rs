@@ -16,6 +16,8 @@ pub fn build(name: &str) -> PathBuf {
         "--quiet",
         "--package",
         "green-std",
+        "--features",
+        "http-client",
         "--example",
         name,
     ]);

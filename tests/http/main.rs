@@ -1,10 +1,14 @@
 //! `green::http` against raw sockets, curl, h2load and tungstenite.
 
+#[path = "../util/child.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod child;
 #[path = "../util/mod.rs"]
 mod util;
 
 mod clients;
 mod faults;
+mod requests;
 mod stopping;
 mod streams;
 

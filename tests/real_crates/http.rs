@@ -1,4 +1,4 @@
-//! ureq as the client, through the connector of the example; httparse in a server, and the example `httpd`.
+//! ureq as the client, through `green::http::agent`; httparse in a server, and the example `httpd`.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
@@ -10,7 +10,6 @@ use green::thread;
 use ureq::{Agent, Timeout};
 
 use crate::child::alone;
-use crate::connector;
 use crate::crowd::{ANSWER, asks_as_fast_as_one, serve};
 use crate::example_program::build;
 
@@ -69,7 +68,7 @@ fn ureq_fetches_from_httpd() {
             let address = line.trim().rsplit("http://").next().unwrap();
             let address = format!("http://{}", address.trim_end_matches('/'));
             let large = Arc::new(large);
-            let agent = connector::agent(Agent::config_builder().build());
+            let agent = green::http::agent(Agent::config_builder().build());
             let fetching: Vec<_> = (0..20)
                 .map(|_| {
                     let (agent, address, large) = (agent.clone(), address.clone(), large.clone());
@@ -98,7 +97,7 @@ fn a_name_is_resolved_and_a_connection_used_again() {
         || {
             let port = serve(answer).port();
             green::run(move || {
-                let agent = connector::agent(Agent::config_builder().build());
+                let agent = green::http::agent(Agent::config_builder().build());
                 for path in ["/a", "/b"] {
                     let body = get(&agent, &format!("http://localhost:{port}{path}"));
                     assert_eq!(body.unwrap(), path);
@@ -123,7 +122,7 @@ fn ureqs_time_limit_holds_where_a_server_never_answers() {
                     .build();
                 let begun = Instant::now();
                 let error = get(
-                    &connector::agent(config),
+                    &green::http::agent(config),
                     &format!("http://{address}/never"),
                 );
                 let error = error.unwrap_err();
@@ -147,7 +146,7 @@ fn two_hundred_at_once_wait_as_long_as_one() {
             let address = serve(answer);
             asks_as_fast_as_one(
                 move || {
-                    let agent = connector::agent(Agent::config_builder().build());
+                    let agent = green::http::agent(Agent::config_builder().build());
                     assert_eq!(get(&agent, &format!("http://{address}/")).unwrap(), "/");
                     agent
                 },

@@ -3,8 +3,6 @@
 #[allow(dead_code, reason = "each test program needs some of the helpers")]
 #[path = "../util/child.rs"]
 mod child;
-#[path = "../../green/examples/ureq_connector/connector.rs"]
-mod connector;
 mod crowd;
 #[path = "../example_program/mod.rs"]
 mod example_program;

@@ -4,11 +4,11 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
+use green::http::ureq::{self, Agent};
 use green::queue::Queue;
 use green::sync::{Mutex, OnceLock};
-use ureq::Agent;
 
-use crate::{connector, links};
+use crate::links;
 
 /// For one page, from connecting to its last byte.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -42,7 +42,7 @@ impl Crawl {
             .max_idle_connections_per_host(connections)
             .build();
         Crawl {
-            agent: connector::agent(config),
+            agent: green::http::agent(config),
             origin,
             frontier: Queue::new(),
             seen: Mutex::default(),

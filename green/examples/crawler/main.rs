@@ -1,17 +1,15 @@
 //! A crawler: follows the links of a site until it has seen so many pages, many at a time.
 //!
 //! ```sh
-//! cargo run --release -p green-std --example crawler                    # a site of its own
-//! cargo run --release -p green-std --example crawler -- http://127.0.0.1:8080/
+//! cargo run --release -p green-std --features http-client --example crawler  # a site of its own
+//! cargo run --release -p green-std --features http-client --example crawler -- http://127.0.0.1:8080/
 //! ```
 //!
 //! The workers are tasks of a `GreenPool` and share a `Queue` of pages to be fetched; its `join` says
-//! when there is nothing left. ureq fetches, by way of the connector of the example `ureq_connector`.
+//! when there is nothing left. `green::http::agent` fetches.
 #![allow(missing_docs, reason = "a program has no users of its items")]
 
 mod bar;
-#[path = "../ureq_connector/connector.rs"]
-mod connector;
 mod crawl;
 mod links;
 #[path = "../program/mod.rs"]

@@ -1,19 +1,15 @@
 //! Fetches web pages with ureq, all at once, each on a green thread.
 //!
 //! ```sh
-//! cargo run --release -p green-std --example ureq_connector -- http://127.0.0.1:8080/ http://127.0.0.1:8080/a
+//! cargo run --release -p green-std --features http-client --example ureq_connector -- http://127.0.0.1:8080/ http://127.0.0.1:8080/a
 //! ```
-//!
-//! `connector.rs` is the whole bridge between ureq and green sockets.
 #![allow(missing_docs, reason = "a program has no users of its items")]
-
-mod connector;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
+use green::http::ureq::Agent;
 use green::thread;
-use ureq::Agent;
 
 const USAGE: &str = "\
 Usage: ureq_connector ADDRESS...
@@ -31,7 +27,7 @@ fn main() -> ExitCode {
     let config = Agent::config_builder()
         .timeout_global(Some(Duration::from_secs(30)))
         .build();
-    let agent = connector::agent(config);
+    let agent = green::http::agent(config);
     let fetching: Vec<_> = std::env::args()
         .skip(1)
         .map(|address| {

@@ -1,39 +1,36 @@
-//! ureq on green threads: a connector over `green::net::TcpStream`, and a resolver that does not block the hub.
-//!
-//! To use it in a program of your own, copy this file; ureq calls both interfaces *unversioned*, which
-//! is why it is an example and not a crate. For `https`, chain ureq's own TLS connector behind it.
+//! ureq's connections over green sockets, and a resolver that does not block the hub.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use green::net::{Shutdown, TcpStream, ToSocketAddrs};
+use ureq::Error;
 use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{
-    Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, ShutdownHandle, Transport,
+    Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, ShutdownHandle,
+    Transport,
 };
-use ureq::{Agent, Error};
 
-/// An agent whose requests park the green thread that makes them.
-pub fn agent(config: Config) -> Agent {
-    Agent::with_parts(config, GreenConnector, GreenResolver)
-}
+use crate::net::{Shutdown, TcpStream, ToSocketAddrs};
 
-/// Connects `green::net::TcpStream`s.
+/// Connects green TCP streams, unless a proxy's connector has.
 #[derive(Debug)]
-pub struct GreenConnector;
+pub(super) struct GreenConnector;
 
-impl Connector for GreenConnector {
-    type Out = GreenTransport;
+impl<In: Transport> Connector<In> for GreenConnector {
+    type Out = Either<In, GreenTransport>;
 
     fn connect(
         &self,
         details: &ConnectionDetails<'_>,
-        _chained: Option<()>,
-    ) -> Result<Option<GreenTransport>, Error> {
+        chained: Option<In>,
+    ) -> Result<Option<Self::Out>, Error> {
+        if let Some(connected) = chained {
+            return Ok(Some(Either::A(connected)));
+        }
         let limit = limit(&details.timeout);
         let begun = Instant::now();
         let mut failed = Error::HostNotFound;
@@ -49,7 +46,10 @@ impl Connector for GreenConnector {
                 ),
             };
             match connected {
-                Ok(stream) => return GreenTransport::new(stream, details).map(Some),
+                Ok(stream) => {
+                    let transport = GreenTransport::new(stream, details)?;
+                    return Ok(Some(Either::B(transport)));
+                }
                 Err(error) => failed = told(error, &details.timeout),
             }
         }
@@ -59,7 +59,7 @@ impl Connector for GreenConnector {
 
 /// A connection of ureq's.
 #[derive(Debug)]
-pub struct GreenTransport {
+pub(super) struct GreenTransport {
     stream: Arc<Connection>,
     buffers: LazyBuffers,
 }
@@ -130,7 +130,7 @@ const MOST_ADDRESSES: usize = 16;
 
 /// Looks names up on the blocking pool.
 #[derive(Debug)]
-pub struct GreenResolver;
+pub(super) struct GreenResolver;
 
 impl Resolver for GreenResolver {
     fn resolve(
@@ -157,7 +157,7 @@ impl Resolver for GreenResolver {
                 };
                 match limit(&timeout) {
                     None => look_up()?,
-                    Some(limit) => green::timeout(limit, look_up)
+                    Some(limit) => crate::timeout(limit, look_up)
                         .map_err(|_| Error::Timeout(timeout.reason))??,
                 }
             }
@@ -181,7 +181,7 @@ fn limit(timeout: &NextTimeout) -> Option<Duration> {
 
 /// A socket's error as ureq tells it.
 fn told(error: io::Error, timeout: &NextTimeout) -> Error {
-    if green::is_timeout(&error) {
+    if crate::is_timeout(&error) {
         Error::Timeout(timeout.reason)
     } else {
         Error::Io(error)
