@@ -278,3 +278,37 @@ fn b4_one_that_is_to_start_in_the_far_future_does_not_start() {
         }
     });
 }
+
+#[test]
+fn a_limit_that_is_set_after_the_body_s_end_holds() {
+    struct Limited(mpsc::Sender<bool>);
+    impl Drop for Limited {
+        fn drop(&mut self) {
+            let waited = timeout(SHORT, || thread::sleep(FOR_EVER));
+            self.0.send(waited.is_err()).unwrap();
+        }
+    }
+    green::thread_local!(static VALUE: std::cell::RefCell<Option<Limited>> = const { std::cell::RefCell::new(None) });
+    both_ways(|_| {
+        let (limits, held) = mpsc::channel();
+        // In a destructor of a value of its own, also in one that was killed; in a link; in
+        // the destructor of what a body had captured that never ran.
+        let [value, of_killed, link, captured] = std::array::from_fn(|_| Limited(limits.clone()));
+        let with_value = |value| move || VALUE.with(|place| *place.borrow_mut() = Some(value));
+        let returns = spawn(with_value(value));
+        let set = with_value(of_killed);
+        let killed = spawn(move || {
+            set();
+            park()
+        });
+        killed.kill().unwrap();
+        returns.link(move |_| drop(link));
+        returns.join().unwrap();
+        assert!(killed.join().is_err());
+        let never = spawn_after(FOR_EVER, move || drop(captured));
+        assert!(never.cancel());
+        assert!(never.join().is_err());
+        drop(limits);
+        assert_eq!(held.iter().collect::<Vec<_>>(), [true; 4]);
+    });
+}

@@ -2,7 +2,7 @@
 
 use super::ending::Ending;
 use crate::contain::contain;
-use crate::hub::interrupt::Mask;
+use crate::hub::interrupt::Shield;
 use crate::sys::lock::Lock;
 
 /// Names a function that was [linked](super::JoinHandle::link) to a green
@@ -55,7 +55,7 @@ impl Links {
             State::Ended(ending) => *ending,
         };
         // As at the end itself. A kill of the caller's waits for its next wait.
-        let _mask = Mask::new();
+        let _shield = Shield::new();
         run(f, ended);
         Link(0)
     }

@@ -14,7 +14,7 @@ use super::scope_data::ScopeData;
 use crate::contain::contain;
 use crate::error::Killed;
 use crate::hub::current;
-use crate::hub::interrupt::{Mask, Raised};
+use crate::hub::interrupt::{Raised, Shield};
 use crate::hub::task::Start;
 use crate::thread_locals;
 use crate::wait_queue::WaitQueue;
@@ -61,8 +61,8 @@ impl<T> Packet<T> {
                 Err(panic) => panic,
             });
             // What is left are links and destructors: a kill does not interrupt
-            // them.
-            let _mask = Mask::new();
+            // them, and limits that they set themselves hold.
+            let _shield = Shield::new();
             self.links.follow(Ending::of(&result));
             if current::is_green() {
                 current::with(|task| {
@@ -95,7 +95,7 @@ impl<T> Packet<T> {
 /// Drops a body that is not to run, and says why. Its destructors are told that they
 /// do not run in order, as they would be if it had begun.
 fn not_run<F, T, E: Any + Send>(f: F, why: E) -> Result<T> {
-    let _mask = Mask::new();
+    let _shield = Shield::new();
     let tell = |unrun| current::with(|task| task.interrupts.set_unrun(unrun));
     tell(true);
     contain(|| drop(f));
