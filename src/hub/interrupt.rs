@@ -166,6 +166,7 @@ impl Drop for Shield {
 /// Whether the running green thread must not suspend, so that its OS thread waits
 /// in its stead: in a panic hook, where a neighbour's panic would be one inside a
 /// panic; and while the process ends.
+#[inline]
 pub(crate) fn is_held() -> bool {
     // Neither a hook nor the end of the process concerns a neighbour whose thread-locals are its own.
     if thread_locals::are_own() {

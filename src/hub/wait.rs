@@ -172,7 +172,7 @@ fn wait_as(
     }
     task.stays.store(false, Ordering::Relaxed);
     mem::forget(opened);
-    suspend(task, ticket, deadline, &request);
+    suspend(task, local, ticket, deadline, &request);
     Ok(match task.word.phase() {
         Phase::Event => Ok(Woke::Event),
         Phase::Polled => {
@@ -269,13 +269,22 @@ impl Drop for Opened<'_> {
 /// scheduled the thread, which must suspend for it.
 fn leave(task: &Arc<Task>, ticket: Ticket, request: &Request) {
     if !task.word.close(ticket, Phase::Event) {
-        suspend(task, ticket, Nanos::NEVER, request);
+        suspend(task, current::local(), ticket, Nanos::NEVER, request);
     }
 }
 
-fn suspend(task: &Arc<Task>, ticket: Ticket, deadline: Nanos, request: &Request) {
+fn suspend(
+    task: &Arc<Task>,
+    local: Option<&Local>,
+    ticket: Ticket,
+    deadline: Nanos,
+    request: &Request,
+) {
     match &task.kind {
-        Kind::Green(green) => suspend_green(task, green, deadline),
+        Kind::Green(green) => {
+            let local = local.expect("a green thread runs on its hub");
+            suspend_green(task, local, green, deadline);
+        }
         Kind::Os(_) if interrupt::is_in_hook() => park_in_hook(task, ticket, deadline, request),
         Kind::Os(parker) => parker.park(&task.word, ticket, deadline, request.poll_for),
     }
@@ -311,8 +320,7 @@ fn park_in_hook(task: &Arc<Task>, ticket: Ticket, deadline: Nanos, request: &Req
     }
 }
 
-fn suspend_green(task: &Arc<Task>, green: &Green, deadline: Nanos) {
-    let local = current::local().expect("a green thread runs on its hub");
+fn suspend_green(task: &Arc<Task>, local: &Local, green: &Green, deadline: Nanos) {
     if !deadline.is_never() {
         green.set_deadline(deadline);
         local
