@@ -1,4 +1,4 @@
-//! Long pages: porting a program, what clippy finds in one, crates that work, crates made green by their source, std item by item, coming from eventlet, gevent or asyncio, soundness, what happens when the peer goes away, and debuggers.
+//! Long pages: porting a program, what clippy finds in one, crates that work, crates made green by their source, std item by item, coming from eventlet, gevent or asyncio, soundness, what happens when the peer goes away, debuggers, and what was tried.
 //!
 //! There is no code here; the examples compile and run with the tests.
 
@@ -25,6 +25,9 @@ pub mod peer_close {}
 
 #[doc = include_str!("debugging.md")]
 pub mod debugging {}
+
+#[doc = include_str!("what_we_tried.md")]
+pub mod what_we_tried {}
 
 #[doc = include_str!("lints.md")]
 #[doc = include_str!("clippy.toml")]

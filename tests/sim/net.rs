@@ -410,6 +410,51 @@ fn readers_that_are_killed_or_run_out_of_time_lose_nothing() {
 }
 
 #[test]
+fn each_of_many_readers_and_writers_of_one_stream_is_served() {
+    trial_on("many readers", Faults::mild(), |mut random| {
+        let (ours, theirs) = connected();
+        let (ours, theirs) = (Arc::new(ours), Arc::new(theirs));
+        let writers: Vec<_> = (0..3)
+            .map(|_| {
+                let (to, pieces) = (ours.clone(), random.below(20));
+                spawn(move || {
+                    for n in 0..pieces {
+                        (&*to).write_all(&[7; 50]).unwrap();
+                        if n % 8 == 0 {
+                            sleep(MS);
+                        }
+                    }
+                    50 * pieces as usize
+                })
+            })
+            .collect();
+        let readers: Vec<_> = (0..4)
+            .map(|_| {
+                let from = theirs.clone();
+                spawn(move || {
+                    let (mut count, mut buffer) = (0, [0; 30]);
+                    loop {
+                        match (&*from).read(&mut buffer).unwrap() {
+                            0 => return count,
+                            n => count += n,
+                        }
+                    }
+                })
+            })
+            .collect();
+        let sum = |threads: Vec<green::thread::JoinHandle<usize>>| -> usize {
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .sum()
+        };
+        let sent = sum(writers);
+        ours.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(sum(readers), sent);
+    });
+}
+
+#[test]
 fn whoever_waits_for_a_socket_is_woken_when_it_is_closed() {
     trial_on("close under waiters", Faults::mild(), |mut random| {
         let (ours, theirs) = connected();
