@@ -199,3 +199,122 @@ fn a_response_that_fails_half_way_does_not_look_whole() {
         served.stop();
     });
 }
+
+#[test]
+fn a_head_without_end_is_refused() {
+    bounded("a head without end", || {
+        let served = Served::new(usual);
+        for line in [
+            "x: y\r\n".to_owned(),
+            format!("x: {}\r\n", "y".repeat(60_000)),
+        ] {
+            let mut stream = served.connect();
+            stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n").unwrap();
+            let most = (0..100_000).take_while(|_| stream.write_all(line.as_bytes()).is_ok());
+            assert!(most.count() < 100_000);
+        }
+        served.stop();
+    });
+}
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let mut frame = (payload.len() as u32).to_be_bytes()[1..].to_vec();
+    frame.extend([kind, flags]);
+    frame.extend(stream.to_be_bytes());
+    frame.extend(payload);
+    frame
+}
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const PING: u8 = 6;
+/// A complete request: GET /sleep from x, and nothing behind it.
+const SLEEP: &[u8] = b"\x82\x86\x04\x06/sleep\x41\x01x";
+
+/// Floods of HTTP/2: requests that are taken back at once, pings, settings. Each ends its own connection, or is borne.
+#[test]
+fn floods_of_http2_end_their_own_connection_alone() {
+    bounded("floods", || {
+        let served = Served::new(usual);
+        let taken_back = |n: u32| {
+            let stream = 2 * n + 1;
+            let mut both = frame(HEADERS, 5, stream, SLEEP);
+            both.extend(frame(RST_STREAM, 0, stream, &8u32.to_be_bytes()));
+            both
+        };
+        let floods: [&dyn Fn(u32) -> Vec<u8>; 3] = [
+            &taken_back,
+            &|n| frame(PING, 0, 0, &u64::from(n).to_be_bytes()),
+            &|_| frame(SETTINGS, 0, 0, &[]),
+        ];
+        for flood in floods {
+            let mut stream = served.connect();
+            stream
+                .set_write_timeout(Some(Duration::from_secs(2)))
+                .unwrap();
+            stream.write_all(PREFACE).unwrap();
+            stream.write_all(&frame(SETTINGS, 0, 0, &[])).unwrap();
+            for n in 0..20_000 {
+                if stream.write_all(&flood(n)).is_err() {
+                    break;
+                }
+            }
+            let answer = served.ask("GET /on HTTP/1.0\r\n\r\n");
+            assert!(answer.ends_with("GET /on"), "{answer}");
+        }
+        nobody_is_left();
+        served.stop();
+    });
+}
+
+/// More streams than allowed, frames that belong to none, and a head that is no HPACK.
+#[test]
+fn wrong_frames_of_http2_end_their_own_connection_alone() {
+    bounded("wrong frames", || {
+        let served = Served::new(usual);
+        let wrong = [
+            frame(HEADERS, 5, 2, SLEEP),
+            frame(HEADERS, 5, 1, &[0xff; 32]),
+            frame(0, 0, 7, b"data of nobody"),
+            frame(9, 4, 1, b"continues nothing"),
+            frame(SETTINGS, 0, 1, &[]),
+            vec![0xff; 64],
+        ];
+        for wrong in wrong {
+            let mut stream = served.connect();
+            stream.write_all(PREFACE).unwrap();
+            stream.write_all(&frame(SETTINGS, 0, 0, &[])).unwrap();
+            stream.write_all(&wrong).unwrap();
+            to_end(&mut stream);
+        }
+        nobody_is_left();
+        served.stop();
+    });
+}
+
+#[test]
+fn hundreds_of_idle_connections_leave_room_for_others() {
+    bounded("idle connections", || {
+        let served = Served::with(usual, |server| server.concurrency(500));
+        let idle: Vec<_> = (0..400)
+            .map(|_| {
+                let mut stream = served.connect();
+                stream
+                    .write_all(b"GET /a HTTP/1.1\r\nhost: x\r\n\r\n")
+                    .unwrap();
+                until(&mut stream, "GET /a");
+                stream
+            })
+            .collect();
+        let begun = Instant::now();
+        let answer = served.ask("GET /on HTTP/1.0\r\n\r\n");
+        assert!(answer.ends_with("GET /on"), "{answer}");
+        served.stop.stop();
+        let done = served.running.join().unwrap().unwrap();
+        assert_eq!((done.connections, done.cut), (401, 0));
+        assert!(begun.elapsed() < Duration::from_secs(20));
+        drop(idle);
+    });
+}
