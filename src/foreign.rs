@@ -21,7 +21,7 @@ use crate::clock::Nanos;
 use crate::direction::Direction;
 use crate::hub::interrupt::{self, Interrupt, Masked};
 use crate::hub::site::Site;
-use crate::hub::wait::{self, Request, Waiter, Woke};
+use crate::hub::wait::{self, Request, Waiter, Wake};
 use crate::hub::{current, placement};
 use crate::sys::lock;
 use crate::thread_locals;
@@ -192,7 +192,7 @@ pub fn park(
         |waiter| enqueue(Waker(waiter)),
         |_, _| dequeue(),
     );
-    !matches!(waited, Ok(Ok(Woke::TimedOut)))
+    !matches!(waited, Ok(Ok(Wake::TimedOut)))
 }
 
 /// Runs `f`, which may block and must not panic, on the pool of [`blocking`](crate::blocking()),

@@ -20,8 +20,9 @@ use std::io;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+pub use crate::hub::wait::Wake;
 use crate::sys::lock::Lock;
 pub use crate::sys::lock::{Guard as ShortGuard, Lock as ShortLock};
 
@@ -32,29 +33,8 @@ use crate::clock::Nanos;
 use crate::hub::interrupt::{Interrupt, Masked};
 use crate::hub::site::Site;
 use crate::hub::task::Task;
-use crate::hub::wait::{self, Request, Waiter, Woke};
+use crate::hub::wait::{self, Request, Waiter};
 use crate::hub::wait_word::Ticket;
-
-/// How a wait in a [`WaitQueue`] ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wake {
-    /// A waker chose this thread.
-    Woken,
-    /// The deadline passed first.
-    TimedOut,
-    /// `still_needed` said no: there was no wait.
-    NotNeeded,
-}
-
-impl Wake {
-    fn of(woke: Woke) -> Wake {
-        match woke {
-            Woke::Event => Wake::Woken,
-            Woke::TimedOut => Wake::TimedOut,
-            Woke::NotNeeded => Wake::NotNeeded,
-        }
-    }
-}
 
 /// To be called by a call that could wait, before it tries whether it has to: now
 /// and then it lets others run.
@@ -96,6 +76,20 @@ pub fn give_way() {
 /// ```
 pub fn now_us() -> u32 {
     (Nanos::now().0 / 1_000) as u32
+}
+
+/// The deadline of a wait that may take `limit` from now: none, for ever, if no clock can name it.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+///
+/// use green::wait_queue::deadline_after;
+///
+/// assert!(deadline_after(Duration::from_secs(1)).unwrap() > Instant::now());
+/// assert_eq!(deadline_after(Duration::MAX), None);
+/// ```
+pub fn deadline_after(limit: Duration) -> Option<Instant> {
+    Instant::now().checked_add(limit)
 }
 
 /// A first-come, first-served queue of parked threads.
@@ -194,12 +188,11 @@ impl WaitQueue {
         place: Place,
         still_needed: impl FnOnce(usize) -> bool,
     ) -> io::Result<Wake> {
-        let woke = wait::wait(
+        wait::wait(
             request,
             |waiter| self.enqueue(waiter, place, still_needed),
             |task, ticket| self.remove(task, ticket),
-        )?;
-        Ok(Wake::of(woke))
+        )
     }
 
     /// As [`wait`](WaitQueue::wait) without a deadline, but gives an interrupt back in place
@@ -222,7 +215,6 @@ impl WaitQueue {
             |task, ticket| self.remove(task, ticket),
         )
         .expect("only a wait for a descriptor can fail")
-        .map(Wake::of)
     }
 
     /// Queues a waiter, if `still_needed`.

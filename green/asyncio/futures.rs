@@ -9,10 +9,10 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use greenhub::green_thread::{self, Ending};
-use greenhub::wait_queue::{WaitQueue, give_way};
+use greenhub::wait_queue::{WaitQueue, deadline_after, give_way};
 use greenhub::{Killed, blocking};
 use parking_lot::Mutex;
 
@@ -397,7 +397,7 @@ impl<T: Send + Sync + 'static> Future<T> {
     /// ```
     pub fn wait_done(&self, limit: Option<Duration>) -> bool {
         give_way();
-        let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+        let deadline = limit.and_then(deadline_after);
         while !self.done() {
             let wake = self
                 .shared

@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use greenhub::wait_queue::{WaitQueue, Wake, give_way};
+use greenhub::wait_queue::{WaitQueue, Wake, deadline_after, give_way};
 use parking_lot::RwLock;
 
 /// Something that happens once: any number of threads, green and OS, wait for it, and each gets a
@@ -292,7 +292,7 @@ impl<T: Clone, E: Clone> Event<T, E> {
     /// assert_eq!(event.wait_timeout(Duration::from_millis(1)), Some(Ok(7)));
     /// ```
     pub fn wait_timeout(&self, limit: Duration) -> Option<Result<T, E>> {
-        self.round().wait(Instant::now().checked_add(limit))
+        self.round().wait(deadline_after(limit))
     }
 
     /// What was sent, if it has been.

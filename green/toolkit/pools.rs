@@ -11,10 +11,11 @@ use std::{
     collections::VecDeque,
     fmt, io,
     ops::{Deref, DerefMut},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use greenhub::semaphore::Semaphore;
+use greenhub::wait_queue::deadline_after;
 use parking_lot::Mutex;
 
 use crate::thread::panicking;
@@ -192,7 +193,7 @@ impl<T, E> Pool<T, E> {
     ///
     /// As [`get`](Pool::get).
     pub fn get_timeout(&self, limit: Duration) -> Result<Option<Item<'_, T, E>>, E> {
-        match self.permits.acquire(Instant::now().checked_add(limit)) {
+        match self.permits.acquire(deadline_after(limit)) {
             true => self.item().map(Some),
             false => Ok(None),
         }

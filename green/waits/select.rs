@@ -14,7 +14,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use greenhub::source::{Direction, Patience, Source};
-use greenhub::wait_queue::give_way;
+use greenhub::wait_queue::{deadline_after, give_way};
 use rustix::event::{PollFlags, Timespec, epoll};
 use rustix::io::Errno;
 
@@ -193,7 +193,7 @@ pub fn poll(fds: &mut [PollFd<'_>], limit: Option<Duration>) -> io::Result<usize
     if ready > 0 || limit.is_some_and(|limit| limit.is_zero()) {
         return Ok(ready);
     }
-    let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+    let deadline = limit.and_then(deadline_after);
     let alarm = alarm_for(fds)?;
     let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
     let found = alarm.retry(

@@ -16,6 +16,7 @@ use super::unannounced::retry_unannounced;
 use super::{ControlWriter, GreenSocket};
 use crate::calls;
 use crate::source::{Direction, Patience};
+use crate::wait_queue::deadline_after;
 
 /// # Sending
 ///
@@ -186,9 +187,7 @@ impl GreenSocket {
         let mut patience = self
             .writing(0)
             .map_err(|error| SendAllError { sent: 0, error })?;
-        let deadline = patience
-            .limit
-            .and_then(|limit| Instant::now().checked_add(limit));
+        let deadline = patience.limit.and_then(deadline_after);
         let mut sent = 0;
         while sent < total {
             match self

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockAddr, SockRef, Type};
 
@@ -19,6 +19,7 @@ use super::verdict::Verdict;
 use crate::calls;
 use crate::source::{Direction, Patience, Source};
 use crate::sys::socket;
+use crate::wait_queue::deadline_after;
 
 /// A socket of any family and type that parks green threads instead of blocking.
 ///
@@ -315,7 +316,7 @@ impl GreenSocket {
     }
 
     fn wait(&self, direction: Direction, limit: Option<Duration>) -> io::Result<bool> {
-        let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+        let deadline = limit.and_then(deadline_after);
         self.shared.source.wait(direction, deadline)
     }
 

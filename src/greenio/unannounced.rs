@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use crate::green_thread::sleep;
 use crate::source::{Direction, Patience, Source};
+use crate::wait_queue::deadline_after;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(16);
@@ -28,9 +29,7 @@ pub(super) fn retry_unannounced<T>(
         nonblocking: true,
         limit: None,
     };
-    let deadline = patience
-        .limit
-        .and_then(|limit| Instant::now().checked_add(limit));
+    let deadline = patience.limit.and_then(deadline_after);
     let mut pause = FIRST_PAUSE;
     loop {
         match source.retry(Direction::Write, once, &mut op) {

@@ -31,12 +31,14 @@ impl Waiter {
     }
 }
 
-/// Why a wait ended.
+/// How a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Woke {
-    Event,
+pub enum Wake {
+    /// What it waited for has happened: in a queue, a waker chose this thread.
+    Woken,
+    /// The deadline passed first.
     TimedOut,
-    /// `enqueue` declined: there was no wait.
+    /// `still_needed` said no: there was no wait.
     NotNeeded,
 }
 
@@ -67,7 +69,7 @@ pub(crate) fn wait(
     request: Request,
     enqueue: impl FnOnce(Waiter) -> bool,
     dequeue: impl FnOnce(&Arc<Task>, Ticket),
-) -> io::Result<Woke> {
+) -> io::Result<Wake> {
     match wait_quietly(request, None, enqueue, dequeue)? {
         Ok(woke) => Ok(woke),
         Err(interrupt) => raise(interrupt),
@@ -92,7 +94,7 @@ pub(crate) fn wait_quietly(
     mask: Option<Masked>,
     enqueue: impl FnOnce(Waiter) -> bool,
     dequeue: impl FnOnce(&Arc<Task>, Ticket),
-) -> io::Result<Result<Woke, Interrupt>> {
+) -> io::Result<Result<Wake, Interrupt>> {
     if interrupt::is_held() {
         // In the green thread's stead, within the limits that it has set.
         current::with(|by| {
@@ -124,7 +126,7 @@ fn wait_as(
     mask: Option<Masked>,
     enqueue: impl FnOnce(Waiter) -> bool,
     dequeue: impl FnOnce(&Arc<Task>, Ticket),
-) -> io::Result<Result<Woke, Interrupt>> {
+) -> io::Result<Result<Wake, Interrupt>> {
     refuse_under_lock(by);
     let masked = match mask.unwrap_or_else(|| by.masked()) {
         Masked::Nothing if !Arc::ptr_eq(task, by) => Masked::Kills,
@@ -168,22 +170,22 @@ fn wait_as(
     task.stays.store(true, Ordering::Relaxed);
     if !enqueue(waiter) {
         drop(opened);
-        return Ok(Ok(Woke::NotNeeded));
+        return Ok(Ok(Wake::NotNeeded));
     }
     task.stays.store(false, Ordering::Relaxed);
     mem::forget(opened);
     suspend(task, local, ticket, deadline, &request);
     Ok(match task.word.phase() {
-        Phase::Event => Ok(Woke::Event),
+        Phase::Event => Ok(Wake::Woken),
         Phase::Polled => {
             dequeue(task, ticket);
-            Ok(Woke::Event)
+            Ok(Wake::Woken)
         }
         Phase::TimedOut => {
             dequeue(task, ticket);
             match limit < request.deadline {
                 true => Err(Interrupt::Elapsed { scope }),
-                false => Ok(Woke::TimedOut),
+                false => Ok(Wake::TimedOut),
             }
         }
         Phase::Interrupted => {

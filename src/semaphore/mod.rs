@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicIsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::wait_queue::{WaitQueue, Wake, give_way};
+use crate::wait_queue::{WaitQueue, Wake, deadline_after, give_way};
 
 mod permit;
 
@@ -133,7 +133,7 @@ impl Semaphore {
     /// ```
     pub fn acquire_timeout(&self, limit: Duration) -> bool {
         give_way();
-        self.try_acquire() || self.acquire_slowly(Instant::now().checked_add(limit))
+        self.try_acquire() || self.acquire_slowly(deadline_after(limit))
     }
 
     #[cold]

@@ -17,11 +17,11 @@ use crate::hub::os_parker::PollFor;
 use crate::hub::registry::{Known, Ready};
 use crate::hub::site::Site;
 use crate::hub::task::Task;
-use crate::hub::wait::{self, Request, Waiter, Woke};
+use crate::hub::wait::{self, Request, Waiter, Wake};
 use crate::hub::{Hub, Registration, current, placement};
 use crate::sys::{epoll, poll};
 use crate::trampoline::watch;
-use crate::wait_queue::{Place, Wake};
+use crate::wait_queue::Place;
 
 /// Both directions of one descriptor, shared with the hub it is registered with.
 pub(crate) struct Lines {
@@ -181,7 +181,7 @@ impl Lines {
 
     /// Parks until one direction is ready, the source closed, or `deadline`: one
     /// ticket in two queues.
-    pub(super) fn wait_either(self: &Arc<Lines>, deadline: Nanos) -> io::Result<Woke> {
+    pub(super) fn wait_either(self: &Arc<Lines>, deadline: Nanos) -> io::Result<Wake> {
         if current::is_green() && !self.register()? {
             // Both were tried.
             return Err(io::Error::from_raw_os_error(libc::EPERM));

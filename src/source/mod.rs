@@ -42,7 +42,7 @@ use std::time::{Duration, Instant};
 use crate::clock::Nanos;
 use crate::direction::poll_now;
 use crate::error::ClosedLocally;
-use crate::hub::wait::{Woke, give_way};
+use crate::hub::wait::give_way;
 use crate::sys::fd;
 use crate::wait_queue::{Place, Wake};
 
@@ -178,7 +178,7 @@ impl Source {
         if self.is_closed() {
             return Err(ClosedLocally.into());
         }
-        Ok(woke != Woke::TimedOut)
+        Ok(woke != Wake::TimedOut)
     }
 
     /// Ends every wait on it with [`ClosedLocally`], now and from now on, shuts

@@ -25,7 +25,7 @@ use crate::hub::os_parker::PollFor;
 use crate::hub::registry::{Known, Ready};
 use crate::hub::site::Site;
 use crate::hub::task::Task;
-use crate::hub::wait::{Request, Waiter, Woke, wait_quietly};
+use crate::hub::wait::{Request, Waiter, Wake, wait_quietly};
 use crate::hub::wait_word::Ticket;
 use crate::hub::{Registration, current};
 use crate::sys::epoll;
@@ -110,9 +110,9 @@ pub(crate) fn wait(
         let outcome = match (refused, woke, watch.over.load(Ordering::SeqCst)) {
             (Some(Refused::Error(error)), ..) => return Err(error),
             (Some(Refused::AlwaysReady), ..) => Outcome::Ready,
-            (None, Woke::NotNeeded, STALE) => continue,
+            (None, Wake::NotNeeded, STALE) => continue,
             _ if was_stale => continue,
-            (None, Woke::TimedOut, _) => Outcome::TimedOut,
+            (None, Wake::TimedOut, _) => Outcome::TimedOut,
             (None, _, NOT_OVER) => Outcome::Ready,
             (None, ..) => Outcome::Closed,
         };

@@ -2,9 +2,9 @@
 
 use std::io;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use greenhub::wait_queue::WaitQueue;
+use greenhub::wait_queue::{WaitQueue, deadline_after};
 use greenhub::{ClosedLocally, Killed};
 use parking_lot::Mutex;
 
@@ -151,7 +151,7 @@ impl Shared {
 
     pub(super) fn close_by(&self, by: End) {
         let limit = self.link.is_tls().then_some(self.shutdown_timeout);
-        let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+        let deadline = limit.and_then(deadline_after);
         if self.state.lock().life.close(by, deadline) {
             self.call_reader();
         }

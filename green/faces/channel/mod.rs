@@ -75,6 +75,7 @@ mod macros;
 #[doc(inline)]
 pub use crate::{__channel_select as select, __channel_select_biased as select_biased};
 
+use greenhub::wait_queue::deadline_after;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -138,7 +139,7 @@ fn channel<T>(capacity: Option<usize>) -> (Sender<T>, Receiver<T>) {
 /// ```
 #[must_use]
 pub fn after(duration: Duration) -> Receiver<Instant> {
-    match Instant::now().checked_add(duration) {
+    match deadline_after(duration) {
         Some(due) => at(due),
         None => never(),
     }
@@ -177,7 +178,7 @@ pub fn at(when: Instant) -> Receiver<Instant> {
 /// ```
 #[must_use]
 pub fn tick(duration: Duration) -> Receiver<Instant> {
-    match Instant::now().checked_add(duration) {
+    match deadline_after(duration) {
         Some(first) => Receiver::from_timer(Timer::new(Some(first), Some(duration))),
         None => never(),
     }

@@ -15,6 +15,7 @@ use super::{
     state::{Refusal, Side},
     timer::Timer,
 };
+use greenhub::wait_queue::deadline_after;
 
 /// The receiving end of a channel. Each value goes to one of its clones; the channel disconnects,
 /// and loses what it holds, with the last.
@@ -143,7 +144,7 @@ impl<T> Receiver<T> {
     /// assert_eq!(receiver.recv_timeout(limit), Err(RecvTimeoutError::Disconnected));
     /// ```
     pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
-        self.recv_until(Instant::now().checked_add(timeout))
+        self.recv_until(deadline_after(timeout))
     }
 
     /// Receives, and waits for a value until `deadline`.

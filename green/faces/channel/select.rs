@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use greenhub::wait_queue::give_way;
+use greenhub::wait_queue::{deadline_after, give_way};
 
 use super::{
     ReadyTimeoutError, Receiver, RecvError, SelectTimeoutError, SendError, Sender, TryReadyError,
@@ -210,7 +210,7 @@ impl<'a> Select<'a> {
         &mut self,
         timeout: Duration,
     ) -> Result<SelectedOperation<'a>, SelectTimeoutError> {
-        self.choose(Limit::Until(Instant::now().checked_add(timeout)))
+        self.choose(Limit::Until(deadline_after(timeout)))
             .ok_or(SelectTimeoutError)
     }
 
@@ -267,7 +267,7 @@ impl<'a> Select<'a> {
     ///
     /// If none can go on in time.
     pub fn ready_timeout(&mut self, timeout: Duration) -> Result<usize, ReadyTimeoutError> {
-        self.find_ready(Limit::Until(Instant::now().checked_add(timeout)))
+        self.find_ready(Limit::Until(deadline_after(timeout)))
             .ok_or(ReadyTimeoutError)
     }
 

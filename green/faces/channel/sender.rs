@@ -14,6 +14,7 @@ use super::{
     selectable::{SelectHandle, Token},
     state::{Refusal, Side},
 };
+use greenhub::wait_queue::deadline_after;
 
 /// The sending end of a channel. Clones send to the same channel; it disconnects with the last.
 ///
@@ -110,7 +111,7 @@ impl<T> Sender<T> {
     /// assert_eq!(sent, Err(SendTimeoutError::Timeout(1)));
     /// ```
     pub fn send_timeout(&self, msg: T, timeout: Duration) -> Result<(), SendTimeoutError<T>> {
-        self.send_until(msg, Instant::now().checked_add(timeout))
+        self.send_until(msg, deadline_after(timeout))
     }
 
     /// Sends, and waits for room until `deadline`.

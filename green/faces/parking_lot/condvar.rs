@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use greenhub::wait_queue::{WaitQueue, Wake};
+use greenhub::wait_queue::{WaitQueue, Wake, deadline_after};
 use lock_api::RawMutex as _;
 
 use super::{MutexGuard, RawMutex};
@@ -74,7 +74,7 @@ impl Condvar {
         guard: &mut MutexGuard<'_, T>,
         timeout: Duration,
     ) -> WaitTimeoutResult {
-        self.wait_at_most(guard, Instant::now().checked_add(timeout))
+        self.wait_at_most(guard, deadline_after(timeout))
     }
 
     /// Waits as long as `condition` returns true.
@@ -110,7 +110,7 @@ impl Condvar {
     where
         F: FnMut(&mut T) -> bool,
     {
-        self.wait_while_at_most(guard, condition, Instant::now().checked_add(timeout))
+        self.wait_while_at_most(guard, condition, deadline_after(timeout))
     }
 
     /// Wakes the thread that has waited longest; says whether one waited.

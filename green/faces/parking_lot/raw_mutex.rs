@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::shield;
 use crate::sync::lock::Lock;
+use greenhub::wait_queue::deadline_after;
 
 /// A lock without data.
 pub struct RawMutex(Lock);
@@ -48,7 +49,7 @@ unsafe impl lock_api::RawMutexTimed for RawMutex {
     type Instant = Instant;
 
     fn try_lock_for(&self, timeout: Duration) -> bool {
-        shield(|| self.0.lock_until(Instant::now().checked_add(timeout)))
+        shield(|| self.0.lock_until(deadline_after(timeout)))
     }
 
     fn try_lock_until(&self, timeout: Instant) -> bool {

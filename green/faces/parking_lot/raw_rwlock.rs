@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::shield;
 use crate::sync::lock::Lock;
 use crate::sync::shared_lock::SharedLock;
+use greenhub::wait_queue::deadline_after;
 
 /// A lock without data, of many readers or one writer; one of the readers may be on its way to become the writer.
 pub struct RawRwLock {
@@ -58,7 +59,7 @@ impl RawRwLock {
 }
 
 fn after(timeout: Duration) -> Option<Instant> {
-    Instant::now().checked_add(timeout)
+    deadline_after(timeout)
 }
 
 // SAFETY: `SharedLock` has one writer or many readers. No unwind comes out of a wait, as

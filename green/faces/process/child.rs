@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use greenhub::green_thread;
 use greenhub::greenio::GreenPipe;
 use greenhub::source::{Direction, Patience, Source};
+use greenhub::wait_queue::deadline_after;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::io::face::{impl_descriptor, impl_read, impl_write};
@@ -221,7 +222,7 @@ impl Child {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn communicate(&mut self, input: &[u8], limit: Option<Duration>) -> io::Result<Output> {
-        let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+        let deadline = limit.and_then(deadline_after);
         let left = || deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let ended = self
             .exchange(input, left)
@@ -354,7 +355,7 @@ fn ended(child: &mut std_process::Child) -> io::Result<ExitStatus> {
 
 /// Waits without a pidfd: by looking, 1 ms apart at first, 20 ms in the end.
 fn look_for_end(child: &mut std_process::Child, limit: Option<Duration>) -> io::Result<ExitStatus> {
-    let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+    let deadline = limit.and_then(deadline_after);
     let mut pause = Duration::from_millis(1);
     loop {
         match ended(child) {

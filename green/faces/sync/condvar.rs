@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use greenhub::wait_queue::{WaitQueue, Wake};
+use greenhub::wait_queue::{WaitQueue, Wake, deadline_after};
 
 use super::mutex::MutexGuard;
 
@@ -167,7 +167,7 @@ impl Condvar {
         guard: MutexGuard<'a, T>,
         dur: Duration,
     ) -> LockResult<(MutexGuard<'a, T>, WaitTimeoutResult)> {
-        let (guard, result) = self.wait_until(guard, Instant::now().checked_add(dur));
+        let (guard, result) = self.wait_until(guard, deadline_after(dur));
         match guard {
             Ok(guard) => Ok((guard, result)),
             Err(error) => Err(PoisonError::new((error.into_inner(), result))),
@@ -203,7 +203,7 @@ impl Condvar {
     where
         F: FnMut(&mut T) -> bool,
     {
-        let deadline = Instant::now().checked_add(dur);
+        let deadline = deadline_after(dur);
         loop {
             if !condition(&mut *guard) {
                 return Ok((guard, WaitTimeoutResult(false)));

@@ -22,7 +22,7 @@ use greenhub::green_thread::panicking;
 use greenhub::greenio::{GreenSocket, NonBlocking};
 use greenhub::semaphore::Semaphore;
 use greenhub::source::{Direction, Patience};
-use greenhub::wait_queue::{WaitQueue, Wake};
+use greenhub::wait_queue::{WaitQueue, Wake, deadline_after};
 use parking_lot::Mutex;
 
 use super::TlsVersion;
@@ -63,7 +63,7 @@ impl Call {
     pub(super) fn new(nonblocking: bool, limit: Option<Duration>) -> Call {
         Call {
             nonblocking,
-            deadline: limit.and_then(|limit| Instant::now().checked_add(limit)),
+            deadline: limit.and_then(deadline_after),
         }
     }
 

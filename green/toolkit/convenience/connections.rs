@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use crate::semaphore::Semaphore;
 use crate::thread::{Builder, JoinHandle};
 use crate::wait_queue::WaitQueue;
+use greenhub::wait_queue::deadline_after;
 
 /// How long those that were ended may take to unwind.
 const UNWINDING: Duration = Duration::from_secs(1);
@@ -100,7 +101,7 @@ impl Connections {
 
     /// Says whether all have ended within `limit`.
     fn wait(&self, limit: Duration) -> bool {
-        let deadline = Instant::now().checked_add(limit);
+        let deadline = deadline_after(limit);
         let busy = || !self.threads.lock().running.is_empty();
         while busy() {
             if deadline.is_some_and(|deadline| deadline <= Instant::now()) {

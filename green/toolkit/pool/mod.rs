@@ -26,7 +26,7 @@ use std::{
     fmt,
     panic::{RefUnwindSafe, UnwindSafe},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use slot::{Place, Slot, Slots};
@@ -36,6 +36,7 @@ pub use pile::GreenPile;
 pub use spread::Spread;
 
 use crate::thread::{self, JoinHandle};
+use greenhub::wait_queue::deadline_after;
 
 /// Runs tasks as green threads, no more than its size at a time.
 ///
@@ -167,7 +168,7 @@ impl GreenPool {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        match self.slots.place_until(Instant::now().checked_add(limit)) {
+        match self.slots.place_until(deadline_after(limit)) {
             Some(place) => Ok(self.start(place, f)),
             None => Err(f),
         }
@@ -271,8 +272,7 @@ impl GreenPool {
     /// As [`waitall`](GreenPool::waitall).
     #[must_use]
     pub fn waitall_timeout(&self, limit: Duration) -> bool {
-        self.slots
-            .wait_until_idle(Instant::now().checked_add(limit))
+        self.slots.wait_until_idle(deadline_after(limit))
     }
 
     /// How many places there are.

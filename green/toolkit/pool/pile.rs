@@ -1,13 +1,10 @@
 //! Tasks in a pile, whose results come out in the order in which they were spawned.
 
-use std::{
-    collections::VecDeque,
-    fmt,
-    time::{Duration, Instant},
-};
+use std::{collections::VecDeque, fmt, time::Duration};
 
 use super::{GreenPool, imap::first, slot::Place};
 use crate::thread::{self, JoinHandle};
+use greenhub::wait_queue::deadline_after;
 
 /// Many tasks that belong together: spawn them, then iterate over their results, which come in the
 /// order in which they were spawned. A task that panicked gives its panic in its place.
@@ -100,7 +97,7 @@ impl<T: Send + 'static> GreenPile<T> {
     where
         F: FnOnce() -> T + Send + 'static,
     {
-        let deadline = Instant::now().checked_add(limit);
+        let deadline = deadline_after(limit);
         match self.pool.slots.place_until(deadline) {
             Some(place) => {
                 self.start(place, f);

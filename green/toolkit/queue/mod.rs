@@ -53,6 +53,7 @@ mod error;
 pub(crate) mod order;
 mod tasks;
 
+use greenhub::wait_queue::deadline_after;
 use std::{
     fmt,
     panic::{RefUnwindSafe, UnwindSafe},
@@ -166,7 +167,7 @@ macro_rules! queue {
             ///
             /// [`Full`], with the item, if the limit passed; nothing of it stays behind.
             pub fn put_timeout(&self, item: T, limit: Duration) -> Result<(), Full<T>> {
-                self.put_until(item, Instant::now().checked_add(limit))
+                self.put_until(item, deadline_after(limit))
             }
 
             fn put_until(&self, item: T, deadline: Option<Instant>) -> Result<(), Full<T>> {
@@ -232,7 +233,7 @@ macro_rules! queue {
             ///
             /// [`Empty`] if the limit passed.
             pub fn get_timeout(&self, limit: Duration) -> Result<T, Empty> {
-                let deadline = Instant::now().checked_add(limit);
+                let deadline = deadline_after(limit);
                 self.core.get(deadline).ok_or(Empty)
             }
 
@@ -453,7 +454,7 @@ macro_rules! counts_tasks {
             /// ```
             #[must_use]
             pub fn join_timeout(&self, limit: Duration) -> bool {
-                self.tasks.join(Instant::now().checked_add(limit))
+                self.tasks.join(deadline_after(limit))
             }
         }
     };

@@ -1,11 +1,9 @@
 //! A semaphore that can be full.
 
-use std::{
-    fmt,
-    time::{Duration, Instant},
-};
+use std::{fmt, time::Duration};
 
 use crate::queue::{core::Core, order::Tally};
+use greenhub::wait_queue::deadline_after;
 
 /// A semaphore whose [`release`](CappedSemaphore::release) waits while it has as many permits as it
 /// may.
@@ -76,7 +74,7 @@ impl CappedSemaphore {
     /// ```
     #[must_use]
     pub fn acquire_timeout(&self, limit: Duration) -> bool {
-        let deadline = Instant::now().checked_add(limit);
+        let deadline = deadline_after(limit);
         self.permits.get(deadline).is_some()
     }
 
@@ -126,7 +124,7 @@ impl CappedSemaphore {
     /// ```
     #[must_use]
     pub fn release_timeout(&self, limit: Duration) -> bool {
-        let deadline = Instant::now().checked_add(limit);
+        let deadline = deadline_after(limit);
         self.permits.put((), deadline).is_ok()
     }
 
