@@ -76,6 +76,7 @@ impl Task {
 
     /// Raises what is to be raised before this thread, which is the running
     /// one, may wait.
+    #[inline(always)]
     pub(crate) fn raise_pending(&self, masked: Masked) {
         if let Some(interrupt) = self.pending(masked) {
             self.raise(interrupt);

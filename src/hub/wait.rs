@@ -64,7 +64,7 @@ pub(crate) struct Request {
 /// # Panics
 ///
 /// In the hub's own context, which must not wait. No code of a user runs there.
-#[inline]
+#[inline(always)]
 pub(crate) fn wait(
     request: Request,
     enqueue: impl FnOnce(Waiter) -> bool,
@@ -89,6 +89,7 @@ fn raise(interrupt: Interrupt) -> ! {
 /// # Panics
 ///
 /// As [`wait`].
+#[inline(always)]
 pub(crate) fn wait_quietly(
     request: Request,
     mask: Option<Masked>,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use greenhub::foreign;
 pub(super) use greenhub::source::Direction;
-use greenhub::wait_queue::{ShortGuard, ShortLock};
+use greenhub::wait_queue::ShortLock;
 
 use crate::answer::{Answer, code, of};
 
@@ -19,18 +19,14 @@ pub(super) fn flags(fd: c_int) -> Answer<c_int> {
     of(unsafe { super::process::real::fcntl(fd, libc::F_GETFL, 0) })
 }
 
-const SHARDS: usize = 64;
-/// Held while somebody has set a descriptor's O_NONBLOCK for a call of his.
-static GAMES: [ShortLock<()>; SHARDS] = [const { ShortLock::new(()) }; SHARDS];
-
-fn game(fd: c_int) -> ShortGuard<'static, ()> {
-    GAMES[fd as usize % SHARDS].lock()
-}
+/// Held while somebody has set O_NONBLOCK for a call of his. One for all: an open file has several
+/// numbers.
+static GAME: ShortLock<()> = ShortLock::new(());
 
 /// Makes a call on a descriptor that does not block for its sake. Should the program want it so
 /// anyway, it stays.
 pub(super) fn without_blocking<R>(fd: c_int, call: impl FnOnce() -> Answer<R>) -> Answer<R> {
-    let _one_at_a_time = game(fd);
+    let _one_at_a_time = GAME.lock();
     let before = flags(fd)?;
     if before & libc::O_NONBLOCK != 0 {
         return call();
@@ -47,8 +43,12 @@ pub(super) fn without_blocking<R>(fd: c_int, call: impl FnOnce() -> Answer<R>) -
 
 /// Whether the program itself has asked for calls that do not wait.
 pub(super) fn is_nonblocking(fd: c_int) -> bool {
-    let _nobody_plays = game(fd);
-    flags(fd).is_ok_and(|flags| flags & libc::O_NONBLOCK != 0)
+    let is_set = || flags(fd).is_ok_and(|flags| flags & libc::O_NONBLOCK != 0);
+    is_set() && {
+        // Now nobody plays.
+        let _nobody_plays = GAME.lock();
+        is_set()
+    }
 }
 
 /// Until when a call may take, by SO_RCVTIMEO or SO_SNDTIMEO.
