@@ -69,7 +69,9 @@ unsafe fn wait_until(
     deadline: Option<Instant>,
 ) -> Plain<c_int> {
     // SAFETY: the caller holds the lock.
-    let let_go = || unsafe { drop(own_mutex_unlock(lock)) };
+    let let_go = || unsafe {
+        own_mutex_unlock(lock);
+    };
     let woke = park(
         "condition",
         condition as usize,

@@ -70,14 +70,14 @@ unsafe fn own_sendmsg(fd: c_int, message: *const msghdr, flags: c_int) -> Answer
             return of(real::sendmsg(fd, message, flags));
         }
         let mut header = *message;
-        let mut rest = Rest::new(header.msg_iov, header.msg_iovlen as usize);
+        let mut rest = Rest::new(header.msg_iov, header.msg_iovlen);
         let mut gone = 0;
         all(rest.bytes(), |done| {
             if done > 0 {
                 rest.advance(done - gone);
                 gone = done;
                 header.msg_iov = rest.vector().cast_mut();
-                header.msg_iovlen = rest.len() as _;
+                header.msg_iovlen = rest.len();
                 // Descriptors and the like have gone with the first bytes.
                 header.msg_control = std::ptr::null_mut();
                 header.msg_controllen = 0;

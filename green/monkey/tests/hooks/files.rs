@@ -95,7 +95,7 @@ fn fifos_terminals_and_events_park() {
             let mut count = 0u64;
             let got = parks(
                 || libc::read(event, (&raw mut count).cast(), 8),
-                move || assert_eq!(libc::write(event, (&raw const *&5u64).cast(), 8), 8),
+                move || assert_eq!(libc::write(event, 5u64.to_ne_bytes().as_ptr().cast(), 8), 8),
             );
             assert_eq!((got, count), (8, 5));
             libc::close(event);

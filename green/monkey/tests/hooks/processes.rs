@@ -40,6 +40,7 @@ fn whoever_waits_for_a_child_parks() {
                     move || drop(input),
                 );
                 assert_eq!((given, status), (id, 0));
+                assert!(child.wait().is_err(), "it was reaped");
             }
         }
         let output = Command::new("sh")

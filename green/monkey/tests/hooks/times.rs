@@ -76,10 +76,8 @@ fn sleeps_park_and_last() {
         }
         // As the kernel has it.
         // SAFETY: as above.
-        assert_eq!(
-            unsafe { libc::nanosleep(&time(-1), std::ptr::null_mut()) },
-            -1
-        );
+        let refused = unsafe { libc::nanosleep(&time(-1), std::ptr::null_mut()) };
+        assert_eq!(refused, -1);
         assert_eq!(
             std::io::Error::last_os_error().raw_os_error(),
             Some(libc::EINVAL)
