@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use greenhub::green_thread::{self, park, sleep, spawn, spawn_local, yield_now};
-use greenhub::wait_queue::{WaitQueue, Wake};
+use greenhub::wait_queue::{ShortLock, WaitQueue, Wake};
 use greenhub::{run, timeout};
 
 #[path = "util/random.rs"]
@@ -375,5 +375,25 @@ fn stress_kills_and_time_limits_against_wakes() {
         wakers.into_iter().for_each(|thread| thread.join().unwrap());
         eprintln!("kills: {killed} killed, {woken} woken");
         assert!(queue.is_empty(), "the dead have left the queue");
+    });
+}
+
+#[cfg(debug_assertions)]
+#[test]
+fn a_wait_under_a_short_lock_panics_in_a_debug_build() {
+    util::bounded("short_lock", LIMIT, || {
+        static LOCK: ShortLock<()> = ShortLock::new(());
+        let waits: [fn(); 3] = [|| sleep(Duration::from_millis(1)), park, yield_now];
+        for wait in waits {
+            let told = spawn(move || {
+                let _held = LOCK.lock();
+                wait();
+            });
+            let panic = told.join().unwrap_err();
+            let text = panic.downcast_ref::<&str>().copied().unwrap_or_default();
+            assert!(text.contains("under a short lock"), "{text:?}");
+        }
+        // And it is free again.
+        spawn(|| drop(LOCK.lock())).join().unwrap();
     });
 }

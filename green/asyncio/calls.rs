@@ -14,8 +14,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use greenhub::green_thread::{self, Builder, JoinHandle};
+use greenhub::wait_queue::ShortLock;
 use greenhub::wait_queue::WaitQueue;
-use parking_lot::Mutex;
 
 type Callback = Box<dyn FnOnce() + Send>;
 
@@ -28,7 +28,7 @@ type Due = (Instant, u64);
 /// The callbacks of one hub.
 pub(super) struct Calls {
     hub: usize,
-    waiting: Mutex<Waiting>,
+    waiting: ShortLock<Waiting>,
     /// Holds the caller.
     caller: WaitQueue,
 }
@@ -40,11 +40,11 @@ struct Waiting {
 }
 
 /// A hub's, once there are any.
-type Place = Mutex<Option<Arc<Calls>>>;
+type Place = ShortLock<Option<Arc<Calls>>>;
 
 /// By number.
 #[cfg(feature = "sim")]
-static OF_SIMULATIONS: Mutex<BTreeMap<u64, Arc<Calls>>> = Mutex::new(BTreeMap::new());
+static OF_SIMULATIONS: ShortLock<BTreeMap<u64, Arc<Calls>>> = ShortLock::new(BTreeMap::new());
 
 impl Calls {
     /// The callbacks of the running green thread's hub; on a plain OS thread those of the first hub. Does not wait.
@@ -90,7 +90,7 @@ impl Calls {
     fn new(hub: usize) -> Calls {
         Calls {
             hub,
-            waiting: Mutex::default(),
+            waiting: ShortLock::default(),
             caller: WaitQueue::new(),
         }
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use parking_lot::Mutex as ShortMutex;
+use greenhub::wait_queue::ShortLock;
 
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 use crate::thread::{ThreadId, current};
@@ -12,14 +12,14 @@ use crate::thread::{ThreadId, current};
 #[derive(Debug)]
 pub struct Cell<P> {
     protocol: Mutex<P>,
-    user: ShortMutex<Option<ThreadId>>,
+    user: ShortLock<Option<ThreadId>>,
 }
 
 impl<P> Cell<P> {
     pub(super) fn new(protocol: P) -> Arc<Cell<P>> {
         Arc::new(Cell {
             protocol: Mutex::new(protocol),
-            user: ShortMutex::new(None),
+            user: ShortLock::new(None),
         })
     }
 
@@ -47,7 +47,7 @@ impl<P> Cell<P> {
 /// A protocol in use.
 pub(super) struct Using<'a, P> {
     pub(super) protocol: MutexGuard<'a, P>,
-    user: &'a ShortMutex<Option<ThreadId>>,
+    user: &'a ShortLock<Option<ThreadId>>,
 }
 
 impl<P> Drop for Using<'_, P> {

@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use greenhub::greenio::GreenSocket;
+use greenhub::wait_queue::ShortLock;
 use greenhub::wait_queue::WaitQueue;
-use parking_lot::Mutex;
 
 pub(super) struct Connections<C> {
-    live: Mutex<HashMap<u64, Live<C>>>,
+    live: ShortLock<HashMap<u64, Live<C>>>,
     next: AtomicU64,
     /// Whoever waits for the server's end.
     pub(super) changed: WaitQueue,
@@ -24,7 +24,7 @@ enum Live<C> {
 impl<C> Connections<C> {
     pub(super) fn new() -> Arc<Connections<C>> {
         Arc::new(Connections {
-            live: Mutex::default(),
+            live: ShortLock::default(),
             next: AtomicU64::new(0),
             changed: WaitQueue::new(),
         })

@@ -12,9 +12,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use greenhub::green_thread::{self, Ending};
-use greenhub::wait_queue::{WaitQueue, deadline_after, give_way};
+use greenhub::wait_queue::{ShortLock, WaitQueue, deadline_after, give_way};
 use greenhub::{Killed, blocking};
-use parking_lot::Mutex;
 
 use super::calls::Calls;
 
@@ -55,7 +54,7 @@ pub struct Future<T> {
 struct Shared<T> {
     outcome: OnceLock<Result<T, FutureError>>,
     /// Locked to complete the future, and empty from then on.
-    pending: Mutex<Pending<T>>,
+    pending: ShortLock<Pending<T>>,
     waiters: WaitQueue,
     calls: Arc<Calls>,
 }
@@ -176,7 +175,7 @@ impl<T: Send + Sync + 'static> Future<T> {
     pub fn new() -> Future<T> {
         Future::of(Arc::new(Shared {
             outcome: OnceLock::new(),
-            pending: Mutex::default(),
+            pending: ShortLock::default(),
             waiters: WaitQueue::new(),
             calls: Calls::here(),
         }))

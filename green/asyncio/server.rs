@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use greenhub::ClosedLocally;
 use greenhub::greenio::{Domain, GreenSocket, Protocol as Ip, SockAddr, Type};
-use parking_lot::Mutex;
+use greenhub::wait_queue::ShortLock;
 
 use super::connect::prepare;
 use super::connections::Connections;
@@ -248,7 +248,7 @@ pub struct Server {
 /// What those who accept share with the server.
 struct Listening {
     listeners: Vec<GreenSocket>,
-    state: Mutex<State>,
+    state: ShortLock<State>,
     connections: Arc<Connections<Shared>>,
     file: Option<SocketFile>,
 }
@@ -293,7 +293,7 @@ impl Server {
         let server = Server {
             listening: Arc::new(Listening {
                 listeners,
-                state: Mutex::new(State::Bound),
+                state: ShortLock::new(State::Bound),
                 connections,
                 file,
             }),

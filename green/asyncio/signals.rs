@@ -6,13 +6,13 @@ use std::io;
 use std::sync::Arc;
 
 use greenhub::green_thread::Builder;
-use parking_lot::Mutex;
+use greenhub::wait_queue::ShortLock;
 
 use super::calls::Calls;
 use crate::signal::Signals;
 
 /// The listener of each signal that has a handler.
-static HANDLERS: Mutex<BTreeMap<c_int, Arc<Signals>>> = Mutex::new(BTreeMap::new());
+static HANDLERS: ShortLock<BTreeMap<c_int, Arc<Signals>>> = ShortLock::new(BTreeMap::new());
 
 /// Has `callback` called whenever `signal` comes, in place of the one that was set for it before, if any.
 ///

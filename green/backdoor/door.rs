@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use greenhub::greenio::GreenSocket;
-use parking_lot::Mutex;
+use greenhub::wait_queue::ShortLock;
 
 use crate::net::parting;
 
@@ -27,7 +27,7 @@ pub(super) struct Door {
 
 struct Inner {
     listener: GreenSocket,
-    sessions: Mutex<Sessions>,
+    sessions: ShortLock<Sessions>,
 }
 
 #[derive(Default)]
@@ -47,7 +47,7 @@ impl Door {
     ) -> io::Result<Door> {
         let inner = Arc::new(Inner {
             listener,
-            sessions: Mutex::default(),
+            sessions: ShortLock::default(),
         });
         let accepting = inner.clone();
         spawn(move || accept(&accepting, full, serve))?;

@@ -15,8 +15,7 @@ use std::{
 };
 
 use greenhub::semaphore::Semaphore;
-use greenhub::wait_queue::deadline_after;
-use parking_lot::Mutex;
+use greenhub::wait_queue::{ShortLock, deadline_after};
 
 use crate::thread::panicking;
 
@@ -61,7 +60,7 @@ pub struct Pool<T, E = io::Error> {
     create: Box<dyn Fn() -> Result<T, E> + Send + Sync>,
     /// A permit is the right to have an item out.
     permits: Semaphore,
-    state: Mutex<State<T>>,
+    state: ShortLock<State<T>>,
     as_stack: bool,
 }
 
@@ -99,7 +98,7 @@ impl<T, E> Pool<T, E> {
         Pool {
             create: Box::new(create),
             permits: Semaphore::named("pool", max_size),
-            state: Mutex::new(State {
+            state: ShortLock::new(State {
                 idle: VecDeque::new(),
                 size: 0,
                 max_size,

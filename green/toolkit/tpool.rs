@@ -13,7 +13,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use greenhub::semaphore::Semaphore;
-use parking_lot::Mutex;
+use greenhub::wait_queue::ShortLock;
 
 use crate::{Elapsed, blocking, is_green, thread, timeout};
 
@@ -103,7 +103,7 @@ pub struct Proxy<T: Send + 'static> {
 struct Shared<T: Send + 'static> {
     turn: Semaphore,
     /// Locked by whose turn it is alone, so nobody ever waits for the lock. It is there until the end.
-    value: Mutex<Option<T>>,
+    value: ShortLock<Option<T>>,
 }
 
 /// Whose call it is. It goes with the call, which may outlive its caller.
@@ -124,7 +124,7 @@ impl<T: Send + 'static> Proxy<T> {
         Proxy {
             shared: Arc::new(Shared {
                 turn: Semaphore::named("proxy", 1),
-                value: Mutex::new(Some(value)),
+                value: ShortLock::new(Some(value)),
             }),
         }
     }

@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use greenhub::source::{Direction, Patience, Source};
-use parking_lot::Mutex;
+use greenhub::wait_queue::ShortLock;
 use rustix::event::{EventfdFlags, eventfd};
 use signal_hook::SigId;
 use signal_hook::low_level::{register, unregister};
@@ -52,7 +52,7 @@ pub struct Signals {
     caught: Arc<Caught>,
     /// Readable when the handler has rung.
     bell: Source,
-    actions: Mutex<BTreeMap<c_int, SigId>>,
+    actions: ShortLock<BTreeMap<c_int, SigId>>,
 }
 
 /// What a handler and a listener share.
@@ -124,7 +124,7 @@ impl Signals {
         let listener = Signals {
             caught,
             bell: Source::new(bell),
-            actions: Mutex::default(),
+            actions: ShortLock::default(),
         };
         for signal in signals {
             listener.add(*signal.borrow())?;

@@ -6,12 +6,17 @@ use std::sync::atomic::Ordering;
 use super::local::Local;
 use super::task::{Green, Task};
 use crate::sys;
+use crate::sys::lock::is_any_held;
 use crate::thread_locals;
 
 impl Local {
     /// Puts `task`, which is the running green thread, at the end of the ready
     /// queue and leaves it for the loop.
     pub(crate) fn requeue(&self, task: &Arc<Task>) {
+        debug_assert!(
+            !is_any_held(),
+            "a green thread gives way under a short lock"
+        );
         if let Some(green) = task.green() {
             self.push(self.handle(task));
             self.suspend(task, green);

@@ -15,6 +15,7 @@ use super::site::Site;
 use super::task::{Green, Kind, Task};
 use super::wait_word::{Phase, Ticket};
 use crate::clock::Nanos;
+use crate::sys::lock::is_any_held;
 use crate::sys::poll;
 
 /// A thread's open ticket, as its waker holds it.
@@ -206,6 +207,7 @@ pub(crate) fn refuse_under_lock(task: &Task) {
     if task.stays.load(Ordering::Relaxed) {
         panic!("{}", WHY.get().unwrap_or(QUEUING));
     }
+    debug_assert!(!is_any_held(), "a wait under a short lock");
 }
 
 thread_local! {

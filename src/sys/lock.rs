@@ -48,7 +48,7 @@ pub(crate) fn is_any_held() -> bool {
 /// A lock around data for critical sections of a few instructions, on a futex of its own.
 ///
 /// Whoever finds it held blocks the OS thread, and with it the hub; so nobody may wait, give way,
-/// or run a user's code while holding one. There is no poison: a panic just lets go. What a wait
+/// or run a user's code while holding one. Debug builds panic at a wait under one. There is no poison: a panic just lets go. What a wait
 /// queue's `still_needed` looks at is a good fit.
 ///
 /// ```

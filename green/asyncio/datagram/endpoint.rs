@@ -8,9 +8,9 @@ use std::sync::{Arc, OnceLock};
 
 use greenhub::greenio::{GreenSocket, SockAddr};
 use greenhub::source::{Direction, Patience};
+use greenhub::wait_queue::ShortLock;
 use greenhub::wait_queue::WaitQueue;
 use greenhub::{ClosedLocally, Killed};
-use parking_lot::Mutex;
 
 use super::super::extra::ExtraInfo;
 use super::super::transport::{Attention, Flow, unless};
@@ -25,7 +25,7 @@ const ERRORS: usize = 64;
 pub(super) struct Endpoint {
     socket: GreenSocket,
     pub(super) extra: ExtraInfo,
-    pub(super) state: Mutex<State>,
+    pub(super) state: ShortLock<State>,
     attention: Attention,
     /// Whoever waits for `connection_made`.
     changed: WaitQueue,
@@ -77,7 +77,7 @@ impl Endpoint {
         Arc::new(Endpoint {
             extra: ExtraInfo::of_socket(&socket),
             socket,
-            state: Mutex::new(State {
+            state: ShortLock::new(State {
                 callbacks: Some(callbacks),
                 outgoing: VecDeque::new(),
                 size: 0,
@@ -253,7 +253,7 @@ impl Endpoint {
     /// For the sender. Others may have given datagrams behind ours, which the kernel does not promise to keep in order.
     fn keep(
         &self,
-        mut state: parking_lot::MutexGuard<'_, State>,
+        mut state: greenhub::wait_queue::ShortGuard<'_, State>,
         data: &[u8],
         to: Option<SockAddr>,
     ) {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use greenhub::semaphore::Semaphore;
 use greenhub::wait_queue::WaitQueue;
+use greenhub::wait_queue::{ShortGuard, ShortLock};
 use memchr::memmem;
-use parking_lot::{Mutex, MutexGuard};
 
 use super::error::{IncompleteReadError, LimitOverrunError, ReadError};
 use crate::io::byte_queue::ByteQueue;
@@ -59,7 +59,7 @@ pub struct StreamReader(Arc<Shared>);
 
 struct Shared {
     limit: usize,
-    state: Mutex<State>,
+    state: ShortLock<State>,
     /// Holds the thread that waits for more.
     more: WaitQueue,
     /// Held by the one thread that reads.
@@ -99,7 +99,7 @@ impl StreamReader {
     pub fn with_limit(limit: usize) -> StreamReader {
         StreamReader(Arc::new(Shared {
             limit: limit.max(1),
-            state: Mutex::default(),
+            state: ShortLock::default(),
             more: WaitQueue::new(),
             turn: Semaphore::named("asyncio stream's other reader", 1),
         }))
@@ -178,7 +178,7 @@ impl StreamReader {
         Ok(len)
     }
 
-    fn wait_for_any(&self) -> io::Result<MutexGuard<'_, State>> {
+    fn wait_for_any(&self) -> io::Result<ShortGuard<'_, State>> {
         let state = self.wait_until(|state| !state.buffer.is_empty() || state.is_over());
         if state.buffer.is_empty() {
             state.check_end()?;
@@ -409,7 +409,7 @@ impl StreamReader {
     }
 
     /// Waits until `ready` says so, and lets data come meanwhile, however much is there.
-    fn wait_until(&self, ready: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
+    fn wait_until(&self, ready: impl Fn(&State) -> bool) -> ShortGuard<'_, State> {
         loop {
             let mut state = self.0.state.lock();
             if ready(&state) {

@@ -63,7 +63,7 @@ impl Shared {
     /// Gives the turn to send back, or to the sender if something is left.
     fn send_rest(
         self: &Arc<Shared>,
-        mut state: parking_lot::MutexGuard<'_, State>,
+        mut state: greenhub::wait_queue::ShortGuard<'_, State>,
     ) -> io::Result<()> {
         let left = !state.outgoing.is_empty() || self.link.unsent() > 0;
         if !left && state.eof == Eof::Asked {
@@ -101,7 +101,7 @@ impl Shared {
         written
     }
 
-    fn written(&self, mut state: parking_lot::MutexGuard<'_, State>) -> io::Result<()> {
+    fn written(&self, mut state: greenhub::wait_queue::ShortGuard<'_, State>) -> io::Result<()> {
         let passed = self.note_size(&mut state);
         drop(state);
         if passed {

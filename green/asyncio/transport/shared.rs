@@ -4,9 +4,8 @@ use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use greenhub::wait_queue::{WaitQueue, deadline_after};
+use greenhub::wait_queue::{ShortLock, WaitQueue, deadline_after};
 use greenhub::{ClosedLocally, Killed};
-use parking_lot::Mutex;
 
 use super::super::connections::Attachment;
 use super::super::extra::ExtraInfo;
@@ -23,7 +22,7 @@ pub(in super::super) struct Shared {
     pub(super) extra: ExtraInfo,
     /// How long the end of TLS may take, with the flush before it.
     pub(super) shutdown_timeout: Duration,
-    pub(in super::super) state: Mutex<State>,
+    pub(in super::super) state: ShortLock<State>,
     /// The reader: makes every call of the protocol.
     pub(super) reader: OnceLock<Thread>,
     pub(super) attention: Attention,
@@ -120,7 +119,7 @@ impl Shared {
             link,
             extra,
             shutdown_timeout,
-            state: Mutex::new(State {
+            state: ShortLock::new(State {
                 callbacks: Some(callbacks),
                 outgoing: Vec::new(),
                 in_flight: 0,

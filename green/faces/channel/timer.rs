@@ -2,22 +2,22 @@
 
 use std::time::{Duration, Instant};
 
+use greenhub::wait_queue::ShortLock;
 use greenhub::wait_queue::give_way;
-use parking_lot::Mutex;
 
 use super::context::Context;
 
 /// What [`after`](super::after), [`at`](super::at) and [`tick`](super::tick) receive from.
 pub(super) struct Timer {
     /// When the next message is due; `None` after the last.
-    due: Mutex<Option<Instant>>,
+    due: ShortLock<Option<Instant>>,
     period: Option<Duration>,
 }
 
 impl Timer {
     pub(super) fn new(due: Option<Instant>, period: Option<Duration>) -> Timer {
         Timer {
-            due: Mutex::new(due),
+            due: ShortLock::new(due),
             period,
         }
     }

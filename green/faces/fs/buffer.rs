@@ -1,6 +1,6 @@
 //! Byte buffers that travel to the blocking pool and back, and are used again.
 
-use parking_lot::Mutex;
+use greenhub::wait_queue::ShortLock;
 
 /// The size of a buffer that is kept for the next call.
 const KEPT_BYTES: usize = 64 * 1024;
@@ -11,7 +11,7 @@ const KEPT_MAX: usize = 64;
 /// What one call moves at most. Larger buffers than [`KEPT_BYTES`] are made for the call.
 const BYTES_MAX: usize = 1024 * 1024;
 
-static KEPT: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
+static KEPT: ShortLock<Vec<Vec<u8>>> = ShortLock::new(Vec::new());
 
 /// An owned buffer. Wherever it is dropped, on the pool when the caller has gone, it goes back to the kept ones.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use greenhub::wait_queue::ShortLock;
 
 /// How many entries one trip to the pool brings.
 const BATCH: usize = 64;
@@ -34,8 +34,8 @@ pub fn read_dir<P: AsRef<Path>>(path: P) -> io::Result<ReadDir> {
     let listing = super::with_path(path, |path| std_fs::read_dir(path))?;
     Ok(ReadDir {
         listing: Arc::new(Listing {
-            rest: Mutex::new(listing),
-            fetched: Mutex::default(),
+            rest: ShortLock::new(listing),
+            fetched: ShortLock::default(),
         }),
     })
 }
@@ -48,8 +48,8 @@ pub struct ReadDir {
 /// Shared with the pool, so that what it fetches for a caller that has gone is there for the next call.
 struct Listing {
     /// Locked on the pool only.
-    rest: Mutex<std_fs::ReadDir>,
-    fetched: Mutex<Fetched>,
+    rest: ShortLock<std_fs::ReadDir>,
+    fetched: ShortLock<Fetched>,
 }
 
 #[derive(Default)]

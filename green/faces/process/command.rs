@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{self as std_process, CommandArgs, CommandEnvs, ExitStatus, Output, Stdio};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use greenhub::wait_queue::ShortLock;
 
 use super::child::Child;
 
@@ -294,7 +294,7 @@ impl Command {
     ) -> T {
         let inner = mem::replace(&mut self.inner, std_process::Command::new(""));
         let lent = Lent {
-            inner: Arc::new(Mutex::new(inner)),
+            inner: Arc::new(ShortLock::new(inner)),
             owner: self,
         };
         let borrowed = Arc::clone(&lent.inner);
@@ -334,7 +334,7 @@ impl Command {
 /// What is on its way to the pool; it comes back also when the call is not made.
 struct Lent<'a> {
     /// Locked by the pool alone, as long as it has it.
-    inner: Arc<Mutex<std_process::Command>>,
+    inner: Arc<ShortLock<std_process::Command>>,
     owner: &'a mut Command,
 }
 

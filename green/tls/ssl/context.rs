@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use greenhub::wait_queue::ShortLock;
 
 use super::certificate::Certificate;
 use super::engine::{EngineKind, Factory};
@@ -59,7 +59,7 @@ pub type ServerNameCallback =
 #[derive(Clone)]
 pub struct SslContext {
     engine: EngineKind,
-    state: Arc<Mutex<State>>,
+    state: Arc<ShortLock<State>>,
 }
 
 struct State {
@@ -105,7 +105,7 @@ impl SslContext {
         engine.check(&settings)?;
         Ok(Self {
             engine,
-            state: Arc::new(Mutex::new(State {
+            state: Arc::new(ShortLock::new(State {
                 settings,
                 factory: None,
             })),

@@ -22,8 +22,7 @@ use greenhub::green_thread::panicking;
 use greenhub::greenio::{GreenSocket, NonBlocking};
 use greenhub::semaphore::Semaphore;
 use greenhub::source::{Direction, Patience};
-use greenhub::wait_queue::{WaitQueue, Wake, deadline_after};
-use parking_lot::Mutex;
+use greenhub::wait_queue::{ShortLock, WaitQueue, Wake, deadline_after};
 
 use super::TlsVersion;
 use super::pipe::SslPipe;
@@ -32,7 +31,7 @@ use crate::net::parting;
 
 pub(super) struct Duplex {
     pub(super) socket: GreenSocket,
-    pub(super) pipe: Mutex<SslPipe>,
+    pub(super) pipe: ShortLock<SslPipe>,
     reading: Semaphore,
     sending: Semaphore,
     /// Whether the handshake is done: a look without the lock.
@@ -160,7 +159,7 @@ impl Duplex {
     pub(super) fn new(socket: GreenSocket, pipe: SslPipe) -> Duplex {
         Duplex {
             socket,
-            pipe: Mutex::new(pipe),
+            pipe: ShortLock::new(pipe),
             reading: Semaphore::named("turn to read TLS", 1),
             sending: Semaphore::named("turn to send TLS", 1),
             handshaken: AtomicBool::new(false),

@@ -210,22 +210,21 @@ impl SslPipe {
 
     /// Takes ciphertext by one `read` of `source`, straight into the buffer, and says how much that was.
     ///
-    /// This is for a non-blocking source: the buffer is borrowed from the pool for the length of the call, and
-    /// kept only when something arrived. `Ok(0)` from the source is its end, as by [`feed_eof`](Self::feed_eof).
+    /// The buffer is borrowed from the pool for the length of the call, and kept only when something arrived. `Ok(0)` from the source is its end, as by [`feed_eof`](Self::feed_eof).
     /// When there is no room, the source is not read and the answer is `Ok(0)` too; read plaintext first.
     ///
     /// # Errors
     ///
     /// The source's own. Kinds other than `WouldBlock` and `Interrupted` are recorded, as by [`feed_error`](Self::feed_error).
     pub fn feed_from(&mut self, source: &mut (impl Read + ?Sized)) -> io::Result<usize> {
-        let mut wire = self.bio.wire();
-        let room = wire.room();
+        let room = self.bio.wire().room();
         if room == 0 {
             return Ok(0);
         }
-        let result = source.read(&mut wire.incoming.space(room)[..room]);
-        wire.arrived(*result.as_ref().unwrap_or(&0));
-        drop(wire);
+        let mut incoming = self.bio.lend(|wire| &mut wire.incoming);
+        let result = source.read(&mut incoming.queue.space(room)[..room]);
+        drop(incoming);
+        self.bio.wire().arrived(*result.as_ref().unwrap_or(&0));
         match result {
             Ok(count) => {
                 if count == 0 {
@@ -294,18 +293,19 @@ impl SslPipe {
     /// The sink's own. Kinds other than `WouldBlock` and `Interrupted` are recorded: later writes answer the
     /// same, waiting ciphertext is dropped, and reads go on.
     pub fn drain_to(&mut self, sink: &mut (impl Write + ?Sized)) -> io::Result<usize> {
-        let mut wire = self.bio.wire();
-        if wire.outgoing.is_empty() {
+        let mut outgoing = self.bio.lend(|wire| &mut wire.outgoing);
+        if outgoing.queue.is_empty() {
             return Ok(0);
         }
-        match sink.write(wire.outgoing.as_slice()) {
+        match sink.write(outgoing.queue.as_slice()) {
             Ok(count) => {
-                wire.outgoing.consume(count);
-                wire.taken += count as u64;
+                outgoing.queue.consume(count);
+                drop(outgoing);
+                self.bio.wire().taken += count as u64;
                 Ok(count)
             }
             Err(error) => {
-                drop(wire);
+                drop(outgoing);
                 let end = lasting(error)?;
                 self.end_writing(end.clone());
                 Err(end.error())

@@ -12,7 +12,7 @@ use std::time::Duration;
 use greenhub::ClosedLocally;
 use greenhub::greenio::GreenSocket;
 use greenhub::source::Direction;
-use parking_lot::Mutex;
+use greenhub::wait_queue::ShortLock;
 
 use super::certificate::Certificate;
 use super::duplex::{Call, Duplex};
@@ -103,7 +103,7 @@ pub struct GreenSslSocket {
 
 struct Shared {
     duplex: Duplex,
-    handshake_timeout: Mutex<Option<Duration>>,
+    handshake_timeout: ShortLock<Option<Duration>>,
     suppress_ragged_eofs: AtomicBool,
     /// Set when the socket has been given back: it is no longer ours to end.
     given_back: AtomicBool,
@@ -142,7 +142,7 @@ impl GreenSslSocket {
         GreenSslSocket {
             shared: Arc::new(Shared {
                 duplex: Duplex::new(socket.into(), pipe),
-                handshake_timeout: Mutex::new(Some(DEFAULT_HANDSHAKE_TIMEOUT)),
+                handshake_timeout: ShortLock::new(Some(DEFAULT_HANDSHAKE_TIMEOUT)),
                 suppress_ragged_eofs: AtomicBool::new(false),
                 given_back: AtomicBool::new(false),
                 closing: AtomicBool::new(false),

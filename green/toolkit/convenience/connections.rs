@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use greenhub::wait_queue::ShortLock;
 
 use crate::semaphore::Semaphore;
 use crate::thread::{Builder, JoinHandle};
@@ -18,7 +18,7 @@ const UNWINDING: Duration = Duration::from_secs(1);
 pub(super) struct Connections {
     /// A permit for each connection that may still begin.
     pub(super) room: Semaphore,
-    threads: Mutex<Threads>,
+    threads: ShortLock<Threads>,
     /// Whoever waits for the last to end.
     gone: WaitQueue,
 }
@@ -34,7 +34,7 @@ impl Connections {
     pub(super) fn new(most: usize) -> Arc<Connections> {
         Arc::new(Connections {
             room: Semaphore::new(most),
-            threads: Mutex::default(),
+            threads: ShortLock::default(),
             gone: WaitQueue::new(),
         })
     }

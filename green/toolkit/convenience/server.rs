@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use greenhub::wait_queue::ShortLock;
 
 use super::connections::Connections;
 use super::listen::Accept;
@@ -79,9 +79,9 @@ pub struct Served {
 struct Stop {
     asked: AtomicBool,
     /// What the first handler to ask for it wants returned.
-    result: Mutex<Option<io::Result<()>>>,
+    result: ShortLock<Option<io::Result<()>>>,
     /// Ends the waits of a server that runs.
-    wake: Mutex<Option<Box<dyn Fn() + Send + Sync>>>,
+    wake: ShortLock<Option<Box<dyn Fn() + Send + Sync>>>,
 }
 
 impl Stop {
@@ -138,8 +138,8 @@ impl<L: Accept> Server<L> {
             grace: GRACE,
             stop: Arc::new(Stop {
                 asked: AtomicBool::new(false),
-                result: Mutex::new(None),
-                wake: Mutex::new(None),
+                result: ShortLock::new(None),
+                wake: ShortLock::new(None),
             }),
         }
     }

@@ -9,11 +9,11 @@ use std::{
     time::Instant,
 };
 
+use greenhub::wait_queue::ShortLock;
 use greenhub::{
     semaphore::Semaphore,
     wait_queue::{WaitQueue, Wake},
 };
-use parking_lot::Mutex;
 
 greenhub::thread_local! {
     /// The slot that the running green thread occupies.
@@ -22,7 +22,7 @@ greenhub::thread_local! {
 
 pub(super) struct Slots {
     free: Semaphore,
-    size: Mutex<usize>,
+    size: ShortLock<usize>,
     running: AtomicUsize,
     /// Tasks that run, and threads that are about to start one.
     busy: AtomicUsize,
@@ -47,7 +47,7 @@ impl Slots {
     pub(super) fn new(size: usize) -> Arc<Slots> {
         Arc::new(Slots {
             free: Semaphore::named("green pool", size),
-            size: Mutex::new(size),
+            size: ShortLock::new(size),
             running: AtomicUsize::new(0),
             busy: AtomicUsize::new(0),
             idlers: WaitQueue::new(),

@@ -19,14 +19,14 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
+use greenhub::wait_queue::ShortLock;
 use greenhub::wait_queue::{WaitQueue, Wake, give_way};
-use parking_lot::Mutex;
 
 use super::order::Order;
 
 pub(crate) struct Core<O: Order> {
     what: &'static str,
-    state: Mutex<State<O>>,
+    state: ShortLock<State<O>>,
 }
 
 struct State<O: Order> {
@@ -39,14 +39,14 @@ struct State<O: Order> {
 
 /// One wait of one thread, with the item that it puts or is given.
 struct Turn<T> {
-    item: Mutex<Option<T>>,
+    item: ShortLock<Option<T>>,
     waiter: WaitQueue,
 }
 
 impl<T> Turn<T> {
     fn new(item: Option<T>) -> Arc<Turn<T>> {
         Arc::new(Turn {
-            item: Mutex::new(item),
+            item: ShortLock::new(item),
             waiter: WaitQueue::new(),
         })
     }
@@ -95,7 +95,7 @@ impl<O: Order> Core<O> {
     pub(crate) fn new(what: &'static str, store: O, capacity: Option<usize>) -> Core<O> {
         Core {
             what,
-            state: Mutex::new(State {
+            state: ShortLock::new(State {
                 store,
                 capacity,
                 getting: VecDeque::new(),

@@ -6,7 +6,7 @@
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
-use parking_lot::{Mutex, MutexGuard};
+use greenhub::wait_queue::{ShortGuard, ShortLock};
 
 use crate::io::byte_queue::ByteQueue;
 use crate::ssl::end::End;
@@ -72,7 +72,7 @@ impl Wire {
 
 /// A handle to a [`Wire`]. Reading takes from `incoming` and never waits; writing adds to `outgoing` and always succeeds.
 #[derive(Clone, Default)]
-pub(crate) struct Bio(Arc<Mutex<Wire>>);
+pub(crate) struct Bio(Arc<ShortLock<Wire>>);
 
 impl std::fmt::Debug for Bio {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -83,14 +83,38 @@ impl std::fmt::Debug for Bio {
 impl Bio {
     /// The pipe and its engine are used by one caller at a time, so this lock is never contended. It must
     /// not be held across a call of the engine.
-    pub(crate) fn wire(&self) -> MutexGuard<'_, Wire> {
+    pub(crate) fn wire(&self) -> ShortGuard<'_, Wire> {
         self.0.lock()
+    }
+
+    /// Takes the buffer of what arrived, or of what goes out, while the world fills or empties it: that may wait, and no
+    /// lock is held across a wait. The engine must not be called meanwhile.
+    pub(crate) fn lend(&self, buffer: fn(&mut Wire) -> &mut ByteQueue) -> Lent<'_> {
+        let queue = std::mem::take(buffer(&mut self.wire()));
+        Lent {
+            bio: self,
+            buffer,
+            queue,
+        }
     }
 
     /// Whether reading would find nothing, not even an end.
     pub(crate) fn is_dry(&self) -> bool {
         let wire = self.wire();
         wire.incoming.is_empty() && wire.end.is_none()
+    }
+}
+
+/// A buffer that is out of its [`Wire`]; its drop puts it back, also when a kill or a limit ends the wait.
+pub(crate) struct Lent<'a> {
+    bio: &'a Bio,
+    buffer: fn(&mut Wire) -> &mut ByteQueue,
+    pub(crate) queue: ByteQueue,
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        *(self.buffer)(&mut self.bio.wire()) = std::mem::take(&mut self.queue);
     }
 }
 
