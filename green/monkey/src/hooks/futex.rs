@@ -1,7 +1,7 @@
 //! futex(2) by syscall(2): how std and most crates lock and park.
 //!
 //! Waiting and waking with the private flag; what else there is (shared between processes,
-//! priorities, requeueing) goes to the kernel as it is. A wait is ended neither by a kill nor by a
+//! priorities, requeuing) goes to the kernel as it is. A wait is ended neither by a kill nor by a
 //! limit: who locks knows no such error.
 #![expect(unsafe_code, reason = "hooks")]
 

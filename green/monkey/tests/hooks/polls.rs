@@ -105,7 +105,7 @@ fn select_parks() {
 }
 
 #[test]
-fn another_librarys_poller_parks() {
+fn the_poller_of_another_library_parks() {
     green("epoll", || {
         let (c, d) = UnixStream::pair().unwrap();
         // SAFETY: events that live across the calls; the poller is closed once.
