@@ -403,6 +403,10 @@ fn what_keeps_a_socket_from_being_registered_reaches_the_reader() {
 }
 
 #[test]
+#[cfg_attr(
+    feature = "engine-may",
+    ignore = "may's scheduler panics at these and starts only once"
+)]
 fn hubs_that_cannot_start_are_an_error_and_start_later() {
     const ALONE: &str = "hubs_that_cannot_start_are_an_error_and_start_later";
     alone(ALONE, &[("GREEN_HUBS", "2")], || {
