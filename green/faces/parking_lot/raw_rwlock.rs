@@ -43,16 +43,17 @@ impl RawRwLock {
         taken
     }
 
-    /// As the owner of the gate: nobody writes, so there is nothing to wait for.
-    fn read_inside(&self) -> bool {
-        self.shared.try_read_again()
+    /// As the owner of the gate. Nobody writes; but a reader that leaves has the lock as a writer for a moment, to pass
+    /// it on to one that has given up by now.
+    fn read_inside(&self, deadline: Option<Instant>) -> bool {
+        shield(|| self.shared.read_again_until(deadline))
     }
 
     fn upgrade_until(&self, deadline: Option<Instant>) -> bool {
         self.shared.unlock_read();
         let upgraded = shield(|| self.shared.write_until(deadline));
         if !upgraded {
-            assert!(self.read_inside(), "whoever owns the gate can read");
+            self.read_inside(None);
         }
         upgraded
     }
@@ -175,12 +176,11 @@ unsafe impl lock_api::RawRwLockRecursiveTimed for RawRwLock {
 // is neither for a moment, in which nobody else can write.
 unsafe impl lock_api::RawRwLockUpgrade for RawRwLock {
     fn lock_upgradable(&self) {
-        let taken = self.through_gate(None, || self.read_inside());
-        assert!(taken, "whoever owns the gate can read");
+        self.through_gate(None, || self.read_inside(None));
     }
 
     fn try_lock_upgradable(&self) -> bool {
-        self.try_through_gate(|| self.read_inside())
+        self.try_through_gate(|| self.shared.try_read_again())
     }
 
     unsafe fn unlock_upgradable(&self) {
@@ -196,7 +196,7 @@ unsafe impl lock_api::RawRwLockUpgrade for RawRwLock {
         self.shared.unlock_read();
         let upgraded = self.shared.try_write();
         if !upgraded {
-            assert!(self.read_inside(), "whoever owns the gate can read");
+            self.read_inside(None);
         }
         upgraded
     }
@@ -224,11 +224,12 @@ unsafe impl lock_api::RawRwLockUpgradeDowngrade for RawRwLock {
 // SAFETY: true means that the lock was taken, false that it is a reader's still.
 unsafe impl lock_api::RawRwLockUpgradeTimed for RawRwLock {
     fn try_lock_upgradable_for(&self, timeout: Duration) -> bool {
-        self.through_gate(after(timeout), || self.read_inside())
+        let deadline = after(timeout);
+        self.through_gate(deadline, || self.read_inside(deadline))
     }
 
     fn try_lock_upgradable_until(&self, timeout: Instant) -> bool {
-        self.through_gate(Some(timeout), || self.read_inside())
+        self.through_gate(Some(timeout), || self.read_inside(Some(timeout)))
     }
 
     unsafe fn try_upgrade_for(&self, timeout: Duration) -> bool {
