@@ -210,8 +210,8 @@ fn a_head_without_end_is_refused() {
         ] {
             let mut stream = served.connect();
             stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n").unwrap();
-            let most = (0..100_000).take_while(|_| stream.write_all(line.as_bytes()).is_ok());
-            assert!(most.count() < 100_000);
+            // What lies in the sockets' buffers says nothing, so for as long as it goes.
+            while stream.write_all(line.as_bytes()).is_ok() {}
         }
         served.stop();
     });
