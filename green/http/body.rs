@@ -16,7 +16,8 @@ pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 /// The body of a request: a [`Read`], which waits for the peer as a socket does.
 ///
 /// What the handler does not read the peer need not have sent: nothing is taken from it before a read asks, so a slow
-/// reader holds the sender back. With `Expect: 100-continue` the first read sends the go-ahead.
+/// reader holds the sender back. With `Expect: 100-continue` the first read sends the go-ahead. Who answers before the
+/// end of a body ends an HTTP/1.1 connection, and a peer that still sends may meet a reset before it has read the answer.
 ///
 /// # Errors
 ///
