@@ -29,6 +29,34 @@ use super::datagram::DatagramTransport;
 pub use super::panicked::ProtocolPanicked;
 use super::transport::Transport;
 
+/// What the callbacks of every kind of protocol are alike: `self.0` is the cell that it lives in.
+macro_rules! shared_callbacks {
+    () => {
+        fn lost(&self, error: Option<io::Error>) -> io::Result<()> {
+            let mut using = self.0.lock();
+            guarded(|| {
+                using.protocol.connection_lost(error);
+                Ok(())
+            })
+        }
+
+        fn paused(&self, paused: bool) -> io::Result<()> {
+            let mut using = self.0.lock();
+            guarded(|| {
+                match paused {
+                    true => using.protocol.pause_writing(),
+                    false => using.protocol.resume_writing(),
+                }
+                Ok(())
+            })
+        }
+
+        fn cell(&self) -> Arc<dyn Any + Send + Sync> {
+            Arc::clone(&self.0) as _
+        }
+    };
+}
+
 mod datagram;
 mod stream;
 

@@ -85,26 +85,5 @@ impl<P: DatagramProtocol> Callbacks for Served<P> {
         })
     }
 
-    fn paused(&self, paused: bool) -> io::Result<()> {
-        let mut using = self.0.lock();
-        guarded(|| {
-            match paused {
-                true => using.protocol.pause_writing(),
-                false => using.protocol.resume_writing(),
-            }
-            Ok(())
-        })
-    }
-
-    fn lost(&self, error: Option<io::Error>) -> io::Result<()> {
-        let mut using = self.0.lock();
-        guarded(|| {
-            using.protocol.connection_lost(error);
-            Ok(())
-        })
-    }
-
-    fn cell(&self) -> Arc<dyn Any + Send + Sync> {
-        Arc::clone(&self.0) as _
-    }
+    shared_callbacks!();
 }

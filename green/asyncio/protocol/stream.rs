@@ -191,28 +191,7 @@ impl<P: Protocol> Callbacks for InPieces<P> {
         guarded(|| using.protocol.eof_received())
     }
 
-    fn lost(&self, error: Option<io::Error>) -> io::Result<()> {
-        let mut using = self.0.lock();
-        guarded(|| {
-            using.protocol.connection_lost(error);
-            Ok(())
-        })
-    }
-
-    fn paused(&self, paused: bool) -> io::Result<()> {
-        let mut using = self.0.lock();
-        guarded(|| {
-            match paused {
-                true => using.protocol.pause_writing(),
-                false => using.protocol.resume_writing(),
-            }
-            Ok(())
-        })
-    }
-
-    fn cell(&self) -> Arc<dyn Any + Send + Sync> {
-        Arc::clone(&self.0) as _
-    }
+    shared_callbacks!();
 }
 
 #[derive(Debug)]
@@ -268,26 +247,5 @@ impl<P: BufferedProtocol> Callbacks for IntoOwnBuffer<P> {
         guarded(|| using.protocol.eof_received())
     }
 
-    fn lost(&self, error: Option<io::Error>) -> io::Result<()> {
-        let mut using = self.0.lock();
-        guarded(|| {
-            using.protocol.connection_lost(error);
-            Ok(())
-        })
-    }
-
-    fn paused(&self, paused: bool) -> io::Result<()> {
-        let mut using = self.0.lock();
-        guarded(|| {
-            match paused {
-                true => using.protocol.pause_writing(),
-                false => using.protocol.resume_writing(),
-            }
-            Ok(())
-        })
-    }
-
-    fn cell(&self) -> Arc<dyn Any + Send + Sync> {
-        Arc::clone(&self.0) as _
-    }
+    shared_callbacks!();
 }
