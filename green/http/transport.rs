@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use greenhub::greenio::GreenSocket;
+use greenhub::wait_queue::deadline_after;
 
 use crate::aio::{PollRead, PollWrite};
 use crate::net::TcpStream;
@@ -38,7 +39,7 @@ pub trait Transport:
 }
 
 fn by_preface(socket: &GreenSocket, limit: Option<Duration>) -> io::Result<Protocol> {
-    let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+    let deadline = limit.and_then(deadline_after);
     let mut seen = [0; PREFACE.len()];
     loop {
         if !socket

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use greenhub::foreign;
+use greenhub::wait_queue::deadline_after;
 use libc::{clockid_t, pthread_cond_t, pthread_mutex_t, timespec};
 
 use super::locks::{own_mutex_lock, own_mutex_unlock};
@@ -113,7 +114,7 @@ unsafe fn wait_by(
     let time = unsafe { at.as_ref() }.and_then(duration);
     match (time, clock) {
         (Some(time), Some(clock)) if foreign::may_park() => {
-            let deadline = Instant::now().checked_add(until(clock, time));
+            let deadline = deadline_after(until(clock, time));
             // SAFETY: the caller's.
             unsafe { wait_until(condition, lock, deadline) }
         }

@@ -2,9 +2,10 @@
 #![expect(unsafe_code, reason = "hooks")]
 
 use std::ffi::c_int;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use greenhub::foreign;
+use greenhub::wait_queue::deadline_after;
 use libc::{epoll_event, sigset_t, timespec};
 
 use super::time::duration;
@@ -43,7 +44,7 @@ unsafe fn wait_for(
     if !foreign::may_park() {
         return block();
     }
-    let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+    let deadline = limit.and_then(deadline_after);
     loop {
         let goes_on = wait(poller, Direction::Read, deadline)?;
         match ask()? {

@@ -10,6 +10,7 @@ use std::ffi::c_int;
 use std::time::{Duration, Instant};
 
 use greenhub::foreign;
+use greenhub::wait_queue::deadline_after;
 use libc::{pthread_mutex_t, pthread_rwlock_t, sem_t, timespec};
 
 use super::parked::{ANY, park, wake};
@@ -113,7 +114,7 @@ pub(super) unsafe fn own_mutex_lock(lock: *mut pthread_mutex_t) -> Plain<c_int> 
 unsafe fn instant(at: *const timespec) -> Option<Instant> {
     // SAFETY: the caller's, or null.
     let at = unsafe { at.as_ref() }.and_then(duration)?;
-    Instant::now().checked_add(until(libc::CLOCK_REALTIME, at))
+    deadline_after(until(libc::CLOCK_REALTIME, at))
 }
 
 unsafe fn own_mutex_timedlock(lock: *mut pthread_mutex_t, at: *const timespec) -> Plain<c_int> {
@@ -134,38 +135,36 @@ pub(super) unsafe fn own_mutex_unlock(lock: *mut pthread_mutex_t) -> Plain<c_int
     Plain(given)
 }
 
+fn take_rwlock(
+    lock: *mut pthread_rwlock_t,
+    attempt: impl Fn() -> c_int,
+    block: impl FnOnce() -> c_int,
+) -> Plain<c_int> {
+    Plain(match attempt() {
+        libc::EBUSY if foreign::may_park() => {
+            take("pthread rwlock", lock as usize, None, libc::EBUSY, attempt)
+        }
+        libc::EBUSY => block(),
+        given => given,
+    })
+}
+
 unsafe fn own_rdlock(lock: *mut pthread_rwlock_t) -> Plain<c_int> {
     // SAFETY: the caller's.
     let attempt = || unsafe { libc::pthread_rwlock_tryrdlock(lock) };
-    match attempt() {
-        libc::EBUSY if foreign::may_park() => Plain(take(
-            "pthread rwlock",
-            lock as usize,
-            None,
-            libc::EBUSY,
-            attempt,
-        )),
-        // SAFETY: as above.
-        libc::EBUSY => Plain(unsafe { real::pthread_rwlock_rdlock(lock) }),
-        given => Plain(given),
-    }
+    // SAFETY: as above.
+    take_rwlock(lock, attempt, || unsafe {
+        real::pthread_rwlock_rdlock(lock)
+    })
 }
 
 unsafe fn own_wrlock(lock: *mut pthread_rwlock_t) -> Plain<c_int> {
     // SAFETY: the caller's.
     let attempt = || unsafe { libc::pthread_rwlock_trywrlock(lock) };
-    match attempt() {
-        libc::EBUSY if foreign::may_park() => Plain(take(
-            "pthread rwlock",
-            lock as usize,
-            None,
-            libc::EBUSY,
-            attempt,
-        )),
-        // SAFETY: as above.
-        libc::EBUSY => Plain(unsafe { real::pthread_rwlock_wrlock(lock) }),
-        given => Plain(given),
-    }
+    // SAFETY: as above.
+    take_rwlock(lock, attempt, || unsafe {
+        real::pthread_rwlock_wrlock(lock)
+    })
 }
 
 unsafe fn own_rwlock_unlock(lock: *mut pthread_rwlock_t) -> Plain<c_int> {

@@ -6,6 +6,8 @@ use std::time::Instant;
 
 use libc::{mmsghdr, timespec};
 
+use greenhub::wait_queue::deadline_after;
+
 use super::time::duration;
 use super::waiting::{Direction, retry};
 use crate::Patch;
@@ -55,7 +57,7 @@ unsafe fn own_recvmmsg(
     }
     // SAFETY: null or the caller's.
     let limit = unsafe { limit.as_ref() }.and_then(duration);
-    let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+    let deadline = limit.and_then(deadline_after);
     let for_one = flags & libc::MSG_WAITFORONE != 0;
     let is_over = || for_one || deadline.is_some_and(|deadline| deadline <= Instant::now());
     all(len, is_over, |done| {

@@ -5,6 +5,7 @@ use std::ffi::{c_int, c_short};
 use std::time::{Duration, Instant};
 
 use greenhub::foreign;
+use greenhub::wait_queue::deadline_after;
 use libc::{nfds_t, pollfd, sigset_t, size_t, timespec};
 
 use super::time::duration;
@@ -42,7 +43,7 @@ pub(super) unsafe fn wait_for(
     if !foreign::may_park() {
         return block();
     }
-    let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+    let deadline = limit.and_then(deadline_after);
     let entries: &[pollfd] = match len {
         0 => &[],
         // SAFETY: the caller's entries, as many as it says; the kernel has just read them.

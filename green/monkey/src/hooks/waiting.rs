@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use greenhub::foreign;
 pub(super) use greenhub::source::Direction;
-use greenhub::wait_queue::ShortLock;
+use greenhub::wait_queue::{ShortLock, deadline_after};
 
 use crate::answer::{Answer, code, of};
 
@@ -73,7 +73,7 @@ pub(super) fn limit(fd: c_int, option: c_int) -> Option<Instant> {
         u32::try_from(time.tv_usec).unwrap_or(0) * 1_000,
     );
     let set = given == 0 && !limit.is_zero();
-    set.then(|| Instant::now().checked_add(limit)).flatten()
+    set.then(|| deadline_after(limit)).flatten()
 }
 
 /// SO_RCVTIMEO or SO_SNDTIMEO.
