@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 
 use crate::config::settings;
 use crate::contain::contain;
+use crate::sys::fork;
 
 /// What a thread of the pool runs.
 pub(super) type Job = Box<dyn FnOnce() + Send>;
@@ -32,6 +33,7 @@ struct Census {
 }
 
 static POOL: LazyLock<Pool> = LazyLock::new(|| {
+    fork::watch();
     let (jobs, queue) = crossbeam_channel::unbounded();
     Pool {
         jobs,
@@ -40,8 +42,12 @@ static POOL: LazyLock<Pool> = LazyLock::new(|| {
     }
 });
 
-/// Hands `job` to a thread.
+/// Hands `job` to a thread. In a child of fork(2), which has none of them, it runs right here.
 pub(super) fn submit(job: Job) {
+    if fork::is_child() {
+        contain(job);
+        return;
+    }
     let most = settings().blocking_threads;
     let pool = &*POOL;
     let mut census = pool.census.lock();

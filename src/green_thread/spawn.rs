@@ -205,7 +205,7 @@ impl Builder {
     /// `OutOfMemory` at the limit of memory mappings or when a stack cannot be
     /// mapped, with the limit's name in the message; `InvalidInput` for a hub
     /// that does not exist; at the first start, what kept the hubs from
-    /// starting.
+    /// starting; `Unsupported` in a child of fork(2), which has no hubs.
     ///
     /// # Panics
     ///

@@ -25,15 +25,23 @@ static HUBS: OnceLock<Box<[&'static Hub]>> = OnceLock::new();
 /// # Errors
 ///
 /// What made it impossible to start: no descriptors, no OS thread. A later call
-/// tries again.
+/// tries again. In a child of fork(2), `Unsupported`.
 pub(crate) fn hubs() -> io::Result<&'static [&'static Hub]> {
     static STARTING: Mutex<()> = Mutex::new(());
     #[cfg(feature = "sim")]
     if let Some(alone) = of_a_simulation() {
         return Ok(alone);
     }
-    if let Some(hubs) = HUBS.get() {
+    if let Some(hubs) = HUBS.get()
+        && !sys::fork::is_child()
+    {
         return Ok(hubs);
+    }
+    if sys::fork::is_child() {
+        return Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "no green threads in a child of fork(2): its parent had started hubs, which the child has not",
+        ));
     }
     // Its first call may log, which is not to happen under the lock.
     settings();
@@ -88,6 +96,7 @@ pub(crate) fn start_simulated(
 /// Starts all hubs, or none: whatever was made for those that could start goes
 /// when one cannot.
 fn start() -> io::Result<Box<[&'static Hub]>> {
+    sys::fork::watch();
     sys::signal::remember_mask();
     engine::prepare(current::occupant)?;
     thread_locals::prepare()?;

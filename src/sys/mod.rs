@@ -9,6 +9,7 @@ pub(crate) mod destructors;
 pub(crate) mod epoll;
 pub(crate) mod eventfd;
 pub(crate) mod fd;
+pub(crate) mod fork;
 pub(crate) mod lock;
 pub(crate) mod memory;
 pub(crate) mod pipe;

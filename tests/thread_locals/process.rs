@@ -80,6 +80,28 @@ fn the_child_of_a_green_thread_sees_its_thread_locals() {
     );
 }
 
+#[test]
+fn a_child_of_fork_is_refused_green_threads_and_makes_blocking_calls_itself() {
+    in_both(
+        "process::a_child_of_fork_is_refused_green_threads_and_makes_blocking_calls_itself",
+        |_| {
+            let in_the_child = || {
+                let refused = thread::Builder::new().spawn(|| ()).unwrap_err();
+                let limited = green::timeout(Duration::from_secs(60), || {
+                    green::blocking(|| green::fs::metadata("/proc/self").is_ok())
+                });
+                refused.kind() == std::io::ErrorKind::Unsupported
+                    && refused.to_string().contains("fork(2)")
+                    && limited.unwrap_or(false)
+            };
+            // So that the pool has idle threads, which a child lacks.
+            green::run(|| green::blocking(|| ()));
+            assert_eq!(fork(in_the_child), 0, "of an OS thread");
+            green::run(move || assert_eq!(fork(in_the_child), 0, "of a green thread"));
+        },
+    );
+}
+
 /// Children that the C library's handlers of fork are not called for stay on the green thread's base.
 #[test]
 fn a_child_of_a_bare_fork_or_clone_sees_its_thread_locals() {
