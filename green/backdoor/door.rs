@@ -87,6 +87,7 @@ fn accept(
             // A fresh socket has room for it.
             socket.set_nonblocking(true);
             let _ = socket.send(full.as_bytes());
+            parting::end_direction(&socket, Duration::ZERO);
             continue;
         };
         let serve = serve.clone();

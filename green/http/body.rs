@@ -17,7 +17,8 @@ pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 ///
 /// What the handler does not read the peer need not have sent: nothing is taken from it before a read asks, so a slow
 /// reader holds the sender back. With `Expect: 100-continue` the first read sends the go-ahead. Who answers before the
-/// end of a body ends an HTTP/1.1 connection, and a peer that still sends may meet a reset before it has read the answer.
+/// end of a body ends an HTTP/1.1 connection: behind the answer what the peer still sends is dropped, until it has ended
+/// too, or been silent for two seconds, or gone on for half a minute or 256 MiB. Then it may meet a reset.
 ///
 /// # Errors
 ///

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use super::body::Limits;
 use super::handler::{self, Handler, Peer, Place};
 use super::rt::{Crew, GreenTimer};
-use super::stream::Io;
+use super::stream::{Io, Unanswered};
 use super::transport::{self, Protocol, Transport};
 use super::upgrade::open;
 use crate::convenience::{self, Accept, Served};
@@ -241,7 +241,8 @@ fn connection<T: Transport, H: Handler>(
         let answer = handler::serve(handler.clone(), request, place.clone());
         async { Ok::<_, Infallible>(answer.await) }
     });
-    let io = Io::new(stream, settings.write);
+    let unanswered = Unanswered::default();
+    let io = Io::new(stream, settings.write, unanswered.clone());
     let outcome = match protocol {
         Protocol::Http1 => {
             let connection = http1::Builder::new()
@@ -252,6 +253,7 @@ fn connection<T: Transport, H: Handler>(
                 .serve_connection(io, service)
                 .with_upgrades();
             block_on(until_done(connection, stop, |connection| {
+                unanswered.set();
                 connection.graceful_shutdown();
             }))
         }
@@ -262,6 +264,7 @@ fn connection<T: Transport, H: Handler>(
                 .max_concurrent_streams(settings.streams)
                 .serve_connection(io, service);
             block_on(until_done(connection, stop, |connection| {
+                unanswered.set();
                 connection.graceful_shutdown();
             }))
         }
@@ -274,7 +277,7 @@ fn connection<T: Transport, H: Handler>(
 async fn until_done<C: Future>(
     connection: C,
     mut stop: watch::Receiver<bool>,
-    tell: fn(Pin<&mut C>),
+    tell: impl Fn(Pin<&mut C>),
 ) -> C::Output {
     let mut connection = pin!(connection);
     let mut stopping = pin!(async move {

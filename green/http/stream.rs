@@ -6,6 +6,8 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -13,26 +15,49 @@ use futures_io::{AsyncRead, AsyncWrite};
 use greenhub::future::{Sleep, sleep};
 use hyper::rt::{Read, ReadBufCursor, Write};
 
+use super::transport::Transport;
 use crate::aio::{Async, PollRead, PollWrite};
+use crate::net::parting::Lingering;
 
 /// The most that one read fills with zeros first.
 const READ: usize = 64 * 1024;
 
-/// A stream whose writes make headway within a limit, or fail: a peer that reads nothing is cut.
+/// The stream of a connection.
+///
+/// Writes make headway within a limit, or fail: a peer that reads nothing is cut. A shutdown ends our direction, and then waits
+/// for the peer's end, within limits: what it sends without being read would make the kernel send a reset, which can
+/// overtake the last answer.
 #[derive(Debug)]
 pub(super) struct Io<T> {
     stream: Async<T>,
     write_limit: Option<Duration>,
     /// Runs while a write waits.
     waiting: Option<Pin<Box<Sleep>>>,
+    unanswered: Unanswered,
+    /// Whether the peer's end has come.
+    ended: bool,
+    lingering: Option<Box<Lingering>>,
 }
 
-impl<T: PollRead + PollWrite> Io<T> {
-    pub(super) fn new(stream: T, write_limit: Option<Duration>) -> Io<T> {
+/// Whether nothing was sent since this was last set: a connection that ends like this has no answer under way.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Unanswered(Arc<AtomicBool>);
+
+impl Unanswered {
+    pub(super) fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl<T: Transport> Io<T> {
+    pub(super) fn new(stream: T, write_limit: Option<Duration>, unanswered: Unanswered) -> Io<T> {
         Io {
             stream: Async::new(stream),
             write_limit,
             waiting: None,
+            unanswered,
+            ended: false,
+            lingering: None,
         }
     }
 
@@ -62,19 +87,28 @@ impl<T: PollRead + PollWrite> Io<T> {
     }
 }
 
+/// Reads into hyper's buffer, and says how much.
+fn read<T: PollRead>(
+    stream: &mut Async<T>,
+    context: &mut Context<'_>,
+    mut buf: ReadBufCursor<'_>,
+) -> Poll<io::Result<usize>> {
+    let most = buf.remaining().min(READ);
+    let room = buf.initialize_unfilled_to(most);
+    let read = ready!(AsyncRead::poll_read(Pin::new(stream), context, room))?;
+    assert!(read <= most, "a read fits its buffer");
+    // SAFETY: so many bytes were initialised just now.
+    unsafe { buf.advance(read) };
+    Poll::Ready(Ok(read))
+}
+
 impl<T: PollRead> Read for Async<T> {
     fn poll_read(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        mut buf: ReadBufCursor<'_>,
+        buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let most = buf.remaining().min(READ);
-        let room = buf.initialize_unfilled_to(most);
-        let read = ready!(AsyncRead::poll_read(self, context, room))?;
-        assert!(read <= most, "a read fits its buffer");
-        // SAFETY: so many bytes were initialised just now.
-        unsafe { buf.advance(read) };
-        Poll::Ready(Ok(()))
+        read(&mut self, context, buf).map_ok(drop)
     }
 }
 
@@ -108,22 +142,26 @@ impl<T: PollWrite> Write for Async<T> {
     }
 }
 
-impl<T: PollRead + PollWrite> Read for Io<T> {
+impl<T: Transport> Read for Io<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        Read::poll_read(Pin::new(&mut self.stream), context, buf)
+        let wanted = buf.remaining() > 0;
+        let polled = read(&mut self.stream, context, buf);
+        self.ended |= wanted && matches!(polled, Poll::Ready(Ok(0) | Err(_)));
+        polled.map_ok(drop)
     }
 }
 
-impl<T: PollRead + PollWrite> Write for Io<T> {
+impl<T: Transport> Write for Io<T> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.unanswered.0.store(false, Ordering::Relaxed);
         let polled = Write::poll_write(Pin::new(&mut self.stream), context, buf);
         self.within_limit(context, polled)
     }
@@ -133,6 +171,7 @@ impl<T: PollRead + PollWrite> Write for Io<T> {
         context: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.unanswered.0.store(false, Ordering::Relaxed);
         let polled = Write::poll_write_vectored(Pin::new(&mut self.stream), context, bufs);
         self.within_limit(context, polled)
     }
@@ -147,7 +186,19 @@ impl<T: PollRead + PollWrite> Write for Io<T> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let polled = Write::poll_shutdown(Pin::new(&mut self.stream), context);
-        self.within_limit(context, polled)
+        if self.lingering.is_none() {
+            let idle = self.unanswered.0.load(Ordering::Relaxed);
+            let polled = Write::poll_shutdown(Pin::new(&mut self.stream), context);
+            ready!(self.within_limit(context, polled))?;
+            if idle || self.ended {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        let Io {
+            stream, lingering, ..
+        } = &mut *self;
+        let socket = stream.get_ref().socket();
+        let lingering = lingering.get_or_insert_with(|| Box::new(Lingering::begin(socket)));
+        lingering.poll(socket, context).map(Ok)
     }
 }

@@ -118,6 +118,56 @@ fn a_body_that_is_too_long_is_413() {
     });
 }
 
+/// The answer is followed by the server's end, and the server listens on: a reset would overtake the answer.
+#[test]
+fn who_is_answered_early_may_send_on() {
+    bounded("an early answer", || {
+        let served = Served::with(usual, |server| server.max_body(1 << 40));
+        for (request, status) in [
+            (
+                "POST /early HTTP/1.1\r\nhost: x\r\ncontent-length: 90000000\r\n\r\n",
+                "200",
+            ),
+            (
+                "POST /early HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n",
+                "200",
+            ),
+            (
+                "POST /panic HTTP/1.1\r\nhost: x\r\ncontent-length: 90000000\r\n\r\n",
+                "500",
+            ),
+            (
+                "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1099511627777\r\n\r\n",
+                "413",
+            ),
+            (
+                "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: nine\r\n\r\n",
+                "400",
+            ),
+            ("GET / HTTP/1.0\r\n\r\n", "200"),
+        ] {
+            let mut stream = served.connect();
+            stream.write_all(request.as_bytes()).unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            assert!(answer.starts_with("HTTP/1."), "{request:?}: {answer:?}");
+            assert_eq!(&answer[9..12], status, "{request:?}: {answer:?}");
+            for _ in 0..64 {
+                stream.write_all(&[b'x'; 1 << 16]).unwrap();
+            }
+            assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+        }
+        // They have gone; one that stays and says no more is not waited for long.
+        let mut silent = served.connect();
+        silent
+            .write_all(b"POST /early HTTP/1.1\r\nhost: x\r\ncontent-length: 90000\r\n\r\n")
+            .unwrap();
+        assert!(to_end(&mut silent).ends_with("POST /early"));
+        nobody_is_left();
+        assert_eq!(served.stop().cut, 0);
+    });
+}
+
 /// The shapes that make two servers disagree where a request ends.
 #[test]
 fn requests_that_could_be_read_in_two_ways_are_refused() {
@@ -210,8 +260,13 @@ fn a_head_without_end_is_refused() {
         ] {
             let mut stream = served.connect();
             stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n").unwrap();
+            let mut heard = stream.try_clone().unwrap();
+            let answer = green::thread::spawn(move || to_end(&mut heard));
             // What lies in the sockets' buffers says nothing, so for as long as it goes.
-            while stream.write_all(line.as_bytes()).is_ok() {}
+            while !answer.is_finished() && stream.write_all(line.as_bytes()).is_ok() {}
+            drop(stream);
+            let answer = answer.join().unwrap();
+            assert!(answer.starts_with("HTTP/1.1 431"), "{answer:?}");
         }
         served.stop();
     });

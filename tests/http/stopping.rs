@@ -21,6 +21,7 @@ fn a_stop_closes_idle_connections_and_finishes_answers() {
         served.stop.stop();
         assert_eq!(idle.read(&mut [0]).unwrap(), 0);
         assert!(to_end(&mut busy).ends_with("0\r\n\r\n"));
+        drop(busy);
         let done = served.running.join().unwrap().unwrap();
         assert_eq!((done.connections, done.cut), (2, 0));
         assert!(begun.elapsed() < Duration::from_secs(10));
@@ -46,5 +47,24 @@ fn who_is_not_done_in_time_is_ended() {
         assert_eq!(to_end(&mut inline), "");
         nobody_is_left();
         drop(apart);
+    });
+}
+
+/// Who has asked for nothing has nothing to hear, and is not waited for.
+#[test]
+fn a_stop_does_not_wait_for_idle_clients_to_end() {
+    bounded("idle clients", || {
+        let served = Served::new(usual);
+        let mut idle = served.connect();
+        idle.write_all(b"GET /a HTTP/1.1\r\nhost: x\r\n\r\n")
+            .unwrap();
+        until(&mut idle, "GET /a");
+        let begun = Instant::now();
+        assert_eq!(served.stop().cut, 0);
+        assert!(
+            begun.elapsed() < Duration::from_secs(2),
+            "{:?}",
+            begun.elapsed()
+        );
     });
 }
