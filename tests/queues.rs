@@ -374,3 +374,107 @@ fn others_run_while_a_getter_waits() {
         assert_eq!(getter.join(), 1);
     });
 }
+
+#[test]
+fn a_queue_that_is_shut_down_gives_out_what_is_in_it_and_takes_no_more() {
+    both_ways(|on| {
+        let queue = Arc::new(Queue::new());
+        let getters: Vec<_> = (0..3)
+            .map(|_| {
+                let theirs = queue.clone();
+                on.spawn(move || theirs.iter().collect::<Vec<u32>>())
+            })
+            .collect();
+        wait_until("three getters", || queue.getting() == 3);
+        (0..100).for_each(|item| queue.put(item));
+        queue.shutdown();
+        queue.shutdown();
+        let mut got: Vec<_> = getters
+            .into_iter()
+            .flat_map(|getter| getter.join())
+            .collect();
+        got.sort_unstable();
+        assert_eq!(got, (0..100).collect::<Vec<_>>());
+        assert_eq!(queue.try_put(1), Err(Full(1)));
+        assert_eq!(queue.put_timeout(1, FOR_EVER), Err(Full(1)));
+        assert_eq!(queue.try_get(), Err(Empty));
+        assert_eq!(queue.get_timeout(FOR_EVER), Err(Empty));
+        // Neither counts what was refused.
+        assert_eq!(queue.unfinished(), 100);
+        let theirs = queue.clone();
+        assert!(std::panic::catch_unwind(move || theirs.put(1)).is_err());
+        let theirs = queue.clone();
+        assert!(std::panic::catch_unwind(move || theirs.get()).is_err());
+    });
+}
+
+#[test]
+fn who_waits_to_put_when_a_queue_is_shut_down_keeps_the_item() {
+    both_ways(|on| {
+        for capacity in [0, 1] {
+            let queue = Arc::new(Queue::bounded(capacity));
+            (0..capacity).for_each(|item| queue.put(item));
+            let putters: Vec<_> = (7..10)
+                .map(|item| {
+                    let theirs = queue.clone();
+                    on.spawn(move || theirs.put_timeout(item, FOR_EVER))
+                })
+                .collect();
+            wait_until("three putters", || queue.putting() == 3);
+            queue.shutdown();
+            let refused: Vec<_> = putters.into_iter().map(|putter| putter.join()).collect();
+            assert_eq!(refused, [Err(Full(7)), Err(Full(8)), Err(Full(9))]);
+            assert_eq!(queue.iter().count(), capacity);
+            assert_eq!((queue.putting(), queue.unfinished()), (0, capacity));
+            queue.resize(None);
+            assert_eq!(queue.try_put(1), Err(Full(1)));
+        }
+    });
+}
+
+#[test]
+fn a_shutdown_at_once_hands_out_the_rest_and_ends_the_joins() {
+    both_ways(|on| {
+        let queue = Arc::new(PriorityQueue::new());
+        [3, 1, 2].map(|item| queue.put(item));
+        assert_eq!(queue.get(), 1);
+        let theirs = queue.clone();
+        let joiner = on.spawn(move || theirs.join());
+        assert_eq!(queue.shutdown_now(), [2, 3]);
+        // The one that was got is worked on still.
+        assert!(!queue.join_timeout(Duration::from_millis(1)));
+        queue.task_done().unwrap();
+        joiner.join();
+        assert_eq!(queue.shutdown_now(), []);
+        assert_eq!(queue.task_done(), Err(NothingOutstanding));
+    });
+}
+
+#[test]
+fn a_shutdown_loses_nothing_whoever_puts_and_gets_meanwhile() {
+    both_ways(|on| {
+        for capacity in [None, Some(0), Some(2)] {
+            let queue = Arc::new(capacity.map_or_else(LifoQueue::new, LifoQueue::bounded));
+            let putters: Vec<_> = (0..4)
+                .map(|_| {
+                    let theirs = queue.clone();
+                    on.spawn(move || {
+                        let put = |_: &u32| theirs.put_timeout(1, FOR_EVER).is_ok();
+                        (0..).take_while(put).count()
+                    })
+                })
+                .collect();
+            let getters: Vec<_> = (0..4)
+                .map(|_| {
+                    let theirs = queue.clone();
+                    On::GreenThreads.spawn(move || theirs.iter().count())
+                })
+                .collect();
+            thread::sleep(SHORT);
+            queue.shutdown();
+            let put: usize = putters.into_iter().map(|putter| putter.join()).sum();
+            let got: usize = getters.into_iter().map(|getter| getter.join()).sum();
+            assert_eq!((put, queue.len()), (got, 0));
+        }
+    });
+}

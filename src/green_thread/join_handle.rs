@@ -10,15 +10,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::ending::{Ending, Result};
+use super::kill::kill;
 use super::link::Link;
 use super::packet::Packet;
 use super::thread::Thread;
 use crate::clock::Nanos;
 
 use crate::hub::current;
-use crate::hub::interrupt::{CAN_UNWIND, is_held};
 use crate::hub::site::Site;
-use crate::hub::task::Task;
 use crate::hub::wait::Request;
 use crate::wait_queue::{Place, Wake};
 
@@ -88,36 +87,6 @@ impl<T> JoinInner<T> {
     pub(super) fn kill(&self) -> io::Result<()> {
         kill(&self.thread.task)
     }
-}
-
-/// As [`JoinHandle::kill`].
-pub(crate) fn kill(victim: &Arc<Task>) -> io::Result<()> {
-    if !CAN_UNWIND {
-        return Err(io::Error::new(
-            io::ErrorKind::Unsupported,
-            "killing needs unwinding, and this program is built with panic = \"abort\"",
-        ));
-    }
-    victim.kill();
-    if let (Some(green), Some(local)) = (victim.green(), current::local())
-        && current::is_green()
-        && !is_held()
-        && std::ptr::eq(green.home, &local.hub.home)
-    {
-        current::with(|task| {
-            let stays = task.stays.load(Ordering::Relaxed);
-            if let Some(own) = task.green()
-                && !Arc::ptr_eq(task, victim)
-                && !stays
-            {
-                // It sees the kill before we go on.
-                local.hurry(victim);
-                local.push(task.clone());
-                local.suspend(task, own);
-            }
-        });
-    }
-    Ok(())
 }
 
 /// A handle to a green thread: to join it, or to end it.

@@ -12,6 +12,7 @@ use crate::hub::wait;
 
 mod ending;
 mod join_handle;
+mod kill;
 mod link;
 mod local;
 mod packet;
@@ -23,7 +24,7 @@ mod thread;
 
 pub use ending::{Ending, Result};
 pub use join_handle::JoinHandle;
-pub(crate) use join_handle::kill;
+pub(crate) use kill::kill;
 pub use link::Link;
 pub use local::{AccessError, LocalKey};
 pub use park::{park, park_timeout};

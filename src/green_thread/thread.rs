@@ -1,6 +1,7 @@
 //! A handle to a thread of either kind: its id, its name, its park token.
 
 use std::fmt;
+use std::io;
 use std::num::NonZeroU64;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
@@ -76,6 +77,32 @@ impl Thread {
     /// ```
     pub fn unpark(&self) {
         super::park::unpark(&self.task);
+    }
+
+    /// Ends the green thread, as [`JoinHandle::kill`](super::JoinHandle::kill) does, for who has no handle of it: a
+    /// handle can be kept by one owner alone. Who kills [`current`] ends at its next wait.
+    ///
+    /// ```
+    /// use green::{Killed, thread::{park, spawn}};
+    ///
+    /// let handle = spawn(park);
+    /// let thread = handle.thread().clone();
+    /// spawn(move || thread.kill()).join().unwrap()?;
+    /// assert!(handle.join().unwrap_err().is::<Killed>());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` for an OS thread, and in a program built with `panic = "abort"`.
+    pub fn kill(&self) -> io::Result<()> {
+        if self.task.green().is_none() {
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "an OS thread cannot be killed",
+            ));
+        }
+        super::kill::kill(&self.task)
     }
 }
 

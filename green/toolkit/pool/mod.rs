@@ -1,5 +1,5 @@
 //! [`GreenPool`]: green threads, but no more than so many at a time; [`GreenPile`]: their results in
-//! order.
+//! order; [`Group`]: green threads that are killed and waited for together.
 //!
 //! A pool starts a green thread for each task; who would start one too many waits until one ends.
 //! So a server serves no more connections, and a crawler opens no more, than it can afford.
@@ -17,6 +17,7 @@
 //! [`starmap`](GreenPool::starmap) start their tasks while they are iterated over, from the thread
 //! that does so.
 
+mod group;
 mod imap;
 mod pile;
 mod slot;
@@ -31,6 +32,7 @@ use std::{
 
 use slot::{Place, Slot, Slots};
 
+pub use group::Group;
 pub use imap::Imap;
 pub use pile::GreenPile;
 pub use spread::Spread;

@@ -12,11 +12,12 @@
 //! for it goes to the next, and one that was woken always takes what it was given.
 //!
 //! *Invariants*, whenever the state is unlocked: if somebody waits to get, the store is empty and
-//! nobody waits to put; if somebody waits to put, there is no room.
+//! nobody waits to put; if somebody waits to put, there is no room. Nobody waits once it is shut down.
 //!
 //! *Locks*: the state, then a turn that is listed in it. A waiter that lists its own turn holds the
 //! turn first, which nobody else can know of until then.
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use greenhub::wait_queue::ShortLock;
@@ -35,11 +36,15 @@ struct State<O: Order> {
     capacity: Option<usize>,
     getting: VecDeque<Arc<Turn<O::Item>>>,
     putting: VecDeque<Arc<Turn<O::Item>>>,
+    /// Nothing is put any more.
+    is_shut_down: bool,
 }
 
 /// One wait of one thread, with the item that it puts or is given.
 struct Turn<T> {
     item: ShortLock<Option<T>>,
+    /// Woken because the queue is shut down.
+    is_refused: AtomicBool,
     waiter: WaitQueue,
 }
 
@@ -47,6 +52,7 @@ impl<T> Turn<T> {
     fn new(item: Option<T>) -> Arc<Turn<T>> {
         Arc::new(Turn {
             item: ShortLock::new(item),
+            is_refused: AtomicBool::new(false),
             waiter: WaitQueue::new(),
         })
     }
@@ -68,6 +74,13 @@ impl<T> Turn<T> {
         } else {
             None
         }
+    }
+
+    /// Nobody will come for what it puts, or with what it gets.
+    fn refuse(&self) {
+        // Before it is woken.
+        self.is_refused.store(true, Relaxed);
+        self.waiter.wake_one();
     }
 }
 
@@ -100,6 +113,7 @@ impl<O: Order> Core<O> {
                 capacity,
                 getting: VecDeque::new(),
                 putting: VecDeque::new(),
+                is_shut_down: false,
             }),
         }
     }
@@ -107,6 +121,9 @@ impl<O: Order> Core<O> {
     /// Puts an item if that can be done at once, else gives it back.
     pub(crate) fn try_put(&self, mut item: O::Item) -> Result<(), O::Item> {
         let mut state = self.state.lock();
+        if state.is_shut_down {
+            return Err(item);
+        }
         while let Some(getter) = state.getting.pop_front() {
             match getter.fill(item) {
                 Ok(()) => return Ok(()),
@@ -120,14 +137,17 @@ impl<O: Order> Core<O> {
         Ok(())
     }
 
-    /// As `try_put`, and waits for it until `deadline`.
+    /// As `try_put`, and waits for it until `deadline`, or until the queue is shut down.
     pub(crate) fn put(&self, item: O::Item, deadline: Option<Instant>) -> Result<(), O::Item> {
         give_way();
         let mut unsent = self.try_put(item);
         while let Err(item) = unsent {
+            if self.is_shut_down() {
+                return Err(item);
+            }
             let turn = Turn::new(Some(item));
             match self.wait(&turn, Side::Putting, deadline) {
-                Wake::Woken => return Ok(()),
+                Wake::Woken if !turn.is_refused.load(Relaxed) => return Ok(()),
                 wake => {
                     let item = turn.item.lock().take().expect("nobody came for it");
                     if wake == Wake::TimedOut {
@@ -155,12 +175,16 @@ impl<O: Order> Core<O> {
         None
     }
 
-    /// As `try_get`, and waits for it until `deadline`.
+    /// As `try_get`, and waits for it until `deadline`, or until nothing comes any more.
     pub(crate) fn get(&self, deadline: Option<Instant>) -> Option<O::Item> {
         give_way();
         loop {
             if let Some(item) = self.try_get() {
                 return Some(item);
+            }
+            if self.is_shut_down() {
+                // What was put in between.
+                return self.try_get();
             }
             let turn = Turn::new(None);
             match self.wait(&turn, Side::Getting, deadline) {
@@ -179,10 +203,11 @@ impl<O: Order> Core<O> {
         };
         let wake = turn.waiter.wait(self.what, deadline, || {
             let mut state = self.state.lock();
-            let needed = match side {
+            let cannot = match side {
                 Side::Putting => !state.has_room() && state.getting.is_empty(),
                 Side::Getting => state.store.len() == 0 && state.putting.is_empty(),
             };
+            let needed = cannot && !state.is_shut_down;
             if needed {
                 side.list(&mut state).push_back(turn.clone());
             }
@@ -200,6 +225,25 @@ impl<O: Order> Core<O> {
         let mut state = self.state.lock();
         state.capacity = capacity;
         state.refill();
+    }
+
+    /// From now on nothing is put, and who waits here goes on without.
+    pub(crate) fn shut_down(&self) {
+        let mut state = self.state.lock();
+        state.is_shut_down = true;
+        state.putting.drain(..).for_each(|turn| turn.refuse());
+        state.getting.drain(..).for_each(|turn| turn.refuse());
+    }
+
+    /// The same, and gives what was in it.
+    pub(crate) fn shut_down_now(&self) -> Vec<O::Item> {
+        self.shut_down();
+        let mut state = self.state.lock();
+        std::iter::from_fn(|| state.store.pop()).collect()
+    }
+
+    pub(crate) fn is_shut_down(&self) -> bool {
+        self.state.lock().is_shut_down
     }
 
     pub(crate) fn capacity(&self) -> Option<usize> {

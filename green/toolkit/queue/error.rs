@@ -2,7 +2,8 @@
 
 use std::{error::Error, fmt};
 
-/// An item was not put: there was no room for it, within the limit if one was given. It is in here.
+/// An item was not put: there was no room for it, within the limit if one was given, or the queue was
+/// shut down. It is in here.
 ///
 /// ```
 /// use green::queue::{Full, Queue};
@@ -43,7 +44,8 @@ impl<T> fmt::Display for Full<T> {
 
 impl<T> Error for Full<T> {}
 
-/// There was no item to get, within the limit if one was given.
+/// There was no item to get, within the limit if one was given, or none will come, because the queue was
+/// shut down.
 ///
 /// ```
 /// use green::queue::{Empty, Queue};

@@ -16,13 +16,15 @@
 //! killed is given no item, and a putter's item is its own again: nothing is lost, and nobody who
 //! has gone is served. [`green::timeout`](crate::timeout()) limits every wait here.
 //!
-//! To know that the other side has gone, use a [`channel`](crate::channel): a queue has no ends
-//! that could be dropped.
+//! A queue ends when it is [shut down](Queue::shutdown): nothing is put any more, and who
+//! [iterates](Queue::iter) over it gets what is in it, and then the end. A queue has no ends that could
+//! be dropped; where the last producer's drop is to end it, use a [`channel`](crate::channel).
 //!
 //! # Differences from eventlet
 //!
 //! Waiters are served in order, which eventlet does not promise. To wait, to try and to wait with
 //! a limit are methods of their own. An item that could not be put comes back in the error.
+//! `shutdown` is that of Python 3.13's queues.
 //!
 //! # Examples
 //!
@@ -37,8 +39,7 @@
 //! for _ in 0..3 {
 //!     let queue = Arc::clone(&queue);
 //!     green::thread::spawn(move || {
-//!         loop {
-//!             let number: u32 = queue.get();
+//!         for number in queue.iter() {
 //!             assert!(number < 100);
 //!             queue.task_done().unwrap();
 //!         }
@@ -46,6 +47,7 @@
 //! }
 //! (0..100).for_each(|number| queue.put(number));
 //! queue.join();
+//! queue.shutdown(); // The workers end.
 //! ```
 
 pub(crate) mod core;
@@ -78,6 +80,8 @@ impl NoTasks {
     fn announce(&self) -> NotCounted {
         NotCounted
     }
+
+    fn give_up(&self, _items: usize) {}
 }
 
 impl NotCounted {
@@ -146,8 +150,15 @@ macro_rules! queue {
             /// assert_eq!(sum, 45);
             /// putter.join().unwrap();
             /// ```
+            ///
+            /// # Panics
+            ///
+            /// If the queue is or was [shut down](Self::shutdown), as Python raises `ShutDown`. The calls with
+            /// a limit and those that do not wait give the item back instead.
             pub fn put(&self, item: T) {
-                let _ = self.put_until(item, None);
+                if self.put_until(item, None).is_err() {
+                    panic!("an item was put into a queue that was shut down");
+                }
             }
 
             /// As [`put`](Self::put), for no longer than `limit`.
@@ -165,7 +176,7 @@ macro_rules! queue {
             ///
             /// # Errors
             ///
-            /// [`Full`], with the item, if the limit passed; nothing of it stays behind.
+            /// [`Full`], with the item, if the limit passed or the queue was shut down; nothing of it stays behind.
             pub fn put_timeout(&self, item: T, limit: Duration) -> Result<(), Full<T>> {
                 self.put_until(item, deadline_after(limit))
             }
@@ -190,7 +201,7 @@ macro_rules! queue {
             ///
             /// # Errors
             ///
-            /// [`Full`], with the item, if there is no room.
+            /// [`Full`], with the item, if there is no room or the queue was shut down.
             #[doc(alias = "put_nowait")]
             pub fn try_put(&self, item: T) -> Result<(), Full<T>> {
                 let announced: $announced = self.tasks.announce();
@@ -211,8 +222,82 @@ macro_rules! queue {
             /// thread::spawn(move || theirs.put(7));
             /// assert_eq!(queue.get(), 7);
             /// ```
+            ///
+            /// # Panics
+            ///
+            /// If the queue is empty and is or was [shut down](Self::shutdown), as Python raises `ShutDown`. Who
+            /// expects that iterates by [`iter`](Self::iter).
             pub fn get(&self) -> T {
-                self.core.get(None).expect("there is no limit")
+                self.core
+                    .get(None)
+                    .expect("an item was to be got from an empty queue that was shut down")
+            }
+
+            /// Gets one item after the other, and parks until there is one, until the queue is shut down and
+            /// empty. Several threads may iterate at once: each item is for one of them.
+            ///
+            /// ```
+            /// use std::sync::Arc;
+            ///
+            #[doc = concat!("use green::{queue::", stringify!($name), ", thread};")]
+            ///
+            #[doc = concat!("let queue = Arc::new(", stringify!($name), "::bounded(2));")]
+            /// let theirs = queue.clone();
+            /// let worker = thread::spawn(move || theirs.iter().sum::<u32>());
+            /// (1..=10).for_each(|n| queue.put(n));
+            /// queue.shutdown();
+            /// assert_eq!(worker.join().unwrap(), 55);
+            /// ```
+            pub fn iter(&self) -> impl Iterator<Item = T> {
+                std::iter::from_fn(|| self.core.get(None))
+            }
+
+            /// Ends the queue: nothing can be put any more, what is in it can still be got. Who waits to
+            /// put is refused at once, and who waits to get goes on when it is empty. A second time
+            /// changes nothing.
+            ///
+            /// ```
+            #[doc = concat!("use green::queue::{Empty, Full, ", stringify!($name), "};")]
+            ///
+            #[doc = concat!("let queue = ", stringify!($name), "::new();")]
+            /// queue.put(7);
+            /// queue.shutdown();
+            /// assert_eq!(queue.try_put(8), Err(Full(8)));
+            /// assert_eq!((queue.get(), queue.try_get()), (7, Err(Empty)));
+            /// assert_eq!(queue.iter().next(), None);
+            /// ```
+            pub fn shutdown(&self) {
+                self.core.shut_down();
+            }
+
+            /// As [`shutdown`](Self::shutdown), and takes out what is in it, in its order; nobody works on that any
+            /// more, so nobody waits for it either.
+            ///
+            /// ```
+            #[doc = concat!("use green::queue::", stringify!($name), ";")]
+            ///
+            #[doc = concat!("let queue = ", stringify!($name), "::new();")]
+            /// queue.put(7);
+            /// assert_eq!(queue.shutdown_now(), [7]);
+            /// assert_eq!(queue.iter().next(), None);
+            /// ```
+            #[doc(alias = "immediate")]
+            pub fn shutdown_now(&self) -> Vec<T> {
+                let items = self.core.shut_down_now();
+                self.tasks.give_up(items.len());
+                items
+            }
+
+            /// Whether it was shut down.
+            ///
+            /// ```
+            #[doc = concat!("let queue = green::queue::", stringify!($name), "::<u32>::new();")]
+            /// assert!(!queue.is_shut_down());
+            /// queue.shutdown();
+            /// assert!(queue.is_shut_down());
+            /// ```
+            pub fn is_shut_down(&self) -> bool {
+                self.core.is_shut_down()
             }
 
             /// As [`get`](Self::get), for no longer than `limit`.
@@ -231,7 +316,7 @@ macro_rules! queue {
             ///
             /// # Errors
             ///
-            /// [`Empty`] if the limit passed.
+            /// [`Empty`] if the limit passed, or none comes because the queue was shut down.
             pub fn get_timeout(&self, limit: Duration) -> Result<T, Empty> {
                 let deadline = deadline_after(limit);
                 self.core.get(deadline).ok_or(Empty)

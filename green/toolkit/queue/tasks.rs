@@ -34,6 +34,14 @@ impl Tasks {
         Ok(())
     }
 
+    /// Nobody will work on these.
+    pub(super) fn give_up(&self, items: usize) {
+        for _ in 0..items {
+            // Somebody may have said that he was done with one that he never had.
+            let _ = self.done();
+        }
+    }
+
     pub(super) fn outstanding(&self) -> usize {
         self.outstanding.load(SeqCst)
     }
