@@ -6,7 +6,7 @@
 //! - `Stack`, a stack or the right to one, which is taken when a green thread is
 //!   spawned, so that a limit is met there and nowhere else; `Stacks`, what a hub
 //!   keeps of them;
-//! - `Fiber`: `new`, `resume`, `suspend`, `end`, and the `top` of its stack.
+//! - `Fiber`: `new`, `resume`, `suspend`, `suspend_for`, `end`, and the `top` of its stack.
 //!
 //! Two engines have it: [`own`], and `may` by the feature `engine-may`. Where a
 //! program goes wrong with the one and well with the other, the switch is at fault.

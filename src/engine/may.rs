@@ -124,10 +124,12 @@ pub(super) struct Coroutine {
     size: usize,
     /// The right to its stack, while a fiber has it.
     stack: Cell<Option<Stack>>,
+    /// Who is to run next, when it has suspended for somebody.
+    next: Cell<Option<Fiber>>,
 }
 
 /// A body that runs on a coroutine.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fiber(NonNull<Coroutine>);
 
 impl Fiber {
@@ -147,6 +149,7 @@ impl Fiber {
                 top: AtomicUsize::new(0),
                 size: stack.size(),
                 stack: Cell::new(None),
+                next: Cell::new(None),
             })
         });
         coroutine.body.set(Some((body, argument)));
@@ -154,22 +157,27 @@ impl Fiber {
         Fiber(NonNull::from(Box::leak(coroutine)))
     }
 
-    /// Runs the fiber until it suspends, which gives true, or its body has
-    /// returned.
+    /// Runs the fiber, and those that it is left for, until one of them suspends, which
+    /// gives true, or its body has returned.
     ///
     /// # Safety
     ///
     /// Always called by the same OS thread, from outside any fiber, and no more
-    /// once it has given false.
-    pub(crate) unsafe fn resume(self) -> bool {
-        // SAFETY: lives until `end`.
-        let coroutine = unsafe { self.0.as_ref() };
-        if coroutine.started.replace(true) {
-            coroutine.blocker.unpark();
-        } else {
-            self.begin(coroutine.size);
+    /// once its body has returned.
+    pub(crate) unsafe fn resume(mut self) -> bool {
+        loop {
+            // SAFETY: lives until `end`.
+            let coroutine = unsafe { self.0.as_ref() };
+            if coroutine.started.replace(true) {
+                coroutine.blocker.unpark();
+            } else {
+                self.begin(coroutine.size);
+            }
+            match coroutine.next.take() {
+                Some(next) => self = next,
+                None => return coroutine.body.get().is_some(),
+            }
         }
-        coroutine.body.get().is_some()
     }
 
     /// Starts the coroutine. Whoever spawned the green thread was promised a stack;
@@ -202,6 +210,19 @@ impl Fiber {
     pub(crate) unsafe fn suspend(self) {
         // SAFETY: it lives while it runs.
         unsafe { self.0.as_ref() }.suspend();
+    }
+
+    /// Leaves the fiber for `next`, which is suspended and runs in its place. The
+    /// switch leads by whoever resumed this one.
+    ///
+    /// # Safety
+    ///
+    /// Called by the fiber itself. `next` may be resumed here, as `resume` asks.
+    pub(crate) unsafe fn suspend_for(self, next: Fiber) {
+        // SAFETY: it lives while it runs.
+        let coroutine = unsafe { self.0.as_ref() };
+        coroutine.next.set(Some(next));
+        coroutine.suspend();
     }
 
     /// Takes the stack back, and in it the coroutine.

@@ -1,8 +1,8 @@
-//! The engine of our own: a fiber is a head at the top of its stack, and two contexts that are switched.
+//! The engine of our own: a fiber is a head at the top of its stack, with the context that it goes on from.
 //!
 //! ```text
 //!   top    ┌───────────────────────────┐  a page boundary
-//!          │ Head                      │  contexts of the fiber and of the hub
+//!          │ Head                      │  where the fiber goes on, and where its hub
 //!          ├───────────────────────────┤
 //!          │ thread-locals             │  if green threads have their own
 //!          ├───────────────────────────┤
@@ -23,7 +23,7 @@
 
 use std::io;
 use std::mem::offset_of;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 
 pub(crate) use crate::stacks::{Stack, Store as Stacks};
 use crate::sys;
@@ -50,32 +50,38 @@ pub(crate) fn prepare(who_runs: sys::signal::WhoRuns) -> io::Result<()> {
 const SUSPENDED: usize = 1;
 const OVER: usize = 0;
 
+/// What a switch leaves, and loads.
+#[repr(C)]
+struct Side {
+    context: Context,
+    /// What thread-locals are found from, if they are a green thread's own.
+    base: usize,
+}
+
 #[repr(C, align(64))]
 struct Head {
-    // All that a switch touches, in one cache line, where thread-locals are shared.
-    fiber: Context,
-    hub: Context,
-    /// What thread-locals are found from, if they are the green thread's own.
-    fiber_base: usize,
-    stack: Stack,
-    body: fn(usize),
-    /// The hub's, as far from its context.
-    hub_base: usize,
+    // All that a switch touches, in one cache line.
+    fiber: Side,
+    /// The hub's side, while the fiber runs: in the frame of the `resume` that it, or
+    /// the first of those who ran before it, was resumed by.
+    hub: *mut Side,
     argument: usize,
+    body: fn(usize),
+    stack: Stack,
     /// What debuggers know the fiber by: not null as long as it lives.
     owner: *const (),
 }
 
 /// From a context to the base that belongs to it.
-const BASE: usize = offset_of!(Head, fiber_base) - offset_of!(Head, fiber);
+const BASE: usize = offset_of!(Side, base) - offset_of!(Side, context);
 
 const _: () = {
     assert!(size_of::<Head>() == HEAD);
-    assert!(BASE == offset_of!(Head, hub_base) - offset_of!(Head, hub));
+    assert!(offset_of!(Head, hub) + size_of::<*mut Side>() <= 64);
 };
 
 /// A coroutine with a stack of its own.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fiber(NonNull<Head>);
 
 impl Fiber {
@@ -96,50 +102,67 @@ impl Fiber {
             let block = thread_locals::are_own()
                 .then(|| Block::begin(stack.top(), stack.top() - stack.bottom()));
             at.write(Head {
-                fiber: Context::new(begin, block.map_or(head, Block::bottom), head),
-                hub: Context::EMPTY,
-                fiber_base: block.map_or(0, Block::base),
-                body,
+                fiber: Side {
+                    context: Context::new(begin, block.map_or(head, Block::bottom), head),
+                    base: block.map_or(0, Block::base),
+                },
+                hub: ptr::null_mut(),
                 argument,
-                hub_base: block.map_or(0, |_| thread_locals::base()),
-                owner,
+                body,
                 stack,
+                owner,
             });
             Fiber(NonNull::new_unchecked(at))
         }
     }
 
-    /// Runs the fiber until it suspends, which gives true, or its body has
-    /// returned.
+    /// Runs the fiber, and those that it is left for, until one of them suspends, which
+    /// gives true, or its body has returned.
     ///
     /// # Safety
     ///
     /// Always called by the same OS thread, from outside any fiber, and no more
-    /// once it has given false.
+    /// once its body has returned.
     #[inline]
     pub(crate) unsafe fn resume(self) -> bool {
         let head = self.0.as_ptr();
-        // SAFETY: the fiber's context is that of `new` or of its last `suspend`,
-        // on this OS thread; the hub's is loaded by that fiber alone.
+        let mut hub = Side {
+            context: Context::EMPTY,
+            base: thread_locals::base(),
+        };
+        // SAFETY: the fiber's context is that of `new` or of the last time that it
+        // was left, on this OS thread; ours is loaded once, by the one of the fibers
+        // which we hear of, and `hub` lives until then.
         unsafe {
-            if thread_locals::are_own() {
-                return resume_with_base(head);
-            }
-            let (save, load) = (&raw mut (*head).hub, &raw const (*head).fiber);
-            switch(save, load, SUSPENDED) != OVER
+            (*head).hub = &raw mut hub;
+            switch_sides(&raw mut hub, &raw mut (*head).fiber, SUSPENDED) != OVER
         }
     }
 
-    /// Leaves the fiber for whoever resumed it.
+    /// Leaves the fiber for whoever resumed it, or the one that it was left for.
     ///
     /// # Safety
     ///
     /// Called by the fiber itself.
     #[inline]
     pub(crate) unsafe fn suspend(self) {
-        let head = self.0.as_ptr();
         // SAFETY: handed on to the caller.
-        unsafe { leave(head, SUSPENDED) };
+        unsafe { leave(self.0.as_ptr(), SUSPENDED) };
+    }
+
+    /// Leaves the fiber straight for `next`, which is suspended and runs in its place.
+    ///
+    /// # Safety
+    ///
+    /// Called by the fiber itself. `next` may be resumed here, as `resume` asks.
+    #[inline]
+    pub(crate) unsafe fn suspend_for(self, next: Fiber) {
+        let (from, to) = (self.0.as_ptr(), next.0.as_ptr());
+        // SAFETY: the context of `next` is that of the last time that it was left.
+        unsafe {
+            (*to).hub = (*from).hub;
+            switch_sides(&raw mut (*from).fiber, &raw mut (*to).fiber, SUSPENDED);
+        }
     }
 
     /// Takes the stack back.
@@ -153,8 +176,8 @@ impl Fiber {
         // this is read out of it.
         unsafe {
             let head = self.0.as_ptr();
-            if (*head).fiber_base != 0 {
-                Block::of((*head).fiber_base).end();
+            if (*head).fiber.base != 0 {
+                Block::of((*head).fiber.base).end();
             }
             (&raw mut (*head).owner).write_volatile(std::ptr::null());
             (&raw const (*head).stack).read()
@@ -189,45 +212,29 @@ impl Fiber {
 /// Called by the fiber itself.
 #[inline(always)]
 unsafe fn leave(head: *mut Head, word: usize) {
-    // SAFETY: the hub's context is that of the `resume` by which we run.
+    // SAFETY: the hub's side is that of the `resume` by which we run.
+    unsafe { switch_sides(&raw mut (*head).fiber, (*head).hub, word) };
+}
+
+/// Leaves the running side, which is `from`, for `to`, hands that `word`, and gives
+/// the word that somebody hands over when they switch back.
+// Inlined, as the switch is: a function that returns after a switch has its return
+// predicted wrong, 25 ns.
+///
+/// # Safety
+///
+/// As [`switch`]. Both bases are those of blocks, of this OS thread or of a green
+/// thread of it, if there are any.
+#[inline(always)]
+unsafe fn switch_sides(from: *mut Side, to: *mut Side, word: usize) -> usize {
+    // SAFETY: handed on to the caller.
     unsafe {
+        let (save, load) = (&raw mut (*from).context, &raw const (*to).context);
         if thread_locals::are_own() {
-            return leave_with_base(head, word);
+            thread_locals::hand_over((*from).base, (*to).base);
+            return switch_base::<BASE>(save, load, word);
         }
-        let (save, load) = (&raw mut (*head).fiber, &raw const (*head).hub);
-        switch(save, load, word);
-    }
-}
-
-// Where thread-locals are a green thread's own. Inlined as the other switch is: a
-// function that returns after a switch has its return predicted wrong, 25 ns.
-
-/// # Safety
-///
-/// As [`Fiber::resume`].
-#[inline(always)]
-unsafe fn resume_with_base(head: *mut Head) -> bool {
-    // SAFETY: as there. Both bases are those of blocks, of this OS thread and of
-    // the green thread.
-    unsafe {
-        let (own, hub) = ((*head).fiber_base, (*head).hub_base);
-        thread_locals::hand_over(hub, own);
-        let (save, load) = (&raw mut (*head).hub, &raw const (*head).fiber);
-        let word = switch_base::<BASE>(save, load, SUSPENDED);
-        thread_locals::hand_over(own, hub);
-        word != OVER
-    }
-}
-
-/// # Safety
-///
-/// As [`leave`].
-#[inline(always)]
-unsafe fn leave_with_base(head: *mut Head, word: usize) {
-    // SAFETY: as there.
-    unsafe {
-        let (save, load) = (&raw mut (*head).fiber, &raw const (*head).hub);
-        switch_base::<BASE>(save, load, word);
+        switch(save, load, word)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! # Safety
 //!
-//! [`CURRENT`] is set by the hub's loop alone, around each resume, to a task
+//! [`CURRENT`] is set where a leg begins, and cleared by the hub's loop, to a task
 //! that stays in the hub's list of green threads until it has ended and the
 //! loop has cleared [`CURRENT`] again. A suspended coroutine always comes back
 //! on the same OS thread, so a reference taken here may be held across a wait.
@@ -58,9 +58,19 @@ pub(super) fn set_local(local: &'static Local) {
     crate::world::enter(local.world);
 }
 
-/// Makes `task` the current one and gives back the one before.
-pub(super) fn replace(task: *const Task) -> *const Task {
-    CURRENT.replace(task)
+/// Makes this OS thread the one of the hub of `local`, for good.
+pub(super) fn set_hub(local: &'static Local) {
+    set_local(local);
+    local.current.set(CURRENT.with(ptr::from_ref));
+}
+
+/// Makes `task`, or nobody, the one that runs on the hub of `local`. A green thread with
+/// thread-locals of its own knows it from its beginning; this is for the OS thread.
+#[inline]
+pub(super) fn set_on(local: &Local, task: *const Task) {
+    // SAFETY: set by `set_hub` to a thread-local of the hub's OS thread, where we run,
+    // as its loop or as a green thread of it.
+    unsafe { (*local.current.get()).set(task) };
 }
 
 /// Whether a green thread runs.

@@ -1,4 +1,4 @@
-//! How the running green thread leaves for the loop.
+//! How the running green thread leaves: straight for the next one, or for the loop.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,7 +11,7 @@ use crate::thread_locals;
 
 impl Local {
     /// Puts `task`, which is the running green thread, at the end of the ready
-    /// queue and leaves it for the loop.
+    /// queue and leaves it for who is next there.
     pub(crate) fn requeue(&self, task: &Arc<Task>) {
         debug_assert!(
             !is_any_held(),
@@ -23,7 +23,7 @@ impl Local {
         }
     }
 
-    /// Leaves the running green thread, which is `task`, for the loop.
+    /// Leaves the running green thread, which is `task`, for the next one or the loop.
     #[inline]
     pub(crate) fn suspend(&self, task: &Task, green: &Green) {
         let here = 0u8;
@@ -31,7 +31,7 @@ impl Local {
             .suspended_at
             .store(&raw const here as usize, Ordering::Relaxed);
         match thread_locals::are_own() {
-            true => green.legs.leave(),
+            true => self.leave(green),
             false => self.leave_shared(task, green),
         }
     }
@@ -44,9 +44,17 @@ impl Local {
         let unwinding = usize::from(task.is_panicking());
         self.parked_unwinding
             .set(self.parked_unwinding.get() + unwinding);
-        green.legs.leave();
+        self.leave(green);
         self.parked_unwinding
             .set(self.parked_unwinding.get() - unwinding);
         sys::set_errno(errno);
+    }
+
+    #[inline(always)]
+    fn leave(&self, green: &Green) {
+        match self.next_fiber() {
+            Some(next) => green.legs.leave_for(next, self.is_here()),
+            None => green.legs.leave(),
+        }
     }
 }

@@ -3,8 +3,8 @@
 //! # Safety
 //!
 //! Only the hub's loop, in `turn`, calls [`Legs::run`] and [`Legs::end`], and only
-//! the green thread itself calls [`Legs::leave`]. Whether a leg runs on the home
-//! hub's OS thread, the loop looks each time.
+//! the green thread itself calls [`Legs::leave`] and [`Legs::leave_for`]. Whether a
+//! leg runs on the home hub's OS thread, whoever begins it looks each time.
 #![expect(unsafe_code, reason = "resumes and leaves fibers")]
 
 use std::process;
@@ -34,8 +34,9 @@ impl Legs {
         }
     }
 
+    /// The fiber, of a green thread that has begun and not ended.
     #[inline]
-    fn fiber(&self) -> Option<Fiber> {
+    pub(super) fn fiber(&self) -> Option<Fiber> {
         Fiber::from_raw(self.fiber.load(Ordering::Relaxed))
     }
 
@@ -63,7 +64,8 @@ impl Legs {
         self.fiber.store(fiber.as_raw(), Ordering::Relaxed);
     }
 
-    /// Runs the green thread until it waits, which gives true, or ends.
+    /// Runs the green thread, and those that it leaves for, until one of them waits,
+    /// which gives true, or ends. Then that one's are [over](Legs::are_over).
     #[inline]
     pub(super) fn run(&self, at_home: bool) -> bool {
         if !at_home {
@@ -71,11 +73,12 @@ impl Legs {
         }
         let fiber = self.fiber().expect("a green thread has begun");
         // SAFETY: on the home hub's OS thread, by its loop (module, # Safety).
-        let goes_on = unsafe { fiber.resume() };
-        if !goes_on {
-            self.over.store(true, Ordering::Relaxed);
-        }
-        goes_on
+        unsafe { fiber.resume() }
+    }
+
+    /// Takes note that the last leg is over: `run` has given false.
+    pub(super) fn are_over(&self) {
+        self.over.store(true, Ordering::Relaxed);
     }
 
     /// Leaves the running green thread, which is this one, for the loop.
@@ -87,10 +90,24 @@ impl Legs {
         }
     }
 
+    /// Leaves the running green thread, which is this one, straight for `next`, that of
+    /// one which waits; or it is this one's.
+    #[inline]
+    pub(super) fn leave_for(&self, next: Fiber, at_home: bool) {
+        if !at_home {
+            refuse();
+        }
+        if let Some(fiber) = self.fiber().filter(|fiber| *fiber != next) {
+            // SAFETY: by the green thread itself (module, # Safety), on the OS thread
+            // that is home to both.
+            unsafe { fiber.suspend_for(next) };
+        }
+    }
+
     /// The stack of a green thread that has ended, once.
     pub(super) fn end(&self) -> Option<Stack> {
         let over = self.over.swap(false, Ordering::Relaxed);
-        // SAFETY: `resume` has given false, and the swap says so once.
+        // SAFETY: `resume` has given false for it, and the swap says so once.
         self.fiber()
             .filter(|_| over)
             .map(|fiber| unsafe { fiber.end() })

@@ -50,8 +50,14 @@ pub(crate) struct Local {
     pub(super) budget: Cell<u32>,
     /// When the running green thread's calls were first looked at, or never.
     pub(super) slice_began: Cell<Nanos>,
-    /// Set when a green thread had to give way: look at the poller next.
-    pub(super) gave_way: Cell<bool>,
+    /// How many legs this turn may still have: none once a green thread had to give
+    /// way, so that the poller is looked at next.
+    pub(super) legs_left: Cell<u32>,
+    /// Whether this turn's legs are measured, each by the loop.
+    pub(super) is_metered: Cell<bool>,
+    /// Where the hub's OS thread keeps who runs, also where green threads have
+    /// thread-locals of their own; null before it is the hub's.
+    pub(super) current: Cell<*const Cell<*const Task>>,
     /// Of a hub that runs simulations: what it has in the system's place.
     #[cfg(feature = "sim")]
     pub(crate) world: Option<&'static World>,
@@ -90,7 +96,9 @@ impl Local {
             parked_in_hook: Cell::new(0),
             budget: Cell::new(BUDGET),
             slice_began: Cell::new(Nanos::NEVER),
-            gave_way: Cell::new(false),
+            legs_left: Cell::new(0),
+            is_metered: Cell::new(false),
+            current: Cell::new(std::ptr::null()),
             #[cfg(feature = "sim")]
             world: None,
         }
@@ -163,7 +171,7 @@ impl Local {
                 return false;
             }
         }
-        self.gave_way.set(true);
+        self.legs_left.set(0);
         true
     }
 
@@ -187,7 +195,7 @@ impl Local {
         }
         let over = self.slice_is_over();
         if over {
-            self.gave_way.set(true);
+            self.legs_left.set(0);
         }
         over
     }

@@ -51,6 +51,10 @@ impl Meter {
         Meter(is_asked_for().then(Running::start))
     }
 
+    pub(super) fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Time since the last reading was `task`'s.
     #[inline]
     pub(super) fn charge(&mut self, task: &Task) {

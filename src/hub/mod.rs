@@ -8,7 +8,8 @@
 //! - [`task`]: a thread of either kind. It knows its home hub by [`home`](home::Home).
 //! - [`Hub`]: what all OS threads see of one. [`local`]: what only its own touches.
 //! - [`current`]: which of both runs here.
-//! - `wake`: how a task comes to run. `unwinding`, `leave`: how it leaves for the loop.
+//! - `wake`: how a task comes to run. `next`: whose leg is the next one. `unwinding`, `leave`: how it leaves for
+//!   that one or the loop.
 //! - [`interrupt`]: how kills and time limits reach it.
 //! - [`mod@wait`]: the one way to wait.
 //! - `root`: the first function on a green thread's stack. [`meter`]: CPU time by green
@@ -44,6 +45,7 @@ mod leave;
 pub(crate) mod leg;
 pub(crate) mod local;
 pub(crate) mod meter;
+mod next;
 pub(crate) mod os_parker;
 pub(crate) mod placement;
 pub(crate) mod registry;

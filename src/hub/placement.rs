@@ -86,7 +86,7 @@ pub(crate) fn start_simulated(
     hubs()?;
     let starting = Starting::new(0, os_thread_name, move |hub| {
         let local = Local::simulated(hub);
-        current::set_local(local);
+        current::set_hub(local);
         simulations(local);
     })?;
     starting.go();
@@ -184,7 +184,7 @@ impl Starting {
 /// What a hub's OS thread does once it is prepared: its loop.
 fn run(hub: &'static Hub) {
     let local = Local::new(hub);
-    current::set_local(local);
+    current::set_hub(local);
     local.run()
 }
 

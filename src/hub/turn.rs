@@ -5,7 +5,8 @@
 //! 2. fire the timers that are due at one instant;
 //! 3. run each that is accepting a connection and is ready, then what else is
 //!    ready, at most [`RESUMES`] times, and no further once one of these was made
-//!    to give way for having used up its budget;
+//!    to give way for having used up its budget; most begin where another one leaves,
+//!    without the loop ([`next`](super::next));
 //! 4. poll: without waiting if something is ready, else until the next deadline
 //!    or the bell;
 //! 5. hand the events out.
@@ -21,7 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::local::{BUDGET, Local};
+use super::local::Local;
 use super::meter::Meter;
 use super::site::Site;
 use super::task::{Green, Task};
@@ -29,18 +30,12 @@ use super::wait_word::Phase;
 use super::{current, root};
 use crate::clock::Nanos;
 use crate::sys::epoll;
-use crate::sys::memory::prefetch;
-use crate::thread_locals;
 
 #[cfg(feature = "sim")]
 pub(crate) mod simulated;
 
 /// Resumes in a turn before the poller is looked at.
-const RESUMES: usize = 61;
-/// Ready green threads whose memory is fetched as a group.
-const FETCHED: usize = 8;
-/// Bytes of a cache line.
-const LINE: usize = 64;
+const RESUMES: u32 = 61;
 /// Events taken from the poller at once.
 const EVENTS: usize = 256;
 
@@ -95,89 +90,44 @@ impl Local {
 
     fn run_ready(&self) {
         let mut meter = Meter::start();
+        self.is_metered.set(meter.is_on());
         let acceptors = self.acceptors.borrow().len();
         for _ in 0..acceptors {
             let Some(task) = self.acceptors.borrow_mut().pop_front() else {
                 break;
             };
+            // The one after it may be of either queue.
+            self.legs_left.set(0);
             self.resume(task, &mut meter);
         }
-        self.gave_way.set(false);
-        for n in 0..RESUMES {
-            let Some(task) = self.ready.borrow_mut().pop_front() else {
-                break;
-            };
-            if n % FETCHED == 0 {
-                self.fetch_group();
-            }
-            self.fetch_next();
+        self.legs_left.set(RESUMES);
+        while let Some(task) = self.next_ready() {
             self.resume(task, &mut meter);
-            if self.gave_way.get() {
-                break;
-            }
         }
+        self.legs_left.set(0);
         meter.finish(&self.hub.counters);
     }
 
-    /// Has the memory that the next resume touches first brought into the
-    /// cache while this one runs. With a thousand connections it is in none:
-    /// the misses were a tenth of an echo request, most of them at the
-    /// coroutine's context, in the top page of its stack, and at its registers
-    /// and frames, where it was suspended.
-    fn fetch_next(&self) {
-        let ready = self.ready.borrow();
-        if let Some(green) = ready.front().and_then(|task| task.green())
-            && !green.is_new()
-        {
-            let suspended_at = green.suspended_at.load(Ordering::Relaxed);
-            prefetch(green.legs.context());
-            if thread_locals::are_own() {
-                thread_locals::prefetch(green.legs.context());
-            }
-            (0..20).for_each(|line| {
-                prefetch(suspended_at.wrapping_sub(640).wrapping_add(line * LINE))
-            });
-        }
-    }
-
-    /// The same for what takes longest: each stack has pages of its own, and
-    /// the processor looks up where a page is (a page walk, some hundred
-    /// nanoseconds in a virtual machine) before it can even begin to fetch. One
-    /// after the other they stood still for a tenth of a request; here several
-    /// are looked up at once, for the next [`FETCHED`] threads. The tasks of
-    /// those after them are fetched for the next time.
-    fn fetch_group(&self) {
-        let ready = self.ready.borrow();
-        for green in ready.iter().take(FETCHED).filter_map(|task| task.green()) {
-            prefetch(green.legs.context());
-        }
-        for task in ready.iter().skip(FETCHED).take(FETCHED) {
-            let task = Arc::as_ptr(task) as usize;
-            (0..6).for_each(|line| prefetch(task + line * LINE));
-        }
-    }
-
+    /// Runs `task`, and those that it leaves for, until one of them waits or ends.
     fn resume(&self, task: Arc<Task>, meter: &mut Meter) {
-        count(&self.hub.counters.resumes, 1);
-        self.budget.set(BUDGET);
-        self.slice_began.set(Nanos::NEVER);
-        let before = current::replace(Arc::as_ptr(&task));
-        self.running.set(Some(task));
+        self.begin_leg(task);
+        let goes_on = current::with(|task| self.run_legs(task));
+        // The last one of them.
         let over = current::with(|task| {
-            let goes_on = self.run_leg(task);
             meter.charge(task);
             (!goes_on).then(|| self.handle(task))
         });
-        current::replace(before);
+        current::set_on(self, ptr::null());
         match over {
             None => drop(self.running.take()),
             Some(task) => self.retire(&task),
         }
     }
 
-    /// Runs the current task until it waits, which gives true, or ends.
+    /// Runs the current task, and those that it leaves for, until one of them waits,
+    /// which gives true, or ends.
     #[inline]
-    fn run_leg(&self, task: &Arc<Task>) -> bool {
+    fn run_legs(&self, task: &Arc<Task>) -> bool {
         let Some(green) = task.green() else {
             return true;
         };
@@ -220,6 +170,7 @@ impl Local {
 
     fn retire(&self, task: &Arc<Task>) {
         let Some(green) = task.green() else { return };
+        green.legs.are_over();
         self.timers.borrow_mut().remove(task);
         let key = green.listed.load(Ordering::Relaxed);
         let listed = self.hub.threads.lock().try_remove(key);

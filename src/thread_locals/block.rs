@@ -109,7 +109,7 @@ impl Block {
 }
 
 /// Hands what allocators keep by thread from one base to another, before the second
-/// one is set, or after the first one was.
+/// one is set.
 #[inline]
 pub(crate) fn hand_over(from: usize, to: usize) {
     if let Some(layout) = layout::current() {

@@ -1,6 +1,6 @@
 //! Nobody keeps the others from the poller and the clock.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io::{Read, Write};
 use std::mem::MaybeUninit;
 use std::rc::Rc;
@@ -185,4 +185,38 @@ fn who_accepts_does_not_stand_behind_a_thousand_who_are_ready() {
         });
     })
     .well();
+}
+
+#[test]
+fn those_who_are_ready_run_in_their_order_whether_they_yield_begin_or_end() {
+    green("order", || {
+        // More rounds than a turn has legs, so that some ways lead by the loop.
+        const ROUNDS: usize = 200;
+        let order = Rc::new(RefCell::new(Vec::new()));
+        let threads: Vec<_> = (0..5)
+            .map(|who| {
+                let order = order.clone();
+                spawn_local(move || {
+                    for round in 0..ROUNDS {
+                        order.borrow_mut().push((round, who));
+                        match (round + who) % 3 {
+                            0 => spawn_local(|| ()).join().unwrap(),
+                            _ => {
+                                yield_now();
+                                yield_now();
+                            }
+                        }
+                    }
+                })
+            })
+            .collect();
+        threads.into_iter().for_each(|t| t.join().unwrap());
+        let expected: Vec<_> = (0..ROUNDS)
+            .flat_map(|round| (0..5).map(move |who| (round, who)))
+            .collect();
+        let mut order = order.borrow().clone();
+        // Who spawns and joins, and who yields twice, may pass one another within a round.
+        order.chunks_mut(5).for_each(<[_]>::sort_unstable);
+        assert_eq!(order, expected);
+    });
 }

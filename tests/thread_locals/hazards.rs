@@ -230,3 +230,25 @@ fn memory_goes_from_one_to_another() {
         }
     });
 }
+
+#[test]
+fn on_the_os_threads_thread_locals_the_running_green_thread_is_known() {
+    in_both(
+        "hazards::on_the_os_threads_thread_locals_the_running_green_thread_is_known",
+        |_| {
+            use greenhub::green_thread::{current, spawn, yield_now};
+            let threads: Vec<_> = (0..3)
+                .map(|_| {
+                    spawn(|| {
+                        for _ in 0..200 {
+                            yield_now();
+                            let here = current().id();
+                            assert_eq!(greenhub::on_os_thread(|| current().id()), here);
+                        }
+                    })
+                })
+                .collect();
+            threads.into_iter().for_each(|t| t.join().unwrap());
+        },
+    );
+}
