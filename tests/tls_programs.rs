@@ -234,10 +234,7 @@ fn the_programs_explain_themselves() {
         let output = run(Command::new(&program).arg("--bogus"), b"");
         assert_eq!(output.status.code(), Some(2), "{name}");
         assert!(output.stdout.is_empty());
-        // Its usage begins with what it does.
-        if name != "httpd" {
-            names_the_mistake(&output.stderr, name, &["--bogus"]);
-        }
+        names_the_mistake(&output.stderr, name, &["--bogus"]);
     }
 }
 

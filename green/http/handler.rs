@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use greenhub::catch_panic;
-use http::{Method, Request, Response, StatusCode, Version, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use tokio::sync::oneshot;
 
 use super::body::{Body, Limits};
+use super::head;
 use super::reply::{IntoResponse, Reply, Running};
 use super::rt::Crew;
 use super::upgrade::Opens;
@@ -133,7 +134,12 @@ pub(super) async fn serve<H: Handler>(
         request.extensions_mut().insert(peer);
     }
     let announced = request.body().size_hint().lower();
-    let mut response = if announced > place.limits.size {
+    let mut response = if let Some(status) = head::refusal(&request) {
+        let mut response = status.into_response();
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+        response
+    } else if announced > place.limits.size {
         StatusCode::PAYLOAD_TOO_LARGE.into_response()
     } else {
         request.extensions_mut().insert(super::upgrade::Place {

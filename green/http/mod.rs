@@ -42,6 +42,9 @@
 //! green thread; one with a longer body, and each of HTTP/2, on a thread of its own, while the connection's receives the body. So a handler
 //! may read, write and wait as it likes, and never waits for itself.
 //!
+//! A request of HTTP/1 that two servers could understand differently never reaches a handler: without exactly one `Host` that is a
+//! host it is answered with 400, and coded for its way otherwise than in chunks with 501.
+//!
 //! What the peer owes has time limits, see [`Server`]; what the handler does has none: [`timeout`](crate::timeout()) is for that.
 //!
 //! # More
@@ -55,6 +58,7 @@ mod body;
 #[cfg(feature = "http-client")]
 mod client;
 mod handler;
+mod head;
 mod reply;
 mod rt;
 mod server;

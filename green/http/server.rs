@@ -6,9 +6,11 @@ use std::future::{pending, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use greenhub::future::block_on;
+use greenhub::future::{block_on, sleep};
+use greenhub::greenio::GreenSocket;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -227,6 +229,10 @@ fn connection<T: Transport, H: Handler>(
 ) -> io::Result<()> {
     let crew = Crew::default();
     let _killed = Killed(&crew);
+    let begins = block_on(begins(stream.socket(), settings.head, stop.clone()))?;
+    if !begins {
+        return Ok(());
+    }
     let protocol = stream.protocol(settings.head)?;
     let place = Place {
         peer: transport::peer(&stream).map(Peer),
@@ -273,20 +279,49 @@ fn connection<T: Transport, H: Handler>(
     outcome.map_err(io::Error::other)
 }
 
+/// Waits until the peer says something, or false: until the server is to stop.
+async fn begins(
+    socket: &GreenSocket,
+    limit: Option<Duration>,
+    stop: watch::Receiver<bool>,
+) -> io::Result<bool> {
+    let poller = socket.source().poller();
+    let mut stopping = pin!(stopping(stop));
+    let mut late = limit.map(sleep);
+    poll_fn(|context| {
+        if let Poll::Ready(peeked) = socket.poll_peek(&poller, context, &mut [0]) {
+            return Poll::Ready(peeked.map(|_| true));
+        }
+        if stopping.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Ok(false));
+        }
+        match &mut late {
+            None => Poll::Pending,
+            Some(late) => Pin::new(late)
+                .poll(context)
+                .map(|()| Err(io::ErrorKind::TimedOut.into())),
+        }
+    })
+    .await
+}
+
+/// Ready when the server is to stop.
+async fn stopping(mut stop: watch::Receiver<bool>) {
+    while !*stop.borrow_and_update() {
+        if stop.changed().await.is_err() {
+            pending().await
+        }
+    }
+}
+
 /// Polls a connection to its end, and tells it once when the server is to stop.
 async fn until_done<C: Future>(
     connection: C,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
     tell: impl Fn(Pin<&mut C>),
 ) -> C::Output {
     let mut connection = pin!(connection);
-    let mut stopping = pin!(async move {
-        while !*stop.borrow_and_update() {
-            if stop.changed().await.is_err() {
-                pending().await
-            }
-        }
-    });
+    let mut stopping = pin!(stopping(stop));
     let mut told = false;
     poll_fn(|context| {
         if !told && stopping.as_mut().poll(context).is_ready() {

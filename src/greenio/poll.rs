@@ -8,6 +8,7 @@ use std::os::fd::AsFd;
 use std::task::{Context, Poll};
 
 use super::{GreenPipe, GreenSocket, NonBlocking};
+use crate::calls;
 use crate::source::{Direction, Poller};
 use crate::sys::{pipe, socket};
 
@@ -29,6 +30,22 @@ impl GreenSocket {
     ) -> Poll<io::Result<usize>> {
         self.source()
             .poll_read(poller, buf.len(), context, |_| NonBlocking(self).read(buf))
+    }
+
+    /// As [`poll_recv`](GreenSocket::poll_recv), but what is received stays to be received.
+    ///
+    /// # Errors
+    ///
+    /// See [Receiving](#receiving).
+    pub fn poll_peek(
+        &self,
+        poller: &Poller,
+        context: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        self.source().poll(poller, Direction::Read, context, |fd| {
+            calls::recv(fd, buf, libc::MSG_PEEK | libc::MSG_DONTWAIT)
+        })
     }
 
     /// Sends from `buf`, as much of it as the kernel takes.

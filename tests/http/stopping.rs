@@ -59,6 +59,9 @@ fn a_stop_does_not_wait_for_idle_clients_to_end() {
         idle.write_all(b"GET /a HTTP/1.1\r\nhost: x\r\n\r\n")
             .unwrap();
         until(&mut idle, "GET /a");
+        // As browsers do, for later.
+        let silent = served.connect();
+        served.ask("GET / HTTP/1.0\r\n\r\n");
         let begun = Instant::now();
         assert_eq!(served.stop().cut, 0);
         assert!(
@@ -66,5 +69,6 @@ fn a_stop_does_not_wait_for_idle_clients_to_end() {
             "{:?}",
             begun.elapsed()
         );
+        drop(silent);
     });
 }

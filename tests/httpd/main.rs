@@ -147,6 +147,7 @@ impl Client {
         self.reader.read_line(&mut line).unwrap();
         let status = line
             .strip_prefix("HTTP/1.1 ")
+            .or_else(|| line.strip_prefix("HTTP/1.0 "))
             .unwrap_or_else(|| panic!("no answer: {line:?}"));
         let status = status[..3].parse().unwrap();
         let mut headers = HashMap::new();

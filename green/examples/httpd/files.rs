@@ -1,11 +1,9 @@
-//! The directory that is served. Everything here blocks in the file system, so the server calls
-//! it on the blocking pool.
+//! The directory that is served. To find something blocks in the file system, so the server does it on the blocking pool.
 //!
 //! The directory is a [`cap_std`] capability: whatever the path and whatever the symbolic links
 //! in it, nothing outside of the directory can be opened, even while somebody moves things about.
 
-use std::io::{self, Read};
-use std::ops::Range;
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -46,7 +44,7 @@ pub struct OpenFile {
 #[derive(Debug)]
 enum Content {
     Read(Vec<u8>),
-    Open(std::fs::File),
+    Open(green::fs::File),
 }
 
 impl Site {
@@ -121,10 +119,10 @@ impl Site {
 }
 
 impl OpenFile {
-    /// The bytes in `range`, if they were read when the file was opened.
-    pub fn in_memory(&self, range: Range<u64>) -> Option<&[u8]> {
+    /// All of it, if it was read when the file was opened.
+    pub fn in_memory(&self) -> Option<&[u8]> {
         match &self.content {
-            Content::Read(bytes) => bytes.get(range.start as usize..range.end as usize),
+            Content::Read(bytes) => Some(bytes),
             Content::Open(_) => None,
         }
     }
@@ -132,7 +130,10 @@ impl OpenFile {
     /// Reads `buffer` full from `start` on. A file that became shorter meanwhile is an error.
     pub fn read_exact_at(&self, buffer: &mut [u8], start: u64) -> io::Result<()> {
         match &self.content {
-            Content::Read(bytes) => (&bytes[start as usize..]).read_exact(buffer),
+            Content::Read(bytes) => {
+                buffer.copy_from_slice(&bytes[start as usize..][..buffer.len()]);
+                Ok(())
+            }
             Content::Open(file) => file.read_exact_at(buffer, start),
         }
     }
@@ -142,7 +143,7 @@ impl Content {
     fn of(file: File, len: u64) -> io::Result<Content> {
         let file = file.into_std();
         if len > SMALL_BYTES_MAX {
-            return Ok(Content::Open(file));
+            return Ok(Content::Open(file.into()));
         }
         let mut bytes = vec![0; len as usize];
         file.read_exact_at(&mut bytes, 0)?;

@@ -1,108 +1,143 @@
-//! A web server for a directory, in plain blocking style: one green thread a connection.
+//! A web server for a directory, on `green::http`: files, ranges, conditional requests, pages for directories.
 //!
 //! ```sh
-//! cargo run --release -p green-std --example httpd -- --listen 127.0.0.1:8080 some/directory
+//! cargo run --release -p green-std --features http --example httpd -- --listen 127.0.0.1:8080 some/directory
 //! ```
 //!
-//! With `--tls cert.pem key.pem` it speaks HTTPS.
+//! It speaks HTTP/1.1 and HTTP/2; with `--tls cert.pem key.pem`, HTTPS.
 //!
-//! Take away the `green::` imports and put `std::` in their place, and it is a server with an OS
-//! thread a connection; nothing else in it would change.
-//!
-//! - `connection.rs`: requests are read and answered; `request.rs`, `target.rs`, `range.rs` judge
-//!   them, `response.rs`, `listing.rs`, `status.rs` make the answers;
-//! - `files.rs`: the directory, from which no path leads out;
-//! - `connections.rs`, `stop.rs`: how many there may be, and how they end.
+//! - `answer.rs`: from a request to its response; `target.rs`, `range.rs`, `preconditions.rs` judge the request, `listing.rs`
+//!   makes the page of a directory;
+//! - `files.rs`: the directory, from which no path leads out.
 #![allow(missing_docs, reason = "a program has no users of its items")]
 
-mod connection;
-mod connections;
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::{self, ExitCode};
+use std::sync::Arc;
+use std::time::Duration;
+
+mod answer;
 mod files;
 mod listing;
-mod options;
 mod preconditions;
+#[path = "../program/mod.rs"]
+mod program;
 mod range;
-mod request;
-mod response;
-mod status;
-mod stop;
 mod target;
-mod transport;
 
-use std::fmt::Display;
-use std::io::Write;
-use std::path::PathBuf;
-use std::process::ExitCode;
-use std::sync::Arc;
-use std::{env, io, process};
-
-use green::net::{Shutdown, TcpListener};
+use green::convenience::Accept;
+use green::http::{self, Body, Request, Server, StopHandle, Transport};
+use green::signal::Signals;
+use green::signal::consts::{SIGINT, SIGTERM};
 use green::ssl::{Purpose, SslContext};
 use green::thread;
 
-use crate::connection::Limits;
-use crate::connections::{Connections, Ticket};
-use crate::files::Site;
-use crate::options::Options;
-use crate::stop::StopSignal;
+use files::Site;
+use program::{Error, Long, Parser, Program, Short, Value, ValueExt, above_zero, seconds};
+
+const PROGRAM: Program = Program {
+    name: "httpd",
+    usage: "\
+Usage: httpd [OPTIONS] [DIRECTORY]
+
+Serves a directory, the current one unless named, over HTTP/1.1 and HTTP/2.
+
+  --listen ADDRESS      where to listen      (127.0.0.1:8080)
+  --tls CERT KEY        HTTPS, with this certificate and its key (PEM files)
+  --connections N       most at a time       (three quarters of the descriptors)
+  --limit SECONDS       for a request to come, a piece of an answer to be taken,
+                        and between two requests                     (30)
+  --grace SECONDS       for requests under way when asked to stop    (10)
+
+Ctrl-C or SIGTERM stops it: no new connections, requests under way are answered.
+A second one ends it at once.",
+};
+
+/// The longest body that is read, and thrown away: nothing here wants one.
+const BODY_BYTES_MAX: u64 = 64 * 1024;
+
+struct Options {
+    directory: PathBuf,
+    listen: String,
+    tls: Option<(PathBuf, PathBuf)>,
+    connections: Option<usize>,
+    limit: Duration,
+    grace: Duration,
+}
 
 fn main() -> ExitCode {
-    let options = match Options::parse(env::args_os().skip(1)) {
-        Ok(options) => options,
-        Err(message) => {
-            eprintln!("httpd: {message}; --help shows what there is");
-            return ExitCode::from(2);
-        }
+    PROGRAM.run(options, |options| run(&options))
+}
+
+fn options(mut parser: Parser) -> Result<Option<Options>, Error> {
+    let mut options = Options {
+        directory: PathBuf::from("."),
+        listen: "127.0.0.1:8080".to_owned(),
+        tls: None,
+        connections: None,
+        limit: Duration::from_secs(30),
+        grace: Duration::from_secs(10),
     };
-    if options.help {
-        println!("{}", options::USAGE);
-        return ExitCode::SUCCESS;
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("listen") => options.listen = parser.value()?.string()?,
+            Long("tls") => options.tls = Some((parser.value()?.into(), parser.value()?.into())),
+            Long("connections") => options.connections = Some(above_zero(parser.value()?)?),
+            Long("limit") => options.limit = seconds(parser.value()?)?,
+            Long("grace") => options.grace = seconds(parser.value()?)?,
+            Long("help") | Short('h') => return Ok(None),
+            Value(directory) => options.directory = directory.into(),
+            other => return Err(other.unexpected()),
+        }
     }
-    match run(options) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("httpd: {error}");
-            ExitCode::FAILURE
+    Ok(Some(options))
+}
+
+fn run(options: &Options) -> io::Result<()> {
+    // From here on the two signals no longer end the process.
+    let signals = Signals::new([SIGTERM, SIGINT])?;
+    let site = Site::open(&options.directory).map_err(name(&options.directory.display()))?;
+    let listener = green::listen(&options.listen).map_err(name(&options.listen))?;
+    let address = listener.local_addr()?;
+    let (site, directory) = (Arc::new(site), options.directory.display());
+    match &options.tls {
+        None => {
+            say(format!("serving {directory} on http://{address}/"));
+            serve(listener, site, signals, options)
+        }
+        Some((cert, key)) => {
+            let context = SslContext::create_default_context(Purpose::ClientAuth)?;
+            context
+                .load_cert_chain(cert, Some(key), None)
+                .map_err(name(&format!("{}, {}", cert.display(), key.display())))?;
+            context.set_alpn_protocols(&http::ALPN)?;
+            say(format!("serving {directory} on https://{address}/"));
+            serve(green::wrap_ssl(listener, &context), site, signals, options)
         }
     }
 }
 
-fn run(options: Options) -> io::Result<()> {
+fn serve<L>(listener: L, site: Arc<Site>, signals: Signals, options: &Options) -> io::Result<()>
+where
+    L: Accept,
+    L::Stream: Transport,
+{
     let descriptors = rlimit::increase_nofile_limit(u64::MAX)?;
     let most = options
         .connections
         .unwrap_or((descriptors * 3 / 4) as usize);
-    let site =
-        Arc::new(Site::open(&options.directory).map_err(name(&options.directory.display()))?);
-    let listener = green::listen(&options.listen).map_err(name(&options.listen))?;
-    let listener = Arc::new(listener);
-    let connections = Connections::new(most);
-    let limits = Limits {
-        request: options.request_limit,
-        idle: options.idle_limit,
-    };
-    let tls = options.tls.as_ref().map(tls).transpose()?;
-    let stop = StopSignal::install()?;
-    let address = listener.local_addr()?;
-    let scheme = if tls.is_some() { "https" } else { "http" };
-    say(format!(
-        "serving {} on {scheme}://{address}/",
-        options.directory.display()
-    ));
-
-    let accepting = thread::spawn({
-        let (listener, connections) = (listener.clone(), connections.clone());
-        move || accept(&listener, tls, &connections, &site, limits)
-    });
-    stop.wait()?;
-    say("stopping; a second signal ends it at once");
-    thread::spawn(move || stop.wait().map(|()| process::exit(130)));
-    connections.stop();
-    socket2::SockRef::from(&*listener).shutdown(Shutdown::Both)?;
-    drop(listener);
-    let cut = connections.drain(options.stop_limit);
-    let _ = accepting.join();
-    match cut {
+    let server = Server::new(listener)
+        .concurrency(most)
+        .head_timeout(Some(options.limit))
+        .read_timeout(Some(options.limit))
+        .write_timeout(Some(options.limit))
+        .max_body(BODY_BYTES_MAX)
+        .grace(options.grace);
+    stop_on_signals(signals, server.stop_handle());
+    let served = server.run(move |request: Request<Body>| answer::answer(&site, request))?;
+    match served.cut {
         0 => say("stopped"),
         cut => say(format!(
             "stopped; {cut} connections took too long and were cut off"
@@ -111,68 +146,16 @@ fn run(options: Options) -> io::Result<()> {
     Ok(())
 }
 
-/// Accepts connections until the server stops.
-fn accept(
-    listener: &TcpListener,
-    tls: Option<SslContext>,
-    connections: &Arc<Connections>,
-    site: &Arc<Site>,
-    limits: Limits,
-) {
-    while connections.wait_for_room() {
-        let stream = match listener.accept() {
-            Ok((stream, _)) => stream,
-            Err(_) if connections.is_stopping() => return,
-            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
-            Err(error) => {
-                // Out of descriptors, most likely: some come back as connections end, and
-                // `accept` has paused for a moment already.
-                eprintln!("httpd: cannot accept: {error}");
-                continue;
-            }
-        };
-        // Answers leave in one piece, so there is nothing to wait for to send along.
-        let _ = stream.set_nodelay(true);
-        let (ticket, site, tls) = (connections.add(stream), site.clone(), tls.clone());
-        let served = thread::Builder::new()
-            .name("connection".into())
-            .spawn(move || {
-                // How a peer went is its own affair.
-                let _ = match tls {
-                    None => connection::serve(ticket.stream(), &site, limits, &ticket),
-                    Some(tls) => serve_tls(&tls, &site, limits, &ticket),
-                };
-            });
-        if let Err(error) = served {
-            eprintln!("httpd: cannot serve a connection: {error}");
+fn stop_on_signals(signals: Signals, stop: StopHandle) {
+    thread::spawn(move || {
+        if signals.wait().is_ok() {
+            say("stopping; a second signal ends it at once");
+            stop.stop();
         }
-    }
-}
-
-/// The handshake is done here, on the connection's own thread, and counts as its first request.
-fn serve_tls(
-    tls: &SslContext,
-    site: &Arc<Site>,
-    limits: Limits,
-    ticket: &Ticket,
-) -> io::Result<()> {
-    let stream = tls.accept(ticket.stream().try_clone()?)?;
-    stream.set_handshake_timeout(Some(limits.request))?;
-    stream.do_handshake()?;
-    connection::serve(&stream, site, limits, ticket).inspect_err(|_| {
-        // No close_notify: half an answer must not pass for a whole one.
-        stream.get_ref().close();
-    })
-}
-
-/// What a server needs to speak TLS.
-fn tls((cert, key): &(PathBuf, PathBuf)) -> io::Result<SslContext> {
-    let context = SslContext::create_default_context(Purpose::ClientAuth)?;
-    context
-        .load_cert_chain(cert, Some(key), None)
-        .map_err(name(&format!("{}, {}", cert.display(), key.display())))?;
-    context.set_alpn_protocols(&["http/1.1"])?;
-    Ok(context)
+        if signals.wait().is_ok() {
+            process::exit(130);
+        }
+    });
 }
 
 /// Tells whoever runs the program; that nobody may be listening is no reason to end.

@@ -2,49 +2,62 @@
 
 use std::time::SystemTime;
 
-use crate::request::{Request, items};
-use crate::status::Status;
+use green::http::{HeaderMap, HeaderName, StatusCode, header};
 
 /// What tells one state of a resource from another.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Validators<'a> {
     pub etag: Option<&'a str>,
     pub modified: Option<SystemTime>,
 }
 
-/// The answer that `request` has earned by its conditions alone. Entity tags, where given, decide.
-pub fn check(request: &Request, validators: Validators<'_>) -> Option<Status> {
+/// The status that a request has earned by its conditions alone, as an error. Entity tags, where given, decide.
+pub fn check(headers: &HeaderMap, validators: Validators<'_>) -> Result<(), StatusCode> {
     let Validators { etag, modified } = validators;
-    let goes_on = match &request.if_match {
+    let goes_on = match tags(headers, header::IF_MATCH) {
         // A weak tag does not say that the bytes are the same.
-        Some(tags) => names(tags, etag),
-        None => match (date(&request.if_unmodified_since), modified) {
+        Some(tags) => names(&tags, etag),
+        None => match (date(headers, header::IF_UNMODIFIED_SINCE), modified) {
             (Some(since), Some(modified)) => seconds(modified) <= since,
             _ => true,
         },
     };
     if !goes_on {
-        return Some(Status::PRECONDITION_FAILED);
+        return Err(StatusCode::PRECONDITION_FAILED);
     }
-    let has_news = match &request.if_none_match {
+    let has_news = match tags(headers, header::IF_NONE_MATCH) {
         Some(tags) => !names(&tags.replace("W/\"", "\""), etag),
-        None => match (date(&request.if_modified_since), modified) {
+        None => match (date(headers, header::IF_MODIFIED_SINCE), modified) {
             (Some(since), Some(modified)) => seconds(modified) > since,
             _ => true,
         },
     };
-    (!has_news).then_some(Status::NOT_MODIFIED)
+    match has_news {
+        true => Ok(()),
+        false => Err(StatusCode::NOT_MODIFIED),
+    }
+}
+
+/// All lines of a field that is a list, as one.
+fn tags(headers: &HeaderMap, name: HeaderName) -> Option<String> {
+    let lines: Vec<_> = headers
+        .get_all(name)
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .collect();
+    (!lines.is_empty()).then(|| lines.join(","))
 }
 
 /// Whether `etag` is one of `tags`; anything that exists is meant by `*`.
 fn names(tags: &str, etag: Option<&str>) -> bool {
-    tags.trim() == "*" || items(tags).any(|tag| Some(tag) == etag)
+    let mut each = tags.split(',').map(str::trim);
+    tags.trim() == "*" || each.any(|tag| Some(tag) == etag)
 }
 
 /// Whole seconds are what a header can say; one that says no date is as good as none.
-fn date(header: &Option<String>) -> Option<u64> {
-    let date = httpdate::parse_http_date(header.as_deref()?).ok()?;
-    Some(seconds(date))
+fn date(headers: &HeaderMap, name: HeaderName) -> Option<u64> {
+    let date = headers.get(name)?.to_str().ok()?;
+    Some(seconds(httpdate::parse_http_date(date).ok()?))
 }
 
 fn seconds(time: SystemTime) -> u64 {

@@ -1,0 +1,71 @@
+//! What the head of an HTTP/1 request may not say, though hyper reads it.
+
+use std::net::Ipv6Addr;
+
+use http::{Request, StatusCode, Version, header};
+
+/// The status that refuses a request of which two servers could think differently: whose it is, or where it ends. (Of
+/// HTTP/2 the frames are checked where they are read.)
+pub(super) fn refusal<B>(request: &Request<B>) -> Option<StatusCode> {
+    if request.version() > Version::HTTP_11 {
+        None
+    } else if !names_its_host(request) {
+        Some(StatusCode::BAD_REQUEST)
+    } else if !is_coded_plainly(request) {
+        Some(StatusCode::NOT_IMPLEMENTED)
+    } else {
+        None
+    }
+}
+
+/// Once, and as RFC 9112, 3.2 has it; in HTTP/1.0 it may be left out.
+fn names_its_host<B>(request: &Request<B>) -> bool {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let named = match hosts.next() {
+        None => request.version() < Version::HTTP_11,
+        Some(host) => is_host(host.as_bytes()) && hosts.next().is_none(),
+    };
+    let of_the_target = request.uri().authority();
+    named && of_the_target.is_none_or(|authority| is_host(authority.as_str().as_bytes()))
+}
+
+/// In chunks or not at all: another coding would reach the handler undone.
+fn is_coded_plainly<B>(request: &Request<B>) -> bool {
+    let mut codings = request.headers().get_all(header::TRANSFER_ENCODING).iter();
+    codings
+        .next()
+        .is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
+        && codings.next().is_none()
+}
+
+/// A name that is not empty, or an address; perhaps with a port (RFC 3986, 3.2).
+fn is_host(authority: &[u8]) -> bool {
+    let colon = authority.iter().rposition(|&b| b == b':');
+    let (host, port) = match colon.map(|at| authority.split_at(at)) {
+        Some((host, port)) if !port.contains(&b']') => (host, &port[1..]),
+        _ => (authority, &b""[..]),
+    };
+    let is_host = match host {
+        [b'[', address @ .., b']'] => {
+            std::str::from_utf8(address).is_ok_and(|address| address.parse::<Ipv6Addr>().is_ok())
+        }
+        name => is_name(name),
+    };
+    is_host && port.iter().all(u8::is_ascii_digit)
+}
+
+fn is_name(name: &[u8]) -> bool {
+    let mut rest = name;
+    while let Some((&first, after)) = rest.split_first() {
+        rest = match (first, after) {
+            (b'%', [high, low, after @ ..])
+                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
+            {
+                after
+            }
+            (b, _) if b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&b) => after,
+            _ => return false,
+        };
+    }
+    !name.is_empty()
+}
