@@ -3,13 +3,11 @@
 
 #![expect(unsafe_code, reason = "calls setrlimit")]
 
-mod net_support;
-
 use std::fs::File;
 use std::time::{Duration, Instant};
 
 use green::net::{TcpListener, TcpStream};
-use net_support::*;
+use test_support::net::*;
 
 #[test]
 fn accept_backs_off_when_descriptors_run_out_and_goes_on_when_they_are_back() {

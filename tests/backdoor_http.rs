@@ -8,9 +8,6 @@ use green::backdoor::Server;
 use greenhub::green_thread::{Builder, JoinHandle, park};
 use serde_json::Value;
 
-mod prometheus_text;
-mod util;
-
 const LIMIT: Duration = Duration::from_secs(50);
 
 fn open() -> (Server, SocketAddr) {
@@ -95,7 +92,7 @@ fn end(threads: Vec<JoinHandle<()>>) {
 
 #[test]
 fn the_page_needs_nothing_from_other_hosts_and_allows_nothing_else() {
-    util::bounded("page", LIMIT, || {
+    test_support::bounded("page", LIMIT, || {
         let (_server, address) = open();
         let page = get(address, "/");
         assert_eq!(page.status(), 200);
@@ -128,12 +125,12 @@ fn the_page_needs_nothing_from_other_hosts_and_allows_nothing_else() {
 
 #[test]
 fn metrics_are_served_as_prometheus_asks_for_them() {
-    util::bounded("metrics", LIMIT, || {
+    test_support::bounded("metrics", LIMIT, || {
         let (_server, address) = open();
         let answer = get(address, "/metrics");
         let kind = "text/plain; version=0.0.4; charset=utf-8";
         assert_eq!(answer.header("content-type"), kind);
-        let families = prometheus_text::parse(&answer.body);
+        let families = test_support::prometheus_text::parse(&answer.body);
         let resumes = &families["green_hub_resumes_total"];
         assert_eq!(resumes.kind, "counter");
         let resumes: f64 = resumes.samples.iter().map(|sample| sample.value).sum();
@@ -143,7 +140,7 @@ fn metrics_are_served_as_prometheus_asks_for_them() {
 
 #[test]
 fn ten_thousand_green_threads_make_a_bounded_report() {
-    util::bounded("ten thousand", LIMIT, || {
+    test_support::bounded("ten thousand", LIMIT, || {
         let (_server, address) = open();
         let crowd: Vec<_> = (0..10_000).map(|n| named(&format!("crowd-{n}"))).collect();
         let report = json(address, "");
@@ -190,7 +187,7 @@ fn ten_thousand_green_threads_make_a_bounded_report() {
 
 #[test]
 fn a_name_is_passed_on_as_it_is_within_quotes() {
-    util::bounded("names", LIMIT, || {
+    test_support::bounded("names", LIMIT, || {
         let (_server, address) = open();
         let name = "</script>\"\\\n\u{1b}[2J é";
         let thread = named(name);
@@ -216,7 +213,7 @@ fn a_name_is_passed_on_as_it_is_within_quotes() {
 
 #[test]
 fn only_an_address_or_localhost_is_answered_to() {
-    util::bounded("host", LIMIT, || {
+    test_support::bounded("host", LIMIT, || {
         let (_server, address) = open();
         let port = address.port();
         let status = |hosts: &str| {
@@ -258,7 +255,7 @@ fn only_an_address_or_localhost_is_answered_to() {
 
 #[test]
 fn nothing_but_reading_is_possible() {
-    util::bounded("methods", LIMIT, || {
+    test_support::bounded("methods", LIMIT, || {
         let (_server, address) = open();
         for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "CONNECT"] {
             let request = format!(
@@ -276,7 +273,7 @@ fn nothing_but_reading_is_possible() {
 
 #[test]
 fn j5_clients_of_the_page_that_do_not_behave_harm_nobody() {
-    util::bounded("misbehaving", LIMIT, || {
+    test_support::bounded("misbehaving", LIMIT, || {
         let (_server, address) = open();
         assert_eq!(send(address, b"threads\r\n\r\n").status(), 400);
         assert_eq!(

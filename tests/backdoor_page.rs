@@ -2,8 +2,6 @@
 //!
 //! Skipped, with the reason printed, where there is none or it does not start.
 
-mod util;
-
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -184,7 +182,7 @@ fn the_page_shows_green_threads_hubs_and_the_chart_as_they_change() {
         eprintln!("skipped: there is no chromium in PATH");
         return;
     };
-    util::bounded("page in a browser", LIMIT, move || {
+    test_support::bounded("page in a browser", LIMIT, move || {
         let first = named("first of all");
         let markup = named("<img id=smuggled src=x>");
         // A line apart from those of the hubs that do nothing.

@@ -8,19 +8,14 @@ use std::time::{Duration, Instant};
 use greenhub::green_thread::{Builder, sleep, spawn, spawn_local};
 use greenhub::{blocking, run, timeout};
 
-#[expect(dead_code, reason = "no test here ends by a signal")]
-#[path = "util/child.rs"]
-mod child;
-mod util;
-
-use child::alone;
+use test_support::child::alone;
 
 const LIMIT: Duration = Duration::from_secs(30);
 const MILLISECOND: Duration = Duration::from_millis(1);
 
 #[test]
 fn i1_neighbours_go_on_while_a_native_call_blocks() {
-    util::bounded("i1", LIMIT, || {
+    test_support::bounded("i1", LIMIT, || {
         run(|| {
             let (release, blocked) = mpsc::channel::<()>();
             let call = spawn_local(move || blocking(move || blocked.recv().is_ok()));
@@ -36,7 +31,7 @@ fn i1_neighbours_go_on_while_a_native_call_blocks() {
 
 #[test]
 fn i2_a_limit_releases_the_waiter_and_the_late_result_is_dropped() {
-    util::bounded("i2", LIMIT, || {
+    test_support::bounded("i2", LIMIT, || {
         let dropped = Arc::new(AtomicUsize::new(0));
         struct Counts(Arc<AtomicUsize>);
         impl Drop for Counts {
@@ -76,7 +71,7 @@ fn i2_a_limit_releases_the_waiter_and_the_late_result_is_dropped() {
 
 #[test]
 fn i3_errors_and_panics_come_back_whole_and_nothing_is_left() {
-    util::bounded("i3", LIMIT, || {
+    test_support::bounded("i3", LIMIT, || {
         run(|| {
             let shared = Arc::new(());
             for _ in 0..100 {
@@ -147,7 +142,7 @@ fn i4_a_pool_that_ended_for_want_of_work_delivers_what_is_outstanding_and_starts
 
 #[test]
 fn i5_more_than_twenty_calls_run_at_once() {
-    util::bounded("i5", LIMIT, || {
+    test_support::bounded("i5", LIMIT, || {
         let inside = Arc::new(AtomicUsize::new(0));
         let calls: Vec<_> = (0..40)
             .map(|_| {
@@ -195,7 +190,7 @@ fn i5_calls_beyond_the_bound_wait_their_turn() {
 
 #[test]
 fn h1_ten_slow_calls_of_ten_green_threads_overlap() {
-    util::bounded("h1", LIMIT, || {
+    test_support::bounded("h1", LIMIT, || {
         run(|| {
             // None of them ends before all of them have begun.
             let all = Arc::new(Barrier::new(10));
@@ -216,7 +211,7 @@ fn h1_ten_slow_calls_of_ten_green_threads_overlap() {
 
 #[test]
 fn a_killed_caller_goes_on_at_once() {
-    util::bounded("killed", LIMIT, || {
+    test_support::bounded("killed", LIMIT, || {
         let (release, blocked) = mpsc::channel::<()>();
         let (begun, begins) = mpsc::channel();
         let call = Builder::new()

@@ -12,12 +12,7 @@ use greenhub::source::{Direction, Source};
 use greenhub::{HubReport, Killed, Site, State, ThreadReport, report};
 use rustix::time::{ClockId, clock_gettime};
 
-#[allow(dead_code, reason = "each test program needs some of the helpers")]
-#[path = "util/child.rs"]
-mod child;
-mod util;
-
-use child::alone;
+use test_support::child::alone;
 
 const LIMIT: Duration = Duration::from_secs(40);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -79,7 +74,7 @@ impl Hog {
 
 #[test]
 fn listeners_show_who_waits_for_which_descriptor_and_what_is_ready() {
-    util::bounded("listeners", LIMIT, || {
+    test_support::bounded("listeners", LIMIT, || {
         let (end_of_pair, other) = UnixStream::pair().unwrap();
         end_of_pair.set_nonblocking(true).unwrap();
         let source = Arc::new(Source::new(end_of_pair.into()));
@@ -124,7 +119,7 @@ fn listeners_show_who_waits_for_which_descriptor_and_what_is_ready() {
 
 #[test]
 fn timers_are_listed_with_the_nearest_first_and_end_with_the_wait() {
-    util::bounded("timers", LIMIT, || {
+    test_support::bounded("timers", LIMIT, || {
         let later = named("later").hub(0).spawn(|| sleep(2 * HOUR)).unwrap();
         let sooner = named("sooner").hub(0).spawn(|| sleep(HOUR)).unwrap();
         let without = named("without").hub(0).spawn(park).unwrap();
@@ -155,7 +150,7 @@ fn timers_are_listed_with_the_nearest_first_and_end_with_the_wait() {
 
 #[test]
 fn the_tree_shows_who_started_whom_and_orphans_at_the_margin() {
-    util::bounded("tree", LIMIT, || {
+    test_support::bounded("tree", LIMIT, || {
         let family = || {
             let child = named("tree-child").spawn(|| {
                 let grandchild = named("tree-grandchild").spawn(park).unwrap();
@@ -208,7 +203,7 @@ fn a_family_of_two_thousand_generations_is_listed_without_a_deep_stack_or_long_l
                 .unwrap(),
         }
     }
-    util::bounded("generations", LIMIT, || {
+    test_support::bounded("generations", LIMIT, || {
         let first = spawn(|| next(2_000));
         let lines = || -> Vec<String> {
             let text = tree().to_string();
@@ -235,7 +230,7 @@ fn a_family_of_two_thousand_generations_is_listed_without_a_deep_stack_or_long_l
 
 #[test]
 fn a_name_stays_on_one_line_and_sends_a_terminal_nothing() {
-    util::bounded("name", LIMIT, || {
+    test_support::bounded("name", LIMIT, || {
         let thread = named("it's\n\x1b[2Jevil\u{202e}").spawn(park).unwrap();
         until_parked(&thread);
         let line = of(&thread).to_string();
@@ -250,7 +245,7 @@ fn a_name_stays_on_one_line_and_sends_a_terminal_nothing() {
 
 #[test]
 fn killing_by_number_ends_that_green_thread_and_no_other() {
-    util::bounded("kill", LIMIT, || {
+    test_support::bounded("kill", LIMIT, || {
         let (victim, other) = (spawn(park), spawn(park));
         let number = id(&victim);
         assert!(kill(number).unwrap());
@@ -317,7 +312,7 @@ fn hubs_count_what_they_do_and_tell_it_while_they_are_held_up() {
         }
     };
     alone(name, &[("GREEN_HUBS", "1")], || {
-        util::bounded("hubs", LIMIT, body);
+        test_support::bounded("hubs", LIMIT, body);
     })
     .well();
 }
@@ -341,7 +336,7 @@ fn cpu_time_is_counted_by_green_thread_and_only_while_asked_for() {
     }
     let name = "cpu_time_is_counted_by_green_thread_and_only_while_asked_for";
     alone(name, &[("GREEN_HUBS", "1")], || {
-        util::bounded("cpu", LIMIT, || {
+        test_support::bounded("cpu", LIMIT, || {
             let waits = |thread: &JoinHandle<()>| of(thread).state == State::Waiting(Site::Park);
             let until_done = |thread: &JoinHandle<()>| {
                 while !waits(thread) {

@@ -6,17 +6,12 @@ use std::time::Duration;
 
 use greenhub::green_thread::{Builder, park, spawn, spawn_local, yield_now};
 
-#[cfg(all(target_arch = "x86_64", not(feature = "engine-may")))]
-#[expect(dead_code, reason = "no test here ends by a signal")]
-#[path = "util/child.rs"]
-mod child;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 #[path = "engine/registers.rs"]
 mod registers;
 #[cfg(all(target_arch = "x86_64", not(feature = "engine-may")))]
 #[path = "engine/steps.rs"]
 mod steps;
-mod util;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -27,7 +22,7 @@ struct Aligned([u8; 16]);
 
 #[test]
 fn a_stack_is_aligned_from_its_first_frame_on() {
-    util::bounded("alignment", LIMIT, || {
+    test_support::bounded("alignment", LIMIT, || {
         for _ in 0..4 {
             let at = || {
                 let value = std::hint::black_box(Aligned([7; 16]));
@@ -41,7 +36,7 @@ fn a_stack_is_aligned_from_its_first_frame_on() {
 
 #[test]
 fn values_and_floating_point_hold_over_ten_thousand_switches() {
-    util::bounded("values", LIMIT, || {
+    test_support::bounded("values", LIMIT, || {
         greenhub::run(|| {
             let sum = |from: u32| {
                 let (mut whole, mut broken) = (0u64, 0.0f64);
@@ -60,7 +55,7 @@ fn values_and_floating_point_hold_over_ten_thousand_switches() {
 
 #[test]
 fn panics_and_kills_pass_through_a_thousand_switches() {
-    util::bounded("unwinds", LIMIT, || {
+    test_support::bounded("unwinds", LIMIT, || {
         greenhub::run(|| {
             for n in 0..1000 {
                 let caught = spawn_local(move || {
@@ -107,7 +102,7 @@ fn a_back_trace_ends_at_the_first_frame() {
 
 #[test]
 fn a_green_thread_that_never_ran_leaves_nothing() {
-    util::bounded("never ran", LIMIT, || {
+    test_support::bounded("never ran", LIMIT, || {
         static DROPPED: AtomicU32 = AtomicU32::new(0);
         struct Counts;
         impl Drop for Counts {

@@ -16,11 +16,7 @@ use std::time::Duration;
 use may::coroutine;
 use may::sync::FastBlocker;
 
-#[path = "util/child.rs"]
-mod child;
-mod util;
-
-use child::alone;
+use test_support::child::alone;
 
 const LIMIT: Duration = Duration::from_secs(40);
 /// Bytes of a stack here.
@@ -89,7 +85,7 @@ fn here() -> usize {
 #[test]
 fn starting_and_resuming_run_the_coroutine_at_once_on_the_caller() {
     prepare();
-    util::bounded("at once", LIMIT, || {
+    test_support::bounded("at once", LIMIT, || {
         let steps = Rc::new(RefCell::new(Vec::new()));
         let (log, blocker) = (steps.clone(), blocker());
         let own = blocker.clone();
@@ -115,7 +111,7 @@ fn starting_and_resuming_run_the_coroutine_at_once_on_the_caller() {
 #[test]
 fn a_coroutine_may_suspend_on_one_blocker_after_another() {
     prepare();
-    util::bounded("blockers", LIMIT, || {
+    test_support::bounded("blockers", LIMIT, || {
         let blockers: Rc<Vec<_>> = Rc::new((0..100).map(|_| blocker()).collect());
         let (theirs, at) = (blockers.clone(), Rc::new(Cell::new(0)));
         let progress = at.clone();
@@ -136,7 +132,7 @@ fn a_coroutine_may_suspend_on_one_blocker_after_another() {
 #[test]
 fn over_100_000_resumes_a_coroutine_never_changes_its_os_thread() {
     prepare();
-    util::bounded("pinned", LIMIT, || {
+    test_support::bounded("pinned", LIMIT, || {
         // Two OS threads at once, so that there is somewhere to go.
         let pinned = || {
             let resumes = Rc::new(Cell::new(0u32));
@@ -399,7 +395,7 @@ fn a_first_frame_lies_in_the_top_page_and_the_guard_below_the_bottom() {
 #[test]
 fn eight_words_of_ee_lie_at_the_bottom_of_a_stack() {
     prepare();
-    util::bounded("mark", LIMIT, || {
+    test_support::bounded("mark", LIMIT, || {
         for size in [STACK, STACK * 4] {
             let found = Rc::new(Cell::new([0u8; 64]));
             let mark = found.clone();

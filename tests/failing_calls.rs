@@ -18,13 +18,7 @@ use seccompiler::{
     SeccompRule, apply_filter,
 };
 
-#[path = "util/child.rs"]
-#[expect(dead_code, reason = "no case ends by a signal")]
-mod child;
-#[path = "util/mod.rs"]
-mod util;
-
-use child::alone;
+use test_support::child::alone;
 
 const MS: Duration = Duration::from_millis(1);
 /// Whoever takes longer hangs.
@@ -519,7 +513,7 @@ fn a_full_disk_is_told_to_the_writer() {
 #[test]
 fn a_program_that_is_stopped_for_a_while_goes_on_where_it_was() {
     const ALONE: &str = "a_program_that_is_stopped_for_a_while_goes_on_where_it_was";
-    child::alone_beside(
+    test_support::child::alone_beside(
         ALONE,
         &[("GREEN_HUBS", "2")],
         || {

@@ -1,7 +1,5 @@
 //! Waits that end by a code, for code that was not written for green threads.
 
-mod util;
-
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
@@ -23,7 +21,7 @@ const EBADF: i32 = rustix::io::Errno::BADF.raw_os_error();
 
 /// Runs `body` as a green thread on hub 0, bounded in time.
 fn green(name: &str, body: impl FnOnce() + Send + 'static) {
-    util::bounded(name, Duration::from_secs(60), || {
+    test_support::bounded(name, Duration::from_secs(60), || {
         foreign::prepare().unwrap();
         let body = Builder::new().hub(0).spawn(body).unwrap();
         body.join().unwrap_or_else(|panic| resume_unwind(panic))

@@ -1,7 +1,5 @@
 //! Green threads that never wait give way to their neighbours all the same.
 
-mod util;
-
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -56,7 +54,7 @@ fn turns_of_a_neighbour(calls: u32, each: Duration) -> u32 {
 
 #[test]
 fn a19_long_calls_give_way_sooner_than_short_ones() {
-    util::bounded("a19_long_calls", Duration::from_secs(60), || {
+    test_support::bounded("a19_long_calls", Duration::from_secs(60), || {
         // Each call takes longer than a slice: every few of them, others run.
         let turns = turns_of_a_neighbour(128, Duration::from_millis(1));
         assert!(turns >= 8, "{turns} turns in 128 calls of 1 ms");
@@ -65,7 +63,7 @@ fn a19_long_calls_give_way_sooner_than_short_ones() {
 
 #[test]
 fn a19_short_calls_give_way_too() {
-    util::bounded("a19_short_calls", Duration::from_secs(60), || {
+    test_support::bounded("a19_short_calls", Duration::from_secs(60), || {
         let turns = turns_of_a_neighbour(6400, Duration::ZERO);
         assert!(turns >= 64, "{turns} turns in 6400 calls");
     });
@@ -203,7 +201,7 @@ fn calls() -> Vec<Call> {
 #[test]
 fn a19_calls_in_memory_that_never_have_to_wait_give_way() {
     for (name, call) in calls() {
-        util::bounded(name, Duration::from_secs(60), || {
+        test_support::bounded(name, Duration::from_secs(60), || {
             let hub = Builder::new().hub(0);
             let greedy = hub.spawn(move || until_a_neighbour_runs(&call));
             greedy.unwrap().join().unwrap();
@@ -214,7 +212,7 @@ fn a19_calls_in_memory_that_never_have_to_wait_give_way() {
 /// As std's own test of that name, with both on one hub.
 #[test]
 fn a19_port_gone_concurrent() {
-    util::bounded("port_gone_concurrent", Duration::from_secs(60), || {
+    test_support::bounded("port_gone_concurrent", Duration::from_secs(60), || {
         let both = Builder::new().hub(0).spawn(|| {
             let (sender, receiver) = mpsc::channel();
             let partner = spawn_local(move || receiver.recv().unwrap());

@@ -1,8 +1,6 @@
 //! Waiting for a green thread without joining it, links, and green threads that start later
 //! (A4, A7, B4, B5).
 
-mod net_support;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc;
@@ -11,7 +9,7 @@ use std::time::{Duration, Instant};
 use green::channel::unbounded;
 use green::thread::{self, Builder, Ending, park, spawn, spawn_after};
 use green::{Killed, State, timeout};
-use net_support::{both_ways, wait_until};
+use test_support::net::{both_ways, wait_until};
 
 const SHORT: Duration = Duration::from_millis(20);
 const FOR_EVER: Duration = Duration::from_secs(3600);

@@ -10,13 +10,8 @@ use green::parking_lot::{
 };
 use green::thread::{sleep, spawn, spawn_local, yield_now};
 
-#[path = "util/random.rs"]
-mod random;
-mod thread_support;
-mod util;
-
-use random::Random;
-use thread_support::{MILLISECOND, fail_quietly, green, is_killed, site, until};
+use test_support::random::Random;
+use test_support::threads::{MILLISECOND, fail_quietly, green, is_killed, site, until};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -257,7 +252,7 @@ fn a_storm_of_kills_leaves_every_lock_free_and_no_waiter_behind() {
             inside: AtomicU32,
             stop: AtomicBool,
         }
-        let seed = random::seed();
+        let seed = test_support::random::seed();
         let mut random = Random::new(seed);
         let shared = Arc::new(Shared {
             mutex: Mutex::new(0),

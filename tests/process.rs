@@ -1,19 +1,15 @@
 //! Child processes: behaviours F5 and F6, on OS threads and on green threads.
 
-#[path = "util/both.rs"]
-mod both;
-mod util;
-
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use both::on_both;
 use green::io::PipeReader;
 use green::os::unix::process::{CommandExt, ExitStatusExt};
 use green::process::{Command, ExitStatus, Stdio, TimeoutExpired};
 use rustix::process::{Pid, Signal, kill_process};
-use util::bounded;
+use test_support::both::on_both;
+use test_support::bounded;
 
 const LIMIT: Duration = Duration::from_secs(30);
 

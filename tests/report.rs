@@ -10,8 +10,6 @@ use greenhub::source::{Direction, Patience, Source};
 use greenhub::wait_queue::{WaitQueue, Wake};
 use greenhub::{Site, State, report};
 
-mod util;
-
 const LIMIT: Duration = Duration::from_secs(40);
 
 /// A report lists the whole process.
@@ -29,7 +27,7 @@ fn waiting() -> usize {
 fn ten_thousand_green_threads_are_listed_within_a_second_each_with_its_place() {
     static QUEUE: WaitQueue = WaitQueue::new();
     let _alone = ONE_AT_A_TIME.lock().unwrap();
-    util::bounded("report", LIMIT, || {
+    test_support::bounded("report", LIMIT, || {
         let mut crowd: Vec<JoinHandle<()>> = (0..9_990).map(|_| spawn(park)).collect();
         let (end, _other) = UnixStream::pair().unwrap();
         end.set_nonblocking(true).unwrap();
@@ -127,7 +125,7 @@ fn ten_thousand_green_threads_are_listed_within_a_second_each_with_its_place() {
 #[test]
 fn a14_a_report_may_be_made_at_any_moment() {
     let _alone = ONE_AT_A_TIME.lock().unwrap();
-    util::bounded("a14", LIMIT, || {
+    test_support::bounded("a14", LIMIT, || {
         let churn: Vec<_> = (0..50)
             .map(|n| {
                 spawn(move || {

@@ -2,17 +2,13 @@
 //!
 //! Each test has signals of its own, because the tests of one binary share a process.
 
-#[path = "util/both.rs"]
-mod both;
-mod util;
-
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use both::on_both;
 use green::signal::{self, Signals, consts::*};
 use signal_hook::low_level::raise;
+use test_support::both::on_both;
 
 /// Sends a signal to this process; it has been caught when this returns. Not on a hub, which blocks signals: there it
 /// would reach nobody.

@@ -9,8 +9,6 @@ use std::time::Duration;
 use greenhub::green_thread::{self, Builder, JoinHandle, sleep, spawn_local, yield_now};
 use greenhub::{Config, Killed, report};
 
-mod util;
-
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// Runs `body` as a green thread on a hub of its own: nobody else takes its
@@ -22,7 +20,7 @@ fn green<T: Send + 'static>(
 ) -> T {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| Config::new().hubs(6).apply().unwrap());
-    util::bounded(name, LIMIT, || {
+    test_support::bounded(name, LIMIT, || {
         let outer = Builder::new().hub(hub).spawn(body).unwrap();
         outer.join().unwrap_or_else(|panic| resume_unwind(panic))
     })

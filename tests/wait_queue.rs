@@ -11,21 +11,15 @@ use greenhub::green_thread::{self, park, sleep, spawn, spawn_local, yield_now};
 use greenhub::wait_queue::{ShortLock, WaitQueue, Wake};
 use greenhub::{run, timeout};
 
-#[path = "util/random.rs"]
-mod random;
-#[path = "util/repeat.rs"]
-mod repeat;
-mod util;
-
-use random::{Random, seed};
+use test_support::random::{Random, seed};
 
 const LIMIT: Duration = Duration::from_secs(120);
 const MILLISECOND: Duration = Duration::from_millis(1);
 
 #[test]
 fn b12_a_waiter_that_timed_out_is_woken_neither_then_nor_in_its_next_wait() {
-    for _ in 0..repeat::repeats() {
-        util::bounded("b12", LIMIT, || {
+    for _ in 0..test_support::repeat::repeats() {
+        test_support::bounded("b12", LIMIT, || {
             run(|| {
                 let queue = Rc::new(WaitQueue::new());
                 let sleeps = Rc::new(Cell::new(false));
@@ -55,7 +49,7 @@ fn b12_a_waiter_that_timed_out_is_woken_neither_then_nor_in_its_next_wait() {
 
 #[test]
 fn b9_every_waiter_is_woken_though_some_fail_then() {
-    util::bounded("b9", LIMIT, || {
+    test_support::bounded("b9", LIMIT, || {
         run(|| {
             let queue = Rc::new(WaitQueue::new());
             let waiters: Vec<_> = (0..10)
@@ -84,7 +78,7 @@ fn b9_every_waiter_is_woken_though_some_fail_then() {
 
 #[test]
 fn first_come_first_served_for_both_kinds_of_threads() {
-    util::bounded("fifo", LIMIT, || {
+    test_support::bounded("fifo", LIMIT, || {
         let queue = Arc::new(WaitQueue::new());
         let order = Arc::new(std::sync::Mutex::new(Vec::new()));
         let mut os_threads = Vec::new();
@@ -138,7 +132,7 @@ fn a_panic_of_still_needed_leaves_the_queue_and_the_thread_usable() {
         sleep(3 * MILLISECOND);
         assert!(began.elapsed() >= 3 * MILLISECOND);
     };
-    util::bounded("still_needed", LIMIT, || {
+    test_support::bounded("still_needed", LIMIT, || {
         body();
         run(body);
         run(|| {
@@ -220,168 +214,180 @@ fn a_still_needed_that_waits_panics_and_leaves_the_queue_and_the_thread_usable()
         assert_eq!(queue.wait("test", None, called), Wake::NotNeeded);
         sleep(MILLISECOND);
     }
-    util::bounded("waits under the lock", LIMIT, body);
-    util::bounded("waits under the lock, green", LIMIT, || run(body));
+    test_support::bounded("waits under the lock", LIMIT, body);
+    test_support::bounded("waits under the lock, green", LIMIT, || run(body));
 }
 
 #[test]
 fn stress_permits_between_two_hubs_and_os_threads() {
     let seed = seed();
-    let rounds = 2000 * u64::from(repeat::repeats());
+    let rounds = 2000 * u64::from(test_support::repeat::repeats());
     eprintln!("permits: seed {seed}, {rounds} rounds each of 8 green and 3 OS threads");
-    util::bounded("stress_permits", LIMIT * repeat::repeats(), || {
-        let permits = Arc::new(Permits {
-            free: AtomicUsize::new(2),
-            queue: WaitQueue::new(),
-        });
-        let inside = Arc::new(AtomicUsize::new(0));
-        let body = |n: u64| {
-            let (permits, inside) = (permits.clone(), inside.clone());
-            move || {
-                let mut random = Random::of(seed, n);
-                for _ in 0..rounds {
-                    permits.take();
-                    assert!(inside.fetch_add(1, SeqCst) < 2);
-                    if random.below(4) == 0 {
-                        green_thread::yield_now();
+    test_support::bounded(
+        "stress_permits",
+        LIMIT * test_support::repeat::repeats(),
+        || {
+            let permits = Arc::new(Permits {
+                free: AtomicUsize::new(2),
+                queue: WaitQueue::new(),
+            });
+            let inside = Arc::new(AtomicUsize::new(0));
+            let body = |n: u64| {
+                let (permits, inside) = (permits.clone(), inside.clone());
+                move || {
+                    let mut random = Random::of(seed, n);
+                    for _ in 0..rounds {
+                        permits.take();
+                        assert!(inside.fetch_add(1, SeqCst) < 2);
+                        if random.below(4) == 0 {
+                            green_thread::yield_now();
+                        }
+                        inside.fetch_sub(1, SeqCst);
+                        permits.give();
                     }
-                    inside.fetch_sub(1, SeqCst);
-                    permits.give();
                 }
-            }
-        };
-        let green: Vec<_> = (0..8).map(|n| spawn(body(n))).collect();
-        let os: Vec<_> = (8..11).map(|n| std::thread::spawn(body(n))).collect();
-        green.into_iter().for_each(|thread| thread.join().unwrap());
-        os.into_iter().for_each(|thread| thread.join().unwrap());
-        assert_eq!(permits.free.load(SeqCst), 2);
-        assert!(permits.queue.is_empty());
-    });
+            };
+            let green: Vec<_> = (0..8).map(|n| spawn(body(n))).collect();
+            let os: Vec<_> = (8..11).map(|n| std::thread::spawn(body(n))).collect();
+            green.into_iter().for_each(|thread| thread.join().unwrap());
+            os.into_iter().for_each(|thread| thread.join().unwrap());
+            assert_eq!(permits.free.load(SeqCst), 2);
+            assert!(permits.queue.is_empty());
+        },
+    );
 }
 
 #[test]
 fn stress_a_token_goes_round_by_park_and_unpark() {
     let seed = seed();
-    let rounds = 3000 * u64::from(repeat::repeats());
+    let rounds = 3000 * u64::from(test_support::repeat::repeats());
     eprintln!("token: seed {seed}, {rounds} rounds over 6 threads");
-    util::bounded("stress_park", LIMIT * repeat::repeats(), || {
-        const THREADS: u64 = 6;
-        let turn = Arc::new(AtomicU64::new(0));
-        let members: Arc<std::sync::OnceLock<Vec<green_thread::Thread>>> = Arc::default();
-        let body = |n: u64| {
-            let (turn, members) = (turn.clone(), members.clone());
-            move || {
-                while members.get().is_none() {
-                    green_thread::yield_now();
-                }
-                let mut random = Random::of(seed, n);
-                let members = members.get().unwrap();
-                for round in 0..rounds {
-                    let mine = round * THREADS + n;
-                    while turn.load(SeqCst) != mine {
-                        match random.below(8) {
-                            0 => green_thread::park_timeout(MILLISECOND / 10),
-                            _ => park(),
+    test_support::bounded(
+        "stress_park",
+        LIMIT * test_support::repeat::repeats(),
+        || {
+            const THREADS: u64 = 6;
+            let turn = Arc::new(AtomicU64::new(0));
+            let members: Arc<std::sync::OnceLock<Vec<green_thread::Thread>>> = Arc::default();
+            let body = |n: u64| {
+                let (turn, members) = (turn.clone(), members.clone());
+                move || {
+                    while members.get().is_none() {
+                        green_thread::yield_now();
+                    }
+                    let mut random = Random::of(seed, n);
+                    let members = members.get().unwrap();
+                    for round in 0..rounds {
+                        let mine = round * THREADS + n;
+                        while turn.load(SeqCst) != mine {
+                            match random.below(8) {
+                                0 => green_thread::park_timeout(MILLISECOND / 10),
+                                _ => park(),
+                            }
+                        }
+                        turn.store(mine + 1, SeqCst);
+                        members[((n + 1) % THREADS) as usize].unpark();
+                        if random.below(16) == 0 {
+                            // One too many, at a random member.
+                            members[random.below(THREADS) as usize].unpark();
                         }
                     }
-                    turn.store(mine + 1, SeqCst);
-                    members[((n + 1) % THREADS) as usize].unpark();
-                    if random.below(16) == 0 {
-                        // One too many, at a random member.
-                        members[random.below(THREADS) as usize].unpark();
-                    }
                 }
-            }
-        };
-        let green: Vec<_> = (0..4).map(|n| spawn(body(n))).collect();
-        let (send, receive) = std::sync::mpsc::channel();
-        let os: Vec<_> = (4..THREADS)
-            .map(|n| {
-                let (body, send) = (body(n), send.clone());
-                std::thread::spawn(move || {
-                    send.send((n, green_thread::current())).unwrap();
-                    body();
+            };
+            let green: Vec<_> = (0..4).map(|n| spawn(body(n))).collect();
+            let (send, receive) = std::sync::mpsc::channel();
+            let os: Vec<_> = (4..THREADS)
+                .map(|n| {
+                    let (body, send) = (body(n), send.clone());
+                    std::thread::spawn(move || {
+                        send.send((n, green_thread::current())).unwrap();
+                        body();
+                    })
                 })
-            })
-            .collect();
-        let mut all: Vec<(u64, green_thread::Thread)> = (0..)
-            .zip(green.iter().map(|thread| thread.thread().clone()))
-            .collect();
-        all.extend((4..THREADS).map(|_| receive.recv().unwrap()));
-        all.sort_by_key(|(n, _)| *n);
-        members
-            .set(all.into_iter().map(|(_, thread)| thread).collect())
-            .unwrap();
-        green.into_iter().for_each(|thread| thread.join().unwrap());
-        os.into_iter().for_each(|thread| thread.join().unwrap());
-        assert_eq!(turn.load(SeqCst), rounds * THREADS);
-    });
+                .collect();
+            let mut all: Vec<(u64, green_thread::Thread)> = (0..)
+                .zip(green.iter().map(|thread| thread.thread().clone()))
+                .collect();
+            all.extend((4..THREADS).map(|_| receive.recv().unwrap()));
+            all.sort_by_key(|(n, _)| *n);
+            members
+                .set(all.into_iter().map(|(_, thread)| thread).collect())
+                .unwrap();
+            green.into_iter().for_each(|thread| thread.join().unwrap());
+            os.into_iter().for_each(|thread| thread.join().unwrap());
+            assert_eq!(turn.load(SeqCst), rounds * THREADS);
+        },
+    );
 }
 
 #[test]
 fn stress_kills_and_time_limits_against_wakes() {
     let seed = seed();
-    let rounds = 1500 * u64::from(repeat::repeats());
+    let rounds = 1500 * u64::from(test_support::repeat::repeats());
     eprintln!("kills: seed {seed}, {rounds} rounds");
-    util::bounded("stress_kills", LIMIT * repeat::repeats(), || {
-        let queue = Arc::new(WaitQueue::new());
-        let stop = Arc::new(AtomicBool::new(false));
-        let wakers: Vec<_> = (0..2)
-            .map(|_| {
-                let (queue, stop) = (queue.clone(), stop.clone());
-                std::thread::spawn(move || {
-                    while !stop.load(SeqCst) {
-                        queue.wake_one();
-                        std::thread::yield_now();
-                    }
+    test_support::bounded(
+        "stress_kills",
+        LIMIT * test_support::repeat::repeats(),
+        || {
+            let queue = Arc::new(WaitQueue::new());
+            let stop = Arc::new(AtomicBool::new(false));
+            let wakers: Vec<_> = (0..2)
+                .map(|_| {
+                    let (queue, stop) = (queue.clone(), stop.clone());
+                    std::thread::spawn(move || {
+                        while !stop.load(SeqCst) {
+                            queue.wake_one();
+                            std::thread::yield_now();
+                        }
+                    })
                 })
-            })
-            .collect();
-        let mut random = Random::new(seed);
-        let (mut killed, mut woken) = (0, 0);
-        for _ in 0..rounds {
-            let theirs = queue.clone();
-            let mut limit = MILLISECOND / 20 * random.below(4) as u32;
-            let victim = spawn(move || {
-                let mut woken = 0;
-                loop {
-                    let wait = || theirs.wait("test", None, || true);
-                    if timeout(limit, wait).is_ok() {
-                        woken += 1;
+                .collect();
+            let mut random = Random::new(seed);
+            let (mut killed, mut woken) = (0, 0);
+            for _ in 0..rounds {
+                let theirs = queue.clone();
+                let mut limit = MILLISECOND / 20 * random.below(4) as u32;
+                let victim = spawn(move || {
+                    let mut woken = 0;
+                    loop {
+                        let wait = || theirs.wait("test", None, || true);
+                        if timeout(limit, wait).is_ok() {
+                            woken += 1;
+                        }
+                        limit += MILLISECOND / 50;
+                        if woken == 3 {
+                            return woken;
+                        }
                     }
-                    limit += MILLISECOND / 50;
-                    if woken == 3 {
-                        return woken;
+                });
+                for _ in 0..random.below(20) {
+                    std::hint::spin_loop();
+                }
+                if random.below(2) == 0 {
+                    victim.kill().unwrap();
+                } else {
+                    queue.wake_one();
+                }
+                match victim.join() {
+                    Ok(n) => woken += n,
+                    Err(payload) => {
+                        assert!(payload.is::<greenhub::Killed>());
+                        killed += 1;
                     }
                 }
-            });
-            for _ in 0..random.below(20) {
-                std::hint::spin_loop();
             }
-            if random.below(2) == 0 {
-                victim.kill().unwrap();
-            } else {
-                queue.wake_one();
-            }
-            match victim.join() {
-                Ok(n) => woken += n,
-                Err(payload) => {
-                    assert!(payload.is::<greenhub::Killed>());
-                    killed += 1;
-                }
-            }
-        }
-        stop.store(true, SeqCst);
-        wakers.into_iter().for_each(|thread| thread.join().unwrap());
-        eprintln!("kills: {killed} killed, {woken} woken");
-        assert!(queue.is_empty(), "the dead have left the queue");
-    });
+            stop.store(true, SeqCst);
+            wakers.into_iter().for_each(|thread| thread.join().unwrap());
+            eprintln!("kills: {killed} killed, {woken} woken");
+            assert!(queue.is_empty(), "the dead have left the queue");
+        },
+    );
 }
 
 #[cfg(debug_assertions)]
 #[test]
 fn a_wait_under_a_short_lock_panics_in_a_debug_build() {
-    util::bounded("short_lock", LIMIT, || {
+    test_support::bounded("short_lock", LIMIT, || {
         static LOCK: ShortLock<()> = ShortLock::new(());
         let waits: [fn(); 3] = [|| sleep(Duration::from_millis(1)), park, yield_now];
         for wait in waits {

@@ -1,7 +1,5 @@
 //! Waits for a descriptor by its number, beside the source that owns it.
 
-mod util;
-
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
@@ -17,7 +15,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// Runs `body` as a green thread on hub 0, bounded in time.
 fn green(name: &str, body: impl FnOnce() + Send + 'static) {
-    util::bounded(name, LIMIT, || {
+    test_support::bounded(name, LIMIT, || {
         let body = Builder::new().hub(0).spawn(body).unwrap();
         body.join().unwrap_or_else(|panic| resume_unwind(panic))
     })

@@ -10,7 +10,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 #[test]
 fn each_command_shows_what_it_names() {
-    util::bounded("commands", LIMIT, || {
+    test_support::bounded("commands", LIMIT, || {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let fd = std::os::fd::AsRawFd::as_raw_fd(&listener);
         let acceptor = named("shop-acceptor", move || drop(listener.accept()));
@@ -94,7 +94,7 @@ fn each_command_shows_what_it_names() {
 
 #[test]
 fn top_names_who_uses_the_cpu() {
-    util::bounded("top", LIMIT, || {
+    test_support::bounded("top", LIMIT, || {
         static OVER: AtomicBool = AtomicBool::new(false);
         let busy = named("busy-bee", || {
             while !OVER.load(SeqCst) {
@@ -132,7 +132,7 @@ fn top_names_who_uses_the_cpu() {
 
 #[test]
 fn a_read_only_backdoor_kills_nobody() {
-    util::bounded("read only", LIMIT, || {
+    test_support::bounded("read only", LIMIT, || {
         let victim = named("victim", park);
         let server = Server::new().read_only().tcp("127.0.0.1:0").unwrap();
         let mut client = tcp(&server);
@@ -153,18 +153,18 @@ fn a_read_only_backdoor_kills_nobody() {
 
 #[test]
 fn metrics_are_what_prometheus_reads() {
-    util::bounded("metrics", LIMIT, || {
+    test_support::bounded("metrics", LIMIT, || {
         let sleepers: Vec<_> = (0..3).map(|_| named("metric", || sleep(HOUR))).collect();
         let server = Server::new().tcp("127.0.0.1:0").unwrap();
         let mut client = tcp(&server);
         client.answer();
-        let families = prometheus_text::parse(&client.ask("metrics"));
+        let families = test_support::prometheus_text::parse(&client.ask("metrics"));
         let hubs = green::hub_count().unwrap();
         assert_eq!(families["green_hubs"].samples[0].value, hubs as f64);
         assert_eq!(families["green_hub_resumes_total"].samples.len(), hubs);
         assert_eq!(families["green_hub_resumes_total"].kind, "counter");
         let sleeping = || {
-            let families = prometheus_text::parse(&green::backdoor::metrics());
+            let families = test_support::prometheus_text::parse(&green::backdoor::metrics());
             let states = &families["green_threads"].samples;
             let sleep = states
                 .iter()
@@ -181,7 +181,7 @@ fn metrics_are_what_prometheus_reads() {
 #[test]
 fn the_console_answers_while_every_hub_is_held_up() {
     let name = "commands::the_console_answers_while_every_hub_is_held_up";
-    child::alone(name, &[("GREEN_HUBS", "1")], || {
+    test_support::child::alone(name, &[("GREEN_HUBS", "1")], || {
         static RUNS: AtomicBool = AtomicBool::new(false);
         static OVER: AtomicBool = AtomicBool::new(false);
         let server = Server::new().tcp("127.0.0.1:0").unwrap();

@@ -7,7 +7,7 @@ use super::*;
 
 #[test]
 fn dropping_the_server_ends_its_sessions_and_its_listeners() {
-    util::bounded("drop", LIMIT, || {
+    test_support::bounded("drop", LIMIT, || {
         green::run(|| ());
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("backdoor");
@@ -52,7 +52,7 @@ fn only_loopback_addresses_are_taken_unless_others_are_allowed() {
 #[test]
 fn a_unix_socket_is_its_owners_alone_and_replaces_only_what_was_left_behind() {
     use std::os::unix::fs::PermissionsExt;
-    util::bounded("unix file", LIMIT, || {
+    test_support::bounded("unix file", LIMIT, || {
         green::run(|| ());
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("backdoor");

@@ -10,16 +10,9 @@ use green::backdoor::Server;
 use green::net::TcpListener;
 use green::thread::{Builder, JoinHandle};
 
-#[allow(dead_code, reason = "each test program needs some of the helpers")]
-#[path = "../util/child.rs"]
-mod child;
 mod commands;
 mod listeners;
 mod misbehaviour;
-#[path = "../prometheus_text/mod.rs"]
-mod prometheus_text;
-#[path = "../util/mod.rs"]
-mod util;
 
 const LIMIT: Duration = Duration::from_secs(50);
 const PROMPT: &[u8] = b"green> ";
@@ -103,7 +96,7 @@ fn patiently(server: &Server) -> Client<TcpStream> {
 
 #[test]
 fn j5_a_session_works_on_tcp4_tcp6_and_unix() {
-    util::bounded("j5 sessions", LIMIT, || {
+    test_support::bounded("j5 sessions", LIMIT, || {
         green::run(|| ());
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("backdoor");
@@ -141,7 +134,7 @@ fn j5_a_session_works_on_tcp4_tcp6_and_unix() {
 
 #[test]
 fn the_seventeenth_session_is_told_and_room_comes_back() {
-    util::bounded("seventeen", LIMIT, || {
+    test_support::bounded("seventeen", LIMIT, || {
         green::run(|| ());
         let server = Server::new().tcp("127.0.0.1:0").unwrap();
         let mut sessions: Vec<_> = (0..16).map(|_| tcp(&server)).collect();
@@ -155,7 +148,7 @@ fn the_seventeenth_session_is_told_and_room_comes_back() {
 
 #[test]
 fn a_last_line_without_an_end_is_answered() {
-    util::bounded("last line", LIMIT, || {
+    test_support::bounded("last line", LIMIT, || {
         green::run(|| ());
         let server = Server::new().tcp("127.0.0.1:0").unwrap();
         let mut client = tcp(&server);

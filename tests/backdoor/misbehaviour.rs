@@ -8,7 +8,7 @@ use super::*;
 
 #[test]
 fn j5_clients_that_leave_at_once_harm_nobody() {
-    util::bounded("j5 leave", LIMIT, || {
+    test_support::bounded("j5 leave", LIMIT, || {
         green::run(|| ());
         let server = Server::new().tcp("127.0.0.1:0").unwrap();
         for round in 0..100 {
@@ -31,7 +31,7 @@ fn j5_clients_that_leave_at_once_harm_nobody() {
 
 #[test]
 fn j5_garbage_is_answered_with_a_word_of_help() {
-    util::bounded("j5 garbage", LIMIT, || {
+    test_support::bounded("j5 garbage", LIMIT, || {
         let server = Server::new().tcp("127.0.0.1:0").unwrap();
         let mut client = tcp(&server);
         client.answer();
@@ -79,7 +79,7 @@ fn j5_garbage_is_answered_with_a_word_of_help() {
 
 #[test]
 fn j5_an_endless_line_ends_its_session_alone() {
-    util::bounded("j5 endless", LIMIT, || {
+    test_support::bounded("j5 endless", LIMIT, || {
         green::run(|| ());
         let server = Server::new().tcp("127.0.0.1:0").unwrap();
         let mut other = tcp(&server);
@@ -111,7 +111,7 @@ fn j5_an_endless_line_ends_its_session_alone() {
 
 #[test]
 fn j5_a_client_that_never_reads_keeps_nobody_from_being_served() {
-    util::bounded("j5 never reads", LIMIT, || {
+    test_support::bounded("j5 never reads", LIMIT, || {
         let crowd: Vec<_> = (0..2_000)
             .map(|n| named(&format!("crowd-{n}"), park))
             .collect();
@@ -135,7 +135,7 @@ fn j5_a_client_that_never_reads_keeps_nobody_from_being_served() {
 
 #[test]
 fn a_web_page_cannot_use_the_console() {
-    util::bounded("web page", LIMIT, || {
+    test_support::bounded("web page", LIMIT, || {
         let victim = named("victim", park);
         let server = Server::new().tcp("127.0.0.1:0").unwrap();
         let mut client = tcp(&server);

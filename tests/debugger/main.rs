@@ -9,9 +9,6 @@ use std::time::Duration;
 use greenhub::green_thread::{Builder, park, sleep, yield_now};
 use greenhub::{State, report};
 
-#[path = "../util/mod.rs"]
-mod util;
-
 const LIMIT: Duration = Duration::from_secs(120);
 /// Says that a tool runs the body, and whether it is to abort.
 const TOOL: &str = "GREEN_UNDER_A_TOOL";
@@ -150,7 +147,7 @@ fn shows_all(text: &str) {
 
 #[test]
 fn the_script_lists_green_threads_and_their_stacks_in_a_process_and_in_a_core_file() {
-    util::bounded("gdb", LIMIT, || {
+    test_support::bounded("gdb", LIMIT, || {
         let folder = tempfile::tempdir().unwrap();
         let core = folder.path().join("core");
         let source = format!("source {SCRIPT}");
@@ -182,7 +179,7 @@ fn the_script_lists_green_threads_and_their_stacks_in_a_process_and_in_a_core_fi
 
 #[test]
 fn the_script_says_where_there_is_nothing_to_be_shown() {
-    util::bounded("gdb", LIMIT, || {
+    test_support::bounded("gdb", LIMIT, || {
         let source = format!("source {SCRIPT}");
         let Some(idle) = gdb(&[OsStr::new("/bin/true")], &[&source, "green threads"]) else {
             return;

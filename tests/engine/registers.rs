@@ -5,7 +5,7 @@ use std::arch::naked_asm;
 
 use greenhub::green_thread::{spawn_local, yield_now};
 
-use super::{LIMIT, util};
+use super::LIMIT;
 
 /// Registers that a function must keep, but the stack pointer.
 #[cfg(target_arch = "x86_64")]
@@ -112,7 +112,7 @@ extern "C" fn switches() {
 
 #[test]
 fn a_switch_keeps_every_register_that_a_function_must_keep() {
-    util::bounded("registers", LIMIT, || {
+    test_support::bounded("registers", LIMIT, || {
         greenhub::run(|| {
             let threads: Vec<_> = (1..=3_u64)
                 .map(|n| {

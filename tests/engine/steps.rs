@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use greenhub::green_thread::{spawn_local, yield_now};
 
-use super::child::alone;
+use test_support::child::alone;
 
 /// Processor flag: a SIGTRAP after each instruction.
 const STEP: i64 = 0x100;

@@ -1,11 +1,5 @@
 //! `green::http` against raw sockets, curl, h2load and tungstenite.
 
-#[path = "../util/child.rs"]
-#[allow(dead_code, reason = "shared with other tests")]
-mod child;
-#[path = "../util/mod.rs"]
-mod util;
-
 mod clients;
 mod faults;
 mod requests;
@@ -23,7 +17,7 @@ use green::thread::{self, JoinHandle};
 const LIMIT: Duration = Duration::from_secs(60);
 
 fn bounded(name: &str, body: impl FnOnce()) {
-    util::bounded(name, LIMIT, body);
+    test_support::bounded(name, LIMIT, body);
 }
 
 /// A server under way.

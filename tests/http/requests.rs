@@ -8,8 +8,8 @@ use green::ssl::{Purpose, SslContext};
 use green::thread;
 use ureq::{Agent, Timeout};
 
-use crate::child::alone;
 use crate::{Served, bounded, usual};
+use test_support::child::alone;
 
 #[test]
 fn a_page_is_got_and_a_status_is_an_error() {

@@ -10,8 +10,8 @@ use greenhub::green_thread::{Builder, sleep, spawn_local, yield_now};
 use greenhub::greenio::{Domain, GreenSocket, Type};
 use greenhub::{ClosedLocally, Site, State, report, run};
 
-use crate::child::alone;
 use crate::{LIMIT, MILLISECOND, green, pair, receive, receive_byte, until};
+use test_support::child::alone;
 
 #[test]
 fn a21_what_one_handler_ends_another_does_not_take_for_data() {

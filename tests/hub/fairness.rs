@@ -13,8 +13,8 @@ use greenhub::greenio::{Domain, GreenSocket, Type};
 use greenhub::source::{Direction, Source};
 use greenhub::{run, wait_readable};
 
-use crate::child::alone;
-use crate::{MILLISECOND, green, pair, receive, repeat};
+use crate::{MILLISECOND, green, pair, receive};
+use test_support::child::alone;
 
 /// How often a neighbour that sleeps 5 ms at a time wakes up within `window`.
 fn naps_in(window: Duration) -> u32 {
@@ -40,7 +40,7 @@ fn a19(name: &str, greedy: impl Fn(Arc<AtomicBool>) + Send + Copy + 'static) {
             yield_now();
         }
     };
-    for _ in 0..repeat::repeats() {
+    for _ in 0..test_support::repeat::repeats() {
         let mut tries =
             (0..4).map(|_| green(name, move || (naps_beside(polite), naps_beside(greedy))));
         let fair = tries.find(|(possible, naps)| naps * 2 >= *possible);

@@ -7,8 +7,8 @@ use greenhub::green_thread::{park, sleep, spawn};
 use greenhub::report;
 use greenhub::source::{Direction, Patience, Source};
 
-use crate::child::alone;
 use crate::{MILLISECOND, pair, receive, until, waiting};
+use test_support::child::alone;
 
 /// CPU time of all threads of this process, in the scheduler's nanoseconds.
 fn cpu_time() -> Duration {

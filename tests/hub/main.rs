@@ -9,14 +9,6 @@ use greenhub::green_thread::{Builder, sleep};
 use greenhub::source::{Direction, Patience, Source};
 use greenhub::{State, report};
 
-#[expect(dead_code, reason = "no test here ends by a signal")]
-#[path = "../util/child.rs"]
-mod child;
-#[path = "../util/repeat.rs"]
-mod repeat;
-#[path = "../util/mod.rs"]
-mod util;
-
 mod descriptors;
 mod fairness;
 mod idle;
@@ -28,7 +20,7 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 
 /// Runs `body` as a green thread on hub 0, bounded in time.
 fn green<T: Send + 'static>(name: &str, body: impl FnOnce() -> T + Send + 'static) -> T {
-    util::bounded(name, LIMIT, || {
+    test_support::bounded(name, LIMIT, || {
         Builder::new()
             .hub(0)
             .spawn(body)

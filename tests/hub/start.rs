@@ -7,8 +7,8 @@ use greenhub::green_thread::{self, Builder, park, sleep, spawn, yield_now};
 use greenhub::{Config, hub_count, report, run};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
-use crate::child::alone;
 use crate::{MILLISECOND, until, waiting};
+use test_support::child::alone;
 
 #[test]
 fn the_environment_sets_the_number_of_hubs() {

@@ -9,8 +9,8 @@ use greenhub::green_thread::{sleep, sleep_until, spawn, spawn_local, yield_now};
 use greenhub::wait_readable;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::child::alone_beside;
 use crate::{MILLISECOND, green};
+use test_support::child::alone_beside;
 
 #[test]
 fn a1_timers_fire_by_deadline_and_then_in_order_of_registration() {

@@ -2,16 +2,7 @@
 //!
 //! `cargo suite --test peer_close -- --nocapture` prints it, our answer beside the expected one.
 
-#[path = "../util/mod.rs"]
-mod util;
-
-mod certs;
-mod ends;
 mod namespace;
-mod ours;
-#[allow(dead_code, reason = "shared with another test")]
-mod peer;
-mod roles;
 mod rows;
 mod runner;
 
@@ -27,7 +18,7 @@ static TURN: Mutex<()> = Mutex::new(());
 
 fn alone(name: &str, limit: Duration, body: impl FnOnce()) {
     let _turn = TURN.lock();
-    util::bounded(name, limit, body);
+    test_support::bounded(name, limit, body);
 }
 
 /// Plays all rows and prints the table.

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use greenhub::green_thread::{Builder, sleep};
 
-use crate::ends::{ends, ends_over};
 use crate::namespace::Link;
-use crate::roles::{Conduct, ROLES, Role};
 use crate::rows::{BOUND, Row};
+use test_support::ends::roles::{Conduct, ROLES, Role};
+use test_support::ends::{ends, ends_over};
 
 /// What a row came to in one role.
 pub struct Outcome {

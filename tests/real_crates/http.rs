@@ -9,9 +9,9 @@ use green::net::TcpStream;
 use green::thread;
 use ureq::{Agent, Timeout};
 
-use crate::child::alone;
 use crate::crowd::{ANSWER, asks_as_fast_as_one, serve};
-use crate::example_program::build;
+use test_support::child::alone;
+use test_support::example_program::build;
 
 /// Answers each request of a connection with its path; `/slow`, after a while,
 /// and `/never`, not at all.

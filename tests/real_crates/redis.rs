@@ -8,8 +8,8 @@ use green::net::TcpStream;
 use redis_protocol::resp2::types::{OwnedFrame, Resp2Frame};
 use redis_protocol::resp2::{decode, encode};
 
-use crate::child::alone;
 use crate::crowd::asks_as_fast_as_one;
+use test_support::child::alone;
 
 /// A redis-server of the test's own, ended with it.
 struct Server {

@@ -14,8 +14,8 @@ use rustls::{
     StreamOwned, SupportedProtocolVersion,
 };
 
-use crate::child::alone;
 use crate::crowd::{ANSWER, asks_as_fast_as_one, serve};
+use test_support::child::alone;
 
 type Client = StreamOwned<ClientConnection, TcpStream>;
 

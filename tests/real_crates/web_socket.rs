@@ -8,8 +8,8 @@ use tungstenite::protocol::CloseFrame;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::{Message, WebSocket};
 
-use crate::child::alone;
 use crate::crowd::{ANSWER, asks_as_fast_as_one, serve};
+use test_support::child::alone;
 
 /// Echoes every message; those that say "slowly", after a while.
 fn echo(stream: TcpStream) {

@@ -9,20 +9,13 @@
 
 use std::time::Duration;
 
-#[path = "../peer_close/certs.rs"]
-#[expect(dead_code, reason = "shared with tests that have a peer of openssl's")]
-mod certs;
 mod net;
 mod programs;
 mod promises;
-#[path = "../util/random.rs"]
-mod random;
 mod sync;
-#[path = "../util/mod.rs"]
-mod util;
 
 use green::sim::{Faults, Simulation};
-use random::Random;
+use test_support::random::Random;
 
 /// Runs `program` under many seeds, with random numbers of its own; a seed whose run fails is printed.
 fn trial(name: &str, program: fn(Random)) {
@@ -42,7 +35,7 @@ fn trial_on(name: &str, faults: Faults, program: fn(Random)) {
     };
     let began = std::time::Instant::now();
     let limit = Duration::from_secs(if full { 3600 } else { 120 });
-    util::bounded(name, limit, || {
+    test_support::bounded(name, limit, || {
         for seed in seeds.clone() {
             let simulation = Simulation::new(seed).faults(faults.clone());
             let outcome = simulation.run(move || program(Random::of(seed, 0)));

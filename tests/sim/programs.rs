@@ -15,8 +15,8 @@ use green::ssl::{EngineKind, SslContext, TlsVersion};
 use green::thread::{sleep, spawn};
 use green::timeout;
 
-use super::certs::{client_context, server_context};
 use super::{Random, trial_on};
+use test_support::certs::{client_context, server_context};
 
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);

@@ -8,10 +8,10 @@ use std::time::Duration;
 use greenhub::green_thread::park;
 use greenhub::green_thread::{Builder, scope, sleep, spawn};
 
-use super::child::alone;
 use super::{end_all, end_and_repeat, refuse_guard_marks, spawn_to_the_limit};
 #[cfg(not(feature = "engine-may"))]
 use super::{kilobytes, refuse};
+use test_support::child::alone;
 
 #[test]
 fn at_max_map_count_spawn_says_so_and_the_process_goes_on() {

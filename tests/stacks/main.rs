@@ -6,13 +6,10 @@ use std::io;
 use greenhub::green_thread::{Builder, JoinHandle, park, spawn};
 use greenhub::report;
 
-#[path = "../util/child.rs"]
-mod child;
 mod limits;
 mod memory;
 mod overflow;
-#[path = "../util/mod.rs"]
-mod util;
+mod thread_memory;
 
 /// Uses a page of stack a level, for ever.
 #[expect(unconditional_recursion, reason = "it is to overflow")]

@@ -14,14 +14,14 @@ use greenhub::green_thread::{Builder, sleep};
 #[cfg(not(feature = "engine-may"))]
 use greenhub::green_thread::{park, spawn};
 
-use super::child::alone;
-use super::util;
 #[cfg(not(feature = "engine-may"))]
 use super::{end_all, kilobytes, recurse, spawn_to_the_limit};
+use test_support;
+use test_support::child::alone;
 
 #[test]
 fn stacks_of_other_sizes_come_and_go() {
-    util::bounded("sizes", Duration::from_secs(30), || {
+    test_support::bounded("sizes", Duration::from_secs(30), || {
         for bytes in [1, 32 * 1024, 40_000, 1 << 20, 8 << 20] {
             let threads: Vec<_> = (0..10)
                 .map(|n| {

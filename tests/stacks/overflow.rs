@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use greenhub::green_thread::{Builder, sleep, spawn};
 
-use super::child::{Ended, alone};
 use super::{end_all, recurse, refuse_guard_marks, spawn_to_the_limit};
+use test_support::child::{Ended, alone};
 
 /// Frames so small that they touch every word of the guard page.
 #[expect(unconditional_recursion, reason = "it is to overflow")]

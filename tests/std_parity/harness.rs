@@ -8,7 +8,7 @@ use std::sync::Once;
 use std::thread;
 use std::time::Duration;
 
-use crate::util::bounded;
+use test_support::bounded;
 
 /// A body may take this long; all of them end in a fraction of it.
 const LIMIT: Duration = Duration::from_secs(60);

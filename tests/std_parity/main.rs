@@ -16,10 +16,8 @@
 //! Bodies wait only through `lib`: a wait on a primitive of std would stop the
 //! hub when the body runs on a green thread.
 
-#[path = "../util/mod.rs"]
-mod util;
-
 mod harness;
+mod names;
 mod standard_streams;
 
 /// The bodies, with `std` for `lib`.

@@ -4,8 +4,8 @@ use std::io::Write;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use crate::util::bounded;
 use crate::{over_green, over_std};
+use test_support::bounded;
 
 /// Says to the new process over what it is to run.
 const OVER: &str = "GREEN_TEST_STREAMS_OVER";

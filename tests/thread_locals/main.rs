@@ -1,11 +1,6 @@
 //! Whose thread-locals a green thread has: its own and its hub's, each in a process of its own.
 #![expect(unsafe_code, reason = "calls what C programs call")]
 
-#[path = "../util/child.rs"]
-mod child;
-#[path = "../util/mod.rs"]
-mod util;
-
 mod allocators;
 mod crates;
 mod hazards;
@@ -16,7 +11,7 @@ mod setting;
 mod unwinds;
 mod values;
 
-use child::alone;
+use test_support::child::alone;
 
 const SETTING: &str = "GREEN_THREAD_LOCALS";
 

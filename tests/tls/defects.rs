@@ -10,8 +10,8 @@ use greenhub::green_thread::{self, sleep, spawn};
 use socket2::SockRef;
 
 use super::*;
-use crate::certs::client_context;
-use crate::roles::V13;
+use test_support::certs::client_context;
+use test_support::ends::roles::V13;
 
 #[test]
 fn r12_a_probe_that_took_the_error_does_not_make_a_reset_a_clean_end() {
@@ -393,7 +393,7 @@ fn r7_a_stale_handle_names_no_other_connection() {
         let stale = tls.try_clone().unwrap();
         tls.close();
         drop(tls);
-        let (_client, _server) = ends::tcp_pair();
+        let (_client, _server) = test_support::ends::tcp_pair();
         assert!(ClosedLocally::caused(&(&stale).write(b"x").unwrap_err()));
         stale.close();
         drop(context);

@@ -10,8 +10,8 @@ use green::ssl::{EngineKind, TlsVersion};
 use greenhub::blocking;
 
 use super::*;
-use crate::certs::{AUTHORITY, LOCALHOST, client_context, server_context};
-use crate::roles::{V12, V13};
+use test_support::certs::{AUTHORITY, LOCALHOST, client_context, server_context};
+use test_support::ends::roles::{V12, V13};
 
 /// The files that the programs read: the authority, and the server's certificate with its key.
 struct Files {

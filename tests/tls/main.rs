@@ -3,29 +3,6 @@
 //!
 //! `GREEN_TRIALS=full` runs the trials at their full length.
 
-#[path = "../util/mod.rs"]
-mod util;
-
-#[path = "../util/child.rs"]
-#[allow(dead_code, reason = "shared with other tests")]
-mod child;
-
-#[path = "../peer_close/certs.rs"]
-#[allow(dead_code, reason = "shared with another test")]
-mod certs;
-#[path = "../peer_close/ends.rs"]
-#[allow(dead_code, reason = "shared with another test")]
-mod ends;
-#[path = "../peer_close/ours.rs"]
-#[allow(dead_code, reason = "shared with another test")]
-mod ours;
-#[path = "../peer_close/peer.rs"]
-#[allow(dead_code, reason = "shared with another test")]
-mod peer;
-#[path = "../peer_close/roles.rs"]
-#[allow(dead_code, reason = "shared with another test")]
-mod roles;
-
 mod defects;
 mod futures;
 mod interoperation;
@@ -37,12 +14,12 @@ mod trials;
 
 use std::time::Duration;
 
-use certs::Peers;
-use ends::ends;
 use green::ssl::GreenSslSocket;
-use ours::{Ours, Stream};
-use peer::Peer;
-use roles::{Conduct, ROLES, Role};
+use test_support::certs::Peers;
+use test_support::ends::ends;
+use test_support::ends::ours::{Ours, Stream};
+use test_support::ends::peer::Peer;
+use test_support::ends::roles::{Conduct, ROLES, Role};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -60,7 +37,7 @@ fn green_test(name: &str, body: impl FnOnce() + Send + 'static) {
         Some(_) => LIMIT * 30,
         None => LIMIT,
     };
-    util::bounded(name, limit, || greenhub::run(body));
+    test_support::bounded(name, limit, || greenhub::run(body));
 }
 
 fn tls_roles() -> impl Iterator<Item = Role> {
@@ -90,10 +67,14 @@ fn tls_of(ours: Ours) -> GreenSslSocket {
 
 /// Two ends of ours, before their handshake: a client in this role, and a server on OpenSSL.
 fn pair(role: Role) -> (GreenSslSocket, GreenSslSocket) {
-    let (client, server) = ends::tcp_pair();
-    let server_role = ROLES[if role.version == roles::V12 { 2 } else { 3 }];
+    let (client, server) = test_support::ends::tcp_pair();
+    let server_role = ROLES[if role.version == test_support::ends::roles::V12 {
+        2
+    } else {
+        3
+    }];
     let ends = [(client, role), (server, server_role)].map(|(tcp, role)| {
-        match ends::ours_over(tcp, role) {
+        match test_support::ends::ours_over(tcp, role) {
             Stream::Tls(tls) => tls,
             Stream::Tcp(_) => panic!("not TLS"),
         }

@@ -11,7 +11,7 @@ use greenhub::greenio::{Domain, GreenSocket, Type};
 use greenhub::{Site, State};
 
 use super::*;
-use crate::child::alone;
+use test_support::child::alone;
 
 #[test]
 fn g2_a_peer_that_has_shut_down_ends_the_read_promptly() {
@@ -164,7 +164,7 @@ fn r8_neither_close_nor_drop_waits_for_the_peer() {
 #[test]
 fn r9_a_reader_that_has_to_send_and_a_writer_are_both_woken() {
     green_test("r9", || {
-        for role in tls_roles().filter(|role| role.version == roles::V13) {
+        for role in tls_roles().filter(|role| role.version == test_support::ends::roles::V13) {
             let (tls, mut peer) = shaken(role);
             let writer = {
                 let mut tls = tls.try_clone().unwrap();

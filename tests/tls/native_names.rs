@@ -9,8 +9,8 @@ use green::native_tls::{Certificate, TlsConnector};
 use green::net::TcpStream;
 
 use super::*;
-use crate::certs::{AUTHORITY, peer_context};
-use crate::roles::V13;
+use test_support::certs::{AUTHORITY, peer_context};
+use test_support::ends::roles::V13;
 
 #[test]
 fn a_limit_passes_in_a_flood_of_records_that_carry_nothing() {

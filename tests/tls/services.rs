@@ -15,8 +15,8 @@ use greenhub::greenio::{Domain, GreenSocket, Type};
 use greenhub::semaphore::Semaphore;
 
 use super::*;
-use crate::certs::{AUTHORITY, Authority, client_context, server_context};
-use crate::roles::{V12, V13};
+use test_support::certs::{AUTHORITY, Authority, client_context, server_context};
+use test_support::ends::roles::{V12, V13};
 
 /// A TLS listener of ours, and where it is.
 fn listener(context: &SslContext) -> (SslListener, std::net::SocketAddr) {
@@ -273,7 +273,7 @@ fn reads_and_writes_in_many_pieces_keep_their_order() {
 
 #[test]
 fn os_threads_use_tls_too() {
-    util::bounded("os threads", LIMIT, || {
+    test_support::bounded("os threads", LIMIT, || {
         for role in tls_roles().filter(|role| !role.server) {
             let (mut client, server) = pair(role);
             let serving = std::thread::spawn(move || {

@@ -10,9 +10,9 @@ use greenhub::ClosedLocally;
 use greenhub::green_thread::{Builder, sleep, spawn, yield_now};
 
 use super::*;
-use crate::certs::{Authority, server_context};
-use crate::ends::our_context;
-use crate::roles::{V12, V13};
+use test_support::certs::{Authority, server_context};
+use test_support::ends::our_context;
+use test_support::ends::roles::{V12, V13};
 
 /// One exchange with a peer that ends after `budget` bytes: what we got, and our verdict.
 fn cut_exchange(role: Role, budget: usize, reset: bool) -> (Vec<u8>, std::io::Result<()>) {
@@ -44,7 +44,7 @@ fn cut_exchange(role: Role, budget: usize, reset: bool) -> (Vec<u8>, std::io::Re
 
 #[test]
 fn t17_a_peer_that_ends_at_any_byte_is_told_from_one_that_finished() {
-    util::bounded("t17", LIMIT * 20, || {
+    test_support::bounded("t17", LIMIT * 20, || {
         let step = rounds(17, 1);
         let trials = tls_roles().map(|role| {
             std::thread::spawn(move || {
@@ -193,7 +193,7 @@ fn t23_a_storm_of_key_updates_hinders_neither_reader_nor_writer() {
 #[test]
 fn t23_failing_handshakes_leave_healthy_ones_on_their_hub_alone() {
     let count = rounds(150, 10_000);
-    util::bounded("failing handshakes", LIMIT * 20, || {
+    test_support::bounded("failing handshakes", LIMIT * 20, || {
         let on_hub = |name: &str, body: Box<dyn FnOnce() + Send>| {
             Builder::new()
                 .name(name.to_owned())
@@ -217,13 +217,13 @@ fn t23_failing_handshakes_leave_healthy_ones_on_their_hub_alone() {
                         )
                         .unwrap();
                     for round in 0..count {
-                        let (near, far) = ends::tcp_pair();
+                        let (near, far) = test_support::ends::tcp_pair();
                         let far =
                             greenhub::greenio::GreenSocket::from(std::os::fd::OwnedFd::from(far));
                         let served = server.accept(far).unwrap();
                         let serving =
                             greenhub::green_thread::spawn_local(move || served.do_handshake());
-                        let Stream::Tls(client) = ends::ours_over(near, role) else {
+                        let Stream::Tls(client) = test_support::ends::ours_over(near, role) else {
                             panic!("not TLS");
                         };
                         if round % 3 == 0 {
@@ -271,7 +271,7 @@ fn t23_failing_handshakes_leave_healthy_ones_on_their_hub_alone() {
 fn t23_plaintext_injected_before_the_handshake_is_refused() {
     green_test("starttls", || {
         for role in tls_roles() {
-            let (near, far) = ends::tcp_pair();
+            let (near, far) = test_support::ends::tcp_pair();
             // In the clear: "STARTTLS", and behind it, in the same segment, what an attacker slipped in.
             { &far }.write_all(b"STARTTLS\r\nRCPT TO:<me>\r\n").unwrap();
             { &near }.read_exact(&mut [0; 10]).unwrap();

@@ -23,24 +23,14 @@ use greenhub::green_thread::{Builder, sleep, spawn, yield_now};
 use greenhub::source::{Direction, Patience, Source};
 use greenhub::{ClosedLocally, is_timeout};
 
-#[path = "../peer_close/certs.rs"]
-#[expect(dead_code, reason = "shared with tests that have a peer of openssl's")]
-mod certs;
-#[expect(dead_code, reason = "no trial ends by a signal")]
-#[path = "../util/child.rs"]
-mod child;
 mod close;
 mod deadline;
 mod many_waiters;
-#[path = "../util/random.rs"]
-mod random;
 mod reuse;
 mod storms;
-#[path = "../util/mod.rs"]
-mod util;
 mod wake_up;
 
-use random::{Random, seed};
+use test_support::random::{Random, seed};
 
 const MICROSECOND: Duration = Duration::from_micros(1);
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -70,7 +60,7 @@ impl Trial {
         let Trial { name, rounds, seed } = self;
         let limit = Duration::from_secs(60) + 20 * MILLISECOND * u32::try_from(rounds).unwrap();
         let began = Instant::now();
-        let counts = util::bounded(name, limit, || body(rounds, Random::new(seed)));
+        let counts = test_support::bounded(name, limit, || body(rounds, Random::new(seed)));
         println!(
             "{name}: seed {seed}, {rounds} rounds, {counts}, {:.1?}",
             began.elapsed()

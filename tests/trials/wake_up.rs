@@ -6,7 +6,7 @@ use green::semaphore::Semaphore;
 use green::sync::{Mutex, RwLock};
 
 use super::*;
-use crate::child::alone;
+use test_support::child::alone;
 
 /// Rounds of one process.
 const CHUNK: u64 = 2_500;
@@ -150,7 +150,7 @@ fn trial(name: &str, hubs: &str, by_kill: bool) {
         let seed = full.seed.wrapping_add(chunk);
         let environment = [("GREEN_HUBS", hubs), ("GREEN_SEED", &seed.to_string())];
         alone(name, &environment, || {
-            rounds(CHUNK, Random::new(random::seed()), by_kill)
+            rounds(CHUNK, Random::new(test_support::random::seed()), by_kill)
         })
         .well();
     }

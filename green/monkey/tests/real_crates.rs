@@ -4,9 +4,6 @@
 //! five seconds. A server or a library that is not there is named and its test skipped.
 #![expect(unsafe_code, reason = "C libraries are loaded and called")]
 
-#[path = "../../../tests/util/mod.rs"]
-mod util;
-
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -27,7 +24,7 @@ const TOGETHER: Duration = Duration::from_millis(2500);
 /// Runs `body` patched, as a green thread on hub 0, bounded in time.
 fn green(name: &str, body: impl FnOnce() + Send + 'static) {
     static ONCE: Once = Once::new();
-    util::bounded(name, Duration::from_secs(100), || {
+    test_support::bounded(name, Duration::from_secs(100), || {
         ONCE.call_once(|| {
             green::Config::new()
                 .hubs(1)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{BULK, Row, read_twice, row, sibling_closes};
-use crate::ours::named;
+use test_support::ends::ours::named;
 
 pub static ROWS: &[Row] = &[
     row(

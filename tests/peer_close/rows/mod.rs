@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use greenhub::green_thread::spawn;
 
-use crate::certs::Peers;
-use crate::ours::Ours;
-use crate::peer::Peer;
-use crate::roles::{Conduct, Role};
+use test_support::certs::Peers;
+use test_support::ends::ours::Ours;
+use test_support::ends::peer::Peer;
+use test_support::ends::roles::{Conduct, Role};
 
 mod closing;
 mod handshake;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use socket2::{SockRef, TcpKeepalive};
 
 use super::{BULK, Row, row};
-use crate::roles::Role;
+use test_support::ends::roles::Role;
 
 const fn any(row: Row) -> Row {
     row.roles(|_: Role| true)

@@ -5,8 +5,8 @@ use std::time::Duration;
 use greenhub::green_thread::spawn;
 
 use super::{BULK, Row, read_twice, row, write_twice};
-use crate::ours::named;
-use crate::roles::{Conduct, V12, V13};
+use test_support::ends::ours::named;
+use test_support::ends::roles::{Conduct, V12, V13};
 
 pub static ROWS: &[Row] = &[
     row(

@@ -15,8 +15,8 @@ use std::sync::atomic::AtomicBool;
 
 use green::thread::{Builder, JoinHandle, park_timeout, sleep, spawn, yield_now};
 
-use super::{MICROSECOND, MILLISECOND, Random, is_full, seed, util};
-use crate::child::alone;
+use super::{MICROSECOND, MILLISECOND, Random, is_full, seed};
+use test_support::child::alone;
 
 mod channels;
 mod crew;
@@ -75,7 +75,7 @@ fn rounds(name: &str, time: Duration, round: fn(Random)) {
         let seed = first.wrapping_add(done);
         let label = format!("{name}, GREEN_SEED={seed}");
         let replay = Replay(&label);
-        util::bounded(&label, HANGS, || {
+        test_support::bounded(&label, HANGS, || {
             round(Random::of(seed, 0));
             // The first round opens what stays for the process.
             let held = before.get_or_insert_with(Held::settled);

@@ -12,7 +12,7 @@ use green::ssl::{EngineKind, GreenSslSocket, SslContext, TlsVersion};
 
 use super::sockets::{byte_at, tcp_pair};
 use super::*;
-use crate::certs::{AUTHORITY, LOCALHOST, client_context, server_context};
+use test_support::certs::{AUTHORITY, LOCALHOST, client_context, server_context};
 
 const VERSIONS: [TlsVersion; 2] = [TlsVersion::Tls12, TlsVersion::Tls13];
 

@@ -1,9 +1,6 @@
 //! Each hook: unmodified code waits on a green thread, and what it waits for is done by another
 //! green thread of the same hub. So a call that held its hub would never return.
 
-#[path = "../../../../tests/util/mod.rs"]
-mod util;
-
 mod files;
 mod interrupts;
 mod locks;
@@ -42,7 +39,7 @@ fn patched() {
 
 /// Runs `body` patched, as a green thread on hub 0, bounded in time.
 fn green(name: &str, body: impl FnOnce() + Send + 'static) {
-    util::bounded(name, Duration::from_secs(60), || {
+    test_support::bounded(name, Duration::from_secs(60), || {
         patched();
         let body = Builder::new().hub(0).spawn(body).unwrap();
         body.join().unwrap_or_else(|panic| resume_unwind(panic))

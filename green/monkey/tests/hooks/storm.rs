@@ -13,12 +13,9 @@ use std::time::{Duration, Instant};
 use green::thread::Builder;
 use green::timeout;
 
-use crate::{patched, util};
+use crate::patched;
 
-#[path = "../../../../tests/util/random.rs"]
-mod random;
-
-use random::Random;
+use test_support::random::Random;
 
 /// What all of them share.
 struct World {
@@ -91,9 +88,9 @@ fn reader_of(mut writer: io::PipeWriter) -> os::JoinHandle<()> {
 fn all_at_once() {
     let full = std::env::var("GREEN_TRIALS").is_ok_and(|trials| trials == "full");
     let length = Duration::from_secs(if full { 600 } else { 5 });
-    util::bounded("storm", length + Duration::from_secs(120), || {
+    test_support::bounded("storm", length + Duration::from_secs(120), || {
         patched();
-        let seed = random::seed();
+        let seed = test_support::random::seed();
         eprintln!("seed {seed}");
         let world = Arc::new(World {
             mutex: Mutex::new(0),

@@ -1,0 +1,147 @@
+//! A program's logger may itself use green threads: nothing is logged where it could not.
+
+#![expect(unsafe_code, reason = "sets the environment and a resource limit")]
+
+use std::sync::Mutex;
+
+use std::time::Duration;
+
+use test_support::child::alone;
+
+/// Writes each line from a green thread, by way of the blocking pool, and waits for it.
+struct GreenLogger;
+
+static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+impl log::Log for GreenLogger {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        let line = record.args().to_string();
+        let writes = move || greenhub::blocking(move || LINES.lock().unwrap().push(line));
+        let _ = greenhub::green_thread::spawn(writes).join();
+    }
+
+    fn flush(&self) {}
+}
+
+fn log_with_green_threads() {
+    log::set_logger(&GreenLogger).unwrap();
+    log::set_max_level(log::LevelFilter::Warn);
+}
+
+fn lines_with(word: &str) -> usize {
+    let lines = LINES.lock().unwrap();
+    lines.iter().filter(|line| line.contains(word)).count()
+}
+
+#[test]
+fn settings_that_are_no_numbers_are_told_at_the_first_start() {
+    let name = "logging::settings_that_are_no_numbers_are_told_at_the_first_start";
+    let wrong = [
+        ("GREEN_HUBS", "many"),
+        ("GREEN_STACK_SIZE", "large"),
+        ("GREEN_BLOCKING_THREADS", "some"),
+    ];
+    alone(name, &wrong, || {
+        log_with_green_threads();
+        assert_eq!(greenhub::run(|| 7), 7);
+        for (variable, _) in wrong {
+            assert_eq!(lines_with(variable), 1, "{variable}");
+        }
+    })
+    .well();
+}
+
+#[test]
+fn the_pool_may_be_what_starts_everything() {
+    let name = "logging::the_pool_may_be_what_starts_everything";
+    alone(name, &[("GREEN_BLOCKING_THREADS", "some")], || {
+        log_with_green_threads();
+        // Under a limit it goes to the pool on an OS thread too.
+        let called = greenhub::timeout(Duration::from_secs(40), || greenhub::blocking(|| 7));
+        assert_eq!(called.unwrap(), 7);
+        assert_eq!(lines_with("GREEN_BLOCKING_THREADS"), 1);
+    })
+    .well();
+}
+
+#[test]
+fn a_pool_that_cannot_grow_says_so_once_and_goes_on() {
+    let name = "logging::a_pool_that_cannot_grow_says_so_once_and_goes_on";
+    // OS threads, unlike green ones, need more than there will be.
+    alone(name, &[("RUST_MIN_STACK", "268435456")], || {
+        log_with_green_threads();
+        greenhub::run(|| {
+            // One thread, which is busy.
+            let (go, wait) = std::sync::mpsc::channel::<()>();
+            let busy =
+                greenhub::green_thread::spawn(move || greenhub::blocking(move || wait.recv()));
+            while !busy.is_started() || greenhub::blocking(|| false) {
+                greenhub::green_thread::yield_now();
+            }
+            // No room for another.
+            let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+            let pages: u64 = pages.split(' ').next().unwrap().parse().unwrap();
+            let limit = libc::rlimit {
+                rlim_cur: pages * 4096 + (96 << 20),
+                rlim_max: libc::RLIM_INFINITY,
+            };
+            // SAFETY: `limit` lives across the call.
+            assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &limit) }, 0);
+            let calls: Vec<_> = (0..8)
+                .map(|n| greenhub::green_thread::spawn(move || greenhub::blocking(move || n)))
+                .collect();
+            go.send(()).unwrap();
+            for (n, call) in calls.into_iter().enumerate() {
+                assert_eq!(call.join().unwrap(), n);
+            }
+            let _ = busy.join().unwrap();
+            assert_eq!(lines_with("could not grow"), 1);
+        });
+    })
+    .well();
+}
+
+#[test]
+fn a_servers_handler_may_return_an_error_of_its_connection_which_is_logged() {
+    let name = "logging::a_servers_handler_may_return_an_error_of_its_connection_which_is_logged";
+    alone(name, &[], || {
+        use std::io::{self, Read, Write};
+
+        use green::net::TcpStream;
+
+        fn echo_five(mut stream: TcpStream) -> io::Result<()> {
+            let mut word = [0; 5];
+            stream.read_exact(&mut word)?;
+            stream.write_all(&word)
+        }
+
+        log_with_green_threads();
+        let listener = green::listen("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = green::convenience::Server::new(listener);
+        let stop = server.stop_handle();
+        let running = green::thread::spawn(move || server.run(|stream, _| echo_five(stream)));
+
+        let ask = |word: &[u8]| {
+            let mut stream = TcpStream::connect(address).unwrap();
+            stream.write_all(word).unwrap();
+            stream.shutdown(std::net::Shutdown::Write).unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            answer
+        };
+        assert_eq!(ask(b"oh"), "");
+        assert_eq!(ask(b"hello"), "hello");
+        stop.stop();
+        assert_eq!(running.join().unwrap().unwrap().connections, 2);
+        assert_eq!(
+            lines_with("a connection failed: failed to fill whole buffer"),
+            1
+        );
+    })
+    .well();
+}

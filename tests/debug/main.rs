@@ -1,0 +1,4 @@
+//! What a running program says by itself: the blocking detector, the log.
+
+mod blocking_detector;
+mod logging;

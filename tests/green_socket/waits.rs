@@ -1,0 +1,588 @@
+//! `GreenSocket`: waiting, limits, errors, on OS threads and in green
+//! threads.
+
+use std::io::{ErrorKind, IoSlice, IoSliceMut};
+use std::net::Shutdown;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+use greenhub::greenio::{Domain, GreenSocket, SockAddr, Type};
+use test_support::net::*;
+
+const SHORT: Duration = Duration::from_millis(100);
+
+fn udp() -> GreenSocket {
+    let socket = GreenSocket::new(Domain::IPV4, Type::DGRAM, None).unwrap();
+    socket.bind(&loopback()).unwrap();
+    socket
+}
+
+fn pattern(len: usize) -> Vec<u8> {
+    (0..len).map(|index| (index % 251) as u8).collect()
+}
+
+#[test]
+fn e1_connect_to_a_silent_address_ends_in_time() {
+    both_ways(|_| {
+        let (address, _held) = silent_address();
+        let outcome = takes(SHORT, || tcp().connect_timeout(&address, SHORT));
+        assert_kind(outcome, ErrorKind::TimedOut);
+
+        let socket = tcp();
+        socket.set_write_timeout(Some(SHORT)).unwrap();
+        assert_kind(
+            takes(SHORT, || socket.connect(&address)),
+            ErrorKind::TimedOut,
+        );
+
+        assert_kind(
+            tcp().connect_timeout(&address, Duration::ZERO),
+            ErrorKind::InvalidInput,
+        );
+    });
+}
+
+#[test]
+fn e1_an_attempt_that_timed_out_may_be_waited_for_again() {
+    both_ways(|on| {
+        let listener = tcp();
+        listener.bind(&loopback()).unwrap();
+        listener.listen(0).unwrap();
+        let address = listener.local_addr().unwrap();
+        let first = tcp();
+        first.connect(&address).unwrap();
+
+        let second = tcp();
+        assert_kind(second.connect_timeout(&address, SHORT), ErrorKind::TimedOut);
+        let acceptor = on.spawn(move || {
+            let one = listener.accept().unwrap().0;
+            let other = listener.accept().unwrap().0;
+            (one, other)
+        });
+        second.connect(&address).unwrap();
+        acceptor.join();
+    });
+}
+
+#[test]
+fn e2_refused_is_refused_however_one_connects() {
+    both_ways(|_| {
+        let (address, _held) = refusing_address();
+        assert_raw(tcp().connect(&address), libc::ECONNREFUSED);
+        assert_raw(tcp().connect_timeout(&address, SHORT), libc::ECONNREFUSED);
+
+        // In non-blocking mode the attempt is refused at once on loopback, or
+        // with the second call.
+        let socket = tcp();
+        socket.set_nonblocking(true);
+        let error = socket.connect(&address).unwrap_err();
+        if error.raw_os_error() == Some(libc::EINPROGRESS) {
+            assert!(socket.wait_writable(None).unwrap());
+            assert_raw(socket.connect(&address), libc::ECONNREFUSED);
+        } else {
+            assert_eq!(error.raw_os_error(), Some(libc::ECONNREFUSED));
+        }
+    });
+}
+
+#[test]
+fn connecting_twice_is_refused_by_the_kernel() {
+    both_ways(|_| {
+        let (listener, address) = tcp_listener();
+        let client = tcp();
+        client.connect(&address).unwrap();
+        assert_raw(client.connect(&address), libc::EISCONN);
+        drop(listener);
+    });
+}
+
+#[test]
+fn e4_every_receiving_call_keeps_its_limit() {
+    both_ways(|_| {
+        let (client, _server) = tcp_pair();
+        let (listener, _) = tcp_listener();
+        let datagrams = udp();
+        for socket in [&client, &listener, &datagrams] {
+            socket.set_read_timeout(Some(SHORT)).unwrap();
+        }
+        let mut buf = [0; 8];
+
+        assert_timed_out(takes(SHORT, || listener.accept()));
+        assert_timed_out(takes(SHORT, || client.recv(&mut buf)));
+        assert_timed_out(takes(SHORT, || client.peek(&mut buf)));
+        assert_timed_out(takes(SHORT, || {
+            client.recv_vectored(&mut [IoSliceMut::new(&mut buf)])
+        }));
+        assert_timed_out(takes(SHORT, || datagrams.recv_from(&mut buf)));
+        assert_timed_out(takes(SHORT, || datagrams.peek_from(&mut buf)));
+        assert_timed_out(takes(SHORT, || {
+            datagrams.recvmsg(&mut [IoSliceMut::new(&mut buf)], &mut [], 0)
+        }));
+        // No room is no reason not to wait, for std neither.
+        assert_timed_out(takes(SHORT, || datagrams.recv(&mut [])));
+        assert_timed_out(takes(SHORT, || datagrams.recv_from(&mut [])));
+        // Of a stream, nothing is what was asked for, in the end.
+        assert_eq!(takes(SHORT, || client.recv(&mut [])).unwrap(), 0);
+        assert_eq!(takes(SHORT, || client.peek(&mut [])).unwrap(), 0);
+        assert_eq!(client.recv_vectored(&mut []).unwrap(), 0);
+    });
+}
+
+#[test]
+fn a_limit_covers_the_call_however_often_it_is_woken() {
+    both_ways(|on| {
+        let (client, server) = tiny_tcp_pair();
+        client
+            .set_write_timeout(Some(Duration::from_millis(300)))
+            .unwrap();
+        // The peer drips: each read makes room, so no single wait is long.
+        let reader = on.spawn(move || {
+            let mut buf = [0; 256];
+            while let Ok(1..) = server.recv(&mut buf) {
+                greenhub::green_thread::sleep(Duration::from_millis(10));
+            }
+        });
+        let start = Instant::now();
+        let failure = client.send_all(&vec![0; 16 << 20]).unwrap_err();
+        assert!(start.elapsed() >= Duration::from_millis(300));
+        // All of it would take minutes.
+        assert!(
+            start.elapsed() < Duration::from_secs(30),
+            "{:?}",
+            start.elapsed()
+        );
+        assert_eq!(failure.error().kind(), ErrorKind::WouldBlock);
+        assert!(failure.sent() > 0);
+        drop(client);
+        reader.join();
+    });
+}
+
+#[test]
+fn e5_sending_to_a_peer_that_does_not_read_times_out() {
+    both_ways(|_| {
+        let (client, server) = tcp_pair();
+        let filled = fill(&client);
+        client.set_write_timeout(Some(SHORT)).unwrap();
+        assert_timed_out(takes(SHORT, || client.send(b"more")));
+        assert_timed_out(takes(SHORT, || {
+            client.send_vectored(&[IoSlice::new(b"more")])
+        }));
+        let failure = takes(SHORT, || client.send_all(b"more")).unwrap_err();
+        assert_eq!(failure.sent(), 0);
+        assert_timed_out::<()>(Err(failure.into()));
+
+        // Both the thread and the socket are usable afterwards.
+        let mut received = 0;
+        let mut buf = vec![0; 64 * 1024];
+        while received < filled {
+            received += server.recv(&mut buf).unwrap();
+        }
+        client.send_all(b"after").unwrap();
+        assert_eq!(server.recv(&mut buf).unwrap(), 5);
+    });
+}
+
+#[test]
+fn e6_send_all_delivers_every_byte_through_tiny_buffers() {
+    both_ways(|on| {
+        for len in [1 << 10, 16 << 10, 64 << 10, 1 << 20] {
+            let (client, server) = tiny_tcp_pair();
+            let reader = on.spawn(move || {
+                let mut received: Vec<u8> = Vec::new();
+                let mut buf = vec![0; 32 * 1024];
+                loop {
+                    match server.recv(&mut buf).unwrap() {
+                        0 => return received,
+                        len => received.extend(&buf[..len]),
+                    }
+                }
+            });
+            let data = pattern(len);
+            client.send_all(&data).unwrap();
+            client.send_all(&data).unwrap();
+            drop(client);
+            assert!(
+                reader.join() == [&data[..], &data[..]].concat(),
+                "{len} bytes"
+            );
+        }
+    });
+}
+
+#[test]
+fn e7_a_blocked_send_all_does_not_hinder_reading() {
+    both_ways(|on| {
+        let (client, server) = tcp_pair();
+        let client = Arc::new(client);
+        let data = pattern(8 << 20);
+        let writer = {
+            let (client, data) = (Arc::clone(&client), data.clone());
+            on.spawn(move || client.send_all(&data))
+        };
+        let reader = {
+            let client = Arc::clone(&client);
+            on.spawn(move || {
+                let mut buf = [0; 16];
+                let len = client.recv(&mut buf).unwrap();
+                buf[..len].to_vec()
+            })
+        };
+        // The peer sends while it takes nothing, and reads only when its message
+        // has arrived, which takes the reader.
+        settle();
+        server.send_all(b"meanwhile").unwrap();
+        assert_eq!(reader.join(), b"meanwhile");
+        assert!(!writer.is_finished(), "8 MiB do not fit into the buffers");
+
+        let mut received: Vec<u8> = Vec::new();
+        let mut buf = vec![0; 64 * 1024];
+        while received.len() < data.len() {
+            let len = server.recv(&mut buf).unwrap();
+            received.extend(&buf[..len]);
+        }
+        writer.join().unwrap();
+        assert!(received == data);
+    });
+}
+
+#[test]
+fn e8_e9_readers_of_one_socket_share_what_comes() {
+    both_ways(|on| {
+        const READERS: usize = 5;
+        let socket = Arc::new(udp());
+        let address = socket.local_addr().unwrap();
+        let readers: Vec<_> = (0..READERS)
+            .map(|_| {
+                let socket = Arc::clone(&socket);
+                on.spawn(move || {
+                    let mut buf = [0; 8];
+                    let len = socket.recv(&mut buf).unwrap();
+                    assert_eq!(len, 1);
+                    buf[0]
+                })
+            })
+            .collect();
+        settle();
+        // One reader gives up; that takes nothing from the others.
+        let impatient = Arc::clone(&socket);
+        let sender = udp();
+        for number in 0..READERS {
+            sender.send_to(&[number as u8], &address).unwrap();
+        }
+        let mut seen: Vec<u8> = readers.into_iter().map(|reader| reader.join()).collect();
+        seen.sort_unstable();
+        assert_eq!(seen, [0, 1, 2, 3, 4]);
+        impatient
+            .set_read_timeout(Some(Duration::from_millis(10)))
+            .unwrap();
+        assert_timed_out(impatient.recv(&mut [0; 8]));
+    });
+}
+
+#[test]
+fn e9_a_reader_that_gives_up_leaves_the_data_to_the_other() {
+    both_ways(|on| {
+        let (client, server) = tcp_pair();
+        let client = Arc::new(client);
+        let impatient = {
+            let client = Arc::clone(&client);
+            on.spawn(move || greenhub::timeout(SHORT, || client.recv(&mut [0; 8])).is_err())
+        };
+        settle();
+        let patient = {
+            let client = Arc::clone(&client);
+            on.spawn(move || {
+                let mut buf = [0; 8];
+                let len = client.recv(&mut buf).unwrap();
+                buf[..len].to_vec()
+            })
+        };
+        assert!(impatient.join(), "it gave up");
+        server.send_all(b"here").unwrap();
+        assert_eq!(patient.join(), b"here");
+    });
+}
+
+#[test]
+fn e17_data_after_an_abandoned_read_disturbs_no_other_wait() {
+    both_ways(|on| {
+        let (abandoned, abandoned_peer) = tcp_pair();
+        let (waited_for, waited_for_peer) = tcp_pair();
+        abandoned
+            .set_read_timeout(Some(Duration::from_millis(20)))
+            .unwrap();
+        let gave_up = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&gave_up);
+        let reader = on.spawn(move || {
+            assert_timed_out(abandoned.recv(&mut [0; 8]));
+            told.store(true, SeqCst);
+            let mut buf = [0; 8];
+            let len = waited_for.recv(&mut buf).unwrap();
+            assert_eq!(&buf[..len], b"right");
+            // The late data is there for whoever wants it.
+            let len = abandoned.recv(&mut buf).unwrap();
+            assert_eq!(&buf[..len], b"late");
+        });
+        wait_until("the first read is given up", || gave_up.load(SeqCst));
+        settle();
+        abandoned_peer.send_all(b"late").unwrap();
+        settle();
+        assert!(!reader.is_finished());
+        waited_for_peer.send_all(b"right").unwrap();
+        reader.join();
+    });
+}
+
+#[test]
+fn e18_limit_then_nonblocking_then_limit() {
+    both_ways(|_| {
+        let (client, _server) = tcp_pair();
+        client.set_read_timeout(Some(SHORT)).unwrap();
+        assert_timed_out(takes(SHORT, || client.recv(&mut [0; 8])));
+        // No limit now: what it waits for would hang.
+        client.set_read_timeout(None).unwrap();
+        client.set_nonblocking(true);
+        assert_timed_out(client.recv(&mut [0; 8]));
+        client.set_nonblocking(false);
+        client.set_read_timeout(Some(SHORT)).unwrap();
+        assert_timed_out(takes(SHORT, || client.recv(&mut [0; 8])));
+    });
+}
+
+#[test]
+fn one_call_alone_may_be_nonblocking() {
+    both_ways(|_| {
+        let (client, server) = tcp_pair();
+        assert_timed_out(client.recv_with_flags(&mut [0; 8], libc::MSG_DONTWAIT));
+        fill(&client);
+        assert_timed_out(client.send_with_flags(b"x", libc::MSG_DONTWAIT));
+        server.send_all(b"x").unwrap();
+        assert_eq!(client.recv(&mut [0; 8]).unwrap(), 1);
+    });
+}
+
+#[test]
+fn timeouts_are_kept_exactly_and_shared_by_clones() {
+    let (client, _server) = tcp_pair();
+    let clone = client.try_clone().unwrap();
+    assert_eq!(
+        (client.read_timeout(), client.write_timeout()),
+        (None, None)
+    );
+    let (read, write) = (Duration::from_nanos(1), Duration::new(3, 141_592_653));
+    client.set_read_timeout(Some(read)).unwrap();
+    client.set_write_timeout(Some(write)).unwrap();
+    assert_eq!(clone.read_timeout(), Some(read));
+    assert_eq!(clone.write_timeout(), Some(write));
+    clone.set_read_timeout(None).unwrap();
+    assert_eq!(client.read_timeout(), None);
+
+    assert_kind(
+        client.set_read_timeout(Some(Duration::ZERO)),
+        ErrorKind::InvalidInput,
+    );
+    assert_kind(
+        client.set_write_timeout(Some(Duration::ZERO)),
+        ErrorKind::InvalidInput,
+    );
+    client.set_read_timeout(Some(Duration::MAX)).unwrap();
+
+    client.set_nonblocking(true);
+    assert!(clone.nonblocking());
+}
+
+#[test]
+fn e20_datagrams_go_both_ways_of_sending() {
+    both_ways(|_| {
+        let (one, other) = (udp(), udp());
+        let address = other.local_addr().unwrap();
+        let mut buf = [0; 16];
+
+        assert_eq!(one.send_to(b"named", &address).unwrap(), 5);
+        let (len, sender) = other.recv_from(&mut buf).unwrap();
+        assert_eq!(
+            (&buf[..len], ip(&sender)),
+            (&b"named"[..], ip(&one.local_addr().unwrap()))
+        );
+
+        one.connect(&address).unwrap();
+        assert_eq!(one.send(b"connected").unwrap(), 9);
+        assert_eq!(other.peek(&mut buf).unwrap(), 9);
+        assert_eq!(other.peek_from(&mut buf).unwrap().0, 9);
+        assert_eq!(other.recv(&mut buf).unwrap(), 9);
+
+        // An empty datagram is one too.
+        assert_eq!(one.send(b"").unwrap(), 0);
+        assert_eq!(other.recv(&mut buf).unwrap(), 0);
+    });
+}
+
+#[test]
+fn e22_sending_without_a_connection_fails_at_once() {
+    both_ways(|_| {
+        assert_raw(tcp().send(b"x"), libc::EPIPE);
+        assert_raw(tcp().recv(&mut [0; 8]), libc::ENOTCONN);
+        assert_raw(udp().send(b"x"), libc::EDESTADDRREQ);
+        let unbound = GreenSocket::new(Domain::UNIX, Type::DGRAM, None).unwrap();
+        assert_raw(unbound.send(b"x"), libc::ENOTCONN);
+        assert_raw(tcp().shutdown(Shutdown::Both), libc::ENOTCONN);
+        assert_raw(tcp().accept(), libc::EINVAL);
+        assert_raw(tcp().peer_addr(), libc::ENOTCONN);
+    });
+}
+
+#[test]
+fn e25_r4_waiting_for_readability_ends_with_the_peer() {
+    both_ways(|on| {
+        let (client, server) = tcp_pair();
+        assert!(!takes(SHORT, || client.wait_readable(Some(SHORT))).unwrap());
+        let waiter = on.spawn(move || {
+            let start = Instant::now();
+            let readable = client.wait_readable(Some(Duration::from_secs(30))).unwrap();
+            (readable, start.elapsed(), client.recv(&mut [0; 8]).unwrap())
+        });
+        settle();
+        drop(server);
+        let (readable, elapsed, len) = waiter.join();
+        assert!(readable && elapsed < Duration::from_secs(10), "{elapsed:?}");
+        assert_eq!(len, 0);
+    });
+}
+
+#[test]
+fn e26_a_fresh_pair_is_writable_every_time() {
+    both_ways(|_| {
+        let (one, other) = GreenSocket::pair(Domain::UNIX, Type::STREAM, None).unwrap();
+        for _ in 0..20 {
+            assert!(one.wait_writable(Some(Duration::ZERO)).unwrap());
+            assert!(other.wait_writable(Some(Duration::ZERO)).unwrap());
+            assert!(!one.wait_readable(Some(Duration::ZERO)).unwrap());
+        }
+        other.send_all(b"ab").unwrap();
+        assert!(one.wait_readable(None).unwrap());
+        assert_eq!(one.recv(&mut [0; 2]).unwrap(), 2);
+        // What has been read is no longer there, though the buffer was filled.
+        assert!(!one.wait_readable(Some(Duration::ZERO)).unwrap());
+    });
+}
+
+/// A read ends at the urgent mark, however much follows it: that the read was
+/// short says nothing then.
+#[test]
+fn data_behind_urgent_data_is_not_waited_for() {
+    both_ways(|_| {
+        let (client, server) = tcp_pair();
+        client.set_nodelay(true).unwrap();
+        client.send_all(b"before").unwrap();
+        client.send_with_flags(b"!", libc::MSG_OOB).unwrap();
+        client.send_all(b"behind").unwrap();
+        settle();
+        server
+            .set_read_timeout(Some(Duration::from_secs(10)))
+            .unwrap();
+        let mut buf = [0; 64];
+        assert_eq!(server.recv(&mut buf).unwrap(), 6);
+        assert_eq!(server.recv(&mut buf).unwrap(), 6);
+        assert_eq!(&buf[..6], b"behind");
+    });
+}
+
+#[test]
+fn peeking_takes_nothing_and_waits_like_reading() {
+    both_ways(|on| {
+        let (client, server) = tcp_pair();
+        let peeker = on.spawn(move || {
+            let mut buf = [0; 64];
+            for _ in 0..3 {
+                assert_eq!(client.peek(&mut buf).unwrap(), 4);
+            }
+            assert_eq!(client.peek(&mut buf[..2]).unwrap(), 2);
+            assert_eq!(client.recv(&mut buf).unwrap(), 4);
+            assert_eq!(client.peek(&mut buf).unwrap(), 0);
+            assert_eq!(client.recv(&mut buf).unwrap(), 0);
+        });
+        settle();
+        server.send_all(b"data").unwrap();
+        settle();
+        drop(server);
+        peeker.join();
+    });
+}
+
+#[test]
+fn vectored_calls_fill_one_buffer_after_the_other() {
+    both_ways(|_| {
+        let (client, server) = tcp_pair();
+        let sent = client
+            .send_vectored(&[IoSlice::new(b"ab"), IoSlice::new(b""), IoSlice::new(b"cde")])
+            .unwrap();
+        assert_eq!(sent, 5);
+        let (mut first, mut second) = ([0; 3], [0; 8]);
+        let len = server
+            .recv_vectored(&mut [IoSliceMut::new(&mut first), IoSliceMut::new(&mut second)])
+            .unwrap();
+        assert_eq!((len, &first, &second[..2]), (5, b"abc", &b"de"[..]));
+        // More buffers than the kernel takes are no error.
+        let many = vec![IoSlice::new(b"x"); 2000];
+        assert_eq!(client.send_vectored(&many).unwrap(), 1024);
+    });
+}
+
+#[test]
+fn many_connections_ping_pong() {
+    both_ways(|on| {
+        const CONNECTIONS: usize = 50;
+        let (listener, address) = tcp_listener();
+        let server = on.spawn(move || {
+            let handlers: Vec<_> = (0..CONNECTIONS)
+                .map(|_| {
+                    let (socket, _) = listener.accept().unwrap();
+                    on.spawn(move || {
+                        let mut buf = [0; 64];
+                        loop {
+                            match socket.recv(&mut buf).unwrap() {
+                                0 => return,
+                                len => socket.send_all(&buf[..len]).unwrap(),
+                            }
+                        }
+                    })
+                })
+                .collect();
+            handlers.into_iter().for_each(Task::join);
+        });
+        let clients: Vec<_> = (0..CONNECTIONS)
+            .map(|number| {
+                let address: SockAddr = address.clone();
+                on.spawn(move || {
+                    let socket = tcp();
+                    socket.connect(&address).unwrap();
+                    for round in 0..50 {
+                        let message = [number as u8, round];
+                        socket.send_all(&message).unwrap();
+                        let mut answer = [0; 2];
+                        let len = socket.recv(&mut answer).unwrap();
+                        assert_eq!(&answer[..len], &message[..len]);
+                        if len == 1 {
+                            assert_eq!(socket.recv(&mut answer[1..]).unwrap(), 1);
+                        }
+                    }
+                })
+            })
+            .collect();
+        clients.into_iter().for_each(Task::join);
+        server.join();
+    });
+}
+
+#[test]
+fn debug_names_the_ends() {
+    let (client, server) = tcp_pair();
+    let shown = format!("{client:?}");
+    assert!(shown.starts_with("GreenSocket { fd: "), "{shown}");
+    let port = ip(&server.local_addr().unwrap()).port().to_string();
+    assert!(shown.contains(&port), "{shown}");
+    assert!(shown.contains(&client.as_raw_fd().to_string()), "{shown}");
+}

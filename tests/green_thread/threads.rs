@@ -1,0 +1,473 @@
+//! Green threads: starting, joining, killing, panicking, values of their own.
+
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use greenhub::green_thread::{
+    self, JoinHandle, panicking, park, sleep, spawn, spawn_local, yield_now,
+};
+use greenhub::wait_queue::WaitQueue;
+use greenhub::{Site, report, run};
+
+use test_support::child::alone;
+use test_support::threads::{
+    LIMIT, MILLISECOND, OnDrop, fail_quietly, green, is_killed, prepare, site, until,
+};
+
+#[test]
+fn b1_join_gives_the_value_or_the_panic() {
+    green("b1", || {
+        assert_eq!(spawn(|| 7).join().unwrap(), 7);
+        let payload = spawn(|| fail_quietly(vec![1u8, 2])).join().unwrap_err();
+        assert_eq!(*payload.downcast::<Vec<u8>>().unwrap(), [1, 2]);
+    });
+    // The same for an OS thread that joins.
+    assert_eq!(spawn(|| 7).join().unwrap(), 7);
+    assert!(spawn(|| fail_quietly(3i32)).join().unwrap_err().is::<i32>());
+}
+
+#[test]
+fn b2_killed_before_it_ran_a_body_never_runs() {
+    green("b2", || {
+        let ran = Rc::new(Cell::new(false));
+        let theirs = ran.clone();
+        let victim = spawn_local(move || theirs.set(true));
+        victim.kill().unwrap();
+        victim.kill().unwrap();
+        assert!(is_killed(victim.join()));
+        assert!(!ran.get());
+        assert_eq!(Rc::strong_count(&ran), 1, "what it captured is dropped");
+    });
+}
+
+#[test]
+fn b3_a_sleeper_sees_the_kill_before_the_killer_goes_on() {
+    green("b3", || {
+        let seen = Rc::new(Cell::new(false));
+        let theirs = seen.clone();
+        let victim = spawn_local(move || {
+            let _seen = OnDrop(|| theirs.set(true));
+            sleep(Duration::MAX);
+        });
+        until(|| site(&victim) == Some(Site::Sleep));
+        victim.kill().unwrap();
+        assert!(seen.get());
+        assert!(is_killed(victim.join()));
+    });
+}
+
+#[test]
+fn b3_a_kill_that_was_caught_comes_again_at_the_next_wait() {
+    green("b3_caught", || {
+        let victim = spawn_local(|| {
+            let mut caught = 0;
+            for _ in 0..3 {
+                if catch_unwind(|| sleep(Duration::MAX)).is_err() {
+                    caught += 1;
+                }
+            }
+            caught
+        });
+        until(|| site(&victim).is_some());
+        victim.kill().unwrap();
+        assert_eq!(victim.join().unwrap(), 3, "it may still end with a value");
+    });
+}
+
+#[test]
+fn a_kill_swallowed_for_ever_lets_the_neighbours_run() {
+    green("swallowed", || {
+        let enough = Rc::new(Cell::new(false));
+        let theirs = enough.clone();
+        let victim = spawn_local(move || {
+            while !theirs.get() {
+                let _ = catch_unwind(|| sleep(Duration::MAX));
+            }
+        });
+        until(|| site(&victim).is_some());
+        victim.kill().unwrap();
+        for _ in 0..10 {
+            sleep(MILLISECOND);
+        }
+        enough.set(true);
+        victim.join().unwrap();
+    });
+}
+
+#[test]
+fn b4_cancel_works_before_the_start_alone() {
+    green("b4", || {
+        let early = spawn_local(|| unreachable!("cancelled"));
+        assert!(early.cancel());
+        assert!(is_killed::<()>(early.join()));
+
+        let late = spawn_local(|| {
+            park();
+            5
+        });
+        until(|| site(&late).is_some());
+        assert!(!late.cancel());
+        late.thread().unpark();
+        assert_eq!(late.join().unwrap(), 5);
+    });
+}
+
+#[test]
+fn b6_a_child_outlives_its_parent() {
+    let child = green("b6", || spawn_local(|| sleep(MILLISECOND)).thread().id());
+    until(|| report().threads.iter().all(|thread| thread.id != child));
+}
+
+greenhub::thread_local! {
+    static OWN: RefCell<Option<Rc<Cell<u32>>>> = RefCell::new(None);
+    static COUNTED: Cell<u32> = Cell::new(MADE.fetch_add(1, SeqCst));
+}
+static MADE: AtomicU32 = AtomicU32::new(0);
+
+#[test]
+fn b7_each_green_thread_has_its_own_values_and_leaves_nothing() {
+    green("b7", || {
+        let before = MADE.load(SeqCst);
+        let shared = Rc::new(Cell::new(0));
+        let threads: Vec<_> = (0..100)
+            .map(|n| {
+                let shared = shared.clone();
+                spawn_local(move || {
+                    COUNTED.set(n);
+                    OWN.set(Some(shared));
+                    sleep(MILLISECOND);
+                    OWN.with_borrow(|own| own.as_ref().unwrap().set(n));
+                    assert_eq!(COUNTED.get(), n, "the neighbours' are others");
+                })
+            })
+            .collect();
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert_eq!(Rc::strong_count(&shared), 1);
+        assert!(MADE.load(SeqCst) >= before);
+        spawn_local(|| COUNTED.get()).join().unwrap();
+        assert_eq!(MADE.load(SeqCst), before + 1, "made at its first use");
+    });
+}
+
+#[test]
+fn b8_d9_a_kill_never_hits_the_killer() {
+    green("b8", || {
+        let victims: Vec<_> = (0..50)
+            .map(|_| spawn_local(|| sleep(Duration::MAX)))
+            .collect();
+        for victim in &victims {
+            victim.kill().unwrap();
+        }
+        // No spare wake-up is left behind either.
+        let began = Instant::now();
+        sleep(20 * MILLISECOND);
+        assert!(began.elapsed() >= 20 * MILLISECOND);
+        assert!(victims.into_iter().all(|victim| is_killed(victim.join())));
+    });
+}
+
+#[test]
+fn a_kill_ends_every_kind_of_wait() {
+    static QUEUE: WaitQueue = WaitQueue::new();
+    prepare();
+    test_support::bounded("kinds of waits", LIMIT, || {
+        let (end, _other) = std::os::unix::net::UnixStream::pair().unwrap();
+        let target = spawn(|| sleep(Duration::MAX));
+        let id = target.thread().id().as_u64().get();
+        let release = Arc::new(Mutex::new(()));
+        let held = release.lock().unwrap();
+        let theirs = release.clone();
+        let fd = std::os::fd::AsRawFd::as_raw_fd(&end);
+        let waits: Vec<(Site, JoinHandle<()>)> = vec![
+            (Site::Sleep, spawn(|| sleep(Duration::MAX))),
+            (Site::Park, spawn(park)),
+            (
+                Site::Queue("test"),
+                spawn(|| {
+                    QUEUE.wait("test", None, || true);
+                }),
+            ),
+            (
+                Site::Join(id),
+                spawn(move || {
+                    let _ = target.join();
+                }),
+            ),
+            (
+                Site::Readable(fd),
+                spawn(move || {
+                    greenhub::wait_readable(&fd, None).unwrap();
+                }),
+            ),
+            (
+                Site::Queue("blocking call"),
+                spawn(move || {
+                    greenhub::blocking(move || drop(theirs.lock()));
+                }),
+            ),
+        ];
+        for (expected, victim) in waits {
+            until(|| site(&victim) == Some(expected));
+            victim.kill().unwrap();
+            assert!(is_killed(victim.join()), "{expected}");
+        }
+        assert!(QUEUE.is_empty());
+        drop(held);
+    });
+}
+
+#[test]
+fn a_kill_ends_a_yield_loop() {
+    green("yield loop", || {
+        let victim = spawn_local(|| {
+            loop {
+                yield_now();
+            }
+        });
+        yield_now();
+        victim.kill().unwrap();
+        assert!(is_killed::<()>(victim.join()));
+    });
+}
+
+#[test]
+fn a_kill_of_itself_is_raised_at_the_next_wait() {
+    green("itself", || {
+        let handle = Rc::new(RefCell::new(None::<JoinHandle<()>>));
+        let reached = Rc::new(Cell::new(0));
+        let (own, theirs) = (handle.clone(), reached.clone());
+        *handle.borrow_mut() = Some(spawn_local(move || {
+            own.borrow().as_ref().unwrap().kill().unwrap();
+            theirs.set(1);
+            yield_now();
+            theirs.set(2);
+        }));
+        sleep(MILLISECOND);
+        let handle = handle.take().unwrap();
+        assert!(is_killed(handle.join()));
+        assert_eq!(reached.get(), 1);
+    });
+}
+
+#[test]
+fn a_drop_that_waits_while_a_kill_unwinds_is_not_interrupted() {
+    green("drop", || {
+        let flushed = Rc::new(Cell::new(0));
+        let theirs = flushed.clone();
+        let victim = spawn_local(move || {
+            let _flush = OnDrop(|| {
+                for _ in 0..3 {
+                    sleep(MILLISECOND);
+                    yield_now();
+                    theirs.set(theirs.get() + 1);
+                }
+            });
+            sleep(Duration::MAX);
+        });
+        until(|| site(&victim) == Some(Site::Sleep));
+        victim.kill().unwrap();
+        victim.kill().unwrap();
+        assert!(is_killed(victim.join()));
+        assert_eq!(flushed.get(), 3);
+    });
+}
+
+#[test]
+fn captures_of_a_body_killed_before_it_ran_are_dropped_in_full() {
+    green("captures", || {
+        let flushed = Rc::new(Cell::new(false));
+        let theirs = flushed.clone();
+        let flush = OnDrop(move || {
+            sleep(MILLISECOND);
+            theirs.set(true);
+        });
+        let victim = spawn_local(move || drop(flush));
+        victim.kill().unwrap();
+        assert!(is_killed(victim.join()));
+        assert!(flushed.get(), "its wait was not interrupted");
+    });
+}
+
+greenhub::thread_local! {
+    static FLUSHED: RefCell<Option<OnDrop<Box<dyn FnMut()>>>> = RefCell::new(None);
+}
+
+#[test]
+fn own_values_of_a_killed_thread_are_dropped_in_full() {
+    alone(
+        "threads::own_values_of_a_killed_thread_are_dropped_in_full",
+        &[],
+        || {
+            green("own values", || {
+                let flushed = Rc::new(Cell::new(false));
+                let theirs = flushed.clone();
+                let victim = spawn_local(move || {
+                    FLUSHED.set(Some(OnDrop(Box::new(move || {
+                        sleep(MILLISECOND);
+                        theirs.set(true);
+                    }))));
+                    sleep(Duration::MAX);
+                });
+                until(|| site(&victim) == Some(Site::Sleep));
+                victim.kill().unwrap();
+                assert!(is_killed(victim.join()));
+                assert!(flushed.get(), "its wait was not interrupted");
+            });
+        },
+    )
+    .well();
+}
+
+#[test]
+fn a_panic_in_the_drop_of_an_own_value_aborts_as_in_std() {
+    let ended = alone(
+        "threads::a_panic_in_the_drop_of_an_own_value_aborts_as_in_std",
+        &[],
+        || {
+            let thread = spawn(|| {
+                FLUSHED.set(Some(OnDrop(Box::new(|| panic!("planned")))));
+            });
+            let _ = thread.join();
+        },
+    );
+    let ended = ended.by(libc::SIGABRT);
+    assert!(
+        ended.errors.contains("thread local panicked on drop"),
+        "{}",
+        ended.errors
+    );
+}
+
+#[test]
+fn a_scope_joins_all_before_a_kill_goes_through() {
+    green("scope", || {
+        let log = Rc::new(RefCell::new(Vec::new()));
+        let theirs = log.clone();
+        let parent = spawn_local(move || {
+            let lent = AtomicBool::new(false);
+            let _end = OnDrop(|| theirs.borrow_mut().push("parent"));
+            green_thread::scope(|scope| {
+                scope.spawn(|| {
+                    sleep(20 * MILLISECOND);
+                    lent.store(true, SeqCst);
+                });
+            });
+            theirs.borrow_mut().push("scope");
+            assert!(lent.load(SeqCst));
+            yield_now();
+            theirs.borrow_mut().push("too far");
+        });
+        until(|| site(&parent) == Some(Site::Queue("end of a scope")));
+        parent.kill().unwrap();
+        assert!(is_killed(parent.join()));
+        assert_eq!(*log.borrow(), ["scope", "parent"]);
+    });
+}
+
+#[test]
+fn joining_itself_panics_as_in_std() {
+    green("joining itself", || {
+        let handle = Rc::new(RefCell::new(None::<JoinHandle<()>>));
+        let own = handle.clone();
+        let thread = spawn_local(move || {
+            let myself = own.borrow_mut().take().unwrap();
+            let _ = myself.join();
+        });
+        let id = thread.thread().id();
+        *handle.borrow_mut() = Some(thread);
+        until(|| report().threads.iter().all(|thread| thread.id != id));
+        assert!(handle.borrow().is_none());
+    });
+}
+
+#[test]
+fn a15_each_has_its_own_errno_and_its_own_panic() {
+    green("a15", || {
+        let errno = |code: i32| {
+            move || {
+                for _ in 0..50 {
+                    set_errno(code);
+                    yield_now();
+                    assert_eq!(std::io::Error::last_os_error().raw_os_error(), Some(code));
+                    let caught =
+                        catch_unwind(AssertUnwindSafe(|| panic_quietly(code))).unwrap_err();
+                    yield_now();
+                    assert_eq!(caught.downcast_ref(), Some(&code));
+                    assert!(!panicking());
+                }
+            }
+        };
+        let both = [
+            spawn_local(errno(libc::EPERM)),
+            spawn_local(errno(libc::ENOENT)),
+        ];
+        for thread in both {
+            thread.join().unwrap();
+        }
+    });
+}
+
+fn panic_quietly(code: i32) {
+    fail_quietly(code)
+}
+
+#[expect(unsafe_code, reason = "errno is a C variable")]
+fn set_errno(code: i32) {
+    // SAFETY: the address is the calling OS thread's own.
+    unsafe { *libc::__errno_location() = code };
+}
+
+#[test]
+fn a22_d2_r18_an_error_on_any_resume_path_reaches_its_joiner_alone() {
+    green("a22", || {
+        let (end, mut peer) = std::os::unix::net::UnixStream::pair().unwrap();
+        end.set_nonblocking(true).unwrap();
+        let source = Rc::new(greenhub::source::Source::new(end.into()));
+        let direction = greenhub::source::Direction::Read;
+        let by_timer = spawn_local(|| {
+            sleep(MILLISECOND);
+            fail_quietly("timer");
+        });
+        let theirs = source.clone();
+        let by_readiness = spawn_local(move || {
+            theirs.wait(direction, None).unwrap();
+            fail_quietly("readiness");
+        });
+        until(|| site(&by_readiness).is_some());
+        std::io::Write::write_all(&mut peer, b"x").unwrap();
+        let by_kill = spawn_local(|| {
+            if catch_unwind(|| sleep(Duration::MAX)).is_err() {
+                fail_quietly("kill");
+            }
+        });
+        until(|| site(&by_kill).is_some());
+        by_kill.kill().unwrap();
+        for (thread, expected) in [
+            (by_timer, "timer"),
+            (by_readiness, "readiness"),
+            (by_kill, "kill"),
+        ] {
+            let payload = thread.join().unwrap_err();
+            assert_eq!(*payload.downcast::<&str>().unwrap(), expected);
+        }
+        let (end, _peer) = std::os::unix::net::UnixStream::pair().unwrap();
+        end.set_nonblocking(true).unwrap();
+        let source = Rc::new(greenhub::source::Source::new(end.into()));
+        let theirs = source.clone();
+        let by_close = spawn_local(move || {
+            theirs.wait(direction, None).unwrap_err();
+            fail_quietly("close");
+        });
+        until(|| site(&by_close).is_some());
+        source.close();
+        assert!(by_close.join().is_err());
+        sleep(MILLISECOND);
+    });
+    assert_eq!(run(|| 1), 1, "the hubs live");
+}

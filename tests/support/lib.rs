@@ -1,0 +1,58 @@
+//! What the integration tests share, compiled once: bounds in time, threads of both kinds, processes of a test's own, peers.
+
+pub mod both;
+pub mod certs;
+pub mod child;
+pub mod ends;
+pub mod example_program;
+pub mod net;
+pub mod prometheus_text;
+pub mod random;
+pub mod repeat;
+pub mod sync;
+pub mod threads;
+
+use std::io::{self, Write};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+/// Runs `body` and returns what it returns; if it takes longer than `limit`,
+/// names the test and every green thread on standard error and ends the process.
+///
+/// A test that waits for something that never comes would otherwise hang the
+/// whole suite without telling which one it was. A hung thread cannot be ended
+/// from outside, so the process ends. A panic in `body` passes through.
+pub fn bounded<T>(name: &str, limit: Duration, body: impl FnOnce() -> T) -> T {
+    let (done, waits) = mpsc::channel::<()>();
+    let shown = name.to_owned();
+    thread::Builder::new()
+        .name("watchdog".to_owned())
+        .spawn(move || {
+            if waits.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+                end_the_run(&shown, limit);
+            }
+        })
+        .expect("a thread for the watchdog");
+    let result = body();
+    drop(done);
+    result
+}
+
+fn end_the_run(name: &str, limit: Duration) -> ! {
+    // Written straight to the descriptor: the test harness keeps what `eprintln!`
+    // prints and would lose it with the process.
+    let _ = writeln!(
+        io::stderr(),
+        "\ntest {name} did not end within {limit:?}; the run ends here"
+    );
+    // On a thread of its own: should the runtime be what is stuck, so may be
+    // its report.
+    let (done, waits) = mpsc::channel::<()>();
+    thread::spawn(move || {
+        let _ = writeln!(io::stderr(), "{}", greenhub::report());
+        drop(done);
+    });
+    let _ = waits.recv_timeout(Duration::from_secs(2));
+    std::process::abort();
+}

@@ -1,0 +1,9 @@
+//! eventlet's toolkit: pools, queues, events, servers in one call.
+
+mod convenience;
+mod events;
+mod pools;
+mod queues;
+mod reconnect;
+mod resource_pools;
+mod tpool;
