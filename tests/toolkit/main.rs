@@ -2,6 +2,7 @@
 
 mod convenience;
 mod events;
+mod groups;
 mod pools;
 mod queues;
 mod reconnect;

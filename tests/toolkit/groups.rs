@@ -1,14 +1,12 @@
 //! `green::pool::Group`: green threads that are killed and waited for together.
 
-mod net_support;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use green::pool::{GreenPool, Group};
 use green::{Killed, thread};
-use net_support::{both_ways, wait_until};
+use test_support::net::{both_ways, wait_until};
 
 const SHORT: Duration = Duration::from_millis(20);
 
