@@ -121,7 +121,7 @@ fn a13_a_computation_is_reported_once_with_its_place() {
         hog.join().unwrap();
         one_report(&[
             &format!("green thread {id} 'hog' has held hub 0 for "),
-            "debug::compute_for",
+            "blocking_detector::compute_for",
             "tests/debug/blocking_detector.rs:",
             name,
         ]);
@@ -151,8 +151,8 @@ fn a13_a_resumed_green_thread_shows_every_call() {
             sleep(Duration::from_millis(5));
             deeper(20)
         });
-        one_report(&["compute_for", "debug::deeper"]);
-        let calls = logged()[0].matches("debug::deeper").count();
+        one_report(&["compute_for", "blocking_detector::deeper"]);
+        let calls = logged()[0].matches("blocking_detector::deeper").count();
         assert_eq!(calls, 21, "{}", logged()[0]);
     })
     .well();

@@ -434,7 +434,9 @@ fn who_waits_to_put_when_a_queue_is_shut_down_keeps_the_item() {
 fn a_shutdown_at_once_hands_out_the_rest_and_ends_the_joins() {
     both_ways(|on| {
         let queue = Arc::new(PriorityQueue::new());
-        [3, 1, 2].map(|item| queue.put(item));
+        for item in [3, 1, 2] {
+            queue.put(item);
+        }
         assert_eq!(queue.get(), 1);
         let theirs = queue.clone();
         let joiner = on.spawn(move || theirs.join());
