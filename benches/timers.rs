@@ -15,11 +15,34 @@ mod clock {
     pub(crate) struct Nanos(pub(crate) u64);
 }
 
+/// What it knows of deadlines.
+mod deadline {
+    use crate::clock::Nanos;
+
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+    pub(crate) struct Deadline(pub(crate) Nanos);
+
+    impl From<Nanos> for Deadline {
+        fn from(moment: Nanos) -> Deadline {
+            Deadline(moment)
+        }
+    }
+
+    impl Deadline {
+        pub(crate) const NEVER: Deadline = Deadline(Nanos(u64::MAX));
+
+        pub(crate) fn has_passed_at(self, now: Nanos) -> bool {
+            self.0 <= now
+        }
+    }
+}
+
 #[path = "../src/timer/mod.rs"]
 #[expect(dead_code, reason = "the bench does not call all of the queue")]
 mod timer;
 
 use clock::Nanos;
+use deadline::Deadline;
 use timer::{Timed, TimerQueue};
 
 const COUNTS: [u64; 3] = [1_000, 32_000, 1_000_000];
@@ -60,7 +83,7 @@ fn insert_and_cancel(bencher: Bencher, deadlines: Vec<u64>, cancel: Vec<u64>) {
         .bench_local_refs(|sleepers| {
             let mut queue = TimerQueue::new();
             for (sleeper, &deadline) in sleepers.iter().zip(&deadlines) {
-                queue.at_latest(&**sleeper, Nanos(deadline), || Rc::clone(sleeper));
+                queue.at_latest(&**sleeper, Deadline(Nanos(deadline)), || Rc::clone(sleeper));
             }
             for &index in &cancel {
                 black_box(queue.remove(&*sleepers[index as usize]));

@@ -197,7 +197,7 @@ pub use toolkit::convenience::wrap_ssl;
 #[cfg(feature = "sim")]
 pub use greenhub::sim;
 pub use greenhub::{
-    ClosedLocally, Config, Elapsed, HubReport, Killed, Report, Site, State, ThreadLocals,
+    ClosedLocally, Config, Deadline, Elapsed, HubReport, Killed, Report, Site, State, ThreadLocals,
     ThreadReport, blocking, debug, hub_count, is_green, is_timeout, report, run, shield,
     thread_local, timeout, trampoline, wait_readable, wait_writable,
 };

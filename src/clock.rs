@@ -1,13 +1,12 @@
-//! The monotonic clock, as nanoseconds in one word, so that a deadline fits an atomic.
+//! The monotonic clock, as nanoseconds in one word, so that a moment fits an atomic.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use crate::sys;
 
-/// A point in time: CLOCK_MONOTONIC's nanoseconds. Ordered, and
-/// [`Nanos::NEVER`] is later than any other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// A moment that is, or was: CLOCK_MONOTONIC's nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Nanos(pub(crate) u64);
 
 /// A moment on both clocks, which are one (std's `Instant` is CLOCK_MONOTONIC, but
@@ -37,11 +36,8 @@ fn origin() -> &'static Origin {
 }
 
 impl Nanos {
-    /// The deadline of a wait without end.
-    pub(crate) const NEVER: Nanos = Nanos(u64::MAX);
-
-    /// The last moment that ever is: later than any process lives, and yet a moment.
-    pub(crate) const LAST: Nanos = Nanos(u64::MAX - 1);
+    /// Before any other moment.
+    pub(crate) const LONG_AGO: Nanos = Nanos(0);
 
     #[inline]
     pub(crate) fn now() -> Nanos {
@@ -54,32 +50,15 @@ impl Nanos {
         Nanos(sys::coarse_clock())
     }
 
-    /// `limit` from now; a limit too long to be told apart from for ever is
-    /// for ever.
-    pub(crate) fn after(limit: Duration) -> Nanos {
-        u64::try_from(limit.as_nanos())
-            .ok()
-            .and_then(|nanos| Nanos::now().0.checked_add(nanos))
-            .map_or(Nanos::NEVER, Nanos)
-    }
-
-    /// A deadline from an optional one.
-    pub(crate) fn deadline(at: Option<Instant>) -> Nanos {
-        at.map_or(Nanos::NEVER, Nanos::from)
-    }
-
-    pub(crate) fn is_never(self) -> bool {
-        self == Nanos::NEVER
+    /// So much later; at the end of time at the latest.
+    pub(crate) fn later_by(self, time: Duration) -> Nanos {
+        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        Nanos(self.0.saturating_add(nanos))
     }
 
     /// Time from `self` to `later`, zero if it has passed.
     pub(crate) fn until(self, later: Nanos) -> Duration {
         Duration::from_nanos(later.0.saturating_sub(self.0))
-    }
-
-    /// What is left from now, `None` for never: the time-out of a system call.
-    pub(crate) fn left(self) -> Option<Duration> {
-        (!self.is_never()).then(|| Nanos::now().until(self))
     }
 }
 
@@ -94,6 +73,6 @@ impl From<Instant> for Nanos {
             true => nanos.saturating_add(apart(at, *instant)),
             false => nanos.saturating_sub(apart(*instant, at)),
         };
-        Nanos(nanos).min(Nanos::LAST)
+        Nanos(nanos)
     }
 }

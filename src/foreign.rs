@@ -14,10 +14,9 @@ use std::io;
 use std::os::fd::RawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Instant;
 
 use crate::blocking::on_the_pool;
-use crate::clock::Nanos;
+use crate::deadline::Deadline;
 use crate::direction::Direction;
 use crate::hub::interrupt::{self, Interrupt, Masked};
 use crate::hub::site::Site;
@@ -83,8 +82,8 @@ pub fn may_park() -> bool {
 /// # Errors
 ///
 /// `ECANCELED`, `ETIMEDOUT`; `EBADF` if the number was closed meanwhile; what epoll_ctl(2) says.
-pub fn wait_fd(fd: RawFd, direction: Direction, deadline: Option<Instant>) -> io::Result<bool> {
-    let waited = watch::wait(fd, direction, Nanos::deadline(deadline), None, true)?;
+pub fn wait_fd(fd: RawFd, direction: Direction, deadline: Deadline) -> io::Result<bool> {
+    let waited = watch::wait(fd, direction, deadline, None, true)?;
     match waited.map_err(told)? {
         Outcome::Ready => Ok(true),
         Outcome::TimedOut => Ok(false),
@@ -130,13 +129,13 @@ fn is_our_process() -> bool {
 /// # Errors
 ///
 /// `ECANCELED`, `ETIMEDOUT`.
-pub fn sleep_until(deadline: Instant) -> io::Result<()> {
+pub fn sleep_until(deadline: Deadline) -> io::Result<()> {
     let request = Request {
         site: Site::Sleep,
-        deadline: Nanos::from(deadline),
+        deadline,
         poll_for: None,
     };
-    let waited = wait::wait_quietly(request, None, |_| true, |_, _| ())?;
+    let waited = wait::wait_quietly(request, None, |_| true, |_, _| ());
     waited.map(drop).map_err(told)
 }
 
@@ -176,13 +175,13 @@ impl fmt::Debug for Waker {
 /// too. It must not wait. `dequeue` takes it back after the deadline.
 pub fn park(
     what: &'static str,
-    deadline: Option<Instant>,
+    deadline: Deadline,
     enqueue: impl FnOnce(Waker) -> bool,
     dequeue: impl FnOnce(),
 ) -> bool {
     let request = Request {
         site: Site::Queue(what),
-        deadline: Nanos::deadline(deadline),
+        deadline,
         poll_for: None,
     };
     let mask = Some(Masked::All);
@@ -192,7 +191,7 @@ pub fn park(
         |waiter| enqueue(Waker(waiter)),
         |_, _| dequeue(),
     );
-    !matches!(waited, Ok(Ok(Wake::TimedOut)))
+    !matches!(waited, Ok(Wake::TimedOut))
 }
 
 /// Runs `f`, which may block and must not panic, on the pool of [`blocking`](crate::blocking()),

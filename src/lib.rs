@@ -48,6 +48,7 @@ compile_error!(
 mod sys;
 
 mod clock;
+mod deadline;
 #[cfg(feature = "sim")]
 mod world;
 
@@ -97,6 +98,7 @@ pub mod sim;
 pub use blocking::{blocking, blocking_uncut};
 pub use catch::catch_panic;
 pub use config::{Config, ThreadLocals};
+pub use deadline::Deadline;
 pub use error::{ClosedLocally, Elapsed, Killed, is_timeout};
 pub use hub::wait::without_waiting;
 pub use report::{HubReport, Report, Site, State, ThreadReport, report};

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::clock::Nanos;
+use crate::deadline::Deadline;
 use crate::error::Elapsed;
 use crate::hub::current;
 use crate::hub::interrupt::{CAN_UNWIND, Raised, resume_unwind};
@@ -43,7 +43,7 @@ pub fn timeout<T>(limit: Duration, block: impl FnOnce() -> T) -> Result<T, Elaps
         return Err(Elapsed { refused: true });
     }
     let scope = NEXT_SCOPE.fetch_add(1, Ordering::Relaxed);
-    let deadline = Nanos::after(limit);
+    let deadline = Deadline::after(limit);
     let task = current::with(Clone::clone);
     let outer = task.interrupts.limit();
     // Outer limits and kills must not interrupt the destructor that we are in,

@@ -16,11 +16,9 @@
 //! somebody who takes it.
 
 use std::fmt;
-use std::io;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
-use std::time::{Duration, Instant};
 
 pub use crate::hub::wait::Wake;
 use crate::sys::lock::Lock;
@@ -30,6 +28,7 @@ mod waiters;
 
 use self::waiters::Waiters;
 use crate::clock::Nanos;
+use crate::deadline::Deadline;
 use crate::hub::interrupt::{Interrupt, Masked};
 use crate::hub::site::Site;
 use crate::hub::task::Task;
@@ -78,34 +77,20 @@ pub fn now_us() -> u32 {
     (Nanos::now().0 / 1_000) as u32
 }
 
-/// The deadline of a wait that may take `limit` from now: none, for ever, if no clock can name it.
-///
-/// ```
-/// use std::time::{Duration, Instant};
-///
-/// use green::wait_queue::deadline_after;
-///
-/// assert!(deadline_after(Duration::from_secs(1)).unwrap() > Instant::now());
-/// assert_eq!(deadline_after(Duration::MAX), None);
-/// ```
-pub fn deadline_after(limit: Duration) -> Option<Instant> {
-    Instant::now().checked_add(limit)
-}
-
 /// A first-come, first-served queue of parked threads.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicBool, Ordering};
 ///
-/// use green::thread;
 /// use green::wait_queue::WaitQueue;
+/// use green::{Deadline, thread};
 ///
 /// static READY: AtomicBool = AtomicBool::new(false);
 /// static QUEUE: WaitQueue = WaitQueue::new();
 ///
 /// let waiter = thread::spawn(|| {
 ///     while !READY.load(Ordering::Acquire) {
-///         QUEUE.wait("readiness", None, || !READY.load(Ordering::Acquire));
+///         QUEUE.wait("readiness", Deadline::NEVER, || !READY.load(Ordering::Acquire));
 ///     }
 /// });
 /// READY.store(true, Ordering::Release);
@@ -168,16 +153,15 @@ impl WaitQueue {
     pub fn wait(
         &self,
         what: &'static str,
-        deadline: Option<Instant>,
+        deadline: Deadline,
         still_needed: impl FnOnce() -> bool,
     ) -> Wake {
         let request = Request {
             site: Site::Queue(what),
-            deadline: Nanos::deadline(deadline),
+            deadline,
             poll_for: None,
         };
         self.wait_for(request, Place::Back, |_| still_needed())
-            .expect("only a wait for a descriptor can fail")
     }
 
     /// The general form of [`wait`](WaitQueue::wait); `still_needed` is told
@@ -187,7 +171,7 @@ impl WaitQueue {
         request: Request,
         place: Place,
         still_needed: impl FnOnce(usize) -> bool,
-    ) -> io::Result<Wake> {
+    ) -> Wake {
         wait::wait(
             request,
             |waiter| self.enqueue(waiter, place, still_needed),
@@ -205,7 +189,7 @@ impl WaitQueue {
     ) -> Result<Wake, Interrupt> {
         let request = Request {
             site: Site::Queue(what),
-            deadline: Nanos::NEVER,
+            deadline: Deadline::NEVER,
             poll_for: None,
         };
         wait::wait_quietly(
@@ -214,7 +198,6 @@ impl WaitQueue {
             |waiter| self.enqueue(waiter, Place::Back, |_| still_needed()),
             |task, ticket| self.remove(task, ticket),
         )
-        .expect("only a wait for a descriptor can fail")
     }
 
     /// Queues a waiter, if `still_needed`.

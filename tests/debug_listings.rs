@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
+use greenhub::Deadline;
 use greenhub::debug::{CpuAccounting, kill, listeners, timers, tree};
 use greenhub::green_thread::{Builder, JoinHandle, park, sleep, spawn};
 use greenhub::source::{Direction, Source};
@@ -81,7 +82,7 @@ fn listeners_show_who_waits_for_which_descriptor_and_what_is_ready() {
         let fd = source.as_raw_fd();
         let readers = [0, 1].map(|_| {
             let source = source.clone();
-            spawn(move || source.wait(Direction::Read, None).unwrap())
+            spawn(move || source.wait(Direction::Read, Deadline::NEVER).unwrap())
         });
         readers.iter().for_each(until_parked);
         let found = || {

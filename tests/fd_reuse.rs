@@ -5,6 +5,7 @@ use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use greenhub::Deadline;
 use greenhub::green_thread::{sleep, spawn_local};
 use greenhub::source::{Direction, Source};
 use greenhub::{ClosedLocally, Site, State};
@@ -14,7 +15,7 @@ fn e13_a_number_issued_anew_ends_the_old_wait_and_serves_the_new_one() {
     greenhub::run(|| {
         let (old, _old_peer) = UnixStream::pair().unwrap();
         let number = old.as_raw_fd();
-        let waiter = spawn_local(move || greenhub::wait_readable(&number, None));
+        let waiter = spawn_local(move || greenhub::wait_readable(&number, Deadline::NEVER));
         let waits = || {
             greenhub::report()
                 .threads
@@ -28,7 +29,7 @@ fn e13_a_number_issued_anew_ends_the_old_wait_and_serves_the_new_one() {
         new.set_nonblocking(true).unwrap();
         // Closed behind the waiter's back, and the number used for another, in one breath: nobody else gets it.
         let new = Source::new(reissue(new.into(), old.into_raw_fd()));
-        let reader = spawn_local(move || new.wait(Direction::Read, None));
+        let reader = spawn_local(move || new.wait(Direction::Read, Deadline::NEVER));
         let error = waiter.join().unwrap().unwrap_err();
         assert!(ClosedLocally::caused(&error));
         new_peer.write_all(b"new").unwrap();

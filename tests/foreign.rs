@@ -7,6 +7,7 @@ use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use greenhub::Deadline;
 use greenhub::foreign::{self, Waker};
 use greenhub::green_thread::{self, Builder, sleep, spawn_local};
 use greenhub::source::{Direction, Source};
@@ -40,7 +41,7 @@ fn until_waiting(fd: RawFd) {
 }
 
 fn readable(fd: RawFd, limit: Duration) -> io::Result<bool> {
-    foreign::wait_fd(fd, Direction::Read, Some(Instant::now() + limit))
+    foreign::wait_fd(fd, Direction::Read, Deadline::after(limit))
 }
 
 #[test]
@@ -51,7 +52,7 @@ fn a_kill_is_told_by_a_code_and_ends_the_next_wait_that_can_unwind() {
         let waiter = spawn_local(move || {
             let codes = [
                 code(readable(fd, LONG)),
-                code(foreign::sleep_until(Instant::now() + LONG)),
+                code(foreign::sleep_until(Deadline::after(LONG))),
                 code(foreign::blocking(|| std::thread::sleep(SHORT))),
             ];
             assert_eq!(codes, [Some(ECANCELED); 3]);
@@ -68,7 +69,7 @@ fn a_kill_is_told_by_a_code_and_ends_the_next_wait_that_can_unwind() {
 #[test]
 fn a_limit_that_was_told_makes_the_block_elapse_whatever_it_returns() {
     green("limit", || {
-        let sleeping = || code(foreign::sleep_until(Instant::now() + LONG));
+        let sleeping = || code(foreign::sleep_until(Deadline::after(LONG)));
         assert!(timeout(SHORT, || assert_eq!(sleeping(), Some(ETIMEDOUT))).is_err());
         // The inner block's limit is not the outer's.
         let outer = timeout(LONG, || timeout(SHORT, sleeping));
@@ -96,7 +97,7 @@ fn a_thread_that_ignores_what_it_is_told_lets_the_others_run() {
         });
         let deaf = spawn_local(move || {
             for _ in 0..1_000 {
-                let _ = foreign::sleep_until(Instant::now() + LONG);
+                let _ = foreign::sleep_until(Deadline::after(LONG));
             }
             turns.get()
         });
@@ -113,7 +114,7 @@ fn a_park_is_ended_by_its_waker_and_by_nothing_else() {
     static TAKEN_BACK: AtomicUsize = AtomicUsize::new(0);
     fn park(limit: Duration) -> bool {
         let enqueue = |waker| WAKER.lock().replace(waker).is_none();
-        foreign::park("test", Some(Instant::now() + limit), enqueue, || {
+        foreign::park("test", Deadline::after(limit), enqueue, || {
             WAKER.lock().take();
             TAKEN_BACK.fetch_add(1, Ordering::Relaxed);
         })
@@ -147,7 +148,7 @@ fn nobody_may_park_where_the_runtime_or_its_caller_cannot_bear_it() {
         drop(held);
         let queue = greenhub::wait_queue::WaitQueue::new();
         let mut in_a_wait = None;
-        queue.wait("test", None, || {
+        queue.wait("test", Deadline::NEVER, || {
             in_a_wait = Some(foreign::may_park());
             false
         });
@@ -163,7 +164,7 @@ fn a_close_that_is_told_ends_the_waits() {
             let (ours, _peer) = UnixStream::pair().unwrap();
             let fd = ours.as_raw_fd();
             let waiters = [(); 3].map(|()| spawn_local(move || code(readable(fd, LONG))));
-            let plain = spawn_local(move || wait_readable(&fd, None).is_err());
+            let plain = spawn_local(move || wait_readable(&fd, Deadline::NEVER).is_err());
             until_waiting(fd);
             green_thread::yield_now();
             if before {
@@ -202,12 +203,12 @@ fn a_number_that_is_kept_and_its_source_do_not_disturb_each_other() {
             ours.set_nonblocking(true).unwrap();
             let source = Source::new(ours.into());
             let soon = Instant::now() + SHORT;
-            assert!(!source.wait(Direction::Read, Some(soon)).unwrap());
+            assert!(!source.wait(Direction::Read, Deadline::at(soon)).unwrap());
             let foreign = spawn_local(move || readable(fd, LONG).unwrap());
             until_waiting(fd);
             peer.write_all(b"x").unwrap();
             assert!(foreign.join().unwrap());
-            assert!(source.wait(Direction::Read, None).unwrap());
+            assert!(source.wait(Direction::Read, Deadline::NEVER).unwrap());
             drop(source);
         }
     });

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use green::semaphore::{CappedSemaphore, Semaphore};
 use green::sync::{Mutex, RwLock, mpsc};
 use green::{asyncio, channel, event, queue, select};
+use greenhub::Deadline;
 use greenhub::green_thread::{Builder, park, sleep, spawn_local, yield_now};
-use greenhub::source::{Direction, Patience, Source};
+use greenhub::source::{Direction, Source};
 
 /// Runs a green thread whose calls never wait and take `each`, and counts how
 /// often its neighbour on the same hub gets to run during `calls` of them.
@@ -36,7 +37,7 @@ fn turns_of_a_neighbour(calls: u32, each: Duration) -> u32 {
         yield_now();
         let before = turns.load(SeqCst);
         for _ in 0..calls {
-            let call = source.retry(Direction::Read, Patience::default(), |_| {
+            let call = source.retry(Direction::Read, Deadline::NEVER, |_| {
                 let begun = Instant::now();
                 while begun.elapsed() < each {}
                 Ok(())
@@ -113,7 +114,7 @@ fn calls() -> Vec<Call> {
         (
             "Semaphore::acquire",
             Box::new(move || {
-                assert!(permits.acquire(None));
+                assert!(permits.acquire(Deadline::NEVER));
                 permits.release();
             }),
         ),

@@ -5,8 +5,9 @@ use std::os::unix::net::UnixStream;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use greenhub::Deadline;
 use greenhub::green_thread::{Builder, JoinHandle, park, sleep, spawn};
-use greenhub::source::{Direction, Patience, Source};
+use greenhub::source::{Direction, Source};
 use greenhub::wait_queue::{WaitQueue, Wake};
 use greenhub::{Site, State, report};
 
@@ -44,15 +45,15 @@ fn ten_thousand_green_threads_are_listed_within_a_second_each_with_its_place() {
                 .spawn(move || first.join().unwrap())
                 .unwrap(),
             named("queued")
-                .spawn(|| assert_eq!(QUEUE.wait("a lock", None, || true), Wake::Woken))
+                .spawn(|| assert_eq!(QUEUE.wait("a lock", Deadline::NEVER, || true), Wake::Woken))
                 .unwrap(),
             named("reader")
-                .spawn(move || drop(source.wait(Direction::Read, None)))
+                .spawn(move || drop(source.wait(Direction::Read, Deadline::NEVER)))
                 .unwrap(),
             named("writer")
                 .spawn(move || {
                     while full
-                        .retry(Direction::Write, Patience::FOREVER, |fd| {
+                        .retry(Direction::Write, Deadline::NEVER, |fd| {
                             socket2::SockRef::from(&fd).send(&[0; 4096])
                         })
                         .is_ok()
@@ -134,7 +135,7 @@ fn a14_a_report_may_be_made_at_any_moment() {
                         let child = spawn(move || {
                             static QUEUE: WaitQueue = WaitQueue::new();
                             let deadline = Instant::now() + Duration::from_micros(50 * round);
-                            QUEUE.wait("churn", Some(deadline), || true);
+                            QUEUE.wait("churn", Deadline::at(deadline), || true);
                             QUEUE.wake_one();
                         });
                         child.join().unwrap();

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
+use greenhub::Deadline;
 use greenhub::green_thread::{self, park, sleep, spawn, spawn_local, yield_now};
 use greenhub::wait_queue::{ShortLock, WaitQueue, Wake};
 use greenhub::{run, timeout};
@@ -25,10 +26,15 @@ fn b12_a_waiter_that_timed_out_is_woken_neither_then_nor_in_its_next_wait() {
                 let sleeps = Rc::new(Cell::new(false));
                 let (theirs, next_wait) = (queue.clone(), sleeps.clone());
                 let interrupted = spawn_local(move || {
-                    let deadline = Some(Instant::now() + 2 * MILLISECOND);
+                    let deadline = Deadline::after(2 * MILLISECOND);
                     assert_eq!(theirs.wait("test", deadline, || true), Wake::TimedOut);
                     assert!(
-                        timeout(2 * MILLISECOND, || theirs.wait("test", None, || true)).is_err()
+                        timeout(2 * MILLISECOND, || theirs.wait(
+                            "test",
+                            Deadline::NEVER,
+                            || true
+                        ))
+                        .is_err()
                     );
                     next_wait.set(true);
                     let began = Instant::now();
@@ -56,7 +62,7 @@ fn b9_every_waiter_is_woken_though_some_fail_then() {
                 .map(|n| {
                     let queue = queue.clone();
                     spawn_local(move || {
-                        assert_eq!(queue.wait("test", None, || true), Wake::Woken);
+                        assert_eq!(queue.wait("test", Deadline::NEVER, || true), Wake::Woken);
                         if n % 2 == 0 {
                             std::panic::resume_unwind(Box::new(n));
                         }
@@ -86,7 +92,7 @@ fn first_come_first_served_for_both_kinds_of_threads() {
         for n in 0..10 {
             let (theirs, log) = (queue.clone(), order.clone());
             let body = move || {
-                theirs.wait("test", None, || true);
+                theirs.wait("test", Deadline::NEVER, || true);
                 log.lock().unwrap().push(n);
             };
             if n % 2 == 0 {
@@ -119,12 +125,14 @@ fn a_panic_of_still_needed_leaves_the_queue_and_the_thread_usable() {
     let body = || {
         let queue = WaitQueue::new();
         let ended = catch_unwind(AssertUnwindSafe(|| {
-            queue.wait("test", None, || std::panic::resume_unwind(Box::new(7)))
+            queue.wait("test", Deadline::NEVER, || {
+                std::panic::resume_unwind(Box::new(7))
+            })
         }));
         assert!(ended.unwrap_err().is::<i32>());
         assert!(queue.is_empty());
         assert_eq!(
-            queue.wait("test", Some(Instant::now() + MILLISECOND), || true),
+            queue.wait("test", Deadline::after(MILLISECOND), || true),
             Wake::TimedOut
         );
         // No ticket is left open for a killer to close.
@@ -141,7 +149,9 @@ fn a_panic_of_still_needed_leaves_the_queue_and_the_thread_usable() {
             let victim = spawn_local(move || {
                 let queue = WaitQueue::new();
                 let _ = catch_unwind(AssertUnwindSafe(|| {
-                    queue.wait("test", None, || std::panic::resume_unwind(Box::new(7)))
+                    queue.wait("test", Deadline::NEVER, || {
+                        std::panic::resume_unwind(Box::new(7))
+                    })
                 }));
                 while !theirs.get() {
                     // Not a wait, so a ticket left open would still be.
@@ -174,7 +184,7 @@ impl Permits {
                 return;
             }
             self.queue
-                .wait("permits", None, || self.free.load(SeqCst) == 0);
+                .wait("permits", Deadline::NEVER, || self.free.load(SeqCst) == 0);
         }
     }
 
@@ -189,11 +199,11 @@ fn a_still_needed_that_waits_panics_and_leaves_the_queue_and_the_thread_usable()
     fn body() {
         let (queue, other) = (WaitQueue::new(), WaitQueue::new());
         let waits: [&dyn Fn(); 4] = [&|| sleep(MILLISECOND), &yield_now, &park, &|| {
-            other.wait("other", None, || true);
+            other.wait("other", Deadline::NEVER, || true);
         }];
         for wait in waits {
             let refused = catch_unwind(AssertUnwindSafe(|| {
-                queue.wait("test", None, || {
+                queue.wait("test", Deadline::NEVER, || {
                     wait();
                     true
                 })
@@ -202,7 +212,7 @@ fn a_still_needed_that_waits_panics_and_leaves_the_queue_and_the_thread_usable()
             let message = message.downcast_ref::<String>().unwrap();
             assert!(message.contains("cannot wait"), "{message}");
             assert!(queue.is_empty() && other.is_empty());
-            let soon = Some(Instant::now() + MILLISECOND);
+            let soon = Deadline::after(MILLISECOND);
             assert_eq!(queue.wait("test", soon, || true), Wake::TimedOut);
         }
         // What gives way now and then does not, and a kill of a neighbour waits.
@@ -211,7 +221,7 @@ fn a_still_needed_that_waits_panics_and_leaves_the_queue_and_the_thread_usable()
             spawn(|| ()).kill().unwrap();
             false
         };
-        assert_eq!(queue.wait("test", None, called), Wake::NotNeeded);
+        assert_eq!(queue.wait("test", Deadline::NEVER, called), Wake::NotNeeded);
         sleep(MILLISECOND);
     }
     test_support::bounded("waits under the lock", LIMIT, body);
@@ -350,7 +360,7 @@ fn stress_kills_and_time_limits_against_wakes() {
                 let victim = spawn(move || {
                     let mut woken = 0;
                     loop {
-                        let wait = || theirs.wait("test", None, || true);
+                        let wait = || theirs.wait("test", Deadline::NEVER, || true);
                         if timeout(limit, wait).is_ok() {
                             woken += 1;
                         }

@@ -7,8 +7,9 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use greenhub::Deadline;
 use greenhub::green_thread::{Builder, JoinHandle, sleep, spawn_local};
-use greenhub::source::{Direction, Patience, Source};
+use greenhub::source::{Direction, Source};
 use greenhub::{ClosedLocally, Site, State, report, wait_readable};
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -28,7 +29,7 @@ fn pair() -> (Source, UnixStream) {
 }
 
 fn receive(source: &Source) -> std::io::Result<usize> {
-    source.retry(Direction::Read, Patience::FOREVER, |fd| {
+    source.retry(Direction::Read, Deadline::NEVER, |fd| {
         Ok(rustix::io::read(fd, &mut [0; 8])?)
     })
 }
@@ -46,7 +47,7 @@ fn until_waiting(fd: RawFd, count: usize) {
 }
 
 fn by_number(fd: RawFd) -> JoinHandle<std::io::Result<bool>> {
-    spawn_local(move || wait_readable(&fd, None))
+    spawn_local(move || wait_readable(&fd, Deadline::NEVER))
 }
 
 #[test]
@@ -92,7 +93,7 @@ fn a_wait_by_number_that_times_out_leaves_the_others_waiting() {
         let others = [by_number(fd), by_number(fd)];
         until_waiting(fd, 2);
         let soon = Instant::now() + Duration::from_millis(5);
-        assert!(!wait_readable(&fd, Some(soon)).unwrap());
+        assert!(!wait_readable(&fd, Deadline::at(soon)).unwrap());
         assert_eq!(waiting(fd), 2);
         peer.write_all(b"x").unwrap();
         for other in others {
@@ -109,7 +110,9 @@ fn a_close_ends_the_waits_by_number_at_once() {
         let fd = source.as_raw_fd();
         let here = by_number(fd);
         let hub = Builder::new().hub(greenhub::hub_count().unwrap() - 1);
-        let there = hub.spawn(move || wait_readable(&fd, None)).unwrap();
+        let there = hub
+            .spawn(move || wait_readable(&fd, Deadline::NEVER))
+            .unwrap();
         until_waiting(fd, 2);
         let closed = match dropped {
             true => {
@@ -139,7 +142,11 @@ fn a_descriptor_that_is_given_away_is_waited_for_further() {
         let (source, mut peer) = pair();
         let fd = source.as_raw_fd();
         // Both have registered.
-        assert!(!source.wait(Direction::Read, Some(Instant::now())).unwrap());
+        assert!(
+            !source
+                .wait(Direction::Read, Deadline::at(Instant::now()))
+                .unwrap()
+        );
         let waiter = by_number(fd);
         until_waiting(fd, 1);
         let given = source.into_fd();

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use greenhub::Deadline;
 use greenhub::green_thread::{self, Builder, JoinHandle};
 use greenhub::wait_queue::ShortLock;
 use greenhub::wait_queue::WaitQueue;
@@ -167,7 +168,8 @@ impl Calls {
                 green_thread::yield_now();
                 continue;
             }
-            self.caller.wait("asyncio callbacks", first, || {
+            let due = first.map_or(Deadline::NEVER, Deadline::at);
+            self.caller.wait("asyncio callbacks", due, || {
                 let earliest = self.waiting.lock().first();
                 earliest.is_none_or(|earliest| first.is_some_and(|first| earliest >= first))
             });

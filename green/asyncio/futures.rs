@@ -11,8 +11,9 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use greenhub::Deadline;
 use greenhub::green_thread::{self, Ending};
-use greenhub::wait_queue::{ShortLock, WaitQueue, deadline_after, give_way};
+use greenhub::wait_queue::{ShortLock, WaitQueue, give_way};
 use greenhub::{Killed, blocking};
 
 use super::calls::Calls;
@@ -396,7 +397,7 @@ impl<T: Send + Sync + 'static> Future<T> {
     /// ```
     pub fn wait_done(&self, limit: Option<Duration>) -> bool {
         give_way();
-        let deadline = limit.and_then(deadline_after);
+        let deadline = Deadline::within(limit);
         while !self.done() {
             let wake = self
                 .shared

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use greenhub::ClosedLocally;
+use greenhub::Deadline;
 use greenhub::greenio::{Domain, GreenSocket, Protocol as Ip, SockAddr, Type};
 use greenhub::wait_queue::ShortLock;
 
@@ -391,7 +392,7 @@ impl Server {
             self.listening
                 .connections
                 .changed
-                .wait("asyncio server", None, open);
+                .wait("asyncio server", Deadline::NEVER, open);
         }
         Ok(())
     }
@@ -413,7 +414,7 @@ impl Server {
             self.listening
                 .connections
                 .changed
-                .wait("asyncio server", None, open);
+                .wait("asyncio server", Deadline::NEVER, open);
         }
     }
 

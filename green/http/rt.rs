@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use greenhub::Deadline;
 use greenhub::future::{self, block_on};
 use hyper::rt::{Executor, Sleep, Timer};
 use parking_lot::Mutex;
@@ -109,7 +110,9 @@ impl Crew {
     pub(super) fn wait(&self) {
         let busy = || !self.0.threads.lock().running.is_empty();
         while busy() {
-            self.0.gone.wait("the requests of a connection", None, busy);
+            self.0
+                .gone
+                .wait("the requests of a connection", Deadline::NEVER, busy);
         }
     }
 

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use greenhub::Deadline;
 use greenhub::greenio::GreenSocket;
-use greenhub::wait_queue::deadline_after;
 
 use crate::aio::{PollRead, PollWrite};
 use crate::net::TcpStream;
@@ -39,7 +39,7 @@ pub trait Transport:
 }
 
 fn by_preface(socket: &GreenSocket, limit: Option<Duration>) -> io::Result<Protocol> {
-    let deadline = limit.and_then(deadline_after);
+    let deadline = Deadline::within(limit);
     let mut seen = [0; PREFACE.len()];
     loop {
         if !socket
@@ -55,7 +55,7 @@ fn by_preface(socket: &GreenSocket, limit: Option<Duration>) -> io::Result<Proto
         if count == PREFACE.len() {
             return Ok(Protocol::Http2);
         }
-        if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+        if deadline.has_passed() {
             return Err(io::ErrorKind::TimedOut.into());
         }
         crate::thread::sleep(LOOK);

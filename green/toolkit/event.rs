@@ -13,10 +13,11 @@ use std::{
     fmt,
     panic::{RefUnwindSafe, UnwindSafe},
     sync::{Arc, OnceLock},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use greenhub::wait_queue::{WaitQueue, Wake, deadline_after, give_way};
+use greenhub::Deadline;
+use greenhub::wait_queue::{WaitQueue, Wake, give_way};
 use parking_lot::RwLock;
 
 /// Something that happens once: any number of threads, green and OS, wait for it, and each gets a
@@ -273,7 +274,7 @@ impl<T: Clone, E: Clone> Event<T, E> {
     pub fn wait(&self) -> Result<T, E> {
         let round = self.round();
         loop {
-            if let Some(outcome) = round.wait(None) {
+            if let Some(outcome) = round.wait(Deadline::NEVER) {
                 return outcome;
             }
         }
@@ -292,7 +293,7 @@ impl<T: Clone, E: Clone> Event<T, E> {
     /// assert_eq!(event.wait_timeout(Duration::from_millis(1)), Some(Ok(7)));
     /// ```
     pub fn wait_timeout(&self, limit: Duration) -> Option<Result<T, E>> {
-        self.round().wait(deadline_after(limit))
+        self.round().wait(Deadline::after(limit))
     }
 
     /// What was sent, if it has been.
@@ -321,7 +322,7 @@ impl<T, E> Round<T, E> {
 
 impl<T: Clone, E: Clone> Round<T, E> {
     /// `None`: the deadline passed.
-    fn wait(&self, deadline: Option<Instant>) -> Option<Result<T, E>> {
+    fn wait(&self, deadline: Deadline) -> Option<Result<T, E>> {
         give_way();
         loop {
             if let Some(outcome) = self.outcome.get() {

@@ -14,8 +14,9 @@ use std::{
     time::Duration,
 };
 
+use greenhub::Deadline;
 use greenhub::semaphore::Semaphore;
-use greenhub::wait_queue::{ShortLock, deadline_after};
+use greenhub::wait_queue::ShortLock;
 
 use crate::thread::panicking;
 
@@ -169,7 +170,7 @@ impl<T, E> Pool<T, E> {
     ///
     /// What kept a new one from being made.
     pub fn get(&self) -> Result<Item<'_, T, E>, E> {
-        self.permits.acquire(None);
+        self.permits.acquire(Deadline::NEVER);
         self.item()
     }
 
@@ -192,7 +193,7 @@ impl<T, E> Pool<T, E> {
     ///
     /// As [`get`](Pool::get).
     pub fn get_timeout(&self, limit: Duration) -> Result<Option<Item<'_, T, E>>, E> {
-        match self.permits.acquire(deadline_after(limit)) {
+        match self.permits.acquire(Deadline::after(limit)) {
             true => self.item().map(Some),
             false => Ok(None),
         }

@@ -12,6 +12,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use greenhub::Deadline;
 use greenhub::semaphore::Semaphore;
 use greenhub::wait_queue::ShortLock;
 
@@ -153,7 +154,7 @@ impl<T: Send + 'static> Proxy<T> {
         F: FnOnce(&mut T) -> R + Send + 'static,
         R: Send + 'static,
     {
-        self.shared.turn.acquire(None);
+        self.shared.turn.acquire(Deadline::NEVER);
         let turn = Turn(self.shared.clone());
         blocking(move || {
             let mut value = turn.0.value.lock();

@@ -11,10 +11,11 @@
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use greenhub::source::{Direction, Patience, Source};
-use greenhub::wait_queue::{deadline_after, give_way};
+use greenhub::Deadline;
+use greenhub::source::{Direction, Source};
+use greenhub::wait_queue::give_way;
 use rustix::event::{PollFlags, Timespec, epoll};
 use rustix::io::Errno;
 
@@ -193,20 +194,12 @@ pub fn poll(fds: &mut [PollFd<'_>], limit: Option<Duration>) -> io::Result<usize
     if ready > 0 || limit.is_some_and(|limit| limit.is_zero()) {
         return Ok(ready);
     }
-    let deadline = limit.and_then(deadline_after);
+    let deadline = Deadline::within(limit);
     let alarm = alarm_for(fds)?;
-    let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-    let found = alarm.retry(
-        Direction::Read,
-        Patience {
-            nonblocking: false,
-            limit: left,
-        },
-        |_| match ready_now(fds)? {
-            0 => Err(Errno::AGAIN.into()),
-            ready => Ok(ready),
-        },
-    );
+    let found = alarm.retry(Direction::Read, deadline, |_| match ready_now(fds)? {
+        0 => Err(Errno::AGAIN.into()),
+        ready => Ok(ready),
+    });
     match found {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
         found => found,

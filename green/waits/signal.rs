@@ -24,7 +24,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use greenhub::source::{Direction, Patience, Source};
+use greenhub::Deadline;
+use greenhub::source::{Direction, Source};
 use greenhub::wait_queue::ShortLock;
 use rustix::event::{EventfdFlags, eventfd};
 use signal_hook::SigId;
@@ -207,7 +208,7 @@ impl Signals {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn wait(&self) -> io::Result<c_int> {
-        self.next_signal(Patience::default())
+        self.next_signal(Deadline::NEVER)
     }
 
     /// As [`wait`](Signals::wait), for no longer than `limit`; `None` after it.
@@ -227,10 +228,7 @@ impl Signals {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn wait_timeout(&self, limit: Duration) -> io::Result<Option<c_int>> {
-        match self.next_signal(Patience {
-            nonblocking: false,
-            limit: Some(limit),
-        }) {
+        match self.next_signal(Deadline::after(limit)) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
             result => result.map(Some),
         }
@@ -250,13 +248,7 @@ impl Signals {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn pending(&self) -> impl Iterator<Item = c_int> {
-        std::iter::from_fn(|| {
-            self.next_signal(Patience {
-                nonblocking: true,
-                limit: None,
-            })
-            .ok()
-        })
+        std::iter::from_fn(|| self.next_signal(Deadline::NOW).ok())
     }
 
     /// Returns the signals one by one, waiting for each, until [`close`](Signals::close).
@@ -300,8 +292,8 @@ impl Signals {
         self.bell.close();
     }
 
-    fn next_signal(&self, patience: Patience) -> io::Result<c_int> {
-        self.bell.retry(Direction::Read, patience, |bell| {
+    fn next_signal(&self, deadline: Deadline) -> io::Result<c_int> {
+        self.bell.retry(Direction::Read, deadline, |bell| {
             // First the bell, then the signals: one that comes in between rings again.
             let _ = rustix::io::read(bell, &mut [0; 8]);
             self.caught

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Waker;
 
 use crate::contain::contain;
+use crate::deadline::Deadline;
 use crate::green_thread::Builder;
 use crate::hub::{Hub, current, placement};
 use crate::shield::shield;
@@ -129,7 +130,7 @@ impl Heralds {
 
     fn rest(&self) {
         let nothing = || self.left.lock().is_empty();
-        if self.idle.wait("a waker to call", None, nothing) == Wake::Woken {
+        if self.idle.wait("a waker to call", Deadline::NEVER, nothing) == Wake::Woken {
             self.coming.fetch_sub(1, Ordering::SeqCst);
         }
     }

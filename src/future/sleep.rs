@@ -14,6 +14,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::clock::Nanos;
+use crate::deadline::Deadline;
 use crate::error::Elapsed;
 use crate::green_thread::Builder;
 use crate::hub::site::Site;
@@ -38,12 +39,12 @@ use super::herald::wake;
 /// assert!(before.elapsed() >= Duration::from_millis(2));
 /// ```
 pub fn sleep(duration: Duration) -> Sleep {
-    Sleep::new(Nanos::after(duration))
+    Sleep::new(Deadline::after(duration))
 }
 
 /// A future that is ready at `deadline`.
 pub fn sleep_until(deadline: Instant) -> Sleep {
-    Sleep::new(Nanos::from(deadline))
+    Sleep::new(Deadline::at(deadline))
 }
 
 /// Gives what `future` gives, if it is ready within `limit` from this call on, and drops it otherwise.
@@ -92,12 +93,12 @@ pub fn timeout<F: Future>(
 /// Polling it, if the first green thread of a hub that serves these cannot be started.
 #[must_use = "a future does nothing unless it is polled"]
 pub struct Sleep {
-    deadline: Nanos,
+    deadline: Deadline,
     entry: Option<Arc<Entry>>,
 }
 
 impl Sleep {
-    fn new(deadline: Nanos) -> Sleep {
+    fn new(deadline: Deadline) -> Sleep {
         Sleep {
             deadline,
             entry: None,
@@ -107,7 +108,7 @@ impl Sleep {
     /// Has it be ready at `deadline` instead, also if it was ready before.
     pub fn reset(&mut self, deadline: Instant) {
         self.forget();
-        self.deadline = Nanos::from(deadline);
+        self.deadline = Deadline::at(deadline);
     }
 
     fn forget(&mut self) {
@@ -124,7 +125,7 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        if self.deadline <= Nanos::now() {
+        if self.deadline.has_passed() {
             self.forget();
             return Poll::Ready(());
         }
@@ -151,7 +152,7 @@ impl Drop for Sleep {
 impl fmt::Debug for Sleep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sleep")
-            .field("left", &self.deadline.left())
+            .field("left", &self.deadline.remaining())
             .finish_non_exhaustive()
     }
 }
@@ -233,7 +234,7 @@ impl Sleepers {
         here
     }
 
-    fn see_to(&self, entry: &Arc<Entry>, deadline: Nanos) {
+    fn see_to(&self, entry: &Arc<Entry>, deadline: Deadline) {
         let sooner = {
             let mut queue = self.queue.lock();
             let before = queue.next();
@@ -264,13 +265,11 @@ impl Sleepers {
             }
             let request = Request {
                 site: Site::Queue("the next sleep to end"),
-                deadline: next.unwrap_or(Nanos::NEVER),
+                deadline: next,
                 poll_for: None,
             };
             let unchanged = |_| self.queue.lock().next() == next;
-            self.sleeper
-                .wait_for(request, Place::Back, unchanged)
-                .expect("only a wait for a descriptor can fail");
+            self.sleeper.wait_for(request, Place::Back, unchanged);
         }
     }
 }

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 
-use crate::clock::Nanos;
+use crate::deadline::Deadline;
 use crate::hub::site::Site;
 use crate::hub::task::Task;
 use crate::hub::wait::{self, Request, yield_now};
@@ -136,7 +136,7 @@ impl Awaiting {
         while !self.0.woken.swap(false, Ordering::SeqCst) {
             let request = Request {
                 site: Site::Queue("block_on"),
-                deadline: Nanos::NEVER,
+                deadline: Deadline::NEVER,
                 poll_for: None,
             };
             wait::wait(
@@ -147,8 +147,7 @@ impl Awaiting {
                     !task.woken.load(Ordering::SeqCst)
                 },
                 |_, _| (),
-            )
-            .expect("only a wait for a descriptor can fail");
+            );
         }
     }
 }

@@ -14,8 +14,7 @@ use super::kill::kill;
 use super::link::Link;
 use super::packet::Packet;
 use super::thread::Thread;
-use crate::clock::Nanos;
-
+use crate::deadline::Deadline;
 use crate::hub::current;
 use crate::hub::site::Site;
 use crate::hub::wait::Request;
@@ -41,7 +40,7 @@ impl<T> JoinInner<T> {
     }
 
     /// Parks until the end; false if `deadline` passed first.
-    fn wait(&self, deadline: Nanos) -> bool {
+    fn wait(&self, deadline: Deadline) -> bool {
         self.refuse_self();
         let request = Request {
             site: Site::Join(self.thread.task.id),
@@ -52,8 +51,7 @@ impl<T> JoinInner<T> {
             let wake = self
                 .packet
                 .joiners
-                .wait_for(request, Place::Back, |_| !self.is_finished())
-                .expect("only a wait for a descriptor can fail");
+                .wait_for(request, Place::Back, |_| !self.is_finished());
             if wake == Wake::TimedOut {
                 return self.is_finished();
             }
@@ -62,7 +60,7 @@ impl<T> JoinInner<T> {
     }
 
     pub(super) fn join(self) -> Result<T> {
-        self.wait(Nanos::NEVER);
+        self.wait(Deadline::NEVER);
         let result = self.packet.outcome.lock().result.take();
         result.expect("the result was taken when the handle was awaited")
     }
@@ -205,7 +203,7 @@ impl<T> JoinHandle<T> {
     ///
     /// If a green thread waits for its own end.
     pub fn wait(&self) {
-        self.0.wait(Nanos::NEVER);
+        self.0.wait(Deadline::NEVER);
     }
 
     /// As [`wait`](JoinHandle::wait), for no longer than `limit`; false if it
@@ -227,7 +225,7 @@ impl<T> JoinHandle<T> {
     ///
     /// As [`wait`](JoinHandle::wait).
     pub fn wait_timeout(&self, limit: Duration) -> bool {
-        self.0.wait(Nanos::after(limit))
+        self.0.wait(Deadline::after(limit))
     }
 
     /// Has `f` run when the green thread ends, with how it ended: in that green

@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::clock::Nanos;
+use crate::deadline::Deadline;
 use crate::hub::wait;
 
 mod ending;
@@ -48,7 +48,7 @@ pub fn sleep(duration: Duration) {
     if duration.is_zero() {
         yield_now();
     } else {
-        wait::sleep(Nanos::after(duration));
+        wait::sleep(Deadline::after(duration));
     }
 }
 
@@ -58,7 +58,7 @@ pub fn sleep_until(deadline: Instant) {
     if deadline <= Instant::now() {
         yield_now();
     } else {
-        wait::sleep(Nanos::from(deadline));
+        wait::sleep(Deadline::at(deadline));
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::clock::Nanos;
+use crate::deadline::Deadline;
 use crate::hub::current;
 use crate::hub::site::Site;
 use crate::hub::task::Task;
@@ -34,7 +34,7 @@ use crate::hub::wait_word::Phase;
 /// waiter.join().unwrap();
 /// ```
 pub fn park() {
-    park_until(Nanos::NEVER);
+    park_until(Deadline::NEVER);
 }
 
 /// As [`park`], for no longer than `limit`.
@@ -55,10 +55,10 @@ pub fn park() {
 /// park_timeout(Duration::from_secs(3600));
 /// ```
 pub fn park_timeout(limit: Duration) {
-    park_until(Nanos::after(limit));
+    park_until(Deadline::after(limit));
 }
 
-fn park_until(deadline: Nanos) {
+fn park_until(deadline: Deadline) {
     wait::look_up();
     let task = current::with(Clone::clone);
     if task.token.swap(false, Ordering::SeqCst) {
@@ -78,8 +78,7 @@ fn park_until(deadline: Nanos) {
             !waiter.task.token.load(Ordering::SeqCst)
         },
         |_, _| (),
-    )
-    .expect("only a wait for a descriptor can fail");
+    );
     // A swap, since it must see what the unparker did before.
     task.token.swap(false, Ordering::SeqCst);
 }

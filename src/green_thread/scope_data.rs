@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use crate::deadline::Deadline;
 use crate::wait_queue::WaitQueue;
 
 /// How many of a scope's green threads are alive, and how they ended.
@@ -33,7 +34,7 @@ impl ScopeData {
     pub(super) fn wait_for_all(&self) {
         let running = || self.running.load(Ordering::Acquire) != 0;
         while running() {
-            self.parent.wait("end of a scope", None, running);
+            self.parent.wait("end of a scope", Deadline::NEVER, running);
         }
     }
 }

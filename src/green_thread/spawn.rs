@@ -344,7 +344,7 @@ impl Builder {
             hub,
             start: self
                 .after
-                .map_or(Nanos::NEVER, |delay| Nanos::after(delay).min(Nanos::LAST)),
+                .map_or(Nanos::LONG_AGO, |delay| Nanos::now().later_by(delay)),
         })
     }
 }
@@ -355,7 +355,7 @@ struct Placed {
     stack: Stack,
     stack_size: usize,
     hub: &'static Hub,
-    /// When to start it; never is at once.
+    /// When to start it, if not at once.
     start: Nanos,
 }
 
@@ -370,8 +370,13 @@ impl Placed {
     }
 
     fn begin(self, body: PinnedBody) -> Arc<Task> {
-        let green = Green::new(&self.hub.home, self.stack, self.stack_size, body);
-        green.set_deadline(self.start);
+        let green = Green::new(
+            &self.hub.home,
+            self.stack,
+            self.stack_size,
+            body,
+            self.start,
+        );
         let parent = match current::is_green() {
             true => current::with(|task| task.id),
             false => 0,

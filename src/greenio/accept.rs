@@ -9,6 +9,7 @@ use socket2::{SockAddr, Socket};
 use super::GreenSocket;
 use super::settings::Settings;
 use crate::calls;
+use crate::deadline::Deadline;
 use crate::green_thread::sleep;
 use crate::hub::current;
 use crate::source::Direction;
@@ -27,9 +28,9 @@ impl GreenSocket {
     /// Those of `accept(2)`. The limit is that of
     /// [`set_read_timeout`](Self::set_read_timeout).
     pub fn accept(&self) -> io::Result<(GreenSocket, SockAddr)> {
-        let patience = self.patience(Direction::Read)?;
+        let deadline = self.deadline(Direction::Read)?;
         let _first = Accepting::begin();
-        match self.source().retry(Direction::Read, patience, accept_one) {
+        match self.source().retry(Direction::Read, deadline, accept_one) {
             Ok((socket, address)) => {
                 self.shared().backoff.reset();
                 let kind = self.shared().kind;
@@ -40,7 +41,7 @@ impl GreenSocket {
                 Ok((accepted, address))
             }
             Err(error) => {
-                if is_exhaustion(&error) && !patience.nonblocking {
+                if is_exhaustion(&error) && deadline != Deadline::NOW {
                     sleep(self.shared().backoff.next());
                 }
                 Err(error)

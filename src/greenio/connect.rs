@@ -17,8 +17,9 @@ use super::GreenSocket;
 use super::settings::refuse_zero;
 use super::unannounced::retry_unannounced;
 use crate::calls;
+use crate::deadline::Deadline;
 use crate::error::ClosedLocally;
-use crate::source::{Direction, Patience};
+use crate::source::Direction;
 
 /// # Connecting
 impl GreenSocket {
@@ -36,12 +37,12 @@ impl GreenSocket {
     /// [`ConnectionAborted`](io::ErrorKind::ConnectionAborted) when the socket is
     /// shut down meanwhile.
     pub fn connect(&self, address: &SockAddr) -> io::Result<()> {
-        let patience = self.patience(Direction::Write)?;
-        if !patience.nonblocking {
-            return self.connect_patiently(address, patience);
+        let deadline = self.deadline(Direction::Write)?;
+        if deadline != Deadline::NOW {
+            return self.connect_until(address, deadline);
         }
         self.source()
-            .retry(Direction::Write, patience, |fd| start(fd, address))
+            .retry(Direction::Write, deadline, |fd| start(fd, address))
             .inspect(|()| self.shared().verdict.clear())
     }
 
@@ -54,24 +55,20 @@ impl GreenSocket {
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) for a limit of zero.
     pub fn connect_timeout(&self, address: &SockAddr, limit: Duration) -> io::Result<()> {
         refuse_zero(limit)?;
-        let patience = Patience {
-            nonblocking: false,
-            limit: Some(limit),
-        };
-        self.connect_patiently(address, patience)
+        self.connect_until(address, Deadline::after(limit))
     }
 
-    fn connect_patiently(&self, address: &SockAddr, patience: Patience) -> io::Result<()> {
+    fn connect_until(&self, address: &SockAddr, deadline: Deadline) -> io::Result<()> {
         let mut started = false;
         // A decided attempt is Ok(outcome), so that whatever error the kernel
         // has for it ends the retrying; Err(EAGAIN) means "not decided yet".
         let decided = if address.is_unix() {
-            retry_unannounced(self.source(), patience, |fd| match start(fd, address) {
+            retry_unannounced(self.source(), deadline, |fd| match start(fd, address) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(error),
                 outcome => Ok(outcome),
             })
         } else {
-            self.source().retry(Direction::Write, patience, |fd| {
+            self.source().retry(Direction::Write, deadline, |fd| {
                 attempt(fd, address, &mut started)
             })
         };

@@ -6,8 +6,9 @@ use std::sync::atomic::Ordering;
 
 use super::GreenSocket;
 use crate::clock::Nanos;
+use crate::deadline::Deadline;
 use crate::hub::current;
-use crate::source::{Direction, Patience};
+use crate::source::Direction;
 
 /// While it lives, the [timeouts](GreenSocket::set_read_timeout) of the calls that this thread makes on green sockets
 /// count from the first of them: together they take no longer than one call may.
@@ -92,33 +93,35 @@ const BEGUN: u64 = 1;
 const IN_PASSING: u64 = u64::MAX;
 
 impl GreenSocket {
-    /// How a call in `direction` is to wait: what the socket is set to, and what is left of it within a [`OneCall`].
+    /// When a call in `direction` that begins now is to be over, as the socket is set: [`NOW`](Deadline::NOW) in
+    /// non-blocking mode. Within a [`OneCall`] the limit counts from the first call.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` if the limit has passed already.
-    pub fn patience(&self, direction: Direction) -> io::Result<Patience> {
-        let mut patience = self.settings().patience(direction);
+    /// `WouldBlock` if it is over already.
+    pub fn deadline(&self, direction: Direction) -> io::Result<Deadline> {
+        let settings = self.settings();
+        let limit = settings.limit(direction);
         let part_of = current::with_known(|task| match task.call.load(Ordering::Relaxed) {
-            BEGUN if patience.limit.is_some() => {
+            BEGUN if limit.is_some() => {
                 let now = Nanos::now().0.max(BEGUN + 1);
                 task.call.store(now, Ordering::Relaxed);
-                0
+                now
             }
             state => state,
         });
-        match part_of.unwrap_or(0) {
-            0 | BEGUN => {}
-            IN_PASSING => patience.nonblocking = true,
-            began => {
-                if let Some(limit) = &mut patience.limit {
-                    *limit = limit.saturating_sub(Nanos(began).until(Nanos::now()));
-                    if limit.is_zero() {
-                        return Err(io::Error::from_raw_os_error(libc::EAGAIN));
-                    }
+        Ok(match (part_of.unwrap_or(0), limit) {
+            (IN_PASSING, _) => Deadline::NOW,
+            _ if settings.nonblocking() => Deadline::NOW,
+            (_, None) => Deadline::NEVER,
+            (0 | BEGUN, Some(limit)) => Deadline::after(limit),
+            (began, Some(limit)) => {
+                let deadline = Deadline::counted_from(Nanos(began), limit);
+                if deadline.has_passed() {
+                    return Err(io::Error::from_raw_os_error(libc::EAGAIN));
                 }
+                deadline
             }
-        }
-        Ok(patience)
+        })
     }
 }

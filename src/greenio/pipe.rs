@@ -4,7 +4,8 @@ use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
-use crate::source::{Direction, Patience, Source};
+use crate::deadline::Deadline;
+use crate::source::{Direction, Source};
 use crate::sys::fd::set_nonblocking;
 use crate::sys::pipe as sys;
 
@@ -81,7 +82,7 @@ impl GreenPipe {
     /// See [`GreenPipe`].
     pub fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.source
-            .retry(Direction::Read, Patience::FOREVER, |fd| sys::read(fd, buf))
+            .retry(Direction::Read, Deadline::NEVER, |fd| sys::read(fd, buf))
     }
 
     /// As [`read`](GreenPipe::read), into several buffers in turn.
@@ -90,9 +91,8 @@ impl GreenPipe {
     ///
     /// See [`GreenPipe`].
     pub fn read_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        self.source.retry(Direction::Read, Patience::FOREVER, |fd| {
-            sys::readv(fd, bufs)
-        })
+        self.source
+            .retry(Direction::Read, Deadline::NEVER, |fd| sys::readv(fd, bufs))
     }
 
     /// As [`read`](GreenPipe::read), but fails with [`WouldBlock`](io::ErrorKind::WouldBlock) instead of waiting.
@@ -102,7 +102,7 @@ impl GreenPipe {
     /// See [`GreenPipe`].
     pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.source
-            .retry(Direction::Read, AT_ONCE, |fd| sys::read(fd, buf))
+            .retry(Direction::Read, Deadline::NOW, |fd| sys::read(fd, buf))
     }
 
     /// Writes all of `buf`, waiting for the reader as often as needed, and returns its length.
@@ -119,9 +119,8 @@ impl GreenPipe {
             let rest = &buf[written..];
             match self
                 .source
-                .retry(Direction::Write, Patience::FOREVER, |fd| {
-                    sys::write(fd, rest)
-                }) {
+                .retry(Direction::Write, Deadline::NEVER, |fd| sys::write(fd, rest))
+            {
                 Ok(0) => return Ok(written),
                 Ok(count) => written += count,
                 Err(error) if written == 0 => return Err(error),
@@ -139,10 +138,9 @@ impl GreenPipe {
     ///
     /// See [`GreenPipe`].
     pub fn write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.source
-            .retry(Direction::Write, Patience::FOREVER, |fd| {
-                sys::writev(fd, bufs)
-            })
+        self.source.retry(Direction::Write, Deadline::NEVER, |fd| {
+            sys::writev(fd, bufs)
+        })
     }
 
     /// Writes what the pipe takes at once, and fails with [`WouldBlock`](io::ErrorKind::WouldBlock) when it is full.
@@ -152,7 +150,7 @@ impl GreenPipe {
     /// See [`GreenPipe`].
     pub fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
         self.source
-            .retry(Direction::Write, AT_ONCE, |fd| sys::write(fd, buf))
+            .retry(Direction::Write, Deadline::NOW, |fd| sys::write(fd, buf))
     }
 
     /// Ends every wait on this end and releases the open file; the peer sees the end of the pipe.
@@ -177,11 +175,6 @@ impl GreenPipe {
 // A panic leaves no pipe half-changed: its state is the kernel's.
 impl UnwindSafe for GreenPipe {}
 impl RefUnwindSafe for GreenPipe {}
-
-const AT_ONCE: Patience = Patience {
-    nonblocking: true,
-    limit: None,
-};
 
 impl Read for &GreenPipe {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {

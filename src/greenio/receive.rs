@@ -15,7 +15,8 @@ use super::GreenSocket;
 use super::ancillary::{self, Received};
 use super::socket::Kind;
 use crate::calls;
-use crate::source::{Direction, Patience};
+use crate::deadline::Deadline;
+use crate::source::Direction;
 use crate::sys::socket;
 
 /// # Receiving
@@ -43,11 +44,11 @@ impl GreenSocket {
         if self.shared().kind != Kind::Tcp {
             return self.recv_with_flags(buf, 0);
         }
-        let (capacity, patience) = (buf.len(), self.reading(0)?);
+        let (capacity, deadline) = (buf.len(), self.reading(0)?);
         let outcome = self
             .source()
-            .retry_read(patience, capacity, |fd| calls::recv(fd, buf, 0));
-        self.judge(outcome, capacity, patience)
+            .retry_read(deadline, capacity, |fd| calls::recv(fd, buf, 0));
+        self.judge(outcome, capacity, deadline)
     }
 
     /// Receives into `buf` with `flags`.
@@ -75,9 +76,9 @@ impl GreenSocket {
             // kernel is not either.
             (0, _) => Ok(0),
             (_, Kind::Tcp) => {
-                let patience = self.reading(0)?;
-                let outcome = self.source().retry_read(patience, capacity, recv);
-                self.judge(outcome, capacity, patience)
+                let deadline = self.reading(0)?;
+                let outcome = self.source().retry_read(deadline, capacity, recv);
+                self.judge(outcome, capacity, deadline)
             }
             (_, Kind::Stream | Kind::Other) => self.receive(capacity, 0, &mut recv),
         }
@@ -149,13 +150,13 @@ impl GreenSocket {
         flags: c_int,
         mut op: impl FnMut(BorrowedFd<'_>) -> io::Result<T>,
     ) -> io::Result<T> {
-        let patience = self.reading(flags)?;
-        let outcome = self.source().retry(Direction::Read, patience, |fd| {
+        let deadline = self.reading(flags)?;
+        let outcome = self.source().retry(Direction::Read, deadline, |fd| {
             let outcome = op(fd);
             match &outcome {
                 // Of a datagram socket whose reading end was shut down here, a
                 // blocking call would read nothing, not wait for ever.
-                Err(error) if would_block(error) && !patience.nonblocking => {
+                Err(error) if would_block(error) && deadline != Deadline::NOW => {
                     match self.shared().is_shut_for_reading() {
                         true => Ok(T::nothing()),
                         false => outcome,
@@ -164,14 +165,14 @@ impl GreenSocket {
                 _ => outcome,
             }
         });
-        self.judge(outcome, capacity, patience)
+        self.judge(outcome, capacity, deadline)
     }
 
     fn judge<T: Got>(
         &self,
         outcome: io::Result<T>,
         capacity: usize,
-        patience: Patience,
+        deadline: Deadline,
     ) -> io::Result<T> {
         match &outcome {
             // Where a stream that broke reads as ended, what broke it.
@@ -180,7 +181,7 @@ impl GreenSocket {
             // A blocking call that asks TCP for nothing waits all the same, but
             // is content when its limit passes.
             Err(error) if capacity == 0 && would_block(error) => {
-                if self.shared().kind == Kind::Tcp && !patience.nonblocking {
+                if self.shared().kind == Kind::Tcp && deadline != Deadline::NOW {
                     return Ok(T::nothing());
                 }
             }
@@ -189,10 +190,12 @@ impl GreenSocket {
         outcome
     }
 
-    fn reading(&self, flags: c_int) -> io::Result<Patience> {
-        let mut patience = self.patience(Direction::Read)?;
-        patience.nonblocking |= flags & libc::MSG_DONTWAIT != 0;
-        Ok(patience)
+    fn reading(&self, flags: c_int) -> io::Result<Deadline> {
+        let deadline = self.deadline(Direction::Read)?;
+        Ok(match flags & libc::MSG_DONTWAIT {
+            0 => deadline,
+            _ => Deadline::NOW,
+        })
     }
 }
 

@@ -7,7 +7,6 @@
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
-use std::time::Instant;
 
 use libc::c_int;
 use socket2::{Domain, SockAddr};
@@ -15,8 +14,8 @@ use socket2::{Domain, SockAddr};
 use super::unannounced::retry_unannounced;
 use super::{ControlWriter, GreenSocket};
 use crate::calls;
-use crate::source::{Direction, Patience};
-use crate::wait_queue::deadline_after;
+use crate::deadline::Deadline;
+use crate::source::Direction;
 
 /// # Sending
 ///
@@ -184,15 +183,14 @@ impl GreenSocket {
         total: usize,
         mut send: impl FnMut(BorrowedFd<'_>, usize) -> io::Result<usize>,
     ) -> Result<(), SendAllError> {
-        let mut patience = self
+        let deadline = self
             .writing(0)
             .map_err(|error| SendAllError { sent: 0, error })?;
-        let deadline = patience.limit.and_then(deadline_after);
         let mut sent = 0;
         while sent < total {
             match self
                 .source()
-                .retry(Direction::Write, patience, |fd| send(fd, sent))
+                .retry(Direction::Write, deadline, |fd| send(fd, sent))
             {
                 Ok(0) => {
                     return Err(SendAllError {
@@ -212,8 +210,6 @@ impl GreenSocket {
                     return Err(SendAllError { sent, error });
                 }
             }
-            patience.limit =
-                deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         }
         Ok(())
     }
@@ -229,18 +225,20 @@ impl GreenSocket {
         let unannounced = address.is_some_and(|address| {
             [Domain::UNIX, Domain::from(libc::AF_NETLINK)].contains(&address.domain())
         });
-        let patience = self.writing(flags)?;
+        let deadline = self.writing(flags)?;
         let outcome = match unannounced {
-            true => retry_unannounced(self.source(), patience, op),
-            false => self.source().retry(Direction::Write, patience, op),
+            true => retry_unannounced(self.source(), deadline, op),
+            false => self.source().retry(Direction::Write, deadline, op),
         };
         outcome.map_err(|error| self.failed_send(error))
     }
 
-    fn writing(&self, flags: c_int) -> io::Result<Patience> {
-        let mut patience = self.patience(Direction::Write)?;
-        patience.nonblocking |= flags & libc::MSG_DONTWAIT != 0;
-        Ok(patience)
+    fn writing(&self, flags: c_int) -> io::Result<Deadline> {
+        let deadline = self.deadline(Direction::Write)?;
+        Ok(match flags & libc::MSG_DONTWAIT {
+            0 => deadline,
+            _ => Deadline::NOW,
+        })
     }
 }
 

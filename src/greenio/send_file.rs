@@ -19,9 +19,9 @@ impl GreenSocket {
     /// See [Sending](#sending). [`InvalidInput`](io::ErrorKind::InvalidInput) for a `file` that cannot be sent from, such
     /// as a terminal.
     pub fn send_file(&self, file: impl AsFd, offset: &mut u64, count: usize) -> io::Result<usize> {
-        let patience = self.patience(Direction::Write)?;
+        let deadline = self.deadline(Direction::Write)?;
         self.source()
-            .retry(Direction::Write, patience, |fd| {
+            .retry(Direction::Write, deadline, |fd| {
                 calls::send_file(fd, file.as_fd(), offset, count)
             })
             .inspect_err(|error| self.note(error))

@@ -5,15 +5,15 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::source::{Direction, Patience};
+use crate::source::Direction;
 
 /// Relaxed everywhere: the values guard nothing, and a call that runs while they
 /// change may use the old ones.
 #[derive(Debug, Default)]
 pub(super) struct Settings {
     nonblocking: AtomicBool,
-    read_limit: Limit,
-    write_limit: Limit,
+    read_limit: AtomicLimit,
+    write_limit: AtomicLimit,
 }
 
 impl Settings {
@@ -33,13 +33,6 @@ impl Settings {
         self.limit_of(direction).get()
     }
 
-    pub(super) fn patience(&self, direction: Direction) -> Patience {
-        Patience {
-            nonblocking: self.nonblocking(),
-            limit: self.limit(direction),
-        }
-    }
-
     pub(super) fn set_nonblocking(&self, nonblocking: bool) {
         self.nonblocking.store(nonblocking, Ordering::Relaxed);
     }
@@ -48,7 +41,7 @@ impl Settings {
         self.limit_of(direction).set(limit);
     }
 
-    fn limit_of(&self, direction: Direction) -> &Limit {
+    fn limit_of(&self, direction: Direction) -> &AtomicLimit {
         match direction {
             Direction::Read => &self.read_limit,
             Direction::Write => &self.write_limit,
@@ -59,9 +52,9 @@ impl Settings {
 /// An optional duration in one word: nanoseconds, and 0 for none. What is longer
 /// than the 584 years that fit is none as well, for it never passes.
 #[derive(Debug, Default)]
-struct Limit(AtomicU64);
+struct AtomicLimit(AtomicU64);
 
-impl Limit {
+impl AtomicLimit {
     fn get(&self) -> Option<Duration> {
         match self.0.load(Ordering::Relaxed) {
             0 => None,

@@ -17,9 +17,9 @@ use super::settings::Settings;
 use super::unannounced::retry_unannounced;
 use super::verdict::Verdict;
 use crate::calls;
-use crate::source::{Direction, Patience, Source};
+use crate::deadline::Deadline;
+use crate::source::{Direction, Source};
 use crate::sys::socket;
-use crate::wait_queue::deadline_after;
 
 /// A socket of any family and type that parks green threads instead of blocking.
 ///
@@ -279,12 +279,9 @@ impl GreenSocket {
     /// by then. `socket.source().close()` closes without that wait.
     pub fn close(&self) {
         if let Some((rest, time)) = self.shared.source.close_but_linger() {
-            let patience = Patience {
-                nonblocking: false,
-                limit: Some(time),
-            };
+            let deadline = Deadline::after(time);
             // Once the time has passed the rest is the kernel's.
-            let _ = retry_unannounced(&rest, patience, |fd| match socket::is_closing(fd) {
+            let _ = retry_unannounced(&rest, deadline, |fd| match socket::is_closing(fd) {
                 true => Err(io::ErrorKind::WouldBlock.into()),
                 false => Ok(()),
             });
@@ -316,8 +313,7 @@ impl GreenSocket {
     }
 
     fn wait(&self, direction: Direction, limit: Option<Duration>) -> io::Result<bool> {
-        let deadline = limit.and_then(deadline_after);
-        self.shared.source.wait(direction, deadline)
+        self.shared.source.wait(direction, Deadline::within(limit))
     }
 
     /// The descriptor as the hub knows it: for layers that make their own calls.

@@ -10,11 +10,11 @@
 
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::deadline::Deadline;
 use crate::green_thread::sleep;
-use crate::source::{Direction, Patience, Source};
-use crate::wait_queue::deadline_after;
+use crate::source::{Direction, Source};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(16);
@@ -22,25 +22,14 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(16);
 /// [`Source::retry`] for an operation that waits for something unannounced.
 pub(super) fn retry_unannounced<T>(
     source: &Source,
-    patience: Patience,
+    deadline: Deadline,
     mut op: impl FnMut(BorrowedFd<'_>) -> io::Result<T>,
 ) -> io::Result<T> {
-    let once = Patience {
-        nonblocking: true,
-        limit: None,
-    };
-    let deadline = patience.limit.and_then(deadline_after);
     let mut pause = FIRST_PAUSE;
     loop {
-        match source.retry(Direction::Write, once, &mut op) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock && !patience.nonblocking => {
-                let left = deadline.map_or(pause, |deadline| {
-                    deadline.saturating_duration_since(Instant::now())
-                });
-                if left.is_zero() {
-                    return Err(error);
-                }
-                sleep(pause.min(left));
+        match source.retry(Direction::Write, Deadline::NOW, &mut op) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && !deadline.has_passed() => {
+                sleep(deadline.remaining().map_or(pause, |left| left.min(pause)));
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
             outcome => return outcome,

@@ -19,7 +19,7 @@ use super::interrupts::MASK;
 pub(crate) use super::interrupts::{Interrupt, Masked, Raised};
 use super::task::Task;
 use super::wait_word::Phase;
-use crate::clock::Nanos;
+use crate::deadline::Deadline;
 use crate::thread_locals;
 
 thread_local! {
@@ -68,7 +68,7 @@ impl Task {
             return Some(Interrupt::Kill);
         }
         let (limit, scope) = self.interrupts.limit();
-        if masked != Masked::All && !limit.is_never() && limit <= Nanos::now() {
+        if masked != Masked::All && limit.has_passed() {
             return Some(Interrupt::Elapsed { scope });
         }
         None
@@ -143,14 +143,14 @@ impl Drop for Mask {
 #[derive(Debug)]
 pub(crate) struct Shield {
     task: Arc<Task>,
-    outer: (Nanos, u64),
+    outer: (Deadline, u64),
 }
 
 impl Shield {
     pub(crate) fn new() -> Shield {
         let task = current::with(Clone::clone);
         let outer = task.interrupts.limit();
-        task.interrupts.set_limit((Nanos::NEVER, 0));
+        task.interrupts.set_limit((Deadline::NEVER, 0));
         let shields = task.interrupts.masks.fetch_add(1, Ordering::Relaxed);
         assert!((shields + 1) % MASK != 0, "shields within shields");
         Shield { task, outer }

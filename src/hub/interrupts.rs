@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
-use crate::clock::Nanos;
+use crate::deadline::{AtomicDeadline, Deadline};
 
 /// Why we unwind a thread.
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +45,7 @@ pub(crate) struct Interrupts {
     /// How many [`Mask`]s there are, each of them [`MASK`], and how many [`Shield`]s, each 1.
     pub(super) masks: AtomicU32,
     /// The limit that passes first of all those in force, and its scope.
-    limit: AtomicU64,
+    limit: AtomicDeadline,
     scope: AtomicU64,
     /// How often an interrupt has been raised, or told of by a code.
     pub(super) raised: AtomicU32,
@@ -63,7 +63,7 @@ impl Default for Interrupts {
         Interrupts {
             killed: AtomicBool::new(false),
             masks: AtomicU32::new(0),
-            limit: AtomicU64::new(Nanos::NEVER.0),
+            limit: AtomicDeadline::new(Deadline::NEVER),
             scope: AtomicU64::new(0),
             raised: AtomicU32::new(0),
             told: AtomicU64::new(0),
@@ -99,16 +99,13 @@ impl Interrupts {
 
     /// The limit in force and its scope.
     #[inline]
-    pub(crate) fn limit(&self) -> (Nanos, u64) {
-        (
-            Nanos(self.limit.load(Ordering::Relaxed)),
-            self.scope.load(Ordering::Relaxed),
-        )
+    pub(crate) fn limit(&self) -> (Deadline, u64) {
+        (self.limit.get(), self.scope.load(Ordering::Relaxed))
     }
 
     #[inline]
-    pub(crate) fn set_limit(&self, (limit, scope): (Nanos, u64)) {
-        self.limit.store(limit.0, Ordering::Relaxed);
+    pub(crate) fn set_limit(&self, (limit, scope): (Deadline, u64)) {
+        self.limit.set(limit);
         self.scope.store(scope, Ordering::Relaxed);
     }
 
@@ -128,14 +125,14 @@ impl Interrupts {
     /// does not unwind, unless it begins to anew within the frame of `base`.
     /// Gives the base of the block around it, for later.
     #[inline]
-    pub(crate) fn enter_nested(&self, limit: (Nanos, u64), base: usize) -> usize {
+    pub(crate) fn enter_nested(&self, limit: (Deadline, u64), base: usize) -> usize {
         self.set_limit(limit);
         self.nested.swap(base, Ordering::Relaxed)
     }
 
     /// The unwind around the block goes on.
     #[inline]
-    pub(crate) fn leave_nested(&self, outer: (Nanos, u64), base: usize) {
+    pub(crate) fn leave_nested(&self, outer: (Deadline, u64), base: usize) {
         self.nested.store(base, Ordering::Relaxed);
         self.set_limit(outer);
     }

@@ -48,8 +48,8 @@ pub(crate) struct Local {
     pub(crate) parked_in_hook: Cell<usize>,
     /// Calls that the running green thread may still make without waiting.
     pub(super) budget: Cell<u32>,
-    /// When the running green thread's calls were first looked at, or never.
-    pub(super) slice_began: Cell<Nanos>,
+    /// When the running green thread's calls were first looked at.
+    pub(super) slice_began: Cell<Option<Nanos>>,
     /// How many legs this turn may still have: none once a green thread had to give
     /// way, so that the poller is looked at next.
     pub(super) legs_left: Cell<u32>,
@@ -95,7 +95,7 @@ impl Local {
             parked_unwinding: Cell::new(0),
             parked_in_hook: Cell::new(0),
             budget: Cell::new(BUDGET),
-            slice_began: Cell::new(Nanos::NEVER),
+            slice_began: Cell::new(None),
             legs_left: Cell::new(0),
             is_metered: Cell::new(false),
             current: Cell::new(std::ptr::null()),
@@ -181,7 +181,7 @@ impl Local {
         let spent = self.spend();
         if spent {
             self.budget.set(BUDGET);
-            self.slice_began.set(Nanos::NEVER);
+            self.slice_began.set(None);
         }
         spent
     }
@@ -203,11 +203,12 @@ impl Local {
     #[cold]
     fn slice_is_over(&self) -> bool {
         let now = Nanos::now();
-        let began = self.slice_began.get();
-        if began.is_never() {
-            self.slice_began.set(now);
-            return false;
+        match self.slice_began.get() {
+            None => {
+                self.slice_began.set(Some(now));
+                false
+            }
+            Some(began) => began.until(now) >= SLICE,
         }
-        began.until(now) >= SLICE
     }
 }

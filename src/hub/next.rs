@@ -12,7 +12,6 @@ use std::sync::atomic::Ordering;
 use super::current;
 use super::local::{BUDGET, Local};
 use super::task::Task;
-use crate::clock::Nanos;
 use crate::engine::Fiber;
 use crate::sys::memory::prefetch;
 use crate::thread_locals;
@@ -58,7 +57,7 @@ impl Local {
         let resumes = &self.hub.counters.resumes;
         resumes.store(resumes.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         self.budget.set(BUDGET);
-        self.slice_began.set(Nanos::NEVER);
+        self.slice_began.set(None);
         current::set_on(self, Arc::as_ptr(&task));
         self.running.set(Some(task));
     }

@@ -8,15 +8,15 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use rustix::thread::futex;
 
 use super::wait_word::{Phase, Ticket, WaitWord};
-use crate::clock::Nanos;
+use crate::deadline::Deadline;
 use crate::sys::eventfd::EventFd;
 use crate::sys::poll;
 
 /// A descriptor and the poll(2) events to wait for on it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PollFor {
-    pub(crate) fd: RawFd,
-    pub(crate) events: i16,
+    pub(super) fd: RawFd,
+    pub(super) events: i16,
 }
 
 #[derive(Debug, Default)]
@@ -42,14 +42,23 @@ impl OsParker {
         }
     }
 
-    /// To be called before the ticket opens: says how the thread will wait.
-    pub(crate) fn prepare(&self, poll_for: Option<PollFor>) -> io::Result<()> {
-        if poll_for.is_some() && self.bell.get().is_none() {
+    /// To be called before a wait for a descriptor: makes what ends a poll(2).
+    ///
+    /// # Errors
+    ///
+    /// What eventfd(2) says.
+    pub(super) fn make_bell(&self) -> io::Result<()> {
+        if self.bell.get().is_none() {
             let bell = EventFd::new()?;
             let _ = self.bell.set(bell);
         }
-        self.polling.store(poll_for.is_some(), Ordering::Release);
         Ok(())
+    }
+
+    /// To be called before the ticket opens: says how the thread will wait.
+    pub(super) fn prepare(&self, poll_for: Option<PollFor>) {
+        debug_assert!(poll_for.is_none() || self.bell.get().is_some());
+        self.polling.store(poll_for.is_some(), Ordering::Release);
     }
 
     /// Blocks this OS thread until the ticket is closed, the deadline passes or
@@ -59,7 +68,7 @@ impl OsParker {
         &self,
         word: &WaitWord,
         ticket: Ticket,
-        deadline: Nanos,
+        deadline: Deadline,
         poll_for: Option<PollFor>,
     ) {
         match (poll_for, self.bell.get()) {
@@ -70,14 +79,14 @@ impl OsParker {
         }
     }
 
-    fn park_on_futex(&self, word: &WaitWord, ticket: Ticket, deadline: Nanos) {
+    fn park_on_futex(&self, word: &WaitWord, ticket: Ticket, deadline: Deadline) {
         loop {
             // The waker closes the ticket and then counts; we the other way round.
             let notified = self.notified.load(Ordering::SeqCst);
             if word.open_ticket() != Some(ticket) {
                 return;
             }
-            let left = deadline.left();
+            let left = deadline.remaining();
             if left.is_some_and(|left| left.is_zero()) {
                 word.close(ticket, Phase::TimedOut);
                 continue;
@@ -96,7 +105,7 @@ impl OsParker {
         &self,
         word: &WaitWord,
         ticket: Ticket,
-        deadline: Nanos,
+        deadline: Deadline,
         poll_for: PollFor,
         bell: &EventFd,
     ) {
@@ -105,7 +114,7 @@ impl OsParker {
             (bell.as_fd().as_raw_fd(), poll::IN),
         ];
         while word.open_ticket() == Some(ticket) {
-            let left = deadline.left();
+            let left = deadline.remaining();
             match poll::poll(entries, left) {
                 Ok([0, rung]) => {
                     if left.is_some_and(|left| left.is_zero()) {
@@ -146,7 +155,8 @@ mod tests {
             fd: end.as_raw_fd(),
             events: poll::IN,
         });
-        parker.prepare(poll_for).unwrap();
+        parker.make_bell().unwrap();
+        parker.prepare(poll_for);
         // A waker of an earlier wait was slow.
         parker.notify();
         let ticket = word.open(false);
@@ -154,7 +164,7 @@ mod tests {
         parker.park(
             &word,
             ticket,
-            Nanos::after(Duration::from_millis(100)),
+            Deadline::after(Duration::from_millis(100)),
             poll_for,
         );
         assert_eq!(word.phase(), Phase::TimedOut);

@@ -18,6 +18,7 @@ use super::site::SiteCell;
 use super::values::Values;
 use super::wait_word::WaitWord;
 use crate::clock::Nanos;
+use crate::deadline::{AtomicDeadline, Deadline};
 use crate::engine::Stack;
 use crate::timer::Timed;
 
@@ -74,8 +75,10 @@ pub(crate) struct Green {
     pub(crate) body: Lock<Option<PinnedBody>>,
     /// Home: an address near the end of its stack in use, when suspended.
     pub(crate) suspended_at: AtomicUsize,
+    /// When it is to start: [`LONG_AGO`](Nanos::LONG_AGO), if at once.
+    pub(crate) start: Nanos,
     /// Home: deadline of the wait under way, and the place of the timer.
-    deadline: AtomicU64,
+    pub(crate) deadline: AtomicDeadline,
     timer: AtomicUsize,
     /// Home: whether it is accepting a connection, and so goes before the others.
     pub(crate) accepting: AtomicBool,
@@ -157,6 +160,7 @@ impl Green {
         stack: Stack,
         stack_size: usize,
         body: PinnedBody,
+        start: Nanos,
     ) -> Green {
         Green {
             home,
@@ -165,7 +169,8 @@ impl Green {
             base: AtomicUsize::new(0),
             body: Lock::new(Some(body)),
             suspended_at: AtomicUsize::new(0),
-            deadline: AtomicU64::new(Nanos::NEVER.0),
+            start,
+            deadline: AtomicDeadline::new(Deadline::NEVER),
             timer: AtomicUsize::new(NO_PLACE),
             accepting: AtomicBool::new(false),
             listed: AtomicUsize::new(0),
@@ -176,14 +181,6 @@ impl Green {
     /// Whether it has not run yet.
     pub(crate) fn is_new(&self) -> bool {
         !self.legs.have_begun()
-    }
-
-    pub(crate) fn deadline(&self) -> Nanos {
-        Nanos(self.deadline.load(Ordering::Relaxed))
-    }
-
-    pub(crate) fn set_deadline(&self, deadline: Nanos) {
-        self.deadline.store(deadline.0, Ordering::Relaxed);
     }
 }
 

@@ -24,11 +24,11 @@ use std::time::Duration;
 
 use super::local::Local;
 use super::meter::Meter;
-use super::site::Site;
 use super::task::{Green, Task};
 use super::wait_word::Phase;
-use super::{current, root};
+use super::{current, root, wait};
 use crate::clock::Nanos;
+use crate::deadline::Deadline;
 use crate::sys::epoll;
 
 #[cfg(feature = "sim")]
@@ -49,7 +49,7 @@ impl Local {
             self.take_inbox(&mut mail);
             self.fire_timers();
             self.run_ready();
-            if self.hub.stacks.tidy_at() <= self.time.get() {
+            if self.hub.stacks.tidy_at().has_passed_at(self.time.get()) {
                 self.hub.stacks.tidy(self.time.get());
             }
             let n = self.poll(&mut events);
@@ -76,8 +76,8 @@ impl Local {
         self.time.set(now);
         while let Some(task) = timers.pop_due(now) {
             let Some(green) = task.green() else { continue };
-            let deadline = green.deadline();
-            if deadline <= now {
+            let deadline = green.deadline.get();
+            if deadline.has_passed_at(now) {
                 if let Some(ticket) = task.word.open_ticket() {
                     task.wake_owned(ticket, Phase::TimedOut);
                 }
@@ -144,28 +144,14 @@ impl Local {
         green.legs.run(at_home)
     }
 
-    /// Whether a green thread is to start later only. It then waits like one
-    /// that sleeps, but without a stack.
+    /// Whether a green thread is to start later only. It then sleeps, without a stack.
     fn put_off(&self, task: &Arc<Task>, green: &Green) -> bool {
-        let start = green.deadline();
-        if start.is_never() {
+        if green.start == Nanos::LONG_AGO {
             return false;
         }
+        green.deadline.set(Deadline::NEVER);
         let now = Nanos::now();
-        if now < start && !task.interrupts.is_killed() {
-            task.site.set(Site::Sleep, now);
-            let ticket = task.word.open(false);
-            self.timers
-                .borrow_mut()
-                .at_latest(green, start, || task.clone());
-            // As in every wait: the killer sets its flag, then looks for an
-            // open ticket. If it has found this one, it has us run again.
-            if !task.interrupts.is_killed() || !task.word.close(ticket, Phase::Interrupted) {
-                return true;
-            }
-        }
-        green.set_deadline(Nanos::NEVER);
-        false
+        now < green.start && wait::sleep_unstarted(self, task, green, now)
     }
 
     fn retire(&self, task: &Arc<Task>) {
@@ -195,7 +181,7 @@ impl Local {
             } else {
                 let next = self.timers.borrow().next();
                 let tidy_at = self.hub.stacks.tidy_at();
-                next.map_or(tidy_at, |next| next.min(tidy_at)).left()
+                next.min(tidy_at).remaining()
             }
         } else {
             Some(Duration::ZERO)

@@ -3,6 +3,8 @@
 use std::cell::Cell;
 use std::io;
 use std::mem;
+use std::os::fd::RawFd;
+use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -15,6 +17,7 @@ use super::site::Site;
 use super::task::{Green, Kind, Task};
 use super::wait_word::{Phase, Ticket};
 use crate::clock::Nanos;
+use crate::deadline::Deadline;
 use crate::sys::lock::is_any_held;
 use crate::sys::poll;
 
@@ -47,9 +50,25 @@ pub enum Wake {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Request {
     pub(crate) site: Site,
-    pub(crate) deadline: Nanos,
+    pub(crate) deadline: Deadline,
     /// On a plain OS thread: wait for this descriptor as well.
     pub(crate) poll_for: Option<PollFor>,
+}
+
+/// For a wait of the running thread for a descriptor: what can fail of it, before it begins.
+///
+/// # Errors
+///
+/// An OS thread may fail to make its eventfd.
+#[inline]
+pub(crate) fn poll_for(fd: RawFd, events: i16) -> io::Result<PollFor> {
+    if !current::is_green() || interrupt::is_held() {
+        let task = waiting_task();
+        if let Kind::Os(parker) = &task.kind {
+            parker.make_bell()?;
+        }
+    }
+    Ok(PollFor { fd, events })
 }
 
 /// Parks the running thread, green or not.
@@ -57,10 +76,6 @@ pub(crate) struct Request {
 /// `enqueue` gives the ticket to whoever will wake it, or declines. A wait that
 /// ends otherwise than by its event calls `dequeue`, and then, if the thread is
 /// being killed or a block's time limit passed, unwinds.
-///
-/// # Errors
-///
-/// An OS thread that waits for a descriptor may fail to make its eventfd.
 ///
 /// # Panics
 ///
@@ -70,9 +85,9 @@ pub(crate) fn wait(
     request: Request,
     enqueue: impl FnOnce(Waiter) -> bool,
     dequeue: impl FnOnce(&Arc<Task>, Ticket),
-) -> io::Result<Wake> {
-    match wait_quietly(request, None, enqueue, dequeue)? {
-        Ok(woke) => Ok(woke),
+) -> Wake {
+    match wait_quietly(request, None, enqueue, dequeue) {
+        Ok(woke) => woke,
         Err(interrupt) => raise(interrupt),
     }
 }
@@ -85,8 +100,6 @@ fn raise(interrupt: Interrupt) -> ! {
 /// As [`wait`], but gives an interrupt back in place of raising it. `mask` says what
 /// must not end the wait; by default, whatever the thread's state says.
 ///
-/// # Errors
-///
 /// # Panics
 ///
 /// As [`wait`].
@@ -96,7 +109,7 @@ pub(crate) fn wait_quietly(
     mask: Option<Masked>,
     enqueue: impl FnOnce(Waiter) -> bool,
     dequeue: impl FnOnce(&Arc<Task>, Ticket),
-) -> io::Result<Result<Wake, Interrupt>> {
+) -> Result<Wake, Interrupt> {
     if interrupt::is_held() {
         // In the green thread's stead, within the limits that it has set.
         current::with(|by| {
@@ -128,38 +141,36 @@ fn wait_as(
     mask: Option<Masked>,
     enqueue: impl FnOnce(Waiter) -> bool,
     dequeue: impl FnOnce(&Arc<Task>, Ticket),
-) -> io::Result<Result<Wake, Interrupt>> {
+) -> Result<Wake, Interrupt> {
     refuse_under_lock(by);
     let masked = match mask.unwrap_or_else(|| by.masked()) {
         Masked::Nothing if !Arc::ptr_eq(task, by) => Masked::Kills,
         masked => masked,
     };
     if let Some(interrupt) = by.pending(masked) {
-        return Ok(Err(interrupt));
+        return Err(interrupt);
     }
     let (limit, scope) = if masked == Masked::All {
-        (Nanos::NEVER, 0)
+        (Deadline::NEVER, 0)
     } else {
         by.interrupts.limit()
     };
     let deadline = request.deadline.min(limit);
     let local = current::local().filter(|_| task.green().is_some());
     let since = match &task.kind {
-        Kind::Green(_) => local.map_or(Nanos(0), |local| local.time.get()),
+        Kind::Green(_) => local.map_or(Nanos::LONG_AGO, |local| local.time.get()),
         Kind::Os(parker) => {
-            parker.prepare(request.poll_for)?;
+            parker.prepare(request.poll_for);
             Nanos::now()
         }
     };
-    task.site.set(request.site, since);
-    let ticket = task.word.open(masked != Masked::Nothing);
-
-    // The killer sets its flag, then looks for an open ticket; we open, then
-    // look at the flag: one of the two sees the other.
-    if masked == Masked::Nothing && task.interrupts.is_killed() {
-        leave(task, ticket, &request);
-        return Ok(Err(Interrupt::Kill));
-    }
+    let ticket = match open(task, request.site, since, masked) {
+        Ok(ticket) => ticket,
+        Err(ticket) => {
+            leave(task, ticket, &request);
+            return Err(Interrupt::Kill);
+        }
+    };
     let waiter = Waiter {
         task: local.map_or_else(|| task.clone(), |local| local.handle(task)),
         ticket,
@@ -172,12 +183,12 @@ fn wait_as(
     task.stays.store(true, Ordering::Relaxed);
     if !enqueue(waiter) {
         drop(opened);
-        return Ok(Ok(Wake::NotNeeded));
+        return Ok(Wake::NotNeeded);
     }
     task.stays.store(false, Ordering::Relaxed);
     mem::forget(opened);
     suspend(task, local, ticket, deadline, &request);
-    Ok(match task.word.phase() {
+    match task.word.phase() {
         Phase::Event => Ok(Wake::Woken),
         Phase::Polled => {
             dequeue(task, ticket);
@@ -195,7 +206,20 @@ fn wait_as(
             Err(Interrupt::Kill)
         }
         phase => unreachable!("a thread was resumed in the middle of its wait: {phase:?}"),
-    })
+    }
+}
+
+/// Opens the ticket of a wait; as an error, if the thread was killed before.
+#[inline(always)]
+fn open(task: &Task, site: Site, since: Nanos, masked: Masked) -> Result<Ticket, Ticket> {
+    task.site.set(site, since);
+    let ticket = task.word.open(masked != Masked::Nothing);
+    // The killer sets its flag, then looks for an open ticket; we open, then
+    // look at the flag: one of the two sees the other.
+    match masked == Masked::Nothing && task.interrupts.is_killed() {
+        true => Err(ticket),
+        false => Ok(ticket),
+    }
 }
 
 /// A waiter looks whether it still needs to wait under the lock of the queue that
@@ -274,7 +298,7 @@ impl Drop for Opened<'_> {
 /// scheduled the thread, which must suspend for it.
 fn leave(task: &Arc<Task>, ticket: Ticket, request: &Request) {
     if !task.word.close(ticket, Phase::Event) {
-        suspend(task, current::local(), ticket, Nanos::NEVER, request);
+        suspend(task, current::local(), ticket, Deadline::NEVER, request);
     }
 }
 
@@ -282,7 +306,7 @@ fn suspend(
     task: &Arc<Task>,
     local: Option<&Local>,
     ticket: Ticket,
-    deadline: Nanos,
+    deadline: Deadline,
     request: &Request,
 ) {
     match &task.kind {
@@ -305,48 +329,66 @@ const HOOKS_LOOK: Duration = Duration::from_millis(1);
 /// for may be a parked neighbour's, so the green thread is suspended in the end and
 /// the hub runs on. But not at first: should a neighbour panic meanwhile, std ends
 /// the process.
-fn park_in_hook(task: &Arc<Task>, ticket: Ticket, deadline: Nanos, request: &Request) {
-    let patience = Nanos::after(HOOKS_PATIENCE);
+fn park_in_hook(task: &Arc<Task>, ticket: Ticket, deadline: Deadline, request: &Request) {
+    let patience = Deadline::after(HOOKS_PATIENCE);
     let is_ready = |poll_for: PollFor| {
         let polled = poll::poll([(poll_for.fd, poll_for.events)], Some(Duration::ZERO));
         !matches!(polled, Ok([0]))
     };
     while task.word.open_ticket() == Some(ticket) {
-        let now = Nanos::now();
         if request.poll_for.is_some_and(is_ready) {
             task.word.close(ticket, Phase::Polled);
-        } else if deadline <= now {
+        } else if deadline.has_passed() {
             task.word.close(ticket, Phase::TimedOut);
-        } else if now < patience {
+        } else if !patience.has_passed() {
             std::thread::sleep(HOOKS_LOOK);
         } else {
-            interrupt::suspend_in_hook(|| sleep(Nanos::after(HOOKS_LOOK)));
+            interrupt::suspend_in_hook(|| sleep(Deadline::after(HOOKS_LOOK)));
         }
     }
 }
 
-fn suspend_green(task: &Arc<Task>, local: &Local, green: &Green, deadline: Nanos) {
+fn suspend_green(task: &Arc<Task>, local: &Local, green: &Green, deadline: Deadline) {
+    set_timer(task, local, green, deadline);
+    local.suspend(task, green);
     if !deadline.is_never() {
-        green.set_deadline(deadline);
+        green.deadline.set(Deadline::NEVER);
+    }
+}
+
+#[inline]
+fn set_timer(task: &Arc<Task>, local: &Local, green: &Green, deadline: Deadline) {
+    if !deadline.is_never() {
+        green.deadline.set(deadline);
         local
             .timers
             .borrow_mut()
             .at_latest(green, deadline, || task.clone());
     }
-    local.suspend(task, green);
-    if !deadline.is_never() {
-        green.set_deadline(Nanos::NEVER);
+}
+
+/// As [`sleep`], for a green thread whose hub has just found, at `now`, that it is to start later:
+/// it has no stack to be suspended on yet. When it is to start, or is killed, it is ready again.
+/// False if it was killed before.
+pub(super) fn sleep_unstarted(local: &Local, task: &Arc<Task>, green: &Green, now: Nanos) -> bool {
+    match open(task, Site::Sleep, now, Masked::Nothing) {
+        Ok(_) => {
+            set_timer(task, local, green, green.start.into());
+            true
+        }
+        // A killer that has found the ticket has made it ready.
+        Err(ticket) => !task.word.close(ticket, Phase::Interrupted),
     }
 }
 
 /// Parks the running thread until `deadline`.
-pub(crate) fn sleep(deadline: Nanos) {
+pub(crate) fn sleep(deadline: Deadline) {
     let request = Request {
         site: Site::Sleep,
         deadline,
         poll_for: None,
     };
-    wait(request, |_| true, |_, _| ()).expect("only a wait for a descriptor can fail");
+    wait(request, |_| true, |_, _| ());
 }
 
 /// Lets the other ready green threads run; on a plain OS thread, other OS
@@ -364,6 +406,22 @@ pub(crate) fn yield_now() {
             _ => std::thread::yield_now(),
         }
     });
+}
+
+/// Lets `first`, which was just made ready, run before the running green thread goes on, if both are of one hub.
+pub(crate) fn give_precedence(first: &Arc<Task>) {
+    if let (Some(green), Some(local)) = (first.green(), current::local())
+        && current::is_green()
+        && !interrupt::is_held()
+        && ptr::eq(green.home, &local.hub.home)
+    {
+        current::with(|task| {
+            if !Arc::ptr_eq(task, first) && !task.stays.load(Ordering::Relaxed) {
+                local.hurry(first);
+                local.requeue(task);
+            }
+        });
+    }
 }
 
 /// Lets the other ready green threads run, and raises nothing.
@@ -443,7 +501,7 @@ mod tests {
         let on_a_hub = || {
             current::set_local(Local::new(Box::leak(Box::new(Hub::new(1_000).unwrap()))));
             yield_now();
-            catch_unwind(|| sleep(Nanos::after(Duration::from_secs(3600))))
+            catch_unwind(|| sleep(Deadline::after(Duration::from_secs(3600))))
         };
         let refused = std::thread::spawn(on_a_hub).join().unwrap();
         let panic = refused.unwrap_err();

@@ -235,9 +235,8 @@ impl ThreadReport {
             },
             waiting_for: waits.map(|(_, since)| since.until(now)),
             time_left: green
-                .map(|green| green.deadline())
-                .filter(|deadline| waits.is_some() && !deadline.is_never())
-                .map(|deadline| now.until(deadline)),
+                .filter(|_| waits.is_some())
+                .and_then(|green| green.deadline.get().remaining_at(now)),
             cpu: Duration::from_nanos(green.map_or(0, |green| green.cpu.load(Relaxed))),
         }
     }

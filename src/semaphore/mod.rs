@@ -1,9 +1,10 @@
 //! A counting semaphore: permits are handed out first come, first served.
 
 use std::sync::atomic::{AtomicIsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::wait_queue::{WaitQueue, Wake, deadline_after, give_way};
+use crate::deadline::Deadline;
+use crate::wait_queue::{WaitQueue, Wake, give_way};
 
 mod permit;
 
@@ -29,7 +30,7 @@ pub const MAX_PERMITS: usize = isize::MAX as usize >> 3;
 /// assert!(semaphore.try_acquire());
 /// assert!(!semaphore.try_acquire());
 /// semaphore.release();
-/// assert!(semaphore.acquire(None));
+/// assert!(semaphore.acquire(Deadline::NEVER));
 /// ```
 #[derive(Debug)]
 pub struct Semaphore {
@@ -103,17 +104,17 @@ impl Semaphore {
     /// is the latter.
     ///
     /// ```
-    /// use std::time::{Duration, Instant};
+    /// use std::time::Duration;
     ///
+    /// use green::Deadline;
     /// use green::semaphore::Semaphore;
     ///
     /// let semaphore = Semaphore::new(1);
-    /// assert!(semaphore.acquire(None));
-    /// let deadline = Instant::now() + Duration::from_millis(1);
-    /// assert!(!semaphore.acquire(Some(deadline)));
+    /// assert!(semaphore.acquire(Deadline::NEVER));
+    /// assert!(!semaphore.acquire(Deadline::after(Duration::from_millis(1))));
     /// ```
     #[inline]
-    pub fn acquire(&self, deadline: Option<Instant>) -> bool {
+    pub fn acquire(&self, deadline: Deadline) -> bool {
         give_way();
         self.try_acquire() || self.acquire_slowly(deadline)
     }
@@ -133,11 +134,11 @@ impl Semaphore {
     /// ```
     pub fn acquire_timeout(&self, limit: Duration) -> bool {
         give_way();
-        self.try_acquire() || self.acquire_slowly(deadline_after(limit))
+        self.try_acquire() || self.acquire_slowly(Deadline::after(limit))
     }
 
     #[cold]
-    fn acquire_slowly(&self, deadline: Option<Instant>) -> bool {
+    fn acquire_slowly(&self, deadline: Deadline) -> bool {
         let woke = self.queue.wait(self.what, deadline, || !self.try_acquire());
         // Woken: the permit was handed over. NotNeeded: taken just now.
         woke != Wake::TimedOut
@@ -148,11 +149,11 @@ impl Semaphore {
     /// ```
     /// use std::sync::Arc;
     ///
-    /// use green::{thread::spawn, semaphore::Semaphore};
+    /// use green::{Deadline, semaphore::Semaphore, thread::spawn};
     ///
     /// let semaphore = Arc::new(Semaphore::new(0));
     /// let theirs = semaphore.clone();
-    /// let waiter = spawn(move || theirs.acquire(None));
+    /// let waiter = spawn(move || theirs.acquire(Deadline::NEVER));
     /// semaphore.release();
     /// assert!(waiter.join().unwrap());
     /// assert_eq!(semaphore.available(), 0);
@@ -227,7 +228,7 @@ impl Semaphore {
     ///
     /// let semaphore = Arc::new(Semaphore::new(0));
     /// let theirs = semaphore.clone();
-    /// let waiter = spawn(move || theirs.acquire(None));
+    /// let waiter = spawn(move || theirs.acquire(Deadline::NEVER));
     /// while semaphore.waiting() == 0 {
     ///     sleep(Duration::from_millis(1));
     /// }

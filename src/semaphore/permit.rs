@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Semaphore;
+use crate::deadline::Deadline;
 
 /// A permit of a [`Semaphore`]; dropping it gives it back.
 ///
@@ -57,7 +58,7 @@ impl Semaphore {
     /// assert!(semaphore.try_permit().is_some());
     /// ```
     pub fn permit(&self) -> Permit<'_> {
-        self.acquire(None);
+        self.acquire(Deadline::NEVER);
         Permit(self)
     }
 

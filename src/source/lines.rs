@@ -10,14 +10,13 @@ use crate::sys::lock::Lock;
 
 use super::Direction;
 use super::line::Line;
-use crate::clock::Nanos;
+use crate::deadline::Deadline;
 use crate::direction::poll_events;
 use crate::future;
-use crate::hub::os_parker::PollFor;
 use crate::hub::registry::{Known, Ready};
 use crate::hub::site::Site;
 use crate::hub::task::Task;
-use crate::hub::wait::{self, Request, Waiter, Wake};
+use crate::hub::wait::{self, Request, Waiter, Wake, poll_for};
 use crate::hub::{Hub, Registration, current, placement};
 use crate::sys::{epoll, poll};
 use crate::trampoline::watch;
@@ -147,7 +146,7 @@ impl Lines {
     pub(crate) fn wait(
         self: &Arc<Lines>,
         direction: Direction,
-        deadline: Nanos,
+        deadline: Deadline,
         place: Place,
     ) -> io::Result<Wake> {
         if current::is_green() && !self.register()? {
@@ -164,24 +163,21 @@ impl Lines {
                 Direction::Write => Site::Writable(self.fd),
             },
             deadline,
-            poll_for: Some(PollFor {
-                fd: self.fd,
-                events: poll_events(direction),
-            }),
+            poll_for: Some(poll_for(self.fd, poll_events(direction))?),
         };
-        line.waiters.wait_for(request, place, |ahead| {
+        Ok(line.waiters.wait_for(request, place, |ahead| {
             // An OS thread looks for itself, with poll(2); a green thread
             // believes its hub, unless others wait whose turn it is.
             let ready = current::is_green()
                 && line.look().is_ready()
                 && (place == Place::Front || ahead == 0);
             !ready && !self.closed.load(Ordering::SeqCst)
-        })
+        }))
     }
 
     /// Parks until one direction is ready, the source closed, or `deadline`: one
     /// ticket in two queues.
-    pub(super) fn wait_either(self: &Arc<Lines>, deadline: Nanos) -> io::Result<Wake> {
+    pub(super) fn wait_either(self: &Arc<Lines>, deadline: Deadline) -> io::Result<Wake> {
         if current::is_green() && !self.register()? {
             // Both were tried.
             return Err(io::Error::from_raw_os_error(libc::EPERM));
@@ -189,10 +185,7 @@ impl Lines {
         let request = Request {
             site: Site::Readable(self.fd),
             deadline,
-            poll_for: Some(PollFor {
-                fd: self.fd,
-                events: poll::IN | poll::OUT,
-            }),
+            poll_for: Some(poll_for(self.fd, poll::IN | poll::OUT)?),
         };
         let needed = |line: &Line| {
             let ready = current::is_green() && line.look().is_ready();
@@ -228,7 +221,7 @@ impl Lines {
         // We may have been chosen in a direction whose turn is another's.
         self.read.pass_on();
         self.write.pass_on();
-        woke
+        Ok(woke)
     }
 }
 

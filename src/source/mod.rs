@@ -37,9 +37,9 @@ use std::ops::Deref;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::clock::Nanos;
+use crate::deadline::Deadline;
 use crate::direction::poll_now;
 use crate::error::ClosedLocally;
 use crate::hub::wait::give_way;
@@ -57,23 +57,6 @@ use self::closing::Closing;
 use self::lines::Lines;
 pub use self::poll::Poller;
 pub use crate::direction::Direction;
-
-/// How one call waits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Patience {
-    /// Do not wait at all: EAGAIN goes to the caller.
-    pub nonblocking: bool,
-    /// The most that the whole call may take; `None` is for ever.
-    pub limit: Option<Duration>,
-}
-
-impl Patience {
-    /// Waits as long as it takes.
-    pub const FOREVER: Patience = Patience {
-        nonblocking: false,
-        limit: None,
-    };
-}
 
 /// A non-blocking descriptor that green threads and OS threads can wait for.
 ///
@@ -137,7 +120,7 @@ impl Source {
     ///
     /// `NotConnected` with [`ClosedLocally`] inside if the source is or gets
     /// closed; what epoll_ctl(2) or eventfd(2) say at the first wait.
-    pub fn wait(&self, direction: Direction, deadline: Option<Instant>) -> io::Result<bool> {
+    pub fn wait(&self, direction: Direction, deadline: Deadline) -> io::Result<bool> {
         let line = self.lines.line(direction);
         if self.is_closed() {
             return Err(ClosedLocally.into());
@@ -149,9 +132,7 @@ impl Source {
             return Ok(true);
         }
         line.exhausted(seen);
-        let woke = self
-            .lines
-            .wait(direction, Nanos::deadline(deadline), Place::Back)?;
+        let woke = self.lines.wait(direction, deadline, Place::Back)?;
         if self.is_closed() {
             return Err(ClosedLocally.into());
         }
@@ -173,8 +154,8 @@ impl Source {
     /// # Errors
     ///
     /// As [`wait`](Source::wait).
-    pub fn wait_either(&self, deadline: Option<Instant>) -> io::Result<bool> {
-        let woke = self.lines.wait_either(Nanos::deadline(deadline))?;
+    pub fn wait_either(&self, deadline: Deadline) -> io::Result<bool> {
+        let woke = self.lines.wait_either(deadline)?;
         if self.is_closed() {
             return Err(ClosedLocally.into());
         }

@@ -3,31 +3,31 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use super::{Direction, Patience, Source};
-use crate::clock::Nanos;
+use super::{Direction, Source};
+use crate::deadline::Deadline;
 use crate::error::ClosedLocally;
 use crate::hub::wait::give_way;
 use crate::wait_queue::{Place, Wake};
 
 impl Source {
     /// Calls `operation` until it does not say EAGAIN, and waits for readiness
-    /// between the tries.
+    /// between the tries, until `deadline`.
     ///
     /// EINTR goes to the caller, as std has it for reads and writes.
     ///
     /// # Errors
     ///
-    /// What `operation` returns. `WouldBlock` (EAGAIN) if the call may not wait
-    /// or its time limit passed, as std reports an expired SO_RCVTIMEO;
+    /// What `operation` returns. `WouldBlock` (EAGAIN) if the deadline passed
+    /// or is [`NOW`](Deadline::NOW), as std reports an expired SO_RCVTIMEO;
     /// `NotConnected` with [`ClosedLocally`] inside if the source was closed.
     #[inline]
     pub fn retry<T>(
         &self,
         direction: Direction,
-        patience: Patience,
+        deadline: Deadline,
         operation: impl FnMut(BorrowedFd<'_>) -> io::Result<T>,
     ) -> io::Result<T> {
-        self.retry_until(direction, patience, operation, |_| false)
+        self.retry_until(direction, deadline, operation, |_| false)
     }
 
     /// As [`retry`](Source::retry) in direction `Read`, for an operation that
@@ -35,11 +35,11 @@ impl Source {
     #[inline]
     pub fn retry_read(
         &self,
-        patience: Patience,
+        deadline: Deadline,
         capacity: usize,
         operation: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
     ) -> io::Result<usize> {
-        let n = self.retry_until(Direction::Read, patience, operation, |&n| {
+        let n = self.retry_until(Direction::Read, deadline, operation, |&n| {
             self.tcp_stream && n > 0 && n < capacity
         })?;
         if n == 0 && capacity > 0 && self.is_closed() {
@@ -56,23 +56,22 @@ impl Source {
     fn retry_until<T>(
         &self,
         direction: Direction,
-        patience: Patience,
+        deadline: Deadline,
         mut operation: impl FnMut(BorrowedFd<'_>) -> io::Result<T>,
         exhausts: impl Fn(&T) -> bool,
     ) -> io::Result<T> {
         let line = self.lines.line(direction);
-        let mut deadline = None;
         let mut waited = false;
         loop {
             if self.is_closed() {
                 return Err(ClosedLocally.into());
             }
             let seen = line.look();
-            if waited || patience.nonblocking || (seen.is_ready() && line.waiters.is_empty()) {
+            if waited || deadline == Deadline::NOW || (seen.is_ready() && line.waiters.is_empty()) {
                 match operation(self.fd().as_fd()) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         line.exhausted(seen);
-                        if patience.nonblocking {
+                        if deadline == Deadline::NOW {
                             return Err(error);
                         }
                     }
@@ -93,12 +92,8 @@ impl Source {
                     }
                 }
             }
-            let deadline = *deadline.get_or_insert_with(|| match patience.limit {
-                Some(limit) => Nanos::after(limit),
-                None => Nanos::NEVER,
-            });
             // An OS thread's poll(2) may call it ready again and again.
-            if waited && !deadline.is_never() && deadline <= Nanos::now() {
+            if waited && deadline.has_passed() {
                 return Err(io::Error::from_raw_os_error(libc::EAGAIN));
             }
             let place = if waited { Place::Front } else { Place::Back };

@@ -24,12 +24,9 @@ fn tcp_pair() -> (Source, TcpStream) {
 }
 
 fn read(source: &Source, buffer: &mut [u8], limit: Option<Duration>) -> io::Result<usize> {
-    let patience = Patience {
-        nonblocking: false,
-        limit,
-    };
+    let deadline = Deadline::within(limit);
     let capacity = buffer.len();
-    source.retry_read(patience, capacity, |fd| {
+    source.retry_read(deadline, capacity, |fd| {
         socket2::SockRef::from(&fd).recv(crate::source::tests::uninit(buffer))
     })
 }
@@ -131,7 +128,7 @@ fn r6_a_close_under_a_read_that_runs_is_no_end_of_stream() {
         assert!(fd.as_raw_fd() >= 0);
         Ok(0)
     };
-    let error = source.retry_read(Patience::FOREVER, 8, closes).unwrap_err();
+    let error = source.retry_read(Deadline::NEVER, 8, closes).unwrap_err();
     assert!(ClosedLocally::caused(&error), "{error:?}");
 }
 
@@ -188,9 +185,9 @@ fn a_short_read_lets_the_next_one_wait_without_asking() {
         theirs.write_all(b"abc").unwrap();
         let mut calls = 0;
         let mut buffer = [0; 16];
-        source.wait(Direction::Read, None).unwrap();
+        source.wait(Direction::Read, Deadline::NEVER).unwrap();
         source
-            .retry_read(Patience::FOREVER, 16, |fd| {
+            .retry_read(Deadline::NEVER, 16, |fd| {
                 calls += 1;
                 socket2::SockRef::from(&fd).recv(uninit(&mut buffer))
             })
@@ -203,7 +200,7 @@ fn a_short_read_lets_the_next_one_wait_without_asking() {
             theirs
         });
         source
-            .retry_read(Patience::FOREVER, 16, |fd| {
+            .retry_read(Deadline::NEVER, 16, |fd| {
                 calls += 1;
                 socket2::SockRef::from(&fd).recv(uninit(&mut buffer))
             })
@@ -221,9 +218,9 @@ fn a_regular_file_is_always_ready() {
     both(|| {
         let file = std::fs::File::open("/proc/self/exe").unwrap();
         let source = Source::new(file.into());
-        assert!(source.wait(Direction::Read, None).unwrap());
+        assert!(source.wait(Direction::Read, Deadline::NEVER).unwrap());
         let fd = source.into_fd();
-        assert!(crate::wait_readable(&fd, None).unwrap());
+        assert!(crate::wait_readable(&fd, Deadline::NEVER).unwrap());
     });
 }
 
@@ -231,7 +228,7 @@ fn a_regular_file_is_always_ready() {
 fn a16_an_invalid_descriptor_is_an_error_each_time() {
     both(|| {
         for _ in 0..2 {
-            let error = crate::wait_readable(&1_000_000, None).unwrap_err();
+            let error = crate::wait_readable(&1_000_000, Deadline::NEVER).unwrap_err();
             assert_eq!(error.raw_os_error(), Some(libc::EBADF));
         }
     });
@@ -267,7 +264,7 @@ fn a7_an_ended_wait_leaves_nothing_in_the_hub() {
         let lines = Arc::downgrade(&source.lines);
         drop(source);
         assert!(lines.upgrade().is_none(), "nobody else holds it");
-        let own = current::with(|task| task.green().unwrap().deadline());
+        let own = current::with(|task| task.green().unwrap().deadline.get());
         assert!(own.is_never());
     });
 }

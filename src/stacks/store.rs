@@ -11,10 +11,11 @@
 //! hub it would be that of a heap which the first one uses.
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::{Arena, Stack};
 use crate::clock::Nanos;
+use crate::deadline::{AtomicDeadline, Deadline};
 use crate::sys::lock::Lock;
 
 /// Stacks of a size that keep their memory: a server that opens and closes a
@@ -25,8 +26,8 @@ const KEPT: usize = 1024;
 const HOT: usize = 16;
 /// Given back at once when there are more than [`KEPT`].
 const SPILLED: usize = 64;
-/// Nanoseconds between two looks at what was not used.
-const PERIOD: u64 = 1_000_000_000;
+/// Between two looks at what was not used.
+const PERIOD: Duration = Duration::from_secs(1);
 
 /// Any OS thread takes from it; the hub's own gives back.
 #[derive(Debug)]
@@ -34,7 +35,7 @@ pub(crate) struct Store {
     /// A shelf a size; the first one is that of the usual size.
     shelves: Lock<Vec<Shelf>>,
     /// When what is kept is to be looked through, or never.
-    tidy_at: AtomicU64,
+    tidy_at: AtomicDeadline,
 }
 
 #[derive(Debug)]
@@ -68,7 +69,7 @@ impl Store {
     pub(crate) fn new(usual: usize) -> io::Result<Store> {
         Ok(Store {
             shelves: Lock::new(vec![Shelf::new(Arena::of(usual)?)]),
-            tidy_at: AtomicU64::new(Nanos::NEVER.0),
+            tidy_at: AtomicDeadline::new(Deadline::NEVER),
         })
     }
 
@@ -133,7 +134,7 @@ impl Store {
         let kept = &mut shelves[at].kept;
         kept.push(stack);
         if kept.len() > HOT && self.tidy_at().is_never() {
-            self.tidy_at.store(now.0 + PERIOD, Ordering::Relaxed);
+            self.tidy_at.set(Deadline::counted_from(now, PERIOD));
         }
         if kept.len() > KEPT {
             let spilled: Vec<Stack> = kept.drain(..SPILLED).collect();
@@ -145,8 +146,8 @@ impl Store {
 
     /// When [`tidy`](Store::tidy) has something to do.
     #[inline]
-    pub(crate) fn tidy_at(&self) -> Nanos {
-        Nanos(self.tidy_at.load(Ordering::Relaxed))
+    pub(crate) fn tidy_at(&self) -> Deadline {
+        self.tidy_at.get()
     }
 
     /// Gives back what was not used since the last time.
@@ -159,8 +160,10 @@ impl Store {
             shelf.unused = shelf.kept.len();
             more |= shelf.kept.len() > HOT;
         }
-        let next = if more { now.0 + PERIOD } else { Nanos::NEVER.0 };
-        self.tidy_at.store(next, Ordering::Relaxed);
+        self.tidy_at.set(match more {
+            true => Deadline::counted_from(now, PERIOD),
+            false => Deadline::NEVER,
+        });
         unused.into_iter().for_each(|stacks| self.put_cold(stacks));
     }
 }

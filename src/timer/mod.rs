@@ -5,6 +5,7 @@
 //! with a time-out that ends in time neither adds nor removes anything.
 
 use crate::clock::Nanos;
+use crate::deadline::Deadline;
 
 /// Who has a timer. It keeps its entry's place in the heap for the queue.
 pub(crate) trait Timed {
@@ -15,14 +16,14 @@ pub(crate) trait Timed {
 
 #[derive(Debug)]
 struct Entry<T> {
-    when: Nanos,
+    when: Deadline,
     /// Breaks ties: of two entries for one instant, the older fires first.
     sequence: u64,
     owner: T,
 }
 
 impl<T> Entry<T> {
-    fn key(&self) -> (Nanos, u64) {
+    fn key(&self) -> (Deadline, u64) {
         (self.when, self.sequence)
     }
 }
@@ -52,14 +53,21 @@ impl<T: Timed> TimerQueue<T> {
     }
 
     /// When the earliest entry fires.
-    pub(crate) fn next(&self) -> Option<Nanos> {
-        self.heap.first().map(|entry| entry.when)
+    pub(crate) fn next(&self) -> Deadline {
+        self.heap
+            .first()
+            .map_or(Deadline::NEVER, |entry| entry.when)
     }
 
     /// Sees to it that `owner` has an entry that fires at `when` or before.
     /// `owner()` makes the handle to keep, called only for a new entry.
     #[inline]
-    pub(crate) fn at_latest(&mut self, timed: &impl Timed, when: Nanos, owner: impl FnOnce() -> T) {
+    pub(crate) fn at_latest(
+        &mut self,
+        timed: &impl Timed,
+        when: Deadline,
+        owner: impl FnOnce() -> T,
+    ) {
         let place = match timed.place() {
             Some(place) if self.heap[place].when <= when => return,
             Some(place) => place,
@@ -80,7 +88,7 @@ impl<T: Timed> TimerQueue<T> {
 
     /// Takes the earliest entry out if it is due at `now`.
     pub(crate) fn pop_due(&mut self, now: Nanos) -> Option<T> {
-        let due = self.heap.first()?.when <= now;
+        let due = self.heap.first()?.when.has_passed_at(now);
         due.then(|| self.remove_at(0))
     }
 

@@ -26,7 +26,7 @@ fn owner(name: u32) -> Rc<Owner> {
 }
 
 fn put(queue: &mut TimerQueue<Rc<Owner>>, owner: &Rc<Owner>, when: u64) {
-    queue.at_latest(owner, Nanos(when), || owner.clone());
+    queue.at_latest(owner, Nanos(when).into(), || owner.clone());
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn a2_a_later_deadline_adds_no_entry() {
         put(&mut queue, &one, when);
     }
     assert_eq!(queue.len(), 1);
-    assert_eq!(queue.next(), Some(Nanos(10)));
+    assert_eq!(queue.next(), Nanos(10).into());
 }
 
 #[test]

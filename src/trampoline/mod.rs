@@ -7,9 +7,8 @@
 
 use std::io;
 use std::os::fd::AsRawFd;
-use std::time::Instant;
 
-use crate::clock::Nanos;
+use crate::deadline::Deadline;
 use crate::direction::{Direction, poll_now};
 use crate::error::ClosedLocally;
 use crate::hub::current;
@@ -20,8 +19,7 @@ pub(crate) mod watch;
 use watch::Outcome;
 
 /// Parks the running thread, green or OS, until `fd` is ready in `direction`
-/// or `deadline` passes; `Ok(false)` is the latter. Without a deadline it waits
-/// as long as it takes.
+/// or `deadline` passes; `Ok(false)` is the latter.
 ///
 /// Ready means that a call is worth a try: the end of a stream and an error
 /// count too. A regular file is always ready.
@@ -31,11 +29,11 @@ use watch::Outcome;
 /// use std::os::unix::net::UnixStream;
 ///
 /// use green::source::Direction;
-/// use green::{thread, trampoline};
+/// use green::{Deadline, thread, trampoline};
 ///
 /// let (mut ours, mut theirs) = UnixStream::pair().unwrap();
 /// let reader = thread::spawn(move || {
-///     trampoline(&ours, Direction::Read, None).unwrap();
+///     trampoline(&ours, Direction::Read, Deadline::NEVER).unwrap();
 ///     let mut byte = [0];
 ///     ours.read(&mut byte).unwrap();
 ///     byte[0]
@@ -50,17 +48,13 @@ use watch::Outcome;
 /// [`ClosedLocally`] inside if it was closed during the wait: a descriptor of this
 /// library's at once, another's when its number has come to be used for something
 /// else. What epoll_ctl(2) says, at a limit of the system.
-pub fn trampoline(
-    fd: &impl AsRawFd,
-    direction: Direction,
-    deadline: Option<Instant>,
-) -> io::Result<bool> {
+pub fn trampoline(fd: &impl AsRawFd, direction: Direction, deadline: Deadline) -> io::Result<bool> {
     let fd = fd.as_raw_fd();
     if poll_now(fd, direction)? {
         give_way();
         return Ok(true);
     }
-    match watch::wait(fd, direction, Nanos::deadline(deadline), None, false)? {
+    match watch::wait(fd, direction, deadline, None, false)? {
         Ok(Outcome::Closed) => Err(ClosedLocally.into()),
         Ok(Outcome::Ready) => Ok(true),
         Ok(Outcome::TimedOut) => Ok(false),
@@ -73,7 +67,7 @@ pub fn trampoline(
 /// # Errors
 ///
 /// Those of [`trampoline`].
-pub fn wait_readable(fd: &impl AsRawFd, deadline: Option<Instant>) -> io::Result<bool> {
+pub fn wait_readable(fd: &impl AsRawFd, deadline: Deadline) -> io::Result<bool> {
     trampoline(fd, Direction::Read, deadline)
 }
 
@@ -82,6 +76,6 @@ pub fn wait_readable(fd: &impl AsRawFd, deadline: Option<Instant>) -> io::Result
 /// # Errors
 ///
 /// Those of [`trampoline`].
-pub fn wait_writable(fd: &impl AsRawFd, deadline: Option<Instant>) -> io::Result<bool> {
+pub fn wait_writable(fd: &impl AsRawFd, deadline: Deadline) -> io::Result<bool> {
     trampoline(fd, Direction::Write, deadline)
 }

@@ -18,14 +18,13 @@ use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 
-use crate::clock::Nanos;
+use crate::deadline::Deadline;
 use crate::direction::{Direction, poll_events};
 use crate::hub::interrupt::{Interrupt, Masked};
-use crate::hub::os_parker::PollFor;
 use crate::hub::registry::{Known, Ready};
 use crate::hub::site::Site;
 use crate::hub::task::Task;
-use crate::hub::wait::{Request, Waiter, Wake, wait_quietly};
+use crate::hub::wait::{Request, Waiter, Wake, poll_for, wait_quietly};
 use crate::hub::wait_word::Ticket;
 use crate::hub::{Registration, current};
 use crate::sys::epoll;
@@ -50,7 +49,7 @@ pub(crate) enum Outcome {
 pub(crate) fn wait(
     fd: RawFd,
     direction: Direction,
-    deadline: Nanos,
+    deadline: Deadline,
     mask: Option<Masked>,
     keep: bool,
 ) -> io::Result<Result<Outcome, Interrupt>> {
@@ -63,10 +62,7 @@ pub(crate) fn wait(
             Direction::Write => Site::Writable(fd),
         },
         deadline,
-        poll_for: Some(PollFor {
-            fd,
-            events: poll_events(direction),
-        }),
+        poll_for: Some(poll_for(fd, poll_events(direction))?),
     };
     loop {
         let user = User::of(fd);
@@ -103,7 +99,7 @@ pub(crate) fn wait(
             },
             |task, ticket| watch.leave(task, ticket),
         );
-        let woke = match waited? {
+        let woke = match waited {
             Ok(woke) => woke,
             Err(interrupt) => return Ok(Err(interrupt)),
         };

@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
+use greenhub::Deadline;
 use greenhub::debug::{blocking_detection, deadlock_detection};
 use greenhub::green_thread::{Builder, park, sleep, spawn, yield_now};
 use greenhub::source::Direction;
@@ -324,7 +325,7 @@ fn who_waits_for_a_time_a_descriptor_or_the_pool_is_in_no_deadlock() {
             let late = Builder::new().after(held).spawn(|| ()).unwrap();
             late.join().unwrap();
             let (reader, writer) = std::io::pipe().unwrap();
-            let reads = spawn(move || trampoline(&reader, Direction::Read, None));
+            let reads = spawn(move || trampoline(&reader, Direction::Read, Deadline::NEVER));
             std::thread::sleep(held);
             drop(writer);
             reads.join().unwrap().unwrap();

@@ -6,6 +6,7 @@ use std::net::Shutdown;
 use std::sync::Arc;
 use std::time::Duration;
 
+use greenhub::Deadline;
 use greenhub::greenio::{Domain, GreenSocket, Type};
 use greenhub::source::{Direction, Source};
 use test_support::net::*;
@@ -110,14 +111,14 @@ fn j7_closing_an_event_descriptor_ends_both_that_wait_for_it() {
         let source = Arc::new(Source::new(event));
         let waiters = [(); 2].map(|()| {
             let source = source.clone();
-            on.spawn(move || source.wait(Direction::Read, None))
+            on.spawn(move || source.wait(Direction::Read, Deadline::NEVER))
         });
         settle();
         source.close();
         for waiter in waiters {
             assert_closed_here(waiter.join());
         }
-        assert_closed_here(source.wait(Direction::Read, None));
+        assert_closed_here(source.wait(Direction::Read, Deadline::NEVER));
     });
 }
 

@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
+use greenhub::Deadline;
 use greenhub::green_thread::{sleep, spawn};
 use greenhub::wait_queue::WaitQueue;
 use greenhub::{shield, timeout};
@@ -29,7 +30,7 @@ fn a_kill_waits_for_the_end_of_a_shield_and_comes_at_the_next_wait() {
         let thread = spawn({
             let queue = queue.clone();
             move || {
-                shield(|| queue.wait("a shielded wait", None, || true));
+                shield(|| queue.wait("a shielded wait", Deadline::NEVER, || true));
                 woken.send(true).unwrap();
                 sleep(NEVER);
                 woken.send(false).unwrap();

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use greenhub::Deadline;
 use greenhub::green_thread::{
     self, JoinHandle, panicking, park, sleep, spawn, spawn_local, yield_now,
 };
@@ -190,7 +191,7 @@ fn a_kill_ends_every_kind_of_wait() {
             (
                 Site::Queue("test"),
                 spawn(|| {
-                    QUEUE.wait("test", None, || true);
+                    QUEUE.wait("test", Deadline::NEVER, || true);
                 }),
             ),
             (
@@ -202,7 +203,7 @@ fn a_kill_ends_every_kind_of_wait() {
             (
                 Site::Readable(fd),
                 spawn(move || {
-                    greenhub::wait_readable(&fd, None).unwrap();
+                    greenhub::wait_readable(&fd, Deadline::NEVER).unwrap();
                 }),
             ),
             (
@@ -436,7 +437,7 @@ fn a22_d2_r18_an_error_on_any_resume_path_reaches_its_joiner_alone() {
         });
         let theirs = source.clone();
         let by_readiness = spawn_local(move || {
-            theirs.wait(direction, None).unwrap();
+            theirs.wait(direction, Deadline::NEVER).unwrap();
             fail_quietly("readiness");
         });
         until(|| site(&by_readiness).is_some());
@@ -461,7 +462,7 @@ fn a22_d2_r18_an_error_on_any_resume_path_reaches_its_joiner_alone() {
         let source = Rc::new(greenhub::source::Source::new(end.into()));
         let theirs = source.clone();
         let by_close = spawn_local(move || {
-            theirs.wait(direction, None).unwrap_err();
+            theirs.wait(direction, Deadline::NEVER).unwrap_err();
             fail_quietly("close");
         });
         until(|| site(&by_close).is_some());

@@ -6,6 +6,7 @@ use std::panic::{catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use greenhub::Deadline;
 use greenhub::green_thread::{self, Builder, park, sleep, spawn_local, yield_now};
 use greenhub::wait_queue::{WaitQueue, Wake};
 use greenhub::{Elapsed, is_timeout, timeout};
@@ -81,12 +82,9 @@ fn c6_one_predicate_knows_every_time_out() {
         let (end, _other) = std::os::unix::net::UnixStream::pair().unwrap();
         end.set_nonblocking(true).unwrap();
         let source = greenhub::source::Source::new(end.into());
-        let patience = greenhub::source::Patience {
-            nonblocking: false,
-            limit: Some(MILLISECOND),
-        };
+        let deadline = Deadline::after(MILLISECOND);
         let error = source
-            .retry(greenhub::source::Direction::Read, patience, |fd| {
+            .retry(greenhub::source::Direction::Read, deadline, |fd| {
                 socket2::SockRef::from(&fd).recv(&mut [std::mem::MaybeUninit::uninit()])
             })
             .unwrap_err();
@@ -104,12 +102,12 @@ fn a_limit_ends_every_kind_of_wait() {
         let limit = || 2 * MILLISECOND;
         assert!(timeout(limit(), || sleep(HOUR)).is_err());
         assert!(timeout(limit(), park).is_err());
-        assert!(timeout(limit(), || QUEUE.wait("test", None, || true)).is_err());
+        assert!(timeout(limit(), || QUEUE.wait("test", Deadline::NEVER, || true)).is_err());
         assert!(QUEUE.is_empty());
         let sleeper = green_thread::spawn(|| sleep(HOUR));
         assert!(timeout(limit(), || sleeper.join()).is_err());
         let (end, _other) = std::os::unix::net::UnixStream::pair().unwrap();
-        assert!(timeout(limit(), || greenhub::wait_readable(&end, None)).is_err());
+        assert!(timeout(limit(), || greenhub::wait_readable(&end, Deadline::NEVER)).is_err());
         let looped: Result<(), Elapsed> = timeout(limit(), || {
             loop {
                 yield_now();
@@ -267,7 +265,7 @@ fn b11_a_wait_with_a_limit_ends_early_with_its_event_or_not_before() {
     both("b11", || {
         let queue = std::sync::Arc::new(WaitQueue::new());
         let began = Instant::now();
-        let none = queue.wait("test", Some(began + 5 * MILLISECOND), || true);
+        let none = queue.wait("test", Deadline::at(began + 5 * MILLISECOND), || true);
         assert_eq!(none, Wake::TimedOut);
         assert!(began.elapsed() >= 5 * MILLISECOND);
         let theirs = queue.clone();
@@ -276,7 +274,7 @@ fn b11_a_wait_with_a_limit_ends_early_with_its_event_or_not_before() {
                 sleep(MILLISECOND / 4);
             }
         });
-        let woken = queue.wait("test", Some(Instant::now() + HOUR), || true);
+        let woken = queue.wait("test", Deadline::after(HOUR), || true);
         assert_eq!(woken, Wake::Woken);
         waker.join().unwrap();
     });

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use greenhub::Deadline;
 use greenhub::Site;
 use greenhub::green_thread::{
     self, Builder, JoinHandle, panicking, sleep, spawn, spawn_local, yield_now,
@@ -279,14 +280,9 @@ fn a_panic_hook_that_waits_does_not_suspend_the_green_thread() {
                 for _ in 0..200 {
                     std::io::Write::write_all(&mut peer, b"x").unwrap();
                     source
-                        .retry(
-                            greenhub::source::Direction::Read,
-                            greenhub::source::Patience::FOREVER,
-                            |fd| {
-                                socket2::SockRef::from(&fd)
-                                    .recv(&mut [std::mem::MaybeUninit::uninit()])
-                            },
-                        )
+                        .retry(greenhub::source::Direction::Read, Deadline::NEVER, |fd| {
+                            socket2::SockRef::from(&fd).recv(&mut [std::mem::MaybeUninit::uninit()])
+                        })
                         .unwrap();
                 }
                 let other = spawn(|| ());

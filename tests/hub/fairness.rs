@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
+use greenhub::Deadline;
 use greenhub::green_thread::{sleep, spawn_local, yield_now};
 use greenhub::greenio::{Domain, GreenSocket, Type};
 use greenhub::source::{Direction, Source};
@@ -85,7 +86,7 @@ fn a19_a_greedy_user_of_the_trampoline_does_not_either() {
     a19("a19_trampoline", |stop| {
         let source = endless(&stop);
         while !stop.load(SeqCst) {
-            wait_readable(&source, None).unwrap();
+            wait_readable(&source, Deadline::NEVER).unwrap();
             let _ = socket2::SockRef::from(&source).recv(&mut [MaybeUninit::uninit(); 16]);
         }
     });
@@ -96,7 +97,7 @@ fn a19_a_greedy_waiter_for_a_source_does_not_either() {
     a19("a19_source", |stop| {
         let source = endless(&stop);
         while !stop.load(SeqCst) {
-            source.wait(Direction::Read, None).unwrap();
+            source.wait(Direction::Read, Deadline::NEVER).unwrap();
             let _ = socket2::SockRef::from(&source).recv(&mut [MaybeUninit::uninit(); 16]);
         }
     });

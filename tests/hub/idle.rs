@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use greenhub::Deadline;
 use greenhub::green_thread::{park, sleep, spawn};
 use greenhub::report;
-use greenhub::source::{Direction, Patience, Source};
+use greenhub::source::{Direction, Source};
 
 use crate::{MILLISECOND, pair, receive, until, waiting};
 use test_support::child::alone;
@@ -29,7 +30,7 @@ fn a11_a_blocked_writer_and_an_idle_reader_cost_nothing() {
         || {
             let send = |source: &Source| -> std::io::Result<()> {
                 loop {
-                    source.retry(Direction::Write, Patience::FOREVER, |fd| {
+                    source.retry(Direction::Write, Deadline::NEVER, |fd| {
                         socket2::SockRef::from(&fd).send(&[0; 4096])
                     })?;
                 }

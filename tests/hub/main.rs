@@ -5,8 +5,9 @@ use std::os::unix::net::UnixStream;
 use std::panic::resume_unwind;
 use std::time::Duration;
 
+use greenhub::Deadline;
 use greenhub::green_thread::{Builder, sleep};
-use greenhub::source::{Direction, Patience, Source};
+use greenhub::source::{Direction, Source};
 use greenhub::{State, report};
 
 mod descriptors;
@@ -51,14 +52,14 @@ fn pair() -> (Source, UnixStream) {
 }
 
 fn receive(source: &Source) -> std::io::Result<usize> {
-    source.retry(Direction::Read, Patience::FOREVER, |fd| {
+    source.retry(Direction::Read, Deadline::NEVER, |fd| {
         socket2::SockRef::from(&fd).recv(&mut [MaybeUninit::uninit(); 64])
     })
 }
 
 /// Leaves what comes behind the first byte to the next reader.
 fn receive_byte(source: &Source) -> std::io::Result<usize> {
-    source.retry(Direction::Read, Patience::FOREVER, |fd| {
+    source.retry(Direction::Read, Deadline::NEVER, |fd| {
         socket2::SockRef::from(&fd).recv(&mut [MaybeUninit::uninit(); 1])
     })
 }

@@ -5,6 +5,7 @@ use std::panic::resume_unwind;
 use std::rc::Rc;
 use std::time::Instant;
 
+use greenhub::Deadline;
 use greenhub::green_thread::{sleep, sleep_until, spawn, spawn_local, yield_now};
 use greenhub::wait_readable;
 use rustix::process::{Pid, Signal, kill_process};
@@ -82,7 +83,7 @@ fn a8_a_stopped_and_continued_process_still_times_out() {
         let on_os_thread = listener.try_clone().unwrap();
         let wait = |listener: std::net::TcpListener| {
             let began = Instant::now();
-            let ready = wait_readable(&listener, Some(began + 500 * MILLISECOND)).unwrap();
+            let ready = wait_readable(&listener, Deadline::at(began + 500 * MILLISECOND)).unwrap();
             assert!(!ready);
             assert!(began.elapsed() >= 500 * MILLISECOND);
         };

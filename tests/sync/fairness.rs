@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use green::semaphore::Semaphore;
 use green::sync::{Barrier, Mutex, RwLock};
+use greenhub::Deadline;
 use greenhub::green_thread;
 use test_support::sync::{bounded, on_hub};
 
@@ -50,7 +51,7 @@ fn locks() -> [(&'static str, Hold); 4] {
         (
             "semaphore",
             Arc::new(move |_, body| {
-                assert!(semaphore.acquire(None), "there is no limit");
+                assert!(semaphore.acquire(Deadline::NEVER), "there is no limit");
                 body();
                 semaphore.release();
             }),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
+use green::Deadline;
 use green::channel::{self, Receiver, Sender};
 use green::queue::{PriorityQueue, Queue};
 use green::semaphore::Semaphore;
@@ -30,7 +31,7 @@ impl Pool for Semaphore {
     }
 
     fn take(&self) {
-        assert!(self.acquire(None), "there is no limit");
+        assert!(self.acquire(Deadline::NEVER), "there is no limit");
     }
 
     fn try_take(&self) -> bool {

@@ -10,6 +10,7 @@ use green::ssl::{
     EngineKind, Purpose, Reason, SslContext, SslError, SslListener, VerifyLocation, VerifyMode,
 };
 use greenhub::ClosedLocally;
+use greenhub::Deadline;
 use greenhub::green_thread::{Builder, JoinHandle, spawn};
 use greenhub::greenio::{Domain, GreenSocket, Type};
 use greenhub::semaphore::Semaphore;
@@ -210,13 +211,13 @@ fn a_thousand_connections_at_once() {
                     let tls = connect(&client, address).unwrap();
                     echo(&tls);
                     up.release();
-                    all_up.acquire(None);
+                    all_up.acquire(Deadline::NEVER);
                     echo(&tls);
                 })
             })
             .collect();
         for _ in 0..COUNT {
-            up.acquire(None);
+            up.acquire(Deadline::NEVER);
         }
         (0..COUNT).for_each(|_| all_up.release());
         clients

@@ -1,6 +1,7 @@
 //! T5: close or shutdown under a waiter, from a sibling, another hub, an OS thread: an error at once.
 
 use super::*;
+use green::Deadline;
 
 #[derive(Clone, Copy, Debug)]
 enum Waits {
@@ -33,12 +34,12 @@ fn wait(source: &Source, waits: Waits) -> io::Result<()> {
     match waits {
         Waits::Recv => receive(source, None).map(drop),
         Waits::Send => source
-            .retry(Direction::Write, Patience::FOREVER, |fd| {
+            .retry(Direction::Write, Deadline::NEVER, |fd| {
                 socket2::SockRef::from(&fd).send(&[7; 65536])
             })
             .map(drop),
         Waits::Accept => source
-            .retry(Direction::Read, Patience::FOREVER, |fd| {
+            .retry(Direction::Read, Deadline::NEVER, |fd| {
                 socket2::SockRef::from(&fd).accept()
             })
             .map(drop),

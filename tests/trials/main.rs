@@ -19,8 +19,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
+use greenhub::Deadline;
 use greenhub::green_thread::{Builder, sleep, spawn, yield_now};
-use greenhub::source::{Direction, Patience, Source};
+use greenhub::source::{Direction, Source};
 use greenhub::{ClosedLocally, is_timeout};
 
 mod close;
@@ -76,12 +77,8 @@ fn pair() -> (Source, UnixStream) {
 }
 
 fn receive(source: &Source, limit: Option<Duration>) -> io::Result<Vec<u8>> {
-    let patience = Patience {
-        nonblocking: false,
-        limit,
-    };
     let mut buffer = [MaybeUninit::uninit(); 64];
-    let n = source.retry_read(patience, 64, |fd| {
+    let n = source.retry_read(Deadline::within(limit), 64, |fd| {
         socket2::SockRef::from(&fd).recv(&mut buffer)
     })?;
     Ok(buffer[..n].iter().map(|byte| byte_of(*byte)).collect())

@@ -1,6 +1,7 @@
 //! T4: 2 to 64 waiters of one UDP socket, listener, pipe: each wakes, each datagram arrives once.
 
 use super::*;
+use green::Deadline;
 
 /// Starts `readers` threads, every fourth an OS thread, that call `take` until
 /// it says no, and gives what all of them took.
@@ -96,7 +97,7 @@ fn t4_bytes_of_one_pipe() {
             let all = crowd(readers, move || {
                 let mut byte = [MaybeUninit::uninit()];
                 let n = source
-                    .retry(Direction::Read, Patience::FOREVER, |fd| {
+                    .retry(Direction::Read, Deadline::NEVER, |fd| {
                         socket2::SockRef::from(&fd).recv(&mut byte)
                     })
                     .unwrap();
@@ -137,7 +138,7 @@ fn t4_connections_of_one_listener() {
                 source.close();
             });
             let all = crowd(acceptors, move || {
-                let accept = shared.retry(Direction::Read, Patience::FOREVER, |fd| {
+                let accept = shared.retry(Direction::Read, Deadline::NEVER, |fd| {
                     socket2::SockRef::from(&fd).accept()
                 });
                 match accept {

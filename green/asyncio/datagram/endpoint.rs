@@ -6,8 +6,9 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, OnceLock};
 
+use greenhub::Deadline;
 use greenhub::greenio::{GreenSocket, SockAddr};
-use greenhub::source::{Direction, Patience};
+use greenhub::source::Direction;
 use greenhub::wait_queue::ShortLock;
 use greenhub::wait_queue::WaitQueue;
 use greenhub::{ClosedLocally, Killed};
@@ -102,7 +103,8 @@ impl Endpoint {
             !state.made && state.callbacks.is_some()
         };
         while coming() {
-            self.changed.wait("asyncio endpoint", None, coming);
+            self.changed
+                .wait("asyncio endpoint", Deadline::NEVER, coming);
         }
         match self.state.lock().made {
             true => Ok(()),
@@ -149,7 +151,7 @@ impl Endpoint {
                 Step::Tell { paused } => self.answered(self.callbacks().paused(paused)),
                 Step::Fail(error) => self.answered(self.callbacks().failed(error)),
                 Step::Receive => self.receive(&mut buffer),
-                Step::Wait => drop(self.attention.wait("asyncio endpoint", None)),
+                Step::Wait => drop(self.attention.wait("asyncio endpoint", Deadline::NEVER)),
                 Step::Over => break,
             }
         }
@@ -184,7 +186,7 @@ impl Endpoint {
     fn receive(&self, buffer: &mut [u8]) {
         let received = self.attention.at_socket(|stop| {
             let source = self.socket.source();
-            source.retry(Direction::Read, Patience::FOREVER, |_| {
+            source.retry(Direction::Read, Deadline::NEVER, |_| {
                 unless(stop)?;
                 self.socket.recv_from_with_flags(buffer, libc::MSG_DONTWAIT)
             })

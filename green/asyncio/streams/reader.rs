@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use greenhub::Deadline;
 use greenhub::semaphore::Semaphore;
 use greenhub::wait_queue::WaitQueue;
 use greenhub::wait_queue::{ShortGuard, ShortLock};
@@ -404,7 +405,7 @@ impl StreamReader {
 /// # Inside
 impl StreamReader {
     fn take_turn(&self) -> Turn<'_> {
-        self.0.turn.acquire(None);
+        self.0.turn.acquire(Deadline::NEVER);
         Turn(&self.0.turn)
     }
 
@@ -422,7 +423,9 @@ impl StreamReader {
                 // What came in between may have paused the connection again.
                 !ready(&state) && !state.paused
             };
-            self.0.more.wait("asyncio stream", None, still_needed);
+            self.0
+                .more
+                .wait("asyncio stream", Deadline::NEVER, still_needed);
         }
     }
 

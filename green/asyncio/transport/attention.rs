@@ -1,8 +1,8 @@
 //! How a reader is called away from wherever it waits.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
+use greenhub::Deadline;
 use greenhub::source::{Direction, Source};
 use greenhub::wait_queue::{WaitQueue, Wake};
 
@@ -47,7 +47,7 @@ impl Attention {
     }
 
     /// Waits to be called; false if `deadline` passed first.
-    pub(in super::super) fn wait(&self, what: &'static str, deadline: Option<Instant>) -> bool {
+    pub(in super::super) fn wait(&self, what: &'static str, deadline: Deadline) -> bool {
         let uncalled = || !self.wanted.load(Ordering::SeqCst);
         self.idle.wait(what, deadline, uncalled) != Wake::TimedOut
     }

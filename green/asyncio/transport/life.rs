@@ -9,9 +9,9 @@
 //!
 //! It never goes back. The first cause is the one that the protocol is told.
 
+use greenhub::Deadline;
 use std::io;
 use std::mem;
-use std::time::Instant;
 
 #[derive(Debug)]
 pub(super) enum Life {
@@ -19,7 +19,7 @@ pub(super) enum Life {
     Closing {
         by: End,
         /// When TLS must have ended; none for a limit that no clock can name, and in the clear.
-        deadline: Option<Instant>,
+        deadline: Deadline,
     },
     /// Sending has failed with this error, which is the peer's or the network's doing.
     Broken(io::Error),
@@ -68,15 +68,15 @@ impl Life {
         }
     }
 
-    pub(super) fn deadline(&self) -> Option<Instant> {
+    pub(super) fn deadline(&self) -> Deadline {
         match self {
             Life::Closing { deadline, .. } => *deadline,
-            _ => None,
+            _ => Deadline::NEVER,
         }
     }
 
     /// Begins the end in order; false if it has begun.
-    pub(super) fn close(&mut self, by: End, deadline: Option<Instant>) -> bool {
+    pub(super) fn close(&mut self, by: End, deadline: Deadline) -> bool {
         let open = matches!(self, Life::Open);
         if open {
             *self = Life::Closing { by, deadline };
@@ -123,7 +123,9 @@ mod tests {
     #[test]
     fn the_first_to_end_a_connection_is_the_one_who_did() {
         let mut life = Life::Open;
-        assert!(life.close(End::Theirs, None) && !life.close(End::Ours, None));
+        assert!(
+            life.close(End::Theirs, Deadline::NEVER) && !life.close(End::Ours, Deadline::NEVER)
+        );
         assert!(life.is_ending() && !life.is_over());
         assert!(life.end(End::Ours, None, true) && !life.end(End::Ours, None, false));
         assert_eq!(life.ended_by(), Some(End::Theirs));

@@ -3,10 +3,10 @@
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use greenhub::Deadline;
 use greenhub::greenio::{GreenSocket, NonBlocking};
-use greenhub::source::Patience;
 
 use super::super::extra::ExtraInfo;
 use super::super::options::Security;
@@ -153,16 +153,16 @@ impl Link {
         self.socket().shutdown(Shutdown::Write)
     }
 
-    /// Ends the conversation in order, before the connection is closed: with TLS, waits until `deadline`, if there is one,
+    /// Ends the conversation in order, before the connection is closed: with TLS, waits until `deadline`
     /// for the peer's close_notify. What it sends before that is dropped.
-    pub(super) fn part(&self, deadline: Option<Instant>) -> io::Result<()> {
+    pub(super) fn part(&self, deadline: Deadline) -> io::Result<()> {
         match self {
             Link::Plain(socket) => {
                 parting::end_direction(socket, Duration::ZERO);
                 Ok(())
             }
             Link::Tls(tls) => {
-                tls.set_write_timeout(deadline.map(left))?;
+                tls.set_write_timeout(deadline.remaining().map(left))?;
                 let mut outcome = tls.shutdown_write();
                 while outcome.is_ok() {
                     match discard(tls, deadline, &AtomicBool::new(false)) {
@@ -184,7 +184,7 @@ impl Link {
 
     /// Takes what the peer still says, until `deadline`, and drops it; false at its end. `Interrupted` once `stop` is set.
     /// Only for TLS.
-    pub(super) fn discard(&self, deadline: Option<Instant>, stop: &AtomicBool) -> io::Result<bool> {
+    pub(super) fn discard(&self, deadline: Deadline, stop: &AtomicBool) -> io::Result<bool> {
         match self {
             Link::Plain(_) => Ok(false),
             Link::Tls(tls) => discard(tls, deadline, stop),
@@ -198,26 +198,27 @@ impl Link {
     }
 }
 
-fn discard(tls: &GreenSslSocket, deadline: Option<Instant>, stop: &AtomicBool) -> io::Result<bool> {
+fn discard(tls: &GreenSslSocket, deadline: Deadline, stop: &AtomicBool) -> io::Result<bool> {
     // A peer that talks on would never keep a read waiting.
-    if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+    if deadline.has_passed() {
         return Err(io::ErrorKind::TimedOut.into());
     }
-    tls.set_read_timeout(deadline.map(left))?;
+    tls.set_read_timeout(deadline.remaining().map(left))?;
     Ok(tls.read_unless(&mut [0; 4096], stop)? > 0)
 }
 
-fn patience(socket: &GreenSocket) -> Patience {
-    Patience {
-        nonblocking: socket.nonblocking(),
-        limit: None,
+/// Without the socket's limit, which is no concern of a transport.
+fn deadline(socket: &GreenSocket) -> Deadline {
+    match socket.nonblocking() {
+        true => Deadline::NOW,
+        false => Deadline::NEVER,
     }
 }
 
 /// Holds a buffer only while there is something to receive, so that a connection that waits holds none.
 fn receive_lent(socket: &GreenSocket, stop: &AtomicBool) -> io::Result<Received> {
     let mut lent = None;
-    let count = socket.source().retry_read(patience(socket), PIECE, |_| {
+    let count = socket.source().retry_read(deadline(socket), PIECE, |_| {
         unless(stop)?;
         let mut buffer = Buffer::lend();
         let count = NonBlocking(socket).read(&mut buffer)?;
@@ -237,7 +238,7 @@ fn receive_into(
 ) -> io::Result<Received> {
     let mut answer = Ok(());
     // How long the protocol's buffer is shows only inside, so no short read is told apart: hence 0.
-    let count = socket.source().retry_read(patience(socket), 0, |_| {
+    let count = socket.source().retry_read(deadline(socket), 0, |_| {
         unless(stop)?;
         let received = protocol.receive_into(&mut |buf| NonBlocking(socket).read(buf));
         let (count, answered) = received.unwrap_or(Ok((0, Ok(()))))?;
@@ -258,8 +259,7 @@ pub(in super::super) fn unless(stop: &AtomicBool) -> io::Result<()> {
 }
 
 /// The time left, which no timeout may say is none.
-fn left(deadline: Instant) -> Duration {
-    let left = deadline.saturating_duration_since(Instant::now());
+fn left(left: Duration) -> Duration {
     left.max(Duration::from_millis(1))
 }
 

@@ -3,8 +3,8 @@
 use std::io;
 use std::mem;
 use std::sync::Arc;
-use std::time::Instant;
 
+use greenhub::Deadline;
 use greenhub::Killed;
 
 use super::buffers::Buffer;
@@ -37,8 +37,8 @@ enum Step {
     },
     Deliver,
     Receive,
-    Wait(Option<Instant>),
-    Discard(Option<Instant>),
+    Wait(Deadline),
+    Discard(Deadline),
     HandOver,
     /// Another transport has the connection.
     Gone,
@@ -121,7 +121,7 @@ impl Reader<'_> {
             return Step::HandOver;
         }
         if state.reading_paused || self.ended {
-            return Step::Wait(None);
+            return Step::Wait(Deadline::NEVER);
         }
         match self.received {
             Undelivered::Nothing => Step::Receive,
@@ -171,13 +171,13 @@ impl Reader<'_> {
         }
     }
 
-    fn wait(&self, deadline: Option<Instant>) {
+    fn wait(&self, deadline: Deadline) {
         if !self.shared.attention.wait("asyncio transport", deadline) {
             self.too_late();
         }
     }
 
-    fn discard(&mut self, deadline: Option<Instant>) {
+    fn discard(&mut self, deadline: Deadline) {
         let shared = self.shared;
         let heard = shared
             .attention
@@ -206,7 +206,7 @@ impl Reader<'_> {
         shared.changed.wake_all();
         // By being called.
         while !shared.state.lock().life.is_over() {
-            shared.attention.wait("start_tls", None);
+            shared.attention.wait("start_tls", Deadline::NEVER);
             shared.attention.lower();
         }
     }

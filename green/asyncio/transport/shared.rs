@@ -4,7 +4,8 @@ use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use greenhub::wait_queue::{ShortLock, WaitQueue, deadline_after};
+use greenhub::Deadline;
+use greenhub::wait_queue::{ShortLock, WaitQueue};
 use greenhub::{ClosedLocally, Killed};
 
 use super::super::connections::Attachment;
@@ -150,7 +151,7 @@ impl Shared {
 
     pub(super) fn close_by(&self, by: End) {
         let limit = self.link.is_tls().then_some(self.shutdown_timeout);
-        let deadline = limit.and_then(deadline_after);
+        let deadline = Deadline::within(limit);
         if self.state.lock().life.close(by, deadline) {
             self.call_reader();
         }
@@ -237,7 +238,8 @@ impl Shared {
             !state.made && state.callbacks.is_some()
         };
         while coming() {
-            self.changed.wait("asyncio connection", None, coming);
+            self.changed
+                .wait("asyncio connection", Deadline::NEVER, coming);
         }
         match self.state.lock().made {
             true => Ok(()),
@@ -252,7 +254,7 @@ impl Shared {
             !state.life.is_over() && !state.life.has_lost() && state.is_paused()
         };
         while above() {
-            self.changed.wait("asyncio drain", None, above);
+            self.changed.wait("asyncio drain", Deadline::NEVER, above);
         }
         // One who has all that he needs may close while we are about to drain.
         match self.state.lock().life.has_lost() {

@@ -12,6 +12,7 @@ use super::reader::run;
 use super::shared::{Eof, Handover, Shared};
 use crate::ssl::SslError;
 use crate::thread::{Builder, current};
+use greenhub::Deadline;
 use greenhub::Killed;
 
 /// Speaks TLS on the connection of `transport` from here on, and returns the transport that takes its place, with the
@@ -174,7 +175,7 @@ fn take(old: &Arc<Shared>) -> io::Result<Vec<u8>> {
         !state.life.is_over() && (state.sending || !matches!(state.handover, Handover::Given(_)))
     };
     while busy() {
-        old.changed.wait("start_tls", None, busy);
+        old.changed.wait("start_tls", Deadline::NEVER, busy);
     }
     let mut state = old.state.lock();
     match &mut state.handover {

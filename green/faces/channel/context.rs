@@ -12,17 +12,15 @@
 //! | `OVER`      | timed out, killed or withdrawn | nothing                                           |
 //! | other       | that operation is selected     | `OVER` by the channel, if the thread died in time |
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{
-            AtomicUsize,
-            Ordering::{AcqRel, Acquire, Release},
-        },
+use std::sync::{
+    Arc,
+    atomic::{
+        AtomicUsize,
+        Ordering::{AcqRel, Acquire, Release},
     },
-    time::Instant,
 };
 
+use greenhub::Deadline;
 use greenhub::wait_queue::{WaitQueue, Wake};
 
 const PREPARING: usize = 0;
@@ -81,7 +79,7 @@ impl Context {
     pub(super) fn wait(
         &self,
         what: &'static str,
-        deadline: Option<Instant>,
+        deadline: Deadline,
         enter: impl FnOnce() -> bool,
     ) -> Option<usize> {
         let mut parked = Parked {

@@ -6,8 +6,9 @@
 //! [`Grant`] under the entry's [`Claim`]. A thread that is killed before it comes for its grant
 //! gives it back.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
+use greenhub::Deadline;
 use greenhub::wait_queue::{ShortGuard, ShortLock, Wake, give_way};
 
 use super::{
@@ -36,7 +37,7 @@ impl<T> Core<T> {
     }
 
     /// Sends, and waits for room until the deadline.
-    pub(super) fn send(&self, value: T, deadline: Option<Instant>) -> Result<(), (T, Refusal)> {
+    pub(super) fn send(&self, value: T, deadline: Deadline) -> Result<(), (T, Refusal)> {
         give_way();
         let mut state = self.state.lock();
         let value = match state.send(value) {
@@ -71,7 +72,7 @@ impl<T> Core<T> {
     }
 
     /// Receives, and waits for a value until the deadline.
-    pub(super) fn recv(&self, deadline: Option<Instant>) -> Result<T, Refusal> {
+    pub(super) fn recv(&self, deadline: Deadline) -> Result<T, Refusal> {
         give_way();
         loop {
             let mut state = self.state.lock();
@@ -117,7 +118,7 @@ impl<T> Core<T> {
     }
 
     /// Waits for a value in the queue of readers.
-    fn read(&self, deadline: Option<Instant>) -> (Wake, Option<T>) {
+    fn read(&self, deadline: Deadline) -> (Wake, Option<T>) {
         let reading = Reading(self);
         let wake = self.readers.wait(deadline);
         std::mem::forget(reading);
@@ -131,7 +132,7 @@ impl<T> Core<T> {
         match self.redeem(grant.ok_or(Refusal::Disconnected)?) {
             Some(value) => Ok(value),
             // The `select` on the other side let go of it.
-            None => self.recv(None),
+            None => self.recv(Deadline::NEVER),
         }
     }
 
@@ -145,7 +146,9 @@ impl<T> Core<T> {
                 match handoff.deliver(value) {
                     Ok(()) => Ok(()),
                     // That receiver was killed; the next will do.
-                    Err(value) => self.send(value, None).map_err(|(value, _)| value),
+                    Err(value) => self
+                        .send(value, Deadline::NEVER)
+                        .map_err(|(value, _)| value),
                 }
             }
             Some(Grant::Value(_)) | None => Err(value),
@@ -280,7 +283,7 @@ impl<'a, T> Entry<'a, T> {
     fn wait(
         &mut self,
         what: &'static str,
-        deadline: Option<Instant>,
+        deadline: Deadline,
         last_look: impl FnOnce(&mut State<T>) -> Option<Option<T>>,
     ) -> bool {
         let Some(context) = &self.context else {

@@ -4,6 +4,7 @@
 //! before it has the value: the value is handed in afterwards, by
 //! [`SelectedOperation::send`](super::SelectedOperation::send). Until then the receiver waits here.
 
+use greenhub::Deadline;
 use greenhub::wait_queue::{ShortLock, WaitQueue};
 
 pub(super) struct Handoff<T> {
@@ -48,9 +49,10 @@ impl<T> Handoff<T> {
             if !matches!(*self.state.lock(), State::Owed) {
                 return self.cancel();
             }
-            self.receiver.wait("channel: a selected send", None, || {
-                matches!(*self.state.lock(), State::Owed)
-            });
+            self.receiver
+                .wait("channel: a selected send", Deadline::NEVER, || {
+                    matches!(*self.state.lock(), State::Owed)
+                });
         }
     }
 

@@ -75,7 +75,6 @@ mod macros;
 #[doc(inline)]
 pub use crate::{__channel_select as select, __channel_select_biased as select_biased};
 
-use greenhub::wait_queue::deadline_after;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -139,7 +138,7 @@ fn channel<T>(capacity: Option<usize>) -> (Sender<T>, Receiver<T>) {
 /// ```
 #[must_use]
 pub fn after(duration: Duration) -> Receiver<Instant> {
-    match deadline_after(duration) {
+    match Instant::now().checked_add(duration) {
         Some(due) => at(due),
         None => never(),
     }
@@ -178,7 +177,7 @@ pub fn at(when: Instant) -> Receiver<Instant> {
 /// ```
 #[must_use]
 pub fn tick(duration: Duration) -> Receiver<Instant> {
-    match deadline_after(duration) {
+    match Instant::now().checked_add(duration) {
         Some(first) => Receiver::from_timer(Timer::new(Some(first), Some(duration))),
         None => never(),
     }

@@ -10,14 +10,12 @@
 //! queues. So it is either found or does not wait. One that has been woken
 //! always comes for its value, also if it is being killed.
 
-use std::{
-    sync::atomic::{
-        AtomicBool,
-        Ordering::{Acquire, Release},
-    },
-    time::Instant,
+use std::sync::atomic::{
+    AtomicBool,
+    Ordering::{Acquire, Release},
 };
 
+use greenhub::Deadline;
 use greenhub::wait_queue::{WaitQueue, Wake};
 
 #[derive(Default)]
@@ -36,7 +34,7 @@ impl Readers {
 
     /// Waits to be woken, or until something is announced. Not to be called
     /// under the channel's lock, which wakers hold.
-    pub(super) fn wait(&self, deadline: Option<Instant>) -> Wake {
+    pub(super) fn wait(&self, deadline: Deadline) -> Wake {
         self.queue
             .wait("channel: recv", deadline, || !self.announced.load(Acquire))
     }

@@ -15,7 +15,7 @@ use super::{
     state::{Refusal, Side},
     timer::Timer,
 };
-use greenhub::wait_queue::deadline_after;
+use greenhub::Deadline;
 
 /// The receiving end of a channel. Each value goes to one of its clones; the channel disconnects,
 /// and loses what it holds, with the last.
@@ -121,7 +121,7 @@ impl<T> Receiver<T> {
     /// assert_eq!(receiving.join().unwrap(), (Ok(1), Err(RecvError)));
     /// ```
     pub fn recv(&self) -> Result<T, RecvError> {
-        self.recv_until(None).map_err(|_| RecvError)
+        self.recv_until(Deadline::NEVER).map_err(|_| RecvError)
     }
 
     /// Receives, and waits for a value for at most `timeout`.
@@ -144,7 +144,7 @@ impl<T> Receiver<T> {
     /// assert_eq!(receiver.recv_timeout(limit), Err(RecvTimeoutError::Disconnected));
     /// ```
     pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
-        self.recv_until(deadline_after(timeout))
+        self.recv_until(Deadline::after(timeout))
     }
 
     /// Receives, and waits for a value until `deadline`.
@@ -166,10 +166,10 @@ impl<T> Receiver<T> {
     /// assert!(receiver.recv_deadline(deadline).is_err());
     /// ```
     pub fn recv_deadline(&self, deadline: Instant) -> Result<T, RecvTimeoutError> {
-        self.recv_until(Some(deadline))
+        self.recv_until(Deadline::at(deadline))
     }
 
-    fn recv_until(&self, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
+    fn recv_until(&self, deadline: Deadline) -> Result<T, RecvTimeoutError> {
         match &self.flavor {
             Flavor::Values(core) => core.recv(deadline).map_err(|refusal| match refusal {
                 Refusal::WouldWait => RecvTimeoutError::Timeout,
@@ -333,10 +333,10 @@ impl<T> SelectHandle for Receiver<T> {
         }
     }
 
-    fn deadline(&self) -> Option<Instant> {
+    fn deadline(&self) -> Deadline {
         match &self.flavor {
-            Flavor::Timer(timer, _) => timer.due(),
-            Flavor::Values(_) | Flavor::Never => None,
+            Flavor::Timer(timer, _) => timer.deadline(),
+            Flavor::Values(_) | Flavor::Never => Deadline::NEVER,
         }
     }
 

@@ -7,7 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use greenhub::wait_queue::{deadline_after, give_way};
+use greenhub::Deadline;
+use greenhub::wait_queue::give_way;
 
 use super::{
     ReadyTimeoutError, Receiver, RecvError, SelectTimeoutError, SendError, Sender, TryReadyError,
@@ -57,13 +58,6 @@ pub struct Select<'a> {
 struct Operation<'a> {
     index: usize,
     handle: &'a dyn SelectHandle,
-}
-
-/// How long to wait.
-#[derive(Clone, Copy)]
-enum Limit {
-    Now,
-    Until(Option<Instant>),
 }
 
 impl<'a> Select<'a> {
@@ -175,7 +169,7 @@ impl<'a> Select<'a> {
     /// assert_eq!(select.try_select().unwrap().recv(&receiver), Ok(1));
     /// ```
     pub fn try_select(&mut self) -> Result<SelectedOperation<'a>, TrySelectError> {
-        self.choose(Limit::Now).ok_or(TrySelectError)
+        self.choose(Deadline::NOW).ok_or(TrySelectError)
     }
 
     /// Waits until an operation can go on, and chooses it.
@@ -185,7 +179,7 @@ impl<'a> Select<'a> {
     /// If no operation has been added.
     pub fn select(&mut self) -> SelectedOperation<'a> {
         self.assert_not_empty();
-        self.choose(Limit::Until(None))
+        self.choose(Deadline::NEVER)
             .expect("a wait without a limit ends with an operation")
     }
 
@@ -210,7 +204,7 @@ impl<'a> Select<'a> {
         &mut self,
         timeout: Duration,
     ) -> Result<SelectedOperation<'a>, SelectTimeoutError> {
-        self.choose(Limit::Until(deadline_after(timeout)))
+        self.choose(Deadline::after(timeout))
             .ok_or(SelectTimeoutError)
     }
 
@@ -223,7 +217,7 @@ impl<'a> Select<'a> {
         &mut self,
         deadline: Instant,
     ) -> Result<SelectedOperation<'a>, SelectTimeoutError> {
-        self.choose(Limit::Until(Some(deadline)))
+        self.choose(Deadline::at(deadline))
             .ok_or(SelectTimeoutError)
     }
 
@@ -233,7 +227,7 @@ impl<'a> Select<'a> {
     ///
     /// If none can.
     pub fn try_ready(&mut self) -> Result<usize, TryReadyError> {
-        self.find_ready(Limit::Now).ok_or(TryReadyError)
+        self.find_ready(Deadline::NOW).ok_or(TryReadyError)
     }
 
     /// Waits until an operation can go on; returns its number.
@@ -257,7 +251,7 @@ impl<'a> Select<'a> {
     /// ```
     pub fn ready(&mut self) -> usize {
         self.assert_not_empty();
-        self.find_ready(Limit::Until(None))
+        self.find_ready(Deadline::NEVER)
             .expect("a wait without a limit ends with an operation")
     }
 
@@ -267,7 +261,7 @@ impl<'a> Select<'a> {
     ///
     /// If none can go on in time.
     pub fn ready_timeout(&mut self, timeout: Duration) -> Result<usize, ReadyTimeoutError> {
-        self.find_ready(Limit::Until(deadline_after(timeout)))
+        self.find_ready(Deadline::after(timeout))
             .ok_or(ReadyTimeoutError)
     }
 
@@ -277,7 +271,7 @@ impl<'a> Select<'a> {
     ///
     /// If none can go on in time.
     pub fn ready_deadline(&mut self, deadline: Instant) -> Result<usize, ReadyTimeoutError> {
-        self.find_ready(Limit::Until(Some(deadline)))
+        self.find_ready(Deadline::at(deadline))
             .ok_or(ReadyTimeoutError)
     }
 
@@ -295,9 +289,9 @@ impl<'a> Select<'a> {
         );
     }
 
-    fn choose(&mut self, limit: Limit) -> Option<SelectedOperation<'a>> {
+    fn choose(&mut self, until: Deadline) -> Option<SelectedOperation<'a>> {
         self.wait_for(
-            limit,
+            until,
             |operation| {
                 let token = operation.handle.try_select()?;
                 Some(SelectedOperation::new(operation, token))
@@ -307,9 +301,9 @@ impl<'a> Select<'a> {
         )
     }
 
-    fn find_ready(&mut self, limit: Limit) -> Option<usize> {
+    fn find_ready(&mut self, until: Deadline) -> Option<usize> {
         self.wait_for(
-            limit,
+            until,
             |operation| operation.handle.is_ready().then_some(operation.index),
             |operation, context, number| operation.handle.watch(context, number),
             // It may be so no longer: look again.
@@ -321,12 +315,12 @@ impl<'a> Select<'a> {
     /// and makes the answer of it or tries again.
     fn wait_for<R>(
         &mut self,
-        limit: Limit,
+        until: Deadline,
         attempt: impl Fn(Operation<'a>) -> Option<R>,
         enter: impl Fn(Operation<'a>, &Arc<Context>, usize) -> Option<Token>,
         answer: impl Fn(Operation<'a>, Token) -> Option<R>,
     ) -> Option<R> {
-        if let Limit::Until(_) = limit {
+        if until != Deadline::NOW {
             give_way();
         }
         if !self.biased {
@@ -336,15 +330,12 @@ impl<'a> Select<'a> {
             if let Some(done) = self.operations.iter().find_map(|each| attempt(*each)) {
                 return Some(done);
             }
-            let Limit::Until(deadline) = limit else {
-                return None;
-            };
-            if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            if until.has_passed() {
                 return None;
             }
             let mut entries = Entries::new(&self.operations);
-            let due = (self.operations.iter()).filter_map(|each| each.handle.deadline());
-            let due = due.chain(deadline).min();
+            let due = self.operations.iter().map(|each| each.handle.deadline());
+            let due = due.fold(until, Deadline::min);
             let context = Arc::clone(&entries.context);
             let selected = context.wait("channel: select", due, || entries.enter(&enter));
             if let Some((operation, token)) = selected.map(|number| entries.take(number))

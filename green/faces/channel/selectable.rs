@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Instant};
 
+use greenhub::Deadline;
+
 use super::{context::Context, state::Claim};
 
 /// What one end of a channel offers to a `select`.
@@ -16,7 +18,7 @@ pub(super) trait SelectHandle {
     fn cancel(&self, token: Token);
     fn is_ready(&self) -> bool;
     /// When the operation becomes ready by itself.
-    fn deadline(&self) -> Option<Instant>;
+    fn deadline(&self) -> Deadline;
     fn address(&self) -> *const ();
 }
 

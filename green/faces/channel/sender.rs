@@ -14,7 +14,7 @@ use super::{
     selectable::{SelectHandle, Token},
     state::{Refusal, Side},
 };
-use greenhub::wait_queue::deadline_after;
+use greenhub::Deadline;
 
 /// The sending end of a channel. Clones send to the same channel; it disconnects with the last.
 ///
@@ -90,7 +90,9 @@ impl<T> Sender<T> {
     /// assert_eq!(sending.join().unwrap(), Err(SendError(2)));
     /// ```
     pub fn send(&self, msg: T) -> Result<(), SendError<T>> {
-        self.core.send(msg, None).map_err(|(msg, _)| SendError(msg))
+        self.core
+            .send(msg, Deadline::NEVER)
+            .map_err(|(msg, _)| SendError(msg))
     }
 
     /// Sends, and waits for room for at most `timeout`.
@@ -111,7 +113,7 @@ impl<T> Sender<T> {
     /// assert_eq!(sent, Err(SendTimeoutError::Timeout(1)));
     /// ```
     pub fn send_timeout(&self, msg: T, timeout: Duration) -> Result<(), SendTimeoutError<T>> {
-        self.send_until(msg, deadline_after(timeout))
+        self.send_until(msg, Deadline::after(timeout))
     }
 
     /// Sends, and waits for room until `deadline`.
@@ -132,10 +134,10 @@ impl<T> Sender<T> {
     /// assert!(sender.send_deadline(2, deadline).is_err());
     /// ```
     pub fn send_deadline(&self, msg: T, deadline: Instant) -> Result<(), SendTimeoutError<T>> {
-        self.send_until(msg, Some(deadline))
+        self.send_until(msg, Deadline::at(deadline))
     }
 
-    fn send_until(&self, msg: T, deadline: Option<Instant>) -> Result<(), SendTimeoutError<T>> {
+    fn send_until(&self, msg: T, deadline: Deadline) -> Result<(), SendTimeoutError<T>> {
         self.core
             .send(msg, deadline)
             .map_err(|(msg, refusal)| match refusal {
@@ -248,8 +250,8 @@ impl<T> SelectHandle for Sender<T> {
         self.core.is_ready(Side::Sending)
     }
 
-    fn deadline(&self) -> Option<Instant> {
-        None
+    fn deadline(&self) -> Deadline {
+        Deadline::NEVER
     }
 
     fn address(&self) -> *const () {

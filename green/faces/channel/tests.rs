@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::*;
+use greenhub::Deadline;
 
 const SOON: Duration = Duration::from_millis(20);
 const LONG: Duration = Duration::from_secs(20);
@@ -180,12 +181,12 @@ fn ticks_keep_their_beat_for_one_who_asks_in_time() {
     // However long it took to come up.
     thread::sleep(early);
     assert_eq!(timer.take_for(due - early), Some(due));
-    assert_eq!(timer.due(), Some(due + period));
+    assert_eq!(timer.deadline(), Deadline::at(due + period));
 
     let timer = Timer::new(Some(due), Some(period));
     let late = due + early;
     assert_eq!(timer.take_for(late), Some(due));
-    assert_eq!(timer.due(), Some(late + period));
+    assert_eq!(timer.deadline(), Deadline::at(late + period));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use greenhub::Deadline;
 use greenhub::wait_queue::ShortLock;
 use greenhub::wait_queue::give_way;
 
@@ -22,12 +23,13 @@ impl Timer {
         }
     }
 
-    pub(super) fn due(&self) -> Option<Instant> {
-        *self.due.lock()
+    /// When it is due.
+    pub(super) fn deadline(&self) -> Deadline {
+        self.due.lock().map_or(Deadline::NEVER, Deadline::at)
     }
 
     pub(super) fn is_due(&self) -> bool {
-        self.due().is_some_and(|due| due <= Instant::now())
+        self.due.lock().is_some_and(|due| due <= Instant::now())
     }
 
     /// The message, if it is due: the moment for which it was due.
@@ -47,22 +49,18 @@ impl Timer {
     }
 
     /// Waits for the message; `None` if the deadline passes before.
-    pub(super) fn take(&self, deadline: Option<Instant>) -> Option<Instant> {
+    pub(super) fn take(&self, deadline: Deadline) -> Option<Instant> {
         give_way();
         let asked = Instant::now();
         loop {
             if let Some(message) = self.take_for(asked) {
                 return Some(message);
             }
-            if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            if deadline.has_passed() {
                 return None;
             }
-            let due = self.due();
-            Context::new().wait(
-                "channel: timer",
-                due.into_iter().chain(deadline).min(),
-                || true,
-            );
+            let until = self.deadline().min(deadline);
+            Context::new().wait("channel: timer", until, || true);
         }
     }
 }

@@ -10,6 +10,7 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd};
 
+use greenhub::Deadline;
 use greenhub::source::Direction;
 use rustix::fs::FileType;
 use rustix::io::{Errno, ReadWriteFlags, preadv2, pwritev2};
@@ -99,11 +100,11 @@ fn retry(
     loop {
         let mut result = call(Ready::Unknown);
         if result.is_err_and(nowait_unknown) {
-            greenhub::trampoline(&fd, direction, None)?;
+            greenhub::trampoline(&fd, direction, Deadline::NEVER)?;
             result = call(Ready::Polled);
         }
         match result {
-            Err(Errno::AGAIN) => greenhub::trampoline(&fd, direction, None)?,
+            Err(Errno::AGAIN) => greenhub::trampoline(&fd, direction, Deadline::NEVER)?,
             result => return Ok(result?),
         };
     }

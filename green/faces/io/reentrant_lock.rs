@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use greenhub::Deadline;
 use greenhub::green_thread::{self, ThreadId};
 use greenhub::wait_queue::{WaitQueue, Wake, give_way};
 use parking_lot::{Mutex, MutexGuard};
@@ -59,7 +60,9 @@ impl<T> ReentrantLock<T> {
         if !self.enter_again(me) {
             if !self.try_hold() {
                 // Woken means handed over; NotNeeded, that `try_hold` succeeded in the end.
-                let wake = self.waiters.wait(self.what, None, || !self.try_hold());
+                let wake = self
+                    .waiters
+                    .wait(self.what, Deadline::NEVER, || !self.try_hold());
                 debug_assert!(!matches!(wake, Wake::TimedOut));
             }
             *self.owner.lock() = Some((me, 1));

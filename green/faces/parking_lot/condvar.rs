@@ -8,7 +8,8 @@ use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use greenhub::wait_queue::{WaitQueue, Wake, deadline_after};
+use greenhub::Deadline;
+use greenhub::wait_queue::{WaitQueue, Wake};
 use lock_api::RawMutex as _;
 
 use super::{MutexGuard, RawMutex};
@@ -56,7 +57,7 @@ impl Condvar {
     ///
     /// A kill or a passed limit unwinds out of this call, once the mutex is locked again.
     pub fn wait<T: ?Sized>(&self, guard: &mut MutexGuard<'_, T>) {
-        self.wait_at_most(guard, None);
+        self.wait_at_most(guard, Deadline::NEVER);
     }
 
     /// As [`wait`](Condvar::wait), until `timeout` at most.
@@ -65,7 +66,7 @@ impl Condvar {
         guard: &mut MutexGuard<'_, T>,
         timeout: Instant,
     ) -> WaitTimeoutResult {
-        self.wait_at_most(guard, Some(timeout))
+        self.wait_at_most(guard, Deadline::at(timeout))
     }
 
     /// As [`wait`](Condvar::wait), for `timeout` at most.
@@ -74,7 +75,7 @@ impl Condvar {
         guard: &mut MutexGuard<'_, T>,
         timeout: Duration,
     ) -> WaitTimeoutResult {
-        self.wait_at_most(guard, deadline_after(timeout))
+        self.wait_at_most(guard, Deadline::after(timeout))
     }
 
     /// Waits as long as `condition` returns true.
@@ -97,7 +98,7 @@ impl Condvar {
     where
         F: FnMut(&mut T) -> bool,
     {
-        self.wait_while_at_most(guard, condition, Some(timeout))
+        self.wait_while_at_most(guard, condition, Deadline::at(timeout))
     }
 
     /// Waits as long as `condition` returns true, for `timeout` at most.
@@ -110,7 +111,7 @@ impl Condvar {
     where
         F: FnMut(&mut T) -> bool,
     {
-        self.wait_while_at_most(guard, condition, deadline_after(timeout))
+        self.wait_while_at_most(guard, condition, Deadline::after(timeout))
     }
 
     /// Wakes the thread that has waited longest; says whether one waited.
@@ -129,7 +130,7 @@ impl Condvar {
         &self,
         guard: &mut MutexGuard<'_, T>,
         mut condition: F,
-        deadline: Option<Instant>,
+        deadline: Deadline,
     ) -> WaitTimeoutResult
     where
         F: FnMut(&mut T) -> bool,
@@ -144,7 +145,7 @@ impl Condvar {
     fn wait_at_most<T: ?Sized>(
         &self,
         guard: &mut MutexGuard<'_, T>,
-        deadline: Option<Instant>,
+        deadline: Deadline,
     ) -> WaitTimeoutResult {
         // Read under the mutex: who changes the condition does so under it, too, and notifies
         // afterwards, so that the count moves after this.

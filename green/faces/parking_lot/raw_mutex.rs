@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::shield;
 use crate::sync::lock::Lock;
-use greenhub::wait_queue::deadline_after;
+use greenhub::Deadline;
 
 /// A lock without data.
 pub struct RawMutex(Lock);
@@ -49,11 +49,11 @@ unsafe impl lock_api::RawMutexTimed for RawMutex {
     type Instant = Instant;
 
     fn try_lock_for(&self, timeout: Duration) -> bool {
-        shield(|| self.0.lock_until(deadline_after(timeout)))
+        shield(|| self.0.lock_until(Deadline::after(timeout)))
     }
 
     fn try_lock_until(&self, timeout: Instant) -> bool {
-        shield(|| self.0.lock_until(Some(timeout)))
+        shield(|| self.0.lock_until(Deadline::at(timeout)))
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::shield;
 use crate::sync::lock::Lock;
 use crate::sync::shared_lock::SharedLock;
-use greenhub::wait_queue::deadline_after;
+use greenhub::Deadline;
 
 /// A lock without data, of many readers or one writer; one of the readers may be on its way to become the writer.
 pub struct RawRwLock {
@@ -19,7 +19,7 @@ pub struct RawRwLock {
 
 impl RawRwLock {
     /// Takes both, the gate first; or neither.
-    fn through_gate(&self, deadline: Option<Instant>, take: impl FnOnce() -> bool) -> bool {
+    fn through_gate(&self, deadline: Deadline, take: impl FnOnce() -> bool) -> bool {
         shield(|| {
             if !self.gate.lock_until(deadline) {
                 return false;
@@ -45,22 +45,18 @@ impl RawRwLock {
 
     /// As the owner of the gate. Nobody writes; but a reader that leaves has the lock as a writer for a moment, to pass
     /// it on to one that has given up by now.
-    fn read_inside(&self, deadline: Option<Instant>) -> bool {
+    fn read_inside(&self, deadline: Deadline) -> bool {
         shield(|| self.shared.read_again_until(deadline))
     }
 
-    fn upgrade_until(&self, deadline: Option<Instant>) -> bool {
+    fn upgrade_until(&self, deadline: Deadline) -> bool {
         self.shared.unlock_read();
         let upgraded = shield(|| self.shared.write_until(deadline));
         if !upgraded {
-            self.read_inside(None);
+            self.read_inside(Deadline::NEVER);
         }
         upgraded
     }
-}
-
-fn after(timeout: Duration) -> Option<Instant> {
-    deadline_after(timeout)
 }
 
 // SAFETY: `SharedLock` has one writer or many readers. No unwind comes out of a wait, as
@@ -86,7 +82,7 @@ unsafe impl lock_api::RawRwLock for RawRwLock {
     }
 
     fn lock_exclusive(&self) {
-        self.through_gate(None, || self.shared.write_until(None));
+        self.through_gate(Deadline::NEVER, || self.shared.write_until(Deadline::NEVER));
     }
 
     fn try_lock_exclusive(&self) -> bool {
@@ -133,27 +129,29 @@ unsafe impl lock_api::RawRwLockTimed for RawRwLock {
     type Instant = Instant;
 
     fn try_lock_shared_for(&self, timeout: Duration) -> bool {
-        shield(|| self.shared.read_until(after(timeout)))
+        shield(|| self.shared.read_until(Deadline::after(timeout)))
     }
 
     fn try_lock_shared_until(&self, timeout: Instant) -> bool {
-        shield(|| self.shared.read_until(Some(timeout)))
+        shield(|| self.shared.read_until(Deadline::at(timeout)))
     }
 
     fn try_lock_exclusive_for(&self, timeout: Duration) -> bool {
-        let deadline = after(timeout);
+        let deadline = Deadline::after(timeout);
         self.through_gate(deadline, || self.shared.write_until(deadline))
     }
 
     fn try_lock_exclusive_until(&self, timeout: Instant) -> bool {
-        self.through_gate(Some(timeout), || self.shared.write_until(Some(timeout)))
+        self.through_gate(Deadline::at(timeout), || {
+            self.shared.write_until(Deadline::at(timeout))
+        })
     }
 }
 
 // SAFETY: taken as a reader, past the writers that wait.
 unsafe impl lock_api::RawRwLockRecursive for RawRwLock {
     fn lock_shared_recursive(&self) {
-        shield(|| self.shared.read_again_until(None));
+        shield(|| self.shared.read_again_until(Deadline::NEVER));
     }
 
     fn try_lock_shared_recursive(&self) -> bool {
@@ -164,11 +162,11 @@ unsafe impl lock_api::RawRwLockRecursive for RawRwLock {
 // SAFETY: as above.
 unsafe impl lock_api::RawRwLockRecursiveTimed for RawRwLock {
     fn try_lock_shared_recursive_for(&self, timeout: Duration) -> bool {
-        shield(|| self.shared.read_again_until(after(timeout)))
+        shield(|| self.shared.read_again_until(Deadline::after(timeout)))
     }
 
     fn try_lock_shared_recursive_until(&self, timeout: Instant) -> bool {
-        shield(|| self.shared.read_again_until(Some(timeout)))
+        shield(|| self.shared.read_again_until(Deadline::at(timeout)))
     }
 }
 
@@ -176,7 +174,7 @@ unsafe impl lock_api::RawRwLockRecursiveTimed for RawRwLock {
 // is neither for a moment, in which nobody else can write.
 unsafe impl lock_api::RawRwLockUpgrade for RawRwLock {
     fn lock_upgradable(&self) {
-        self.through_gate(None, || self.read_inside(None));
+        self.through_gate(Deadline::NEVER, || self.read_inside(Deadline::NEVER));
     }
 
     fn try_lock_upgradable(&self) -> bool {
@@ -189,14 +187,14 @@ unsafe impl lock_api::RawRwLockUpgrade for RawRwLock {
     }
 
     unsafe fn upgrade(&self) {
-        self.upgrade_until(None);
+        self.upgrade_until(Deadline::NEVER);
     }
 
     unsafe fn try_upgrade(&self) -> bool {
         self.shared.unlock_read();
         let upgraded = self.shared.try_write();
         if !upgraded {
-            self.read_inside(None);
+            self.read_inside(Deadline::NEVER);
         }
         upgraded
     }
@@ -224,20 +222,22 @@ unsafe impl lock_api::RawRwLockUpgradeDowngrade for RawRwLock {
 // SAFETY: true means that the lock was taken, false that it is a reader's still.
 unsafe impl lock_api::RawRwLockUpgradeTimed for RawRwLock {
     fn try_lock_upgradable_for(&self, timeout: Duration) -> bool {
-        let deadline = after(timeout);
+        let deadline = Deadline::after(timeout);
         self.through_gate(deadline, || self.read_inside(deadline))
     }
 
     fn try_lock_upgradable_until(&self, timeout: Instant) -> bool {
-        self.through_gate(Some(timeout), || self.read_inside(Some(timeout)))
+        self.through_gate(Deadline::at(timeout), || {
+            self.read_inside(Deadline::at(timeout))
+        })
     }
 
     unsafe fn try_upgrade_for(&self, timeout: Duration) -> bool {
-        self.upgrade_until(after(timeout))
+        self.upgrade_until(Deadline::after(timeout))
     }
 
     unsafe fn try_upgrade_until(&self, timeout: Instant) -> bool {
-        self.upgrade_until(Some(timeout))
+        self.upgrade_until(Deadline::at(timeout))
     }
 }
 

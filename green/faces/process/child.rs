@@ -7,12 +7,12 @@ use std::mem;
 use std::os::fd::OwnedFd;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::process::{self as std_process, ExitStatus, Output};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use greenhub::Deadline;
 use greenhub::green_thread;
 use greenhub::greenio::GreenPipe;
-use greenhub::source::{Direction, Patience, Source};
-use greenhub::wait_queue::deadline_after;
+use greenhub::source::{Direction, Source};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::io::face::{impl_descriptor, impl_read, impl_write};
@@ -112,7 +112,7 @@ impl Child {
     /// ```
     pub fn wait(&mut self) -> io::Result<ExitStatus> {
         drop(self.stdin.take());
-        self.wait_for_end(None)
+        self.wait_for_end(Deadline::NEVER)
     }
 
     /// As [`wait`](Child::wait), for no longer than `limit`. The child goes on after it.
@@ -137,7 +137,7 @@ impl Child {
     /// ```
     pub fn wait_timeout(&mut self, limit: Duration) -> io::Result<ExitStatus> {
         drop(self.stdin.take());
-        self.wait_for_end(Some(limit))
+        self.wait_for_end(Deadline::after(limit))
             .map_err(|error| self.expired(error, limit))
     }
 
@@ -222,11 +222,10 @@ impl Child {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn communicate(&mut self, input: &[u8], limit: Option<Duration>) -> io::Result<Output> {
-        let deadline = limit.and_then(deadline_after);
-        let left = || deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let deadline = Deadline::within(limit);
         let ended = self
-            .exchange(input, left)
-            .and_then(|()| self.wait_for_end(left()));
+            .exchange(input, deadline)
+            .and_then(|()| self.wait_for_end(deadline));
         let status = ended.map_err(|error| self.expired(error, limit.unwrap_or(Duration::MAX)))?;
         let [stdout, stderr] = mem::take(&mut self.heard);
         Ok(Output {
@@ -237,11 +236,7 @@ impl Child {
     }
 
     /// Serves all three pipes until they are closed. `WouldBlock` when no time is left.
-    fn exchange(
-        &mut self,
-        mut input: &[u8],
-        left: impl Fn() -> Option<Duration>,
-    ) -> io::Result<()> {
+    fn exchange(&mut self, mut input: &[u8], deadline: Deadline) -> io::Result<()> {
         let mut piece = Vec::new();
         loop {
             if input.is_empty() {
@@ -266,7 +261,7 @@ impl Child {
             if waited.is_empty() {
                 return Ok(());
             }
-            if select::poll(&mut waited, left())? == 0 {
+            if select::poll(&mut waited, deadline.remaining())? == 0 {
                 return Err(ErrorKind::WouldBlock.into());
             }
             piece.resize(PIECE_BYTES, 0);
@@ -291,8 +286,8 @@ impl Child {
         }
     }
 
-    /// `WouldBlock` when `limit` has passed.
-    fn wait_for_end(&mut self, limit: Option<Duration>) -> io::Result<ExitStatus> {
+    /// `WouldBlock` when `deadline` has passed.
+    fn wait_for_end(&mut self, deadline: Deadline) -> io::Result<ExitStatus> {
         if let Some(status) = self.inner.try_wait()? {
             return Ok(status);
         }
@@ -304,14 +299,8 @@ impl Child {
                 .map(Source::new);
         }
         match &self.end {
-            Some(end) => {
-                let patience = Patience {
-                    nonblocking: false,
-                    limit,
-                };
-                end.retry(Direction::Read, patience, |_| ended(&mut self.inner))
-            }
-            None => look_for_end(&mut self.inner, limit),
+            Some(end) => end.retry(Direction::Read, deadline, |_| ended(&mut self.inner)),
+            None => look_for_end(&mut self.inner, deadline),
         }
     }
 
@@ -342,7 +331,7 @@ impl Drop for Awaited {
             // If it cannot be started, the child's end is left to that of the process.
             let _ = green_thread::Builder::new()
                 .name("waits for an abandoned child".to_owned())
-                .spawn(move || child.wait_for_end(None));
+                .spawn(move || child.wait_for_end(Deadline::NEVER));
         }
     }
 }
@@ -354,19 +343,12 @@ fn ended(child: &mut std_process::Child) -> io::Result<ExitStatus> {
 }
 
 /// Waits without a pidfd: by looking, 1 ms apart at first, 20 ms in the end.
-fn look_for_end(child: &mut std_process::Child, limit: Option<Duration>) -> io::Result<ExitStatus> {
-    let deadline = limit.and_then(deadline_after);
+fn look_for_end(child: &mut std_process::Child, deadline: Deadline) -> io::Result<ExitStatus> {
     let mut pause = Duration::from_millis(1);
     loop {
         match ended(child) {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                let left = deadline.map_or(pause, |deadline| {
-                    deadline.saturating_duration_since(Instant::now())
-                });
-                if left.is_zero() {
-                    return Err(error);
-                }
-                green_thread::sleep(pause.min(left));
+            Err(error) if error.kind() == ErrorKind::WouldBlock && !deadline.has_passed() => {
+                green_thread::sleep(deadline.remaining().map_or(pause, |left| left.min(pause)));
                 pause = (pause * 2).min(Duration::from_millis(20));
             }
             result => return result,

@@ -7,10 +7,11 @@ use std::{
         LockResult, PoisonError,
         atomic::{AtomicU32, Ordering::SeqCst},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use greenhub::wait_queue::{WaitQueue, Wake, deadline_after};
+use greenhub::Deadline;
+use greenhub::wait_queue::{WaitQueue, Wake};
 
 use super::mutex::MutexGuard;
 
@@ -102,7 +103,7 @@ impl Condvar {
     /// assert_eq!(*told, Some("news"));
     /// ```
     pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> LockResult<MutexGuard<'a, T>> {
-        self.wait_until(guard, None).0
+        self.wait_until(guard, Deadline::NEVER).0
     }
 
     /// Waits as long as `condition` returns true.
@@ -167,7 +168,7 @@ impl Condvar {
         guard: MutexGuard<'a, T>,
         dur: Duration,
     ) -> LockResult<(MutexGuard<'a, T>, WaitTimeoutResult)> {
-        let (guard, result) = self.wait_until(guard, deadline_after(dur));
+        let (guard, result) = self.wait_until(guard, Deadline::after(dur));
         match guard {
             Ok(guard) => Ok((guard, result)),
             Err(error) => Err(PoisonError::new((error.into_inner(), result))),
@@ -203,12 +204,12 @@ impl Condvar {
     where
         F: FnMut(&mut T) -> bool,
     {
-        let deadline = deadline_after(dur);
+        let deadline = Deadline::after(dur);
         loop {
             if !condition(&mut *guard) {
                 return Ok((guard, WaitTimeoutResult(false)));
             }
-            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            if deadline.has_passed() {
                 return Ok((guard, WaitTimeoutResult(true)));
             }
             guard = match self.wait_until(guard, deadline) {
@@ -237,7 +238,7 @@ impl Condvar {
     fn wait_until<'a, T>(
         &self,
         guard: MutexGuard<'a, T>,
-        deadline: Option<Instant>,
+        deadline: Deadline,
     ) -> (LockResult<MutexGuard<'a, T>>, WaitTimeoutResult) {
         // Read under the mutex: who changes the condition does so under it, too, and notifies
         // afterwards, so that the count moves after this.

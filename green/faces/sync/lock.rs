@@ -19,14 +19,12 @@
 //! At most one waiter is on its way at a time, so at most one can have come too late, and a waiter
 //! that comes up and finds `WOKEN` clear knows that it owns the lock.
 
-use std::{
-    sync::atomic::{
-        AtomicU8, AtomicU32,
-        Ordering::{Acquire, Relaxed, Release},
-    },
-    time::Instant,
+use std::sync::atomic::{
+    AtomicU8, AtomicU32,
+    Ordering::{Acquire, Relaxed, Release},
 };
 
+use greenhub::Deadline;
 use greenhub::wait_queue::{WaitQueue, Wake, give_way, now_us};
 
 const LOCKED: u8 = 1;
@@ -61,14 +59,14 @@ impl Lock {
             .compare_exchange(0, LOCKED, Acquire, Relaxed)
             .is_err()
         {
-            self.lock_contended(None);
+            self.lock_contended(Deadline::NEVER);
         }
     }
 
     /// As [`lock`](Lock::lock), until `deadline` at most; says whether the lock was taken.
     #[cfg(feature = "parking_lot")]
     #[inline]
-    pub(in crate::faces) fn lock_until(&self, deadline: Option<Instant>) -> bool {
+    pub(in crate::faces) fn lock_until(&self, deadline: Deadline) -> bool {
         give_way();
         self.try_lock() || self.lock_contended(deadline)
     }
@@ -101,7 +99,7 @@ impl Lock {
     }
 
     #[cold]
-    fn lock_contended(&self, deadline: Option<Instant>) -> bool {
+    fn lock_contended(&self, deadline: Deadline) -> bool {
         let mut turn = Turn {
             lock: self,
             standing: Standing::New,

@@ -11,6 +11,7 @@ use std::{
     },
 };
 
+use greenhub::Deadline;
 use greenhub::wait_queue::WaitQueue;
 
 const INCOMPLETE: u8 = 0;
@@ -229,8 +230,9 @@ impl Once {
     }
 
     fn wait_while(&self, pending: impl Fn(u8) -> bool) {
-        self.queue
-            .wait("Once", None, || pending(self.state.load(Relaxed)));
+        self.queue.wait("Once", Deadline::NEVER, || {
+            pending(self.state.load(Relaxed))
+        });
     }
 }
 

@@ -14,14 +14,12 @@
 //! | count of readers  | that many readers own the lock           | a reader, or who lets it in     | each reader                       |
 //! | count of waiting  | that many writers queue, or are dying    | a writer, under its queue lock  | who hands over, or a dying writer |
 
-use std::{
-    sync::atomic::{
-        AtomicU64,
-        Ordering::{Acquire, Relaxed, Release},
-    },
-    time::Instant,
+use std::sync::atomic::{
+    AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
 };
 
+use greenhub::Deadline;
 use greenhub::wait_queue::{WaitQueue, Wake, give_way};
 
 const WRITER: u64 = 1;
@@ -79,13 +77,13 @@ impl SharedLock {
     pub(in crate::faces) fn read(&self) {
         give_way();
         if !self.try_read() {
-            self.read_contended(None, admits_reader);
+            self.read_contended(Deadline::NEVER, admits_reader);
         }
     }
 
     /// As [`read`](SharedLock::read), until `deadline` at most; says whether the lock was taken.
     #[cfg(feature = "parking_lot")]
-    pub(in crate::faces) fn read_until(&self, deadline: Option<Instant>) -> bool {
+    pub(in crate::faces) fn read_until(&self, deadline: Deadline) -> bool {
         give_way();
         self.try_read() || self.read_contended(deadline, admits_reader)
     }
@@ -93,7 +91,7 @@ impl SharedLock {
     /// As [`read_until`](SharedLock::read_until), but goes before writers that wait: for a reader
     /// that may be one already.
     #[cfg(feature = "parking_lot")]
-    pub(in crate::faces) fn read_again_until(&self, deadline: Option<Instant>) -> bool {
+    pub(in crate::faces) fn read_again_until(&self, deadline: Deadline) -> bool {
         give_way();
         self.try_read_again() || self.read_contended(deadline, admits_reader_again)
     }
@@ -120,13 +118,13 @@ impl SharedLock {
             .compare_exchange(0, WRITER, Acquire, Relaxed)
             .is_err()
         {
-            self.write_contended(None);
+            self.write_contended(Deadline::NEVER);
         }
     }
 
     /// As [`write`](SharedLock::write), until `deadline` at most; says whether the lock was taken.
     #[cfg(feature = "parking_lot")]
-    pub(in crate::faces) fn write_until(&self, deadline: Option<Instant>) -> bool {
+    pub(in crate::faces) fn write_until(&self, deadline: Deadline) -> bool {
         give_way();
         self.try_write() || self.write_contended(deadline)
     }
@@ -167,7 +165,7 @@ impl SharedLock {
     }
 
     #[cold]
-    fn read_contended(&self, deadline: Option<Instant>, admits: fn(u64) -> bool) -> bool {
+    fn read_contended(&self, deadline: Deadline, admits: fn(u64) -> bool) -> bool {
         loop {
             let wake = self.readers.wait("RwLock::read", deadline, || {
                 self.state
@@ -190,7 +188,7 @@ impl SharedLock {
     }
 
     #[cold]
-    fn write_contended(&self, deadline: Option<Instant>) -> bool {
+    fn write_contended(&self, deadline: Deadline) -> bool {
         while !self.try_write() {
             let mut waiting = WaitingWriter {
                 lock: self,

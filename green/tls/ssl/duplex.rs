@@ -16,13 +16,14 @@
 use std::io;
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use greenhub::Deadline;
 use greenhub::green_thread::panicking;
 use greenhub::greenio::{GreenSocket, NonBlocking};
 use greenhub::semaphore::Semaphore;
-use greenhub::source::{Direction, Patience};
-use greenhub::wait_queue::{ShortLock, WaitQueue, Wake, deadline_after};
+use greenhub::source::Direction;
+use greenhub::wait_queue::{ShortLock, WaitQueue, Wake};
 
 use super::TlsVersion;
 use super::pipe::SslPipe;
@@ -45,70 +46,30 @@ pub(super) struct Duplex {
     fed: WaitQueue,
 }
 
-/// How one call waits: a deadline for the whole of it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Call {
-    nonblocking: bool,
-    deadline: Option<Instant>,
+/// An error once `deadline` has passed. A peer that keeps us busy with records that carry nothing makes no call wait,
+/// so that waits alone do not keep the limit.
+fn check(deadline: Deadline) -> io::Result<()> {
+    match deadline != Deadline::NOW && deadline.has_passed() {
+        true => Err(over(deadline)),
+        false => Ok(()),
+    }
 }
 
-impl Call {
-    /// Tries, and does not wait.
-    pub(super) const ONCE: Call = Call {
-        nonblocking: true,
-        deadline: None,
-    };
-
-    pub(super) fn new(nonblocking: bool, limit: Option<Duration>) -> Call {
-        Call {
-            nonblocking,
-            deadline: limit.and_then(deadline_after),
-        }
+/// What a call returns that may not wait (any longer).
+fn over(deadline: Deadline) -> io::Error {
+    if deadline == Deadline::NOW {
+        io::Error::from_raw_os_error(libc::EAGAIN)
+    } else {
+        io::Error::new(io::ErrorKind::TimedOut, "the time limit of the call passed")
     }
+}
 
-    /// A call in `direction`, as the socket is set.
-    pub(super) fn on(socket: &GreenSocket, direction: Direction) -> io::Result<Call> {
-        match socket.patience(direction) {
-            Ok(patience) => Ok(Call::new(patience.nonblocking, patience.limit)),
-            Err(_) => Err(Call::new(false, None).over()),
-        }
-    }
-
-    /// The same call, but for no longer than `limit` from now.
-    pub(super) fn within(self, limit: Option<Duration>) -> Call {
-        let other = Call::new(self.nonblocking, limit).deadline;
-        Call {
-            deadline: self.deadline.into_iter().chain(other).min(),
-            ..self
-        }
-    }
-
-    /// An error once the deadline has passed. A peer that keeps us busy with records that carry nothing makes
-    /// no call wait, so that waits alone do not keep the limit.
-    fn check(self) -> io::Result<()> {
-        match self.deadline {
-            Some(deadline) if deadline <= Instant::now() => Err(self.over()),
-            _ => Ok(()),
-        }
-    }
-
-    fn patience(self) -> Patience {
-        Patience {
-            nonblocking: self.nonblocking,
-            limit: self
-                .deadline
-                .map(|deadline| deadline.saturating_duration_since(Instant::now())),
-        }
-    }
-
-    /// What the call returns when it may not wait (any longer).
-    fn over(self) -> io::Error {
-        if self.nonblocking {
-            io::Error::from_raw_os_error(libc::EAGAIN)
-        } else {
-            io::Error::new(io::ErrorKind::TimedOut, "the time limit of the call passed")
-        }
-    }
+/// When a call in `direction` that begins now is to be over, as the socket is set.
+pub(super) fn deadline(socket: &GreenSocket, direction: Direction) -> io::Result<Deadline> {
+    // That it is over already is no news of a socket in non-blocking mode.
+    socket
+        .deadline(direction)
+        .map_err(|_| over(Deadline::NEVER))
 }
 
 /// What became of an attempt to send in passing.
@@ -174,20 +135,20 @@ impl Duplex {
     }
 
     /// Begins the handshake, or goes on with it, to its end.
-    pub(super) fn handshake(&self, call: Call) -> io::Result<()> {
-        let _reading = self.reading(call)?;
-        let sending = self.sending(call)?;
+    pub(super) fn handshake(&self, deadline: Deadline) -> io::Result<()> {
+        let _reading = self.reading(deadline)?;
+        let sending = self.sending(deadline)?;
         loop {
             let progress = self.pipe.lock().handshake();
             match progress {
                 Ok(progress) => {
-                    if let Err(error) = self.drain(call) {
+                    if let Err(error) = self.drain(deadline) {
                         if progress == Progress::Done(()) && self.owes_tickets_alone(&error) {
                             break;
                         }
                         // An alert tells more than the broken pipe that follows it.
                         let alert = self
-                            .feed(Call::ONCE)
+                            .feed(Deadline::NOW)
                             .and_then(|()| self.pipe.lock().handshake().map(drop));
                         return Err(if is_broken(&error) {
                             alert.err().unwrap_or(error)
@@ -197,13 +158,13 @@ impl Duplex {
                     }
                     match progress {
                         Progress::Done(()) => break,
-                        Progress::WantRead => self.feed(call)?,
+                        Progress::WantRead => self.feed(deadline)?,
                         Progress::WantWrite => {}
                     }
                 }
                 Err(error) => {
                     // The peer should hear why, if that needs no wait.
-                    let _ = self.drain(Call::ONCE);
+                    let _ = self.drain(Deadline::NOW);
                     return Err(error);
                 }
             }
@@ -226,23 +187,28 @@ impl Duplex {
     }
 
     /// Decrypts into `buf`. `Ok(0)` is the peer's close_notify.
-    pub(super) fn read(&self, buf: &mut [u8], call: Call) -> io::Result<usize> {
+    pub(super) fn read(&self, buf: &mut [u8], deadline: Deadline) -> io::Result<usize> {
         static NEVER: AtomicBool = AtomicBool::new(false);
-        self.read_unless(buf, call, &NEVER)
+        self.read_unless(buf, deadline, &NEVER)
     }
 
     /// As [`read`](Self::read), but `Interrupted` once `stop` is set: whoever sets it nudges the source.
     pub(super) fn read_unless(
         &self,
         buf: &mut [u8],
-        call: Call,
+        deadline: Deadline,
         stop: &AtomicBool,
     ) -> io::Result<usize> {
-        let _reading = self.reading(call)?;
-        self.read_in_turn(buf, call, stop)
+        let _reading = self.reading(deadline)?;
+        self.read_in_turn(buf, deadline, stop)
     }
 
-    fn read_in_turn(&self, buf: &mut [u8], call: Call, stop: &AtomicBool) -> io::Result<usize> {
+    fn read_in_turn(
+        &self,
+        buf: &mut [u8],
+        deadline: Deadline,
+        stop: &AtomicBool,
+    ) -> io::Result<usize> {
         let stopped = || stop.load(Ordering::SeqCst);
         loop {
             if stopped() {
@@ -255,22 +221,22 @@ impl Duplex {
             let pushed = if unsent { self.push() } else { Pushed::All };
             match progress? {
                 Progress::Done(count) => return Ok(count),
-                Progress::WantRead if pushed == Pushed::Full && !call.nonblocking => {
+                Progress::WantRead if pushed == Pushed::Full && deadline != Deadline::NOW => {
                     // It looks at `stop` before it may find nothing, which forgets a nudge.
-                    match self.feed_unless(Call::ONCE, stopped) {
+                    match self.feed_unless(Deadline::NOW, stopped) {
                         Err(error) if would_block(&error) => {
-                            if !self.socket.source().wait_either(call.deadline)? {
-                                return Err(call.over());
+                            if !self.socket.source().wait_either(deadline)? {
+                                return Err(over(deadline));
                             }
                         }
                         fed => fed?,
                     }
                 }
-                Progress::WantRead => self.feed_unless(call, stopped)?,
+                Progress::WantRead => self.feed_unless(deadline, stopped)?,
                 // So many answers wait to be sent that no more may be made.
                 Progress::WantWrite => {
-                    let sending = self.sending(call)?;
-                    self.drain(call)?;
+                    let sending = self.sending(deadline)?;
+                    self.drain(deadline)?;
                     self.end_sending(sending);
                 }
             }
@@ -278,16 +244,16 @@ impl Duplex {
     }
 
     /// Receives once, in the turn to read. An error or end of the connection is the pipe's to answer.
-    fn feed(&self, call: Call) -> io::Result<()> {
-        self.feed_unless(call, || false)
+    fn feed(&self, deadline: Deadline) -> io::Result<()> {
+        self.feed_unless(deadline, || false)
     }
 
     /// As [`feed`](Self::feed), but `Interrupted` when it is to `stop`.
-    fn feed_unless(&self, call: Call, stop: impl Fn() -> bool) -> io::Result<()> {
-        call.check()?;
+    fn feed_unless(&self, deadline: Deadline, stop: impl Fn() -> bool) -> io::Result<()> {
+        check(deadline)?;
         let room = self.pipe.lock().room();
         let mut answered = false;
-        let fed = self.socket.source().retry_read(call.patience(), room, |_| {
+        let fed = self.socket.source().retry_read(deadline, room, |_| {
             if stop() {
                 return Err(io::ErrorKind::Interrupted.into());
             }
@@ -306,15 +272,15 @@ impl Duplex {
         match fed {
             Ok(_) => Ok(()),
             Err(_) if answered => Ok(()),
-            Err(error) if would_block(&error) => Err(call.over()),
+            Err(error) if would_block(&error) => Err(over(deadline)),
             Err(error) => Err(error),
         }
     }
 
     /// Encrypts from `buf` and sends; returns how many bytes were taken, at most 48 KiB.
-    pub(super) fn write(&self, buf: &[u8], call: Call) -> io::Result<usize> {
-        let sending = self.sending(call)?;
-        match self.write_in_turn(buf, call) {
+    pub(super) fn write(&self, buf: &[u8], deadline: Deadline) -> io::Result<usize> {
+        let sending = self.sending(deadline)?;
+        match self.write_in_turn(buf, deadline) {
             Ok(count) => {
                 self.end_sending(sending);
                 Ok(count)
@@ -324,10 +290,10 @@ impl Duplex {
         }
     }
 
-    fn write_in_turn(&self, buf: &[u8], call: Call) -> io::Result<usize> {
+    fn write_in_turn(&self, buf: &[u8], deadline: Deadline) -> io::Result<usize> {
         self.check_whole()?;
         // What an earlier call left. Nothing of this one has been taken yet.
-        self.drain(call)?;
+        self.drain(deadline)?;
         let count = loop {
             let (progress, fed) = {
                 let mut pipe = self.pipe.lock();
@@ -335,15 +301,15 @@ impl Duplex {
             };
             match progress? {
                 Progress::Done(count) => break count,
-                Progress::WantWrite => self.drain(call)?,
+                Progress::WantWrite => self.drain(deadline)?,
                 Progress::WantRead => {
-                    self.drain(call)?;
-                    self.await_input(fed, call)?;
+                    self.drain(deadline)?;
+                    self.await_input(fed, deadline)?;
                 }
             }
         };
         let tear = Tear(&self.torn);
-        let drained = self.drain(call);
+        let drained = self.drain(deadline);
         match drained {
             Err(error) if error.kind() == io::ErrorKind::TimedOut && !is_broken(&error) => {
                 Err(error)
@@ -370,16 +336,16 @@ impl Duplex {
     }
 
     /// For a write that cannot go on before more than `fed` bytes of the peer's have come (TLS 1.2 renegotiation).
-    fn await_input(&self, fed: u64, call: Call) -> io::Result<()> {
+    fn await_input(&self, fed: u64, deadline: Deadline) -> io::Result<()> {
         if let Some(_reading) = self.try_reading() {
-            return self.feed(call);
+            return self.feed(deadline);
         }
-        if call.nonblocking {
-            return Err(call.over());
+        if deadline == Deadline::NOW {
+            return Err(over(deadline));
         }
         let still = || self.pipe.lock().fed() == fed && self.reading.available() == 0;
-        match self.fed.wait("TLS renegotiation", call.deadline, still) {
-            Wake::TimedOut => Err(call.over()),
+        match self.fed.wait("TLS renegotiation", deadline, still) {
+            Wake::TimedOut => Err(over(deadline)),
             Wake::Woken | Wake::NotNeeded => Ok(()),
         }
     }
@@ -392,51 +358,48 @@ impl Duplex {
         let _reading = self.try_reading()?;
         (0..ROUNDS).find_map(|_| {
             // What there is to say about the transport has been said.
-            let _ = self.feed(Call::ONCE);
+            let _ = self.feed(Deadline::NOW);
             self.pipe.lock().look_ahead()
         })
     }
 
     /// Waits until all that earlier calls made has left.
-    pub(super) fn flush(&self, call: Call) -> io::Result<()> {
-        let sending = self.sending(call)?;
-        self.drain(call)?;
+    pub(super) fn flush(&self, deadline: Deadline) -> io::Result<()> {
+        let sending = self.sending(deadline)?;
+        self.drain(deadline)?;
         self.end_sending(sending);
         Ok(())
     }
 
     /// Sends close_notify after all that was written.
-    pub(super) fn shutdown(&self, call: Call) -> io::Result<()> {
-        let sending = self.sending(call)?;
+    pub(super) fn shutdown(&self, deadline: Deadline) -> io::Result<()> {
+        let sending = self.sending(deadline)?;
         self.check_whole()?;
-        self.drain(call)?;
+        self.drain(deadline)?;
         self.pipe.lock().shutdown()?;
-        self.drain(call)?;
+        self.drain(deadline)?;
         self.end_sending(sending);
         Ok(())
     }
 
     /// Sends `outgoing`. To be called in the turn to send.
-    fn drain(&self, call: Call) -> io::Result<()> {
+    fn drain(&self, deadline: Deadline) -> io::Result<()> {
         if self.pipe.lock().outgoing() == 0 {
             return Ok(());
         }
-        let drained = self
-            .socket
-            .source()
-            .retry(Direction::Write, call.patience(), |_| {
-                let mut pipe = self.pipe.lock();
-                loop {
-                    match pipe.drain_to(&mut NonBlocking(&self.socket)) {
-                        Ok(0) => return Ok(()),
-                        Ok(_) => {}
-                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                        Err(error) => return Err(error),
-                    }
+        let drained = self.socket.source().retry(Direction::Write, deadline, |_| {
+            let mut pipe = self.pipe.lock();
+            loop {
+                match pipe.drain_to(&mut NonBlocking(&self.socket)) {
+                    Ok(0) => return Ok(()),
+                    Ok(_) => {}
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
                 }
-            });
+            }
+        });
         drained.map_err(|error| match would_block(&error) {
-            true => call.over(),
+            true => over(deadline),
             false => error,
         })
     }
@@ -447,7 +410,7 @@ impl Duplex {
             let Some(sending) = self.try_sending() else {
                 return Pushed::Busy;
             };
-            match self.drain(Call::ONCE) {
+            match self.drain(Deadline::NOW) {
                 Ok(()) => drop(sending),
                 Err(error) if would_block(&error) => return Pushed::Full,
                 // Of a socket that was closed here, what waits is never asked for.
@@ -490,8 +453,8 @@ impl Duplex {
         parting::end_direction(&self.socket, Duration::ZERO);
     }
 
-    fn reading(&self, call: Call) -> io::Result<Turn<'_>> {
-        self.take(&self.reading, call)?;
+    fn reading(&self, deadline: Deadline) -> io::Result<Turn<'_>> {
+        self.take(&self.reading, deadline)?;
         Ok(self.reading_turn())
     }
 
@@ -507,8 +470,8 @@ impl Duplex {
         }
     }
 
-    fn sending(&self, call: Call) -> io::Result<Turn<'_>> {
-        self.take(&self.sending, call)?;
+    fn sending(&self, deadline: Deadline) -> io::Result<Turn<'_>> {
+        self.take(&self.sending, deadline)?;
         Ok(self.sending_turn())
     }
 
@@ -524,9 +487,9 @@ impl Duplex {
         }
     }
 
-    fn take(&self, turn: &Semaphore, call: Call) -> io::Result<()> {
+    fn take(&self, turn: &Semaphore, deadline: Deadline) -> io::Result<()> {
         let taken = turn.try_acquire()
-            || match call.nonblocking {
+            || match deadline == Deadline::NOW {
                 // Whoever has it gives it back and then looks whether somebody missed it; we say so and then
                 // look again.
                 true => {
@@ -534,9 +497,9 @@ impl Duplex {
                     fence(Ordering::SeqCst);
                     turn.try_acquire()
                 }
-                false => turn.acquire(call.deadline),
+                false => turn.acquire(deadline),
             };
-        taken.then_some(()).ok_or_else(|| call.over())
+        taken.then_some(()).ok_or_else(|| over(deadline))
     }
 }
 

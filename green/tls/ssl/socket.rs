@@ -10,12 +10,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use greenhub::ClosedLocally;
+use greenhub::Deadline;
 use greenhub::greenio::GreenSocket;
 use greenhub::source::Direction;
 use greenhub::wait_queue::ShortLock;
 
 use super::certificate::Certificate;
-use super::duplex::{Call, Duplex};
+use super::duplex::{self, Duplex};
 use super::facts::{Cipher, TlsVersion};
 use super::pipe::SslPipe;
 use super::session::SslSession;
@@ -178,16 +179,20 @@ impl GreenSslSocket {
     /// # }
     /// ```
     pub fn do_handshake(&self) -> io::Result<()> {
-        self.handshake_in(Call::new(self.get_ref().nonblocking(), None))
+        self.handshake_until(match self.get_ref().nonblocking() {
+            true => Deadline::NOW,
+            false => Deadline::NEVER,
+        })
     }
 
-    /// The handshake as a part of `call`, whose deadline covers it too.
-    fn handshake_in(&self, call: Call) -> io::Result<()> {
+    /// The handshake as a part of a call that has this deadline.
+    fn handshake_until(&self, deadline: Deadline) -> io::Result<()> {
         if self.shared.duplex.is_handshaken() {
             return Ok(());
         }
         let limit = *self.shared.handshake_timeout.lock();
-        match self.shared.duplex.handshake(call.within(limit)) {
+        let deadline = deadline.min(Deadline::within(limit));
+        match self.shared.duplex.handshake(deadline) {
             Err(_) if self.is_closed() => Err(ClosedLocally.into()),
             result => result,
         }
@@ -203,7 +208,9 @@ impl GreenSslSocket {
     ///
     /// `NotConnected` before the handshake; those of a write.
     pub fn shutdown_write(&self) -> io::Result<()> {
-        self.shared.duplex.shutdown(self.call(Direction::Write)?)
+        self.shared
+            .duplex
+            .shutdown(self.deadline(Direction::Write)?)
     }
 
     /// Ends TLS in both directions and gives the connection back, in the clear.
@@ -263,13 +270,13 @@ impl GreenSslSocket {
                 "another handle of this TLS connection lives",
             )
         })?;
-        let call = Call::new(false, limit);
-        match shared.duplex.shutdown(call) {
+        let deadline = Deadline::within(limit);
+        match shared.duplex.shutdown(deadline) {
             // That the peer cannot be told is told by how it left.
             Err(error) if !is_departure(&error) => return Err(error),
             _ => {}
         }
-        let cleanly = match shared.duplex.read(&mut [0; 64], call) {
+        let cleanly = match shared.duplex.read(&mut [0; 64], deadline) {
             Ok(0) => true,
             Ok(_) => {
                 return Err(io::Error::new(
@@ -348,7 +355,7 @@ impl GreenSslSocket {
             self.shared.duplex.pipe.lock().shut_for_reading();
         }
         if how != Shutdown::Read {
-            let _ = self.shared.duplex.shutdown(Call::ONCE);
+            let _ = self.shared.duplex.shutdown(Deadline::NOW);
         }
         self.get_ref().shutdown(how)
     }
@@ -580,8 +587,8 @@ impl GreenSslSocket {
         }
     }
 
-    fn call(&self, direction: Direction) -> io::Result<Call> {
-        Call::on(self.get_ref(), direction)
+    fn deadline(&self, direction: Direction) -> io::Result<Deadline> {
+        duplex::deadline(self.get_ref(), direction)
     }
 }
 
@@ -591,14 +598,14 @@ impl GreenSslSocket {
     /// A read of a connection that has shaken hands, which ends with `Interrupted` once `stop` is set: whoever sets it
     /// nudges the source.
     pub(crate) fn read_unless(&self, buf: &mut [u8], stop: &AtomicBool) -> io::Result<usize> {
-        let call = self.call(Direction::Read)?;
-        self.answer(self.shared.duplex.read_unless(buf, call, stop))
+        let deadline = self.deadline(Direction::Read)?;
+        self.answer(self.shared.duplex.read_unless(buf, deadline, stop))
     }
 
     /// A write of a connection that has shaken hands, which does not wait. It may leave ciphertext
     /// [unsent](Self::unsent) of the bytes that it counts.
     pub(crate) fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
-        match self.shared.duplex.write(buf, Call::ONCE) {
+        match self.shared.duplex.write(buf, Deadline::NOW) {
             Err(_) if self.is_closed() => Err(ClosedLocally.into()),
             result => result,
         }
@@ -616,13 +623,13 @@ impl Read for &GreenSslSocket {
         if self.is_closed() {
             return Err(ClosedLocally.into());
         }
-        let call = self.call(Direction::Read)?;
-        self.handshake_in(call)?;
+        let deadline = self.deadline(Direction::Read)?;
+        self.handshake_until(deadline)?;
         // Not behind another reader, who may wait for long.
         if buf.is_empty() {
             return Ok(0);
         }
-        self.answer(self.shared.duplex.read(buf, call))
+        self.answer(self.shared.duplex.read(buf, deadline))
     }
 }
 
@@ -632,12 +639,12 @@ impl Write for &GreenSslSocket {
         if self.is_closed() {
             return Err(ClosedLocally.into());
         }
-        let call = self.call(Direction::Write)?;
-        self.handshake_in(call)?;
+        let deadline = self.deadline(Direction::Write)?;
+        self.handshake_until(deadline)?;
         if buf.is_empty() {
             return Ok(0);
         }
-        match self.shared.duplex.write(buf, call) {
+        match self.shared.duplex.write(buf, deadline) {
             Err(_) if self.is_closed() => Err(ClosedLocally.into()),
             result => result,
         }
@@ -667,7 +674,7 @@ impl Write for &GreenSslSocket {
 
     /// Waits until nothing is left to send: a no-op but after a write in non-blocking mode.
     fn flush(&mut self) -> io::Result<()> {
-        self.shared.duplex.flush(self.call(Direction::Write)?)
+        self.shared.duplex.flush(self.deadline(Direction::Write)?)
     }
 }
 

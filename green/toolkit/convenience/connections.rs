@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use greenhub::wait_queue::ShortLock;
 
 use crate::semaphore::Semaphore;
 use crate::thread::{Builder, JoinHandle};
 use crate::wait_queue::WaitQueue;
-use greenhub::wait_queue::deadline_after;
+use greenhub::Deadline;
 
 /// How long those that were ended may take to unwind.
 const UNWINDING: Duration = Duration::from_secs(1);
@@ -101,10 +101,10 @@ impl Connections {
 
     /// Says whether all have ended within `limit`.
     fn wait(&self, limit: Duration) -> bool {
-        let deadline = deadline_after(limit);
+        let deadline = Deadline::after(limit);
         let busy = || !self.threads.lock().running.is_empty();
         while busy() {
-            if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            if deadline.has_passed() {
                 return false;
             }
             self.gone.wait("connections", deadline, busy);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use greenhub::Deadline;
 use greenhub::wait_queue::ShortLock;
 
 use super::connections::Connections;
@@ -314,7 +315,7 @@ impl<L: Accept> Server<L> {
         O: Outcome,
     {
         loop {
-            connections.room.acquire(None);
+            connections.room.acquire(Deadline::NEVER);
             let accepted = loop {
                 if self.stop.is_asked() {
                     return Ok(());

@@ -2,10 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use std::{fmt, io};
 
-use greenhub::wait_queue::{ShortLock, WaitQueue, Wake, deadline_after};
+use greenhub::Deadline;
+use greenhub::wait_queue::{ShortLock, WaitQueue, Wake};
 
 use crate::thread::{self, JoinHandle, Thread, ThreadId};
 
@@ -144,7 +145,7 @@ impl Group {
     ///
     /// Those of [`Thread::kill`].
     pub fn kill(&self) -> io::Result<()> {
-        self.kill_until(None).map(drop)
+        self.kill_until(Deadline::NEVER).map(drop)
     }
 
     /// As [`kill`](Group::kill), but waits for their ends no longer than `limit`; false if it passed.
@@ -169,10 +170,10 @@ impl Group {
     ///
     /// As [`kill`](Group::kill).
     pub fn kill_timeout(&self, limit: Duration) -> io::Result<bool> {
-        self.kill_until(deadline_after(limit))
+        self.kill_until(Deadline::after(limit))
     }
 
-    fn kill_until(&self, deadline: Option<Instant>) -> io::Result<bool> {
+    fn kill_until(&self, deadline: Deadline) -> io::Result<bool> {
         let mut killed = HashSet::new();
         loop {
             // Not under the lock: a killer gives way to its victim.
@@ -210,7 +211,7 @@ impl Group {
     ///
     /// In a member, which would wait for itself.
     pub fn join(&self) {
-        self.join_until(None);
+        self.join_until(Deadline::NEVER);
     }
 
     /// As [`join`](Group::join), for no longer than `limit`; false if it passed.
@@ -232,10 +233,10 @@ impl Group {
     /// As [`join`](Group::join).
     #[must_use]
     pub fn join_timeout(&self, limit: Duration) -> bool {
-        self.join_until(deadline_after(limit))
+        self.join_until(Deadline::after(limit))
     }
 
-    fn join_until(&self, deadline: Option<Instant>) -> bool {
+    fn join_until(&self, deadline: Deadline) -> bool {
         let own = thread::current().id();
         assert!(
             !self.members.running.lock().contains_key(&own),
@@ -296,7 +297,7 @@ impl Members {
     fn wait_while(
         &self,
         so: impl Fn(&HashMap<ThreadId, Thread>) -> bool,
-        deadline: Option<Instant>,
+        deadline: Deadline,
     ) -> bool {
         let so = || so(&self.running.lock());
         while so() {

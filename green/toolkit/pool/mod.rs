@@ -38,7 +38,7 @@ pub use pile::GreenPile;
 pub use spread::Spread;
 
 use crate::thread::{self, JoinHandle};
-use greenhub::wait_queue::deadline_after;
+use greenhub::Deadline;
 
 /// Runs tasks as green threads, no more than its size at a time.
 ///
@@ -170,7 +170,7 @@ impl GreenPool {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        match self.slots.place_until(deadline_after(limit)) {
+        match self.slots.place_until(Deadline::after(limit)) {
             Some(place) => Ok(self.start(place, f)),
             None => Err(f),
         }
@@ -252,7 +252,7 @@ impl GreenPool {
     ///
     /// In a task of this pool, which would wait for itself.
     pub fn waitall(&self) {
-        self.slots.wait_until_idle(None);
+        self.slots.wait_until_idle(Deadline::NEVER);
     }
 
     /// As [`waitall`](GreenPool::waitall), for no longer than `limit`; false if it passed.
@@ -274,7 +274,7 @@ impl GreenPool {
     /// As [`waitall`](GreenPool::waitall).
     #[must_use]
     pub fn waitall_timeout(&self, limit: Duration) -> bool {
-        self.slots.wait_until_idle(deadline_after(limit))
+        self.slots.wait_until_idle(Deadline::after(limit))
     }
 
     /// How many places there are.

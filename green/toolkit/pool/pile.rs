@@ -4,7 +4,7 @@ use std::{collections::VecDeque, fmt, time::Duration};
 
 use super::{GreenPool, imap::first, slot::Place};
 use crate::thread::{self, JoinHandle};
-use greenhub::wait_queue::deadline_after;
+use greenhub::Deadline;
 
 /// Many tasks that belong together: spawn them, then iterate over their results, which come in the
 /// order in which they were spawned. A task that panicked gives its panic in its place.
@@ -97,7 +97,7 @@ impl<T: Send + 'static> GreenPile<T> {
     where
         F: FnOnce() -> T + Send + 'static,
     {
-        let deadline = deadline_after(limit);
+        let deadline = Deadline::after(limit);
         match self.pool.slots.place_until(deadline) {
             Some(place) => {
                 self.start(place, f);

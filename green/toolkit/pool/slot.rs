@@ -6,9 +6,9 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
-    time::Instant,
 };
 
+use greenhub::Deadline;
 use greenhub::wait_queue::ShortLock;
 use greenhub::{
     semaphore::Semaphore,
@@ -55,10 +55,11 @@ impl Slots {
     }
 
     pub(super) fn place(self: &Arc<Slots>) -> Place {
-        self.place_until(None).expect("there is no limit")
+        self.place_until(Deadline::NEVER)
+            .expect("there is no limit")
     }
 
-    pub(super) fn place_until(self: &Arc<Slots>, deadline: Option<Instant>) -> Option<Place> {
+    pub(super) fn place_until(self: &Arc<Slots>, deadline: Deadline) -> Option<Place> {
         if let Some(place) = self.try_place() {
             return Some(place);
         }
@@ -86,7 +87,7 @@ impl Slots {
             .filter(|slot| Arc::ptr_eq(&slot.0.0, self))
     }
 
-    pub(super) fn wait_until_idle(self: &Arc<Slots>, deadline: Option<Instant>) -> bool {
+    pub(super) fn wait_until_idle(self: &Arc<Slots>, deadline: Deadline) -> bool {
         assert!(
             self.own().is_none(),
             "a task of a pool cannot wait for all of the pool, which includes itself"

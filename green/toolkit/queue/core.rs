@@ -18,8 +18,9 @@
 //! turn first, which nobody else can know of until then.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::{collections::VecDeque, sync::Arc, time::Instant};
+use std::{collections::VecDeque, sync::Arc};
 
+use greenhub::Deadline;
 use greenhub::wait_queue::ShortLock;
 use greenhub::wait_queue::{WaitQueue, Wake, give_way};
 
@@ -138,7 +139,7 @@ impl<O: Order> Core<O> {
     }
 
     /// As `try_put`, and waits for it until `deadline`, or until the queue is shut down.
-    pub(crate) fn put(&self, item: O::Item, deadline: Option<Instant>) -> Result<(), O::Item> {
+    pub(crate) fn put(&self, item: O::Item, deadline: Deadline) -> Result<(), O::Item> {
         give_way();
         let mut unsent = self.try_put(item);
         while let Err(item) = unsent {
@@ -176,7 +177,7 @@ impl<O: Order> Core<O> {
     }
 
     /// As `try_get`, and waits for it until `deadline`, or until nothing comes any more.
-    pub(crate) fn get(&self, deadline: Option<Instant>) -> Option<O::Item> {
+    pub(crate) fn get(&self, deadline: Deadline) -> Option<O::Item> {
         give_way();
         loop {
             if let Some(item) = self.try_get() {
@@ -195,7 +196,7 @@ impl<O: Order> Core<O> {
         }
     }
 
-    fn wait(&self, turn: &Arc<Turn<O::Item>>, side: Side, deadline: Option<Instant>) -> Wake {
+    fn wait(&self, turn: &Arc<Turn<O::Item>>, side: Side, deadline: Deadline) -> Wake {
         let listed = Listed {
             core: self,
             turn,

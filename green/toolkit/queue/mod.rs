@@ -55,11 +55,11 @@ mod error;
 pub(crate) mod order;
 mod tasks;
 
-use greenhub::wait_queue::deadline_after;
+use greenhub::Deadline;
 use std::{
     fmt,
     panic::{RefUnwindSafe, UnwindSafe},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 pub use error::{Empty, Full, NothingOutstanding};
@@ -156,7 +156,7 @@ macro_rules! queue {
             /// If the queue is or was [shut down](Self::shutdown), as Python raises `ShutDown`. The calls with
             /// a limit and those that do not wait give the item back instead.
             pub fn put(&self, item: T) {
-                if self.put_until(item, None).is_err() {
+                if self.put_until(item, Deadline::NEVER).is_err() {
                     panic!("an item was put into a queue that was shut down");
                 }
             }
@@ -178,10 +178,10 @@ macro_rules! queue {
             ///
             /// [`Full`], with the item, if the limit passed or the queue was shut down; nothing of it stays behind.
             pub fn put_timeout(&self, item: T, limit: Duration) -> Result<(), Full<T>> {
-                self.put_until(item, deadline_after(limit))
+                self.put_until(item, Deadline::after(limit))
             }
 
-            fn put_until(&self, item: T, deadline: Option<Instant>) -> Result<(), Full<T>> {
+            fn put_until(&self, item: T, deadline: Deadline) -> Result<(), Full<T>> {
                 let announced: $announced = self.tasks.announce();
                 self.core.put(item, deadline).map_err(Full)?;
                 announced.put();
@@ -229,7 +229,7 @@ macro_rules! queue {
             /// expects that iterates by [`iter`](Self::iter).
             pub fn get(&self) -> T {
                 self.core
-                    .get(None)
+                    .get(Deadline::NEVER)
                     .expect("an item was to be got from an empty queue that was shut down")
             }
 
@@ -249,7 +249,7 @@ macro_rules! queue {
             /// assert_eq!(worker.join().unwrap(), 55);
             /// ```
             pub fn iter(&self) -> impl Iterator<Item = T> {
-                std::iter::from_fn(|| self.core.get(None))
+                std::iter::from_fn(|| self.core.get(Deadline::NEVER))
             }
 
             /// Ends the queue: nothing can be put any more, what is in it can still be got. Who waits to
@@ -318,7 +318,7 @@ macro_rules! queue {
             ///
             /// [`Empty`] if the limit passed, or none comes because the queue was shut down.
             pub fn get_timeout(&self, limit: Duration) -> Result<T, Empty> {
-                let deadline = deadline_after(limit);
+                let deadline = Deadline::after(limit);
                 self.core.get(deadline).ok_or(Empty)
             }
 
@@ -520,7 +520,7 @@ macro_rules! counts_tasks {
             /// assert_eq!(queue.unfinished(), 0);
             /// ```
             pub fn join(&self) {
-                self.tasks.join(None);
+                self.tasks.join(Deadline::NEVER);
             }
 
             /// As [`join`](Self::join), for no longer than `limit`; false if it passed.
@@ -539,7 +539,7 @@ macro_rules! counts_tasks {
             /// ```
             #[must_use]
             pub fn join_timeout(&self, limit: Duration) -> bool {
-                self.tasks.join(deadline_after(limit))
+                self.tasks.join(Deadline::after(limit))
             }
         }
     };

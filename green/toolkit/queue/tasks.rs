@@ -1,10 +1,8 @@
 //! How many items of a queue are still being worked on.
 
-use std::{
-    sync::atomic::{AtomicUsize, Ordering::SeqCst},
-    time::Instant,
-};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
+use greenhub::Deadline;
 use greenhub::wait_queue::{WaitQueue, Wake};
 
 use super::error::NothingOutstanding;
@@ -47,7 +45,7 @@ impl Tasks {
     }
 
     /// Parks until nothing is outstanding; false if `deadline` passed first.
-    pub(super) fn join(&self, deadline: Option<Instant>) -> bool {
+    pub(super) fn join(&self, deadline: Deadline) -> bool {
         while self.outstanding() > 0 {
             let wake = self
                 .joiners

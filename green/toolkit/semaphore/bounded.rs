@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use greenhub::Deadline;
 use greenhub::semaphore::Semaphore;
 
 /// A [`Semaphore`] whose permits cannot become more than it had at first: to release what nobody
@@ -61,7 +62,7 @@ impl BoundedSemaphore {
     /// assert_eq!(semaphore.available(), 1);
     /// ```
     pub fn acquire(&self) {
-        self.permits.acquire(None);
+        self.permits.acquire(Deadline::NEVER);
         self.acquired.fetch_add(1, Relaxed);
     }
 

@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use crate::queue::{core::Core, order::Tally};
-use greenhub::wait_queue::deadline_after;
+use greenhub::Deadline;
 
 /// A semaphore whose [`release`](CappedSemaphore::release) waits while it has as many permits as it
 /// may.
@@ -59,7 +59,7 @@ impl CappedSemaphore {
     /// assert!(!semaphore.try_acquire());
     /// ```
     pub fn acquire(&self) {
-        self.permits.get(None);
+        self.permits.get(Deadline::NEVER);
     }
 
     /// As [`acquire`](CappedSemaphore::acquire), for no longer than `limit`; false if it passed.
@@ -74,7 +74,7 @@ impl CappedSemaphore {
     /// ```
     #[must_use]
     pub fn acquire_timeout(&self, limit: Duration) -> bool {
-        let deadline = deadline_after(limit);
+        let deadline = Deadline::after(limit);
         self.permits.get(deadline).is_some()
     }
 
@@ -107,7 +107,7 @@ impl CappedSemaphore {
     /// releaser.join().unwrap();
     /// ```
     pub fn release(&self) {
-        let _ = self.permits.put((), None);
+        let _ = self.permits.put((), Deadline::NEVER);
     }
 
     /// As [`release`](CappedSemaphore::release), for no longer than `limit`; false if it passed, and
@@ -124,7 +124,7 @@ impl CappedSemaphore {
     /// ```
     #[must_use]
     pub fn release_timeout(&self, limit: Duration) -> bool {
-        let deadline = deadline_after(limit);
+        let deadline = Deadline::after(limit);
         self.permits.put((), deadline).is_ok()
     }
 

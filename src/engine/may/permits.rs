@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::{Coroutine, POOLED_STACKS};
 use crate::clock::Nanos;
 use crate::config::settings;
+use crate::deadline::Deadline;
 use crate::limits::{self, SPARE};
 use crate::sys::lock::Lock;
 use crate::sys::memory;
@@ -123,8 +124,8 @@ impl Stacks {
     }
 
     /// Never: `may` does not give memory back.
-    pub(crate) fn tidy_at(&self) -> Nanos {
-        Nanos::NEVER
+    pub(crate) fn tidy_at(&self) -> Deadline {
+        Deadline::NEVER
     }
 
     pub(crate) fn tidy(&self, _now: Nanos) {}

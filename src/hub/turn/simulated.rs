@@ -41,7 +41,7 @@ impl Local {
                     meter.finish(&self.hub.counters);
                 }
                 None => {
-                    let timer = self.timers.borrow().next().map(|Nanos(at)| at);
+                    let timer = self.timers.borrow().next().moment().map(|Nanos(at)| at);
                     match timer.into_iter().chain(world.next()).min() {
                         Some(next) => world.jump(next),
                         None => return Ending::Deadlock,

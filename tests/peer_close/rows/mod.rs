@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use greenhub::Deadline;
 use greenhub::green_thread::spawn;
 
 use test_support::certs::Peers;
@@ -97,7 +98,7 @@ fn sibling_closes(ours: &mut Ours, shutdown_first: bool) -> greenhub::green_thre
     let another = ours.stream().another();
     let ready = ours.ready.clone();
     spawn(move || {
-        ready.acquire(None);
+        ready.acquire(Deadline::NEVER);
         if shutdown_first {
             another.socket().shutdown(std::net::Shutdown::Both).unwrap();
         }

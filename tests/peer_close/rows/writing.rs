@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use greenhub::Deadline;
 use greenhub::green_thread::spawn;
 
 use super::{BULK, Row, read_twice, row, write_twice};
@@ -183,7 +184,7 @@ pub static ROWS: &[Row] = &[
         |ours| {
             let (reading, ready) = (ours.stream().another(), ours.ready.clone());
             let reader = spawn(move || {
-                ready.acquire(None);
+                ready.acquire(Deadline::NEVER);
                 reading.read(&mut [0; 64]).map_err(|error| named(&error))
             });
             ours.write_all(BULK);

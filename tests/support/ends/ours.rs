@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use green::ssl::{GreenSslSocket, SslError};
 use greenhub::ClosedLocally;
+use greenhub::Deadline;
 use greenhub::greenio::GreenSocket;
 use greenhub::semaphore::Semaphore;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -233,8 +234,7 @@ impl Ours {
     /// Waits until the peer has done its part.
     pub fn await_ready(&self) {
         assert!(
-            self.ready
-                .acquire(Some(Instant::now() + Duration::from_secs(20))),
+            self.ready.acquire(Deadline::after(Duration::from_secs(20))),
             "the peer was never ready"
         );
     }

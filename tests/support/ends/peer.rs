@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use foreign_types::ForeignTypeRef;
+use greenhub::Deadline;
 use greenhub::semaphore::Semaphore;
 use greenhub::{Site, State};
 use openssl::ssl::{ErrorCode, Ssl, SslContextRef, SslStream};
@@ -320,8 +321,7 @@ impl Peer {
     /// Waits for our side's word.
     pub fn await_go(&self) {
         assert!(
-            self.go
-                .acquire(Some(Instant::now() + Duration::from_secs(20))),
+            self.go.acquire(Deadline::after(Duration::from_secs(20))),
             "no word to go"
         );
     }

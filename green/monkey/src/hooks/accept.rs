@@ -9,7 +9,9 @@ use std::ffi::c_int;
 use greenhub::foreign;
 use libc::{sockaddr, socklen_t};
 
-use super::waiting::{Direction, is_nonblocking, is_ready, limit_in, wait, without_blocking};
+use super::waiting::{
+    Direction, deadline_in, is_nonblocking, is_ready, limit_in, wait, without_blocking,
+};
 use crate::Patch;
 use crate::answer::{Answer, of};
 
@@ -52,7 +54,7 @@ unsafe fn own_accept4(
         if !foreign::may_park() {
             return without_a_game(fd, call);
         }
-        let deadline = *deadline.get_or_insert_with(|| limit_in(fd, Direction::Read));
+        let deadline = *deadline.get_or_insert_with(|| deadline_in(fd, Direction::Read));
         if !wait(fd, Direction::Read, deadline)? {
             return Err(libc::EAGAIN);
         }
@@ -68,9 +70,7 @@ fn without_a_game(fd: c_int, call: impl Fn() -> Answer<c_int>) -> Answer<c_int> 
             return answer;
         }
         let limit = limit_in(fd, Direction::Read);
-        if is_nonblocking(fd)
-            || limit.is_some_and(|limit| limit - begun.elapsed() <= std::time::Instant::now())
-        {
+        if is_nonblocking(fd) || limit.is_some_and(|limit| limit <= begun.elapsed()) {
             return answer;
         }
     }

@@ -7,10 +7,9 @@
 use std::ffi::c_int;
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
 
+use greenhub::Deadline;
 use greenhub::foreign;
-use greenhub::wait_queue::deadline_after;
 use libc::{clockid_t, pthread_cond_t, pthread_mutex_t, timespec};
 
 use super::locks::{own_mutex_lock, own_mutex_unlock};
@@ -67,7 +66,7 @@ pub(crate) fn find_clock() {
 unsafe fn wait_until(
     condition: *mut pthread_cond_t,
     lock: *mut pthread_mutex_t,
-    deadline: Option<Instant>,
+    deadline: Deadline,
 ) -> Plain<c_int> {
     // SAFETY: the caller holds the lock.
     let let_go = || unsafe {
@@ -94,7 +93,7 @@ unsafe fn own_wait(condition: *mut pthread_cond_t, lock: *mut pthread_mutex_t) -
     // SAFETY: the caller's.
     unsafe {
         match foreign::may_park() {
-            true => wait_until(condition, lock, None),
+            true => wait_until(condition, lock, Deadline::NEVER),
             false => Plain(real::pthread_cond_wait(condition, lock)),
         }
     }
@@ -114,7 +113,7 @@ unsafe fn wait_by(
     let time = unsafe { at.as_ref() }.and_then(duration);
     match (time, clock) {
         (Some(time), Some(clock)) if foreign::may_park() => {
-            let deadline = deadline_after(until(clock, time));
+            let deadline = Deadline::after(until(clock, time));
             // SAFETY: the caller's.
             unsafe { wait_until(condition, lock, deadline) }
         }

@@ -6,7 +6,7 @@ use std::ffi::c_int;
 use greenhub::foreign;
 use libc::{sockaddr, socklen_t};
 
-use super::waiting::{Direction, Naps, is_nonblocking, limit_in, wait, without_blocking};
+use super::waiting::{Direction, Naps, deadline_in, is_nonblocking, wait, without_blocking};
 use crate::Patch;
 use crate::answer::{Answer, of};
 
@@ -20,7 +20,7 @@ unsafe fn own_connect(fd: c_int, to: *const sockaddr, len: socklen_t) -> Answer<
     if fd < 0 || is_nonblocking(fd) || !foreign::may_park() {
         return call();
     }
-    let deadline = limit_in(fd, Direction::Write);
+    let deadline = deadline_in(fd, Direction::Write);
     let mut naps = Naps::new();
     loop {
         match without_blocking(fd, call) {

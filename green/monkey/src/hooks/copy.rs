@@ -7,7 +7,7 @@ use std::ffi::{c_int, c_uint};
 use greenhub::foreign;
 use libc::{off_t, off64_t, size_t, ssize_t};
 
-use super::waiting::{Direction, is_nonblocking, is_ready, limit_in, wait};
+use super::waiting::{Direction, deadline_in, is_nonblocking, is_ready, wait};
 use crate::Patch;
 use crate::answer::{Answer, code, of};
 
@@ -37,7 +37,7 @@ fn when_ready(
         if is_ready(fd, direction) || is_nonblocking(fd) {
             continue;
         }
-        if !wait(fd, direction, limit_in(fd, direction))? {
+        if !wait(fd, direction, deadline_in(fd, direction))? {
             return Err(libc::EAGAIN);
         }
     }

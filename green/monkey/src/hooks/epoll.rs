@@ -4,8 +4,8 @@
 use std::ffi::c_int;
 use std::time::Duration;
 
+use greenhub::Deadline;
 use greenhub::foreign;
-use greenhub::wait_queue::deadline_after;
 use libc::{epoll_event, sigset_t, timespec};
 
 use super::time::duration;
@@ -44,7 +44,7 @@ unsafe fn wait_for(
     if !foreign::may_park() {
         return block();
     }
-    let deadline = limit.and_then(deadline_after);
+    let deadline = Deadline::within(limit);
     loop {
         let goes_on = wait(poller, Direction::Read, deadline)?;
         match ask()? {

@@ -8,8 +8,8 @@
 use std::ffi::{c_int, c_long};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use greenhub::Deadline;
 use greenhub::foreign;
-use greenhub::wait_queue::deadline_after;
 use libc::timespec;
 
 use super::parked::{ANY, Parked, park, wake};
@@ -88,7 +88,7 @@ unsafe fn own_wait(
     if !foreign::may_park() {
         return block();
     }
-    let deadline = left.and_then(deadline_after);
+    let deadline = Deadline::within(left);
     let is_needed = || word.load(Ordering::SeqCst) == value;
     match park(
         "futex",

@@ -7,10 +7,10 @@
 #![expect(unsafe_code, reason = "hooks")]
 
 use std::ffi::c_int;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use greenhub::Deadline;
 use greenhub::foreign;
-use greenhub::wait_queue::deadline_after;
 use libc::{pthread_mutex_t, pthread_rwlock_t, sem_t, timespec};
 
 use super::parked::{ANY, park, wake};
@@ -38,23 +38,22 @@ const LOOK: Duration = Duration::from_millis(8);
 fn take(
     what: &'static str,
     address: usize,
-    deadline: Option<Instant>,
+    deadline: Deadline,
     busy: c_int,
     attempt: impl Fn() -> c_int,
 ) -> c_int {
     loop {
         let mut given = busy;
-        let look = Instant::now() + LOOK;
-        let until = deadline.map_or(look, |deadline| deadline.min(look));
+        let until = deadline.min(Deadline::after(LOOK));
         let is_needed = || {
             given = attempt();
             given == busy
         };
-        park(what, address, ANY, Some(until), is_needed, || ());
+        park(what, address, ANY, until, is_needed, || ());
         if given != busy {
             return given;
         }
-        if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+        if deadline.has_passed() {
             return libc::ETIMEDOUT;
         }
     }
@@ -79,7 +78,7 @@ unsafe fn is_plain(lock: *const pthread_mutex_t) -> bool {
 /// The caller's lock and time.
 unsafe fn lock_mutex(
     lock: *mut pthread_mutex_t,
-    deadline: impl FnOnce() -> Option<Instant>,
+    deadline: impl FnOnce() -> Deadline,
     block: impl FnOnce() -> c_int,
 ) -> Plain<c_int> {
     // SAFETY: the caller's.
@@ -103,26 +102,26 @@ unsafe fn lock_mutex(
 
 pub(super) unsafe fn own_mutex_lock(lock: *mut pthread_mutex_t) -> Plain<c_int> {
     // SAFETY: the caller's.
-    unsafe { lock_mutex(lock, || None, || real::pthread_mutex_lock(lock)) }
+    unsafe { lock_mutex(lock, || Deadline::NEVER, || real::pthread_mutex_lock(lock)) }
 }
 
-/// The instant of a point in time of CLOCK_REALTIME.
+/// The deadline at a point in time of CLOCK_REALTIME; nothing, if it is none.
 ///
 /// # Safety
 ///
 /// The caller's time.
-unsafe fn instant(at: *const timespec) -> Option<Instant> {
+unsafe fn deadline_at(at: *const timespec) -> Option<Deadline> {
     // SAFETY: the caller's, or null.
     let at = unsafe { at.as_ref() }.and_then(duration)?;
-    deadline_after(until(libc::CLOCK_REALTIME, at))
+    Some(Deadline::after(until(libc::CLOCK_REALTIME, at)))
 }
 
 unsafe fn own_mutex_timedlock(lock: *mut pthread_mutex_t, at: *const timespec) -> Plain<c_int> {
     // SAFETY: the caller's.
     unsafe {
         let block = || real::pthread_mutex_timedlock(lock, at);
-        match instant(at) {
-            Some(deadline) => lock_mutex(lock, || Some(deadline), block),
+        match deadline_at(at) {
+            Some(deadline) => lock_mutex(lock, || deadline, block),
             None => Plain(block()),
         }
     }
@@ -141,9 +140,13 @@ fn take_rwlock(
     block: impl FnOnce() -> c_int,
 ) -> Plain<c_int> {
     Plain(match attempt() {
-        libc::EBUSY if foreign::may_park() => {
-            take("pthread rwlock", lock as usize, None, libc::EBUSY, attempt)
-        }
+        libc::EBUSY if foreign::may_park() => take(
+            "pthread rwlock",
+            lock as usize,
+            Deadline::NEVER,
+            libc::EBUSY,
+            attempt,
+        ),
         libc::EBUSY => block(),
         given => given,
     })
@@ -179,7 +182,7 @@ unsafe fn own_rwlock_unlock(lock: *mut pthread_rwlock_t) -> Plain<c_int> {
 /// The caller's semaphore.
 unsafe fn take_semaphore(
     semaphore: *mut sem_t,
-    deadline: impl FnOnce() -> Option<Instant>,
+    deadline: impl FnOnce() -> Deadline,
     block: impl FnOnce() -> Answer<c_int>,
 ) -> Answer<c_int> {
     // SAFETY: the caller's.
@@ -206,15 +209,21 @@ unsafe fn take_semaphore(
 
 unsafe fn own_sem_wait(semaphore: *mut sem_t) -> Answer<c_int> {
     // SAFETY: the caller's.
-    unsafe { take_semaphore(semaphore, || None, || of(real::sem_wait(semaphore))) }
+    unsafe {
+        take_semaphore(
+            semaphore,
+            || Deadline::NEVER,
+            || of(real::sem_wait(semaphore)),
+        )
+    }
 }
 
 unsafe fn own_sem_timedwait(semaphore: *mut sem_t, at: *const timespec) -> Answer<c_int> {
     // SAFETY: the caller's.
     unsafe {
         let block = || of(real::sem_timedwait(semaphore, at));
-        match instant(at) {
-            Some(deadline) => take_semaphore(semaphore, || Some(deadline), block),
+        match deadline_at(at) {
+            Some(deadline) => take_semaphore(semaphore, || deadline, block),
             None => block(),
         }
     }

@@ -2,11 +2,10 @@
 #![expect(unsafe_code, reason = "hooks")]
 
 use std::ffi::{c_int, c_uint};
-use std::time::Instant;
 
 use libc::{mmsghdr, timespec};
 
-use greenhub::wait_queue::deadline_after;
+use greenhub::Deadline;
 
 use super::time::duration;
 use super::waiting::{Direction, retry};
@@ -57,9 +56,9 @@ unsafe fn own_recvmmsg(
     }
     // SAFETY: null or the caller's.
     let limit = unsafe { limit.as_ref() }.and_then(duration);
-    let deadline = limit.and_then(deadline_after);
+    let deadline = Deadline::within(limit);
     let for_one = flags & libc::MSG_WAITFORONE != 0;
-    let is_over = || for_one || deadline.is_some_and(|deadline| deadline <= Instant::now());
+    let is_over = || for_one || deadline.has_passed();
     all(len, is_over, |done| {
         let attempt = || call(done, flags | libc::MSG_DONTWAIT, null);
         let block = || call(done, flags | libc::MSG_WAITFORONE, null);

@@ -6,8 +6,8 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
-use std::time::Instant;
 
+use greenhub::Deadline;
 use greenhub::foreign::{self, Waker};
 use greenhub::wait_queue::ShortLock;
 
@@ -52,7 +52,7 @@ pub(super) fn park(
     what: &'static str,
     address: usize,
     mask: u32,
-    deadline: Option<Instant>,
+    deadline: Deadline,
     is_needed: impl FnOnce() -> bool,
     then: impl FnOnce(),
 ) -> Parked {

@@ -2,10 +2,10 @@
 #![expect(unsafe_code, reason = "hooks")]
 
 use std::ffi::{c_int, c_short};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use greenhub::Deadline;
 use greenhub::foreign;
-use greenhub::wait_queue::deadline_after;
 use libc::{nfds_t, pollfd, sigset_t, size_t, timespec};
 
 use super::time::duration;
@@ -43,7 +43,7 @@ pub(super) unsafe fn wait_for(
     if !foreign::may_park() {
         return block();
     }
-    let deadline = limit.and_then(deadline_after);
+    let deadline = Deadline::within(limit);
     let entries: &[pollfd] = match len {
         0 => &[],
         // SAFETY: the caller's entries, as many as it says; the kernel has just read them.
@@ -81,13 +81,11 @@ impl Alarm {
     }
 
     /// False if `deadline` has passed.
-    fn wait(&self, deadline: Option<Instant>) -> Answer<bool> {
+    fn wait(&self, deadline: Deadline) -> Answer<bool> {
         match self {
             Alarm::None => {
-                let far = || Instant::now() + Duration::from_secs(86_400);
-                let until = deadline.unwrap_or_else(far);
-                foreign::sleep_until(until).map_err(code)?;
-                Ok(deadline.is_none())
+                foreign::sleep_until(deadline).map_err(code)?;
+                Ok(false)
             }
             &Alarm::One(fd, direction) => or_closed(wait(fd, direction, deadline)),
             Alarm::Poller(poller) => or_closed(wait(poller.0, Direction::Read, deadline)),

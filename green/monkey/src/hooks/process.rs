@@ -3,6 +3,7 @@
 
 use std::ffi::c_int;
 
+use greenhub::Deadline;
 use greenhub::foreign;
 use libc::{id_t, idtype_t, pid_t, rusage, siginfo_t};
 
@@ -45,8 +46,8 @@ impl End {
 
     fn wait(&mut self) -> Answer<bool> {
         match self {
-            End::Of { fd, .. } => waiting::wait(*fd, Direction::Read, None),
-            End::Unannounced(naps) => naps.nap(None),
+            End::Of { fd, .. } => waiting::wait(*fd, Direction::Read, Deadline::NEVER),
+            End::Unannounced(naps) => naps.nap(Deadline::NEVER),
         }
     }
 }
@@ -179,7 +180,7 @@ fn lock_of_a_file(
     let mut naps = Naps::new();
     loop {
         match attempt() {
-            Err(libc::EAGAIN | libc::EACCES) if foreign::may_park() => naps.nap(None)?,
+            Err(libc::EAGAIN | libc::EACCES) if foreign::may_park() => naps.nap(Deadline::NEVER)?,
             Err(libc::EAGAIN | libc::EACCES) => return block(),
             done => return done,
         };

@@ -6,6 +6,7 @@
 
 use std::ffi::{c_int, c_void};
 
+use greenhub::Deadline;
 use greenhub::foreign;
 use libc::{iovec, size_t, ssize_t};
 
@@ -55,7 +56,7 @@ fn asked_first(
         return call();
     }
     while !is_ready(fd, direction) && foreign::may_park() {
-        wait(fd, direction, None)?;
+        wait(fd, direction, Deadline::NEVER)?;
     }
     call()
 }

@@ -3,6 +3,7 @@
 
 use std::ffi::{c_int, c_void};
 
+use greenhub::Deadline;
 use greenhub::foreign;
 use libc::pthread_t;
 
@@ -23,7 +24,7 @@ unsafe fn own_join(thread: pthread_t, value: *mut *mut c_void) -> Plain<c_int> {
     loop {
         // SAFETY: the caller's; it is joined once.
         match unsafe { pthread_tryjoin_np(thread, value) } {
-            libc::EBUSY if foreign::may_park() => naps.nap_uncut("pthread_join", None),
+            libc::EBUSY if foreign::may_park() => naps.nap_uncut("pthread_join", Deadline::NEVER),
             // SAFETY: as above.
             libc::EBUSY => return Plain(unsafe { real::pthread_join(thread, value) }),
             given => return Plain(given),

@@ -3,8 +3,9 @@
 #![expect(unsafe_code, reason = "hooks")]
 
 use std::ffi::{c_int, c_uint};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use greenhub::Deadline;
 use greenhub::foreign;
 use libc::{clockid_t, timespec, useconds_t};
 
@@ -42,11 +43,10 @@ pub(super) fn until(clock: clockid_t, time: Duration) -> Duration {
 }
 
 fn nap(wanted: Duration) {
-    const FAR: Duration = Duration::from_secs(100 * 365 * 86_400);
     if wanted.is_zero() {
         return foreign::yield_now();
     }
-    let _ = foreign::sleep_until(Instant::now() + wanted.min(FAR));
+    let _ = foreign::sleep_until(Deadline::after(wanted));
 }
 
 unsafe fn own_nanosleep(wanted: *const timespec, left: *mut timespec) -> Answer<c_int> {

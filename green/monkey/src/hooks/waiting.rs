@@ -2,11 +2,12 @@
 #![expect(unsafe_code, reason = "system calls")]
 
 use std::ffi::{c_int, c_short};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use greenhub::Deadline;
 use greenhub::foreign;
 pub(super) use greenhub::source::Direction;
-use greenhub::wait_queue::{ShortLock, deadline_after};
+use greenhub::wait_queue::ShortLock;
 
 use crate::answer::{Answer, code, of};
 
@@ -51,8 +52,12 @@ pub(super) fn is_nonblocking(fd: c_int) -> bool {
     }
 }
 
-/// Until when a call may take, by SO_RCVTIMEO or SO_SNDTIMEO.
-pub(super) fn limit(fd: c_int, option: c_int) -> Option<Instant> {
+/// How long a call in this direction may take: SO_RCVTIMEO or SO_SNDTIMEO.
+pub(super) fn limit_in(fd: c_int, direction: Direction) -> Option<Duration> {
+    let option = match direction {
+        Direction::Read => libc::SO_RCVTIMEO,
+        Direction::Write => libc::SO_SNDTIMEO,
+    };
     let mut time = libc::timeval {
         tv_sec: 0,
         tv_usec: 0,
@@ -73,18 +78,12 @@ pub(super) fn limit(fd: c_int, option: c_int) -> Option<Instant> {
         u32::try_from(time.tv_usec).unwrap_or(0) * 1_000,
     );
     let set = given == 0 && !limit.is_zero();
-    set.then(|| deadline_after(limit)).flatten()
+    set.then_some(limit)
 }
 
-/// SO_RCVTIMEO or SO_SNDTIMEO.
-pub(super) fn limit_in(fd: c_int, direction: Direction) -> Option<Instant> {
-    limit(
-        fd,
-        match direction {
-            Direction::Read => libc::SO_RCVTIMEO,
-            Direction::Write => libc::SO_SNDTIMEO,
-        },
-    )
+/// Until when a call in this direction may wait that begins now.
+pub(super) fn deadline_in(fd: c_int, direction: Direction) -> Deadline {
+    Deadline::within(limit_in(fd, direction))
 }
 
 /// Whether a call in this direction is worth a try.
@@ -103,7 +102,7 @@ pub(super) fn is_ready(fd: c_int, direction: Direction) -> bool {
 }
 
 /// Parks until a call is worth a try, or `deadline`, which gives false.
-pub(super) fn wait(fd: c_int, direction: Direction, deadline: Option<Instant>) -> Answer<bool> {
+pub(super) fn wait(fd: c_int, direction: Direction, deadline: Deadline) -> Answer<bool> {
     foreign::wait_fd(fd, direction, deadline).map_err(code)
 }
 
@@ -115,18 +114,17 @@ impl Naps {
         Naps(SHORTEST_NAP)
     }
 
-    fn next(&mut self, deadline: Option<Instant>) -> Option<Instant> {
-        let now = Instant::now();
-        if deadline.is_some_and(|deadline| deadline <= now) {
+    fn next(&mut self, deadline: Deadline) -> Option<Deadline> {
+        if deadline.has_passed() {
             return None;
         }
-        let until = now + self.0;
+        let until = Deadline::after(self.0);
         self.0 = (2 * self.0).min(LONGEST_NAP);
-        Some(deadline.map_or(until, |deadline| until.min(deadline)))
+        Some(until.min(deadline))
     }
 
     /// False if `deadline` has passed.
-    pub(super) fn nap(&mut self, deadline: Option<Instant>) -> Answer<bool> {
+    pub(super) fn nap(&mut self, deadline: Deadline) -> Answer<bool> {
         match self.next(deadline) {
             None => Ok(false),
             Some(until) => foreign::sleep_until(until).map(|()| true).map_err(code),
@@ -134,12 +132,12 @@ impl Naps {
     }
 
     /// As [`nap`](Naps::nap), for those who know no error: neither a kill nor a limit is told.
-    pub(super) fn nap_uncut(&mut self, what: &'static str, deadline: Option<Instant>) -> bool {
-        let until = self.next(deadline);
-        if until.is_some() {
+    pub(super) fn nap_uncut(&mut self, what: &'static str, deadline: Deadline) -> bool {
+        let next = self.next(deadline);
+        if let Some(until) = next {
             foreign::park(what, until, |_| true, || ());
         }
-        until.is_some()
+        next.is_some()
     }
 }
 
@@ -164,7 +162,7 @@ pub(super) fn retry<R>(
     if !foreign::may_park() {
         return block();
     }
-    let deadline = limit_in(fd, direction);
+    let deadline = deadline_in(fd, direction);
     let mut naps = Naps::new();
     for turn in 0u32.. {
         // A datagram socket of Unix's counts as writable while its peer is full.

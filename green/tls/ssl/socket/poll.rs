@@ -4,10 +4,10 @@ use std::io;
 use std::task::{Context, Poll};
 
 use greenhub::ClosedLocally;
+use greenhub::Deadline;
 use greenhub::source::Poller;
 
 use super::GreenSslSocket;
-use crate::tls::ssl::duplex::Call;
 
 impl GreenSslSocket {
     pub(crate) fn poll_read(
@@ -20,7 +20,7 @@ impl GreenSslSocket {
             if buf.is_empty() {
                 return Ok(0);
             }
-            self.answer(self.shared.duplex.read(buf, Call::ONCE))
+            self.answer(self.shared.duplex.read(buf, Deadline::NOW))
         })
     }
 
@@ -33,7 +33,7 @@ impl GreenSslSocket {
     ) -> Poll<io::Result<usize>> {
         self.poll(poller, context, || match buf.is_empty() {
             true => Ok(0),
-            false => self.shared.duplex.write(buf, Call::ONCE),
+            false => self.shared.duplex.write(buf, Deadline::NOW),
         })
     }
 
@@ -42,7 +42,7 @@ impl GreenSslSocket {
         poller: &Poller,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        self.poll(poller, context, || self.shared.duplex.flush(Call::ONCE))
+        self.poll(poller, context, || self.shared.duplex.flush(Deadline::NOW))
     }
 
     /// Sends close_notify.
@@ -51,7 +51,9 @@ impl GreenSslSocket {
         poller: &Poller,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        self.poll(poller, context, || self.shared.duplex.shutdown(Call::ONCE))
+        self.poll(poller, context, || {
+            self.shared.duplex.shutdown(Deadline::NOW)
+        })
     }
 
     /// A call after the handshake.
@@ -65,7 +67,7 @@ impl GreenSslSocket {
             if self.is_closed() {
                 return Err(ClosedLocally.into());
             }
-            match self.handshake_in(Call::ONCE).and_then(|()| call()) {
+            match self.handshake_until(Deadline::NOW).and_then(|()| call()) {
                 Err(_) if self.is_closed() => Err(ClosedLocally.into()),
                 result => result,
             }
