@@ -70,7 +70,7 @@
 //! | call what blocks or computes | [`blocking()`], [`tpool`] |
 //! | call `async` code | [`block_on`], [`future`]; streams for it are `green::aio` (feature `async`) |
 //! | wait for signals, or for many descriptors | [`signal`], [`select`] |
-//! | use eventlet's toolkit | [`event`], [`semaphore`], [`queue`], [`pool`], [`pools`], [`convenience`] |
+//! | use eventlet's toolkit | [`event`], [`semaphore`], [`queue`], [`pool`], [`pools`], [`dagpool`], [`convenience`] |
 //! | use asyncio's names | [`asyncio`] |
 //! | build sockets, locks and protocols of your own | [`greenio`], [`source`], [`wait_queue`], [`trampoline`](trampoline()) |
 //!
@@ -188,7 +188,7 @@ pub use tls::{native_tls, ssl};
 #[cfg(feature = "toolkit")]
 pub use toolkit::{
     convenience::{self, connect, listen, serve},
-    event, pool, pools, queue, reconnect, semaphore, tpool,
+    dagpool, event, pool, pools, queue, reconnect, semaphore, tpool,
 };
 
 #[cfg(all(feature = "tls", feature = "toolkit"))]

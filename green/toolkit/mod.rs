@@ -1,6 +1,7 @@
-//! eventlet's toolkit: servers, pools, queues, events. The feature `toolkit`.
+//! eventlet's toolkit: servers, pools, queues, events, tasks that depend on each other. The feature `toolkit`.
 
 pub mod convenience;
+pub mod dagpool;
 pub mod event;
 pub mod pool;
 pub mod pools;

@@ -4,18 +4,47 @@
 //!
 //! `get` gives a guard, which puts its item back when dropped; if that happens while a panic, a kill
 //! or a time limit unwinds, the item is discarded instead, since nobody knows what state it was left
-//! in. An item that does not work any more is [discarded](Item::discard), and its place taken by a
-//! new one. A `TokenPool` is a [`Semaphore`].
+//! in, or [cleaned up](Pool::cleanup) first. An item that does not work any more is
+//! [discarded](Item::discard), and its place taken by a new one. A `TokenPool` is a [`Semaphore`].
+//!
+//! # A pool of database connections
+//!
+//! eventlet's `db_pool` is a pool that is told how a connection ages and what to do with it:
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use green::pools::Pool;
+//!
+//! # struct Connection;
+//! # impl Connection {
+//! #     fn open() -> std::io::Result<Connection> { Ok(Connection) }
+//! #     fn ping(&mut self) -> std::io::Result<()> { Ok(()) }
+//! #     fn rollback(&mut self) -> std::io::Result<()> { Ok(()) }
+//! # }
+//! # fn main() -> std::io::Result<()> {
+//! let limit = Duration::from_secs(5);
+//! let connections = Pool::new(20, move || green::timeout(limit, Connection::open)?)
+//!     .max_age(Duration::from_secs(3600))
+//!     .max_idle(Duration::from_secs(60))
+//!     .check(|connection: &mut Connection| connection.ping().is_ok())
+//!     .cleanup(limit, |connection| connection.rollback().is_ok());
+//! connections.get()?.ping()?;
+//! # Ok(())
+//! # }
+//! ```
 
 use std::{
     collections::VecDeque,
     fmt, io,
     ops::{Deref, DerefMut},
-    time::Duration,
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::{Duration, Instant},
 };
 
 use greenhub::Deadline;
 use greenhub::semaphore::Semaphore;
+use greenhub::timeout;
 use greenhub::wait_queue::ShortLock;
 
 use crate::thread::panicking;
@@ -59,14 +88,30 @@ use crate::thread::panicking;
 /// ```
 pub struct Pool<T, E = io::Error> {
     create: Box<dyn Fn() -> Result<T, E> + Send + Sync>,
+    max_age: Option<Duration>,
+    max_idle: Option<Duration>,
+    /// Whether an item that was idle still works.
+    check: Option<Judge<T>>,
+    /// Whether one whose user unwound can be used again, and how long it may take to say.
+    cleanup: Option<(Duration, Judge<T>)>,
     /// A permit is the right to have an item out.
     permits: Semaphore,
     state: ShortLock<State<T>>,
     as_stack: bool,
 }
 
+type Judge<T> = Box<dyn Fn(&mut T) -> bool + Send + Sync>;
+
+/// An item that was made.
+struct Made<T> {
+    value: T,
+    at: Instant,
+    /// When it was put back, or made.
+    since: Instant,
+}
+
 struct State<T> {
-    idle: VecDeque<T>,
+    idle: VecDeque<Made<T>>,
     /// Idle, out, and being made.
     size: usize,
     max_size: usize,
@@ -98,6 +143,10 @@ impl<T, E> Pool<T, E> {
     ) -> Pool<T, E> {
         Pool {
             create: Box::new(create),
+            max_age: None,
+            max_idle: None,
+            check: None,
+            cleanup: None,
             permits: Semaphore::named("pool", max_size),
             state: ShortLock::new(State {
                 idle: VecDeque::new(),
@@ -128,6 +177,111 @@ impl<T, E> Pool<T, E> {
         self
     }
 
+    /// Drops an item, instead of giving it out or putting it back, once it was made so long ago.
+    ///
+    /// ```
+    /// use std::{convert::Infallible, time::Duration};
+    ///
+    /// use green::{pools::Pool, thread::sleep};
+    ///
+    /// let pool = Pool::new(1, || Ok::<_, Infallible>(())).max_age(Duration::from_millis(5));
+    /// drop(pool.get().unwrap());
+    /// assert_eq!(pool.size(), 1);
+    /// let item = pool.get().unwrap();
+    /// sleep(Duration::from_millis(10));
+    /// drop(item);
+    /// assert_eq!(pool.size(), 0);
+    /// ```
+    #[must_use]
+    pub fn max_age(mut self, limit: Duration) -> Pool<T, E> {
+        self.max_age = Some(limit);
+        self
+    }
+
+    /// Drops an item, instead of giving it out, if nobody has used it for so long: a server may have
+    /// closed its end meanwhile.
+    ///
+    /// There is no thread that looks after idle items: one goes when somebody would have got it.
+    ///
+    /// ```
+    /// use std::{sync::atomic::{AtomicU32, Ordering::Relaxed}, time::Duration};
+    ///
+    /// use green::{pools::Pool, thread::sleep};
+    ///
+    /// let made = AtomicU32::new(0);
+    /// let make = move || std::io::Result::Ok(made.fetch_add(1, Relaxed));
+    /// let pool = Pool::new(1, make).max_idle(Duration::from_millis(20));
+    /// assert_eq!(*pool.get()?, 0);
+    /// sleep(Duration::from_millis(40));
+    /// assert_eq!(*pool.get()?, 1);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn max_idle(mut self, limit: Duration) -> Pool<T, E> {
+        self.max_idle = Some(limit);
+        self
+    }
+
+    /// Has `check` look at an item that was idle before it is given out; one for which it says false is
+    /// dropped, and the next, or a new one, is got instead.
+    ///
+    /// It runs in the thread that gets the item, and may wait. A panic, a kill or a limit in it drops
+    /// the item.
+    ///
+    /// ```
+    /// use std::{convert::Infallible, sync::atomic::{AtomicU32, Ordering::Relaxed}};
+    ///
+    /// use green::pools::Pool;
+    ///
+    /// let made = AtomicU32::new(0);
+    /// let make = move || Ok::<_, Infallible>(made.fetch_add(1, Relaxed));
+    /// let pool = Pool::new(1, make).check(|number| *number > 0);
+    /// assert_eq!(*pool.get().unwrap(), 0); // A new one is not checked.
+    /// assert_eq!(*pool.get().unwrap(), 1);
+    /// assert_eq!(*pool.get().unwrap(), 1);
+    /// ```
+    #[must_use]
+    #[doc(alias = "pre_ping")]
+    pub fn check(mut self, check: impl Fn(&mut T) -> bool + Send + Sync + 'static) -> Pool<T, E> {
+        self.check = Some(Box::new(check));
+        self
+    }
+
+    /// Has `cleanup` look at an item whose user unwinds, by a panic, a kill or a time limit, instead of
+    /// discarding it: a rollback, say. One for which it says true within `limit` is put back.
+    ///
+    /// It runs in the thread that unwinds, before that goes on, and may wait; kills do not cut it short, so
+    /// choose `limit` accordingly. A panic in it says false.
+    ///
+    /// ```
+    /// use std::{convert::Infallible, time::Duration};
+    ///
+    /// use green::{pools::Pool, thread, timeout};
+    ///
+    /// let pool = Pool::new(1, || Ok::<_, Infallible>(vec!["clean"]))
+    ///     .cleanup(Duration::from_secs(1), |item| {
+    ///         item.truncate(1);
+    ///         true
+    ///     });
+    /// let cut = timeout(Duration::from_millis(1), || {
+    ///     let mut item = pool.get().unwrap();
+    ///     item.push("half done");
+    ///     thread::park();
+    /// });
+    /// assert!(cut.is_err());
+    /// assert_eq!((pool.size(), &**pool.get().unwrap()), (1, &["clean"][..]));
+    /// ```
+    #[must_use]
+    #[doc(alias = "rollback")]
+    pub fn cleanup(
+        mut self,
+        limit: Duration,
+        cleanup: impl Fn(&mut T) -> bool + Send + Sync + 'static,
+    ) -> Pool<T, E> {
+        self.cleanup = Some((limit, Box::new(cleanup)));
+        self
+    }
+
     /// Makes items until there are `min_size`, or as many as there may be.
     ///
     /// ```
@@ -146,7 +300,7 @@ impl<T, E> Pool<T, E> {
     #[doc(alias = "min_size")]
     pub fn fill(&self, min_size: usize) -> Result<(), E> {
         while let Some(making) = self.making(min_size) {
-            let item = (self.create)()?;
+            let item = Made::new((self.create)()?);
             self.state.lock().idle.push_back(item);
             making.done();
         }
@@ -227,20 +381,60 @@ impl<T, E> Pool<T, E> {
         // From here on the permit goes back when this is dropped.
         let mut item = Item {
             pool: self,
-            value: None,
+            made: None,
         };
-        item.value = Some(match self.idle_or_making() {
-            Ok(idle) => idle,
-            Err(making) => {
-                let made = (self.create)()?;
-                making.done();
-                made
+        loop {
+            match self.idle_or_making() {
+                Ok(idle) => {
+                    item.made = Some(idle);
+                    if self.is_good(&mut item) {
+                        return Ok(item);
+                    }
+                    drop(item.take());
+                }
+                Err(making) => {
+                    let made = (self.create)()?;
+                    making.done();
+                    item.made = Some(Made::new(made));
+                    return Ok(item);
+                }
             }
-        });
-        Ok(item)
+        }
     }
 
-    fn idle_or_making(&self) -> Result<T, Making<'_, T, E>> {
+    /// Whether an item that was idle may be given out.
+    fn is_good(&self, item: &mut Item<'_, T, E>) -> bool {
+        let fresh = item.made.as_ref().is_some_and(|made| {
+            !self.is_old(made)
+                && self
+                    .max_idle
+                    .is_none_or(|limit| made.since.elapsed() < limit)
+        });
+        fresh && self.check.as_ref().is_none_or(|check| check(item))
+    }
+
+    fn is_old(&self, made: &Made<T>) -> bool {
+        self.max_age.is_some_and(|limit| made.at.elapsed() >= limit)
+    }
+
+    /// Whether an item may be put back by its user, who may be unwinding.
+    fn is_reusable(&self, made: &mut Made<T>) -> bool {
+        if self.is_old(made) {
+            return false;
+        }
+        if !panicking() {
+            return true;
+        }
+        let Some((limit, cleanup)) = &self.cleanup else {
+            return false;
+        };
+        let cleaned = catch_unwind(AssertUnwindSafe(|| {
+            timeout(*limit, || cleanup(&mut made.value))
+        }));
+        matches!(cleaned, Ok(Ok(true)))
+    }
+
+    fn idle_or_making(&self) -> Result<Made<T>, Making<'_, T, E>> {
         let mut state = self.state.lock();
         let idle = match self.as_stack {
             true => state.idle.pop_back(),
@@ -283,7 +477,7 @@ impl<T, E> Pool<T, E> {
             return Err(item);
         }
         state.size += 1;
-        state.idle.push_back(item);
+        state.idle.push_back(Made::new(item));
         Ok(())
     }
 
@@ -313,7 +507,7 @@ impl<T, E> Pool<T, E> {
         }
         let excess = state.size.saturating_sub(max_size).min(state.idle.len());
         state.size -= excess;
-        let dropped: Vec<T> = state.idle.drain(..excess).collect();
+        let dropped: Vec<Made<T>> = state.idle.drain(..excess).collect();
         drop(state);
         // Without the lock: their drop is user code.
         drop(dropped);
@@ -408,7 +602,7 @@ impl<T, E> Drop for Making<'_, T, E> {
 }
 
 /// An item of a [`Pool`], in use. Dropping it puts it back, unless that happens while the thread
-/// unwinds: then it is [discarded](Item::discard).
+/// unwinds: then it is [discarded](Item::discard), or [cleaned up](Pool::cleanup) first.
 ///
 /// ```
 /// use std::convert::Infallible;
@@ -422,7 +616,7 @@ impl<T, E> Drop for Making<'_, T, E> {
 pub struct Item<'a, T, E = io::Error> {
     pool: &'a Pool<T, E>,
     /// None while it is being made, and once it is out of the pool for good.
-    value: Option<T>,
+    made: Option<Made<T>>,
 }
 
 impl<T, E> Item<'_, T, E> {
@@ -457,24 +651,55 @@ impl<T, E> Item<'_, T, E> {
     /// assert_eq!((item.as_str(), pool.size()), ("item", 0));
     /// ```
     pub fn detach(mut self) -> T {
+        let made = self.take().expect("an item that was got is there");
+        made.value
+    }
+
+    /// Takes it out, and counts it no more.
+    fn take(&mut self) -> Option<Made<T>> {
+        let made = self.made.take()?;
         self.pool.state.lock().size -= 1;
-        self.value.take().expect("an item that was got is there")
+        Some(made)
     }
 }
 
 impl<T, E> Drop for Item<'_, T, E> {
     fn drop(&mut self) {
-        if let Some(value) = self.value.take() {
-            let mut state = self.pool.state.lock();
-            if panicking() || state.size > state.max_size {
-                state.size -= 1;
-                drop(state);
-                drop(value);
-            } else {
-                state.idle.push_back(value);
-            }
+        // Whatever happens, the permit goes back.
+        let _permit = Permit(&self.pool.permits);
+        let Some(mut made) = self.made.take() else {
+            return;
+        };
+        let is_reusable = self.pool.is_reusable(&mut made);
+        let mut state = self.pool.state.lock();
+        if is_reusable && state.size <= state.max_size {
+            made.since = Instant::now();
+            state.idle.push_back(made);
+        } else {
+            state.size -= 1;
+            drop(state);
+            drop(made);
         }
-        self.pool.permits.release();
+    }
+}
+
+/// Goes back when dropped.
+struct Permit<'a>(&'a Semaphore);
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        self.0.release();
+    }
+}
+
+impl<T> Made<T> {
+    fn new(value: T) -> Made<T> {
+        let now = Instant::now();
+        Made {
+            value,
+            at: now,
+            since: now,
+        }
     }
 }
 
@@ -482,13 +707,15 @@ impl<T, E> Deref for Item<'_, T, E> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        self.value.as_ref().expect("an item that was got is there")
+        let made = self.made.as_ref();
+        &made.expect("an item that was got is there").value
     }
 }
 
 impl<T, E> DerefMut for Item<'_, T, E> {
     fn deref_mut(&mut self) -> &mut T {
-        self.value.as_mut().expect("an item that was got is there")
+        let made = self.made.as_mut();
+        &mut made.expect("an item that was got is there").value
     }
 }
 

@@ -11,6 +11,7 @@ use crate::deadline::Deadline;
 use crate::hub::wait;
 
 mod ending;
+mod inherited;
 mod join_handle;
 mod kill;
 mod link;
@@ -23,6 +24,7 @@ mod spawn;
 mod thread;
 
 pub use ending::{Ending, Result};
+pub use inherited::{Inherited, InheritedGuard};
 pub use join_handle::JoinHandle;
 pub(crate) use kill::kill;
 pub use link::Link;

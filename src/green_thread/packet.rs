@@ -9,6 +9,7 @@ use std::task::Waker;
 use crate::sys::lock::Lock;
 
 use super::ending::{Ending, Result};
+use super::inherited;
 use super::link::Links;
 use super::scope_data::ScopeData;
 use crate::contain::contain;
@@ -73,6 +74,7 @@ impl<T> Packet<T> {
                         // What the destructors made.
                         task.values.end();
                     }
+                    inherited::end(task);
                 });
             }
             let waker = {

@@ -8,6 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::inherited;
 use super::join_handle::{JoinHandle, JoinInner};
 use super::packet::Packet;
 use super::scope_data::ScopeData;
@@ -382,6 +383,7 @@ impl Placed {
             false => 0,
         };
         let task = Arc::new(Task::new(self.name, parent, Kind::Green(green)));
+        inherited::hand_down(&task);
         self.hub.adopt(task.clone());
         task
     }

@@ -38,6 +38,7 @@ use crate::thread_locals;
 pub(crate) mod current;
 #[cfg(not(feature = "engine-may"))]
 mod gdb;
+pub(crate) mod heritage;
 pub(crate) mod home;
 pub(crate) mod interrupt;
 mod interrupts;

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering}
 
 use crate::sys::lock::Lock;
 
+use super::heritage::Heritage;
 use super::home::Home;
 use super::interrupts::Interrupts;
 use super::leg::Legs;
@@ -43,6 +44,7 @@ pub(crate) struct Task {
     pub(crate) site: SiteCell,
     pub(crate) interrupts: Interrupts,
     pub(crate) values: Values,
+    pub(crate) heritage: Lock<Heritage>,
     /// What its calls on sockets are part of: when the first of them was made, or a mark of `greenio`'s.
     pub(crate) call: AtomicU64,
     /// `park`'s token, and the ticket of a `park` under way.
@@ -134,6 +136,7 @@ impl Task {
             site: SiteCell::default(),
             interrupts: Interrupts::default(),
             values: Values::default(),
+            heritage: Lock::new(Heritage::default()),
             call: AtomicU64::new(0),
             token: AtomicBool::new(false),
             stays: AtomicBool::new(false),

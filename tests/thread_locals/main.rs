@@ -4,6 +4,7 @@
 mod allocators;
 mod crates;
 mod hazards;
+mod inherited;
 mod library;
 mod limits;
 mod process;

@@ -1,6 +1,8 @@
 //! eventlet's toolkit: pools, queues, events, servers in one call.
 
 mod convenience;
+mod dag_pool;
+mod databases;
 mod events;
 mod groups;
 mod pools;

@@ -195,3 +195,100 @@ fn never_more_than_the_size_are_out() {
         assert_eq!((pool.free(), pool.waiting()), (3, 0));
     });
 }
+
+#[test]
+fn what_is_too_old_or_was_idle_too_long_is_replaced() {
+    both_ways(|_| {
+        let (pool, made) = numbers(2);
+        let pool = Arc::into_inner(pool).unwrap().max_idle(3 * SHORT);
+        // One that is used often stays.
+        for _ in 0..6 {
+            assert_eq!(*pool.get().unwrap(), 0);
+            thread::sleep(SHORT / 2);
+        }
+        thread::sleep(4 * SHORT);
+        assert_eq!(*pool.get().unwrap(), 1);
+        let pool = pool.max_age(3 * SHORT);
+        let begun = Instant::now();
+        let mut seen = 1;
+        while seen == 1 {
+            seen = *pool.get().unwrap();
+            thread::sleep(SHORT / 4);
+        }
+        assert!(begun.elapsed() < Duration::from_secs(30));
+        assert_eq!((seen, made.load(SeqCst), counts(&pool)), (2, 3, [1, 2, 0]));
+        // One whose age passes while it is out is not put back.
+        let item = pool.get().unwrap();
+        thread::sleep(4 * SHORT);
+        drop(item);
+        assert_eq!(counts(&pool), [0, 2, 0]);
+    });
+}
+
+#[test]
+fn a_check_that_says_no_panics_or_is_cut_short_drops_the_item_alone() {
+    both_ways(|_| {
+        let (pool, made) = numbers(3);
+        let pool = Arc::into_inner(pool)
+            .unwrap()
+            .check(|number| match *number {
+                0 => false,
+                1 => std::panic::resume_unwind(Box::new("a check's panic")),
+                2 => {
+                    thread::park();
+                    true
+                }
+                _ => true,
+            });
+        pool.fill(3).unwrap();
+        let panicked =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| pool.get().map(drop)));
+        assert!(panicked.is_err());
+        assert_eq!(counts(&pool), [1, 3, 0]);
+        assert!(timeout(SHORT, || pool.get().map(drop)).is_err());
+        assert_eq!(counts(&pool), [0, 3, 0]);
+        assert_eq!(*pool.get().unwrap(), 3);
+        assert_eq!(*pool.get().unwrap(), 3);
+        assert_eq!((made.load(SeqCst), counts(&pool)), (4, [1, 3, 0]));
+    });
+}
+
+#[test]
+fn a_cleanup_decides_about_an_item_whose_user_unwinds() {
+    both_ways(|_| {
+        let (pool, _) = numbers(1);
+        let pool = Arc::into_inner(pool).unwrap().cleanup(SHORT, |number| {
+            // As a rollback does, it waits.
+            thread::sleep(Duration::from_millis(1));
+            match *number {
+                0 => {
+                    *number = 7;
+                    true
+                }
+                7 => false,
+                1 => std::panic::resume_unwind(Box::new("a cleanup's panic")),
+                _ => {
+                    thread::park();
+                    true
+                }
+            }
+        });
+        let unwind = || {
+            let cut = timeout(Duration::from_millis(1), || {
+                let _item = pool.get().unwrap();
+                thread::park();
+            });
+            assert!(cut.is_err());
+            counts(&pool)
+        };
+        assert_eq!(unwind(), [1, 1, 0]);
+        assert_eq!(*pool.get().unwrap(), 7);
+        // It says no, panics, and takes too long.
+        assert_eq!(unwind(), [0, 1, 0]);
+        assert_eq!(unwind(), [0, 1, 0]);
+        let begun = Instant::now();
+        assert_eq!(unwind(), [0, 1, 0]);
+        assert!(begun.elapsed() >= SHORT);
+        assert_eq!(*pool.get().unwrap(), 3);
+    });
+}

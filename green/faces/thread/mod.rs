@@ -5,7 +5,7 @@
 //! # Differences from std
 //!
 //! - Beyond std: [`JoinHandle::kill`], [`JoinHandle::cancel`], [`JoinHandle::wait`],
-//!   [`JoinHandle::link`], [`spawn_after`], [`spawn_local`], [`sleep_until`], and
+//!   [`JoinHandle::link`], [`spawn_after`], [`spawn_local`], [`sleep_until`], [`Inherited`], and
 //!   [`Builder::hub`].
 //! - Green threads of one hub share its OS thread, and with it
 //!   `std::thread_local!` values and `std::thread::current()`. Use
@@ -13,7 +13,7 @@
 //! - `JoinHandleExt` (a pthread handle) has no meaning here.
 
 pub use greenhub::green_thread::{
-    AccessError, Builder, Ending, JoinHandle, Link, LocalKey, Result, Scope, ScopedJoinHandle,
-    Thread, ThreadId, available_parallelism, current, panicking, park, park_timeout, scope, sleep,
-    sleep_until, spawn, spawn_after, spawn_local, yield_now,
+    AccessError, Builder, Ending, Inherited, InheritedGuard, JoinHandle, Link, LocalKey, Result,
+    Scope, ScopedJoinHandle, Thread, ThreadId, available_parallelism, current, panicking, park,
+    park_timeout, scope, sleep, sleep_until, spawn, spawn_after, spawn_local, yield_now,
 };

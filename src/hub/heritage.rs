@@ -1,0 +1,30 @@
+//! What a thread hands down to those that it starts: the values of
+//! [`Inherited`](crate::green_thread::Inherited).
+//!
+//! A [`Heritage`] is shared by all who have the same, and never changed: who sets a value
+//! makes another. So a start costs one count, and where nobody ever set a value nothing.
+
+use std::any::Any;
+use std::sync::Arc;
+
+pub(crate) type Value = Arc<dyn Any + Send + Sync>;
+
+/// The values of one thread, by key.
+#[derive(Clone, Default)]
+pub(crate) struct Heritage(Option<Arc<[(usize, Value)]>>);
+
+impl Heritage {
+    pub(crate) fn get(&self, key: usize) -> Option<&Value> {
+        let entries = self.0.as_deref()?;
+        let entry = entries.iter().find(|(other, _)| *other == key)?;
+        Some(&entry.1)
+    }
+
+    /// The same with this value, or none, for `key`.
+    pub(crate) fn with(&self, key: usize, value: Option<Value>) -> Heritage {
+        let entries = self.0.iter().flat_map(|entries| entries.iter());
+        let others = entries.filter(|(other, _)| *other != key).cloned();
+        let all: Arc<[_]> = others.chain(value.map(|value| (key, value))).collect();
+        Heritage((!all.is_empty()).then_some(all))
+    }
+}
