@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::streams::DEFAULT_LIMIT;
-use crate::ssl::SslContext;
+use crate::ssl::{Purpose, SslContext};
 
 /// asyncio's defaults.
 const HANDSHAKE: Duration = Duration::from_secs(60);
@@ -15,7 +15,8 @@ const SHUTDOWN: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug)]
 pub(super) struct Security {
     pub(super) context: Option<SslContext>,
-    pub(super) server_side: bool,
+    /// Which side we are.
+    pub(super) purpose: Purpose,
     pub(super) server_hostname: Option<String>,
     pub(super) handshake_timeout: Duration,
     pub(super) shutdown_timeout: Duration,
@@ -25,7 +26,7 @@ impl Default for Security {
     fn default() -> Security {
         Security {
             context: None,
-            server_side: false,
+            purpose: Purpose::ServerAuth,
             server_hostname: None,
             handshake_timeout: HANDSHAKE,
             shutdown_timeout: SHUTDOWN,
@@ -212,7 +213,7 @@ impl Default for ServerOptions {
     fn default() -> ServerOptions {
         ServerOptions {
             security: Security {
-                server_side: true,
+                purpose: Purpose::ClientAuth,
                 ..Security::default()
             },
             backlog: 100,

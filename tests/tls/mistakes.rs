@@ -111,9 +111,7 @@ fn g10_sending_over_a_socket_that_was_never_connected_ends() {
     green_test("g10", || {
         let context = SslContext::create_default_context(Purpose::ServerAuth).unwrap();
         let socket = GreenSocket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        let tls = context
-            .wrap_socket(socket, false, Some("localhost"), false, false)
-            .unwrap();
+        let tls = context.wrap_socket(socket, Some("localhost")).unwrap();
         tls.set_write_timeout(Some(Duration::from_millis(100)))
             .unwrap();
         assert!({ &tls }.write_all(b"x").is_err());

@@ -317,9 +317,7 @@ fn g3_a_connection_made_later_is_shaken_by_its_first_read() {
             let context = client_context(engine, V13);
             let wrapped = || {
                 let socket = GreenSocket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-                context
-                    .wrap_socket(socket, false, Some("localhost"), false, false)
-                    .unwrap()
+                context.wrap_socket(socket, Some("localhost")).unwrap()
             };
             // G10: before that, a call ends in an error and not in a wait.
             let error = wrapped().read(&mut [0; 4]).unwrap_err();

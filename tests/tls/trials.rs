@@ -277,9 +277,7 @@ fn t23_plaintext_injected_before_the_handshake_is_refused() {
             { &near }.read_exact(&mut [0; 10]).unwrap();
             let name = (!role.server).then_some("localhost");
             let socket = greenhub::greenio::GreenSocket::from(std::os::fd::OwnedFd::from(near));
-            let mut tls = our_context(role)
-                .wrap_socket(socket, role.server, name, false, false)
-                .unwrap();
+            let mut tls = our_context(role).wrap_socket(socket, name).unwrap();
             for _ in 0..2 {
                 let error = tls.read(&mut [0; 64]).unwrap_err();
                 assert_eq!(error.kind(), ErrorKind::InvalidData);

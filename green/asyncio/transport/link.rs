@@ -47,7 +47,7 @@ impl Link {
             return Ok((Link::Plain(socket), extra));
         };
         let name = security.server_hostname.as_deref();
-        let mut pipe = context.pipe(security.server_side, name.filter(|name| !name.is_empty()))?;
+        let mut pipe = context.pipe_for(security.purpose, name.filter(|name| !name.is_empty()))?;
         if pipe.feed(unread) < unread.len() {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,

@@ -273,9 +273,7 @@ fn falls_silent() -> Result<(), Failure> {
 
 fn silent_from_the_start() -> Result<(), Failure> {
     let (ours, _theirs) = pair()?;
-    let ours = CONTEXTS
-        .client
-        .wrap_socket(ours, false, Some("localhost"), false, false)?;
+    let ours = CONTEXTS.client.wrap_socket(ours, Some("localhost"))?;
     ours.set_handshake_timeout(Some(LIMIT))?;
     let shake_hands = || expect(ours.do_handshake().map(|()| 0), &[ErrorKind::TimedOut]);
     expect_at(LIMIT, shake_hands)

@@ -52,7 +52,7 @@ pub type ServerNameCallback =
 /// let context = SslContext::create_default_context(Purpose::ServerAuth)?;
 /// context.set_minimum_version(TlsVersion::Tls13)?;
 /// context.set_alpn_protocols(&["h2", "http/1.1"])?;
-/// let pipe = context.pipe(false, Some("example.org"))?;
+/// let pipe = context.pipe(Some("example.org"))?;
 /// assert!(!pipe.is_handshaken());
 /// # Ok::<(), std::io::Error>(())
 /// ```
@@ -160,7 +160,7 @@ impl SslContext {
     /// // A new one that cannot be used leaves the old one in its place.
     /// let error = context.load_cert_chain("not/there.pem", None, None).unwrap_err();
     /// assert_eq!(error.kind(), ErrorKind::NotFound);
-    /// assert!(context.pipe(true, None).is_ok());
+    /// assert!(context.pipe(None).is_ok());
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn load_cert_chain(
@@ -392,7 +392,7 @@ impl SslContext {
     /// let context = SslContext::with_engine(Purpose::ServerAuth, EngineKind::OpenSsl)?;
     /// context.set_ciphers("ECDHE+AESGCM")?;
     /// context.set_ciphers("no such cipher")?;
-    /// let error = context.pipe(false, Some("example.org")).unwrap_err();
+    /// let error = context.pipe(Some("example.org")).unwrap_err();
     /// assert_eq!(error.kind(), std::io::ErrorKind::InvalidData);
     /// # Ok::<(), std::io::Error>(())
     /// ```
@@ -435,10 +435,10 @@ impl SslContext {
     /// server.set_alpn_protocols(&["h2", "http/1.1"])?;
     /// client.set_alpn_protocols(&["http/1.1"])?;
     /// let (near, far) = UnixStream::pair()?;
-    /// let served = thread::spawn(move || server.wrap_socket(far, true, None, true, false));
+    /// let served = thread::spawn(move || server.accept(far)?.do_handshake());
     /// let tls = client.connect(near, "localhost")?;
     /// assert_eq!(tls.negotiated_alpn()?.as_deref(), Some(&b"http/1.1"[..]));
-    /// # served.join().unwrap().map(drop)
+    /// # served.join().unwrap()
     /// # }
     /// ```
     pub fn set_alpn_protocols(&self, protocols: &[impl AsRef<[u8]>]) -> io::Result<()> {
@@ -496,7 +496,11 @@ impl SslContext {
     ///     _ => Err(io::ErrorKind::NotFound.into()),
     /// })?;
     /// let (near, far) = UnixStream::pair()?;
-    /// let served = thread::spawn(move || server.wrap_socket(far, true, None, true, false));
+    /// let served = thread::spawn(move || -> io::Result<_> {
+    ///     let tls = server.accept(far)?;
+    ///     tls.do_handshake()?;
+    ///     Ok(tls)
+    /// });
     /// let tls = client.connect(near, "one.example")?;
     /// let shown = tls.peer_certificate()?.unwrap().details()?;
     /// assert_eq!(shown.dns_names, ["one.example"]);
@@ -521,12 +525,11 @@ impl SslContext {
         })
     }
 
-    /// A new connection without a transport: a server's if `server_side`, else a client's to `server_hostname`.
+    /// A new connection without a transport: a server's, or a client's to `server_hostname`, as the context is for.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` when `server_side` is not what the context is for, when a server is given a host name, when
-    /// host names are checked and none is given, or when it cannot be one; `InvalidData` when the engine cannot use the settings.
+    /// `InvalidInput` when a server is given a host name, when host names are checked and none is given, or when it cannot be one; `InvalidData` when the engine cannot use the settings.
     ///
     /// # Examples
     ///
@@ -536,15 +539,32 @@ impl SslContext {
     /// use green::ssl::{Purpose, SslContext};
     ///
     /// let context = SslContext::create_default_context(Purpose::ServerAuth)?;
-    /// let pipe = context.pipe(false, Some("example.org"))?;
+    /// let pipe = context.pipe(Some("example.org"))?;
     /// assert!(!pipe.server_side() && !pipe.is_handshaken());
     /// // Whose certificate would that have to be?
-    /// let error = context.pipe(false, None).unwrap_err();
+    /// let error = context.pipe(None).unwrap_err();
     /// assert_eq!(error.kind(), ErrorKind::InvalidInput);
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    pub fn pipe(&self, server_side: bool, server_hostname: Option<&str>) -> io::Result<SslPipe> {
-        self.new_pipe(server_side, server_hostname, None)
+    pub fn pipe(&self, server_hostname: Option<&str>) -> io::Result<SslPipe> {
+        self.new_pipe(server_hostname, None)
+    }
+
+    /// As [`pipe`](Self::pipe), for a caller that can be one side only.
+    pub(crate) fn pipe_for(
+        &self,
+        purpose: Purpose,
+        server_hostname: Option<&str>,
+    ) -> io::Result<SslPipe> {
+        match (purpose, self.purpose()) {
+            (Purpose::ClientAuth, Purpose::ServerAuth) => {
+                Err(misuse("this context is for clients"))
+            }
+            (Purpose::ServerAuth, Purpose::ClientAuth) => {
+                Err(misuse("this context is for servers"))
+            }
+            _ => self.pipe(server_hostname),
+        }
     }
 
     /// A new client's connection that asks to resume `session`. If the server does not agree, or the settings
@@ -601,29 +621,27 @@ impl SslContext {
         server_hostname: Option<&str>,
         session: &SslSession,
     ) -> io::Result<SslPipe> {
-        self.new_pipe(false, server_hostname, Some(session))
+        if self.purpose() == Purpose::ClientAuth {
+            return Err(misuse("this context is for servers"));
+        }
+        self.new_pipe(server_hostname, Some(session))
     }
 
     fn new_pipe(
         &self,
-        server_side: bool,
         server_hostname: Option<&str>,
         session: Option<&SslSession>,
     ) -> io::Result<SslPipe> {
-        let server_name = {
+        let (server_side, server_name) = {
             let settings = &self.state.lock().settings;
-            match (server_side, settings.purpose) {
-                (true, Purpose::ServerAuth) => return Err(misuse("this context is for clients")),
-                (false, Purpose::ClientAuth) => return Err(misuse("this context is for servers")),
-                _ => {}
-            }
+            let server_side = settings.purpose == Purpose::ClientAuth;
             if server_side && server_hostname.is_some() {
                 return Err(misuse("only a client names the server"));
             }
             if settings.check_hostname && server_hostname.is_none() {
                 return Err(misuse("checking the host name needs server_hostname"));
             }
-            server_hostname.map(host_name).transpose()?
+            (server_side, server_hostname.map(host_name).transpose()?)
         };
         SslPipe::new(&*self.factory()?, server_side, server_name, session)
     }

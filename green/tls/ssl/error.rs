@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// use green::ssl::{Purpose, Reason, SslContext, SslError};
 ///
 /// let context = SslContext::new(Purpose::ServerAuth)?;
-/// let mut pipe = context.pipe(false, Some("example.org"))?;
+/// let mut pipe = context.pipe(Some("example.org"))?;
 /// pipe.feed(b"HTTP/1.1 400 Bad Request\r\n\r\n");
 /// let error = pipe.handshake().unwrap_err();
 /// assert_eq!(error.kind(), std::io::ErrorKind::InvalidData);

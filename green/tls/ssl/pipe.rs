@@ -74,7 +74,7 @@
 //! # let server = SslContext::new(Purpose::ClientAuth)?;
 //! # server.load_cert_chain_bytes(certificate.as_bytes(), key.as_bytes(), None)?;
 //! # let served = std::thread::spawn(move || -> io::Result<()> {
-//! #     let mut pipe = server.pipe(true, None)?;
+//! #     let mut pipe = server.pipe(None)?;
 //! #     finish(&mut pipe, &mut far, SslPipe::handshake)?;
 //! #     let mut question = [0; 16];
 //! #     let count = finish(&mut pipe, &mut far, |pipe| pipe.read(&mut question))?;
@@ -83,7 +83,7 @@
 //! # });
 //! let context = SslContext::new(Purpose::ServerAuth)?;
 //! context.load_verify_locations(VerifyLocation::Bytes(certificate.as_bytes()))?;
-//! let mut pipe = context.pipe(false, Some("localhost"))?;
+//! let mut pipe = context.pipe(Some("localhost"))?;
 //! finish(&mut pipe, &mut near, SslPipe::handshake)?;
 //! finish(&mut pipe, &mut near, |pipe| pipe.write(b"echo"))?;
 //! let mut answer = [0; 16];
@@ -146,7 +146,7 @@ enum State {
 /// use green::ssl::{Progress, Purpose, SslContext};
 ///
 /// let context = SslContext::create_default_context(Purpose::ServerAuth)?;
-/// let mut pipe = context.pipe(false, Some("example.org"))?;
+/// let mut pipe = context.pipe(Some("example.org"))?;
 /// assert_eq!(pipe.handshake()?, Progress::WantRead);
 ///
 /// // A whole flight of the handshake leaves at once.
@@ -268,7 +268,7 @@ impl SslPipe {
     /// use green::ssl::{Purpose, SslContext};
     ///
     /// let context = SslContext::create_default_context(Purpose::ServerAuth)?;
-    /// let mut pipe = context.pipe(false, Some("example.org"))?;
+    /// let mut pipe = context.pipe(Some("example.org"))?;
     /// pipe.feed_error(ErrorKind::ConnectionReset.into());
     /// // For ever the same, whatever the transport says later.
     /// pipe.feed_eof();
@@ -536,7 +536,7 @@ impl SslPipe {
     /// # server.load_cert_chain_bytes(certificate.as_bytes(), key.as_bytes(), None)?;
     /// # let client = SslContext::new(Purpose::ServerAuth)?;
     /// # client.load_verify_locations(VerifyLocation::Bytes(certificate.as_bytes()))?;
-    /// let (mut near, mut far) = (client.pipe(false, Some("localhost"))?, server.pipe(true, None)?);
+    /// let (mut near, mut far) = (client.pipe(Some("localhost"))?, server.pipe(None)?);
     /// while near.handshake()? != Progress::Done(()) || far.handshake()? != Progress::Done(()) {
     ///     carry(&mut near, &mut far)?;
     ///     far.handshake()?;

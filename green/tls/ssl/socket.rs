@@ -172,7 +172,7 @@ impl GreenSslSocket {
     /// # fn main() -> std::io::Result<()> {
     /// let context = SslContext::create_default_context(Purpose::ServerAuth)?;
     /// let (near, _silent) = UnixStream::pair()?;
-    /// let tls = context.wrap_socket(near, false, Some("example.org"), false, false)?;
+    /// let tls = context.wrap_socket(near, Some("example.org"))?;
     /// tls.set_handshake_timeout(Some(Duration::from_millis(20)))?;
     /// assert_eq!(tls.do_handshake().unwrap_err().kind(), ErrorKind::TimedOut);
     /// # Ok(())
@@ -325,7 +325,7 @@ impl GreenSslSocket {
     /// # fn main() -> std::io::Result<()> {
     /// let context = SslContext::create_default_context(Purpose::ServerAuth)?;
     /// let (near, _far) = UnixStream::pair()?;
-    /// let tls = context.wrap_socket(near, false, Some("example.org"), false, false)?;
+    /// let tls = context.wrap_socket(near, Some("example.org"))?;
     /// let waiting = tls.try_clone()?;
     /// let reader = thread::spawn(move || (&waiting).read(&mut [0; 16]));
     ///

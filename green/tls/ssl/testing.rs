@@ -139,8 +139,8 @@ pub(crate) struct Pair {
 impl Pair {
     pub(crate) fn new(client: &SslContext, server: &SslContext) -> Self {
         Self {
-            client: client.pipe(false, Some("localhost")).unwrap(),
-            server: server.pipe(true, None).unwrap(),
+            client: client.pipe(Some("localhost")).unwrap(),
+            server: server.pipe(None).unwrap(),
         }
     }
 

@@ -5,19 +5,24 @@ use std::io;
 use greenhub::greenio::{GreenSocket, SockAddr};
 
 use super::context::SslContext;
+use super::settings::Purpose;
 use super::socket::GreenSslSocket;
 
 impl SslContext {
     /// Speaks TLS on a connected socket: `green::net::TcpStream`, `green::os::unix::net::UnixStream`, or any other.
     ///
-    /// With `do_handshake_on_connect` the handshake is done before this returns: a green thread parks, an OS thread blocks
-    /// until the peer has answered, for 30 seconds at most. Else it is done by the first read or write, or by
-    /// [`do_handshake`](GreenSslSocket::do_handshake). [`set_suppress_ragged_eofs`](GreenSslSocket::set_suppress_ragged_eofs)
-    /// explains the last argument; `false` is the safe choice.
+    /// Whether it is the client or the server is told by what the context is [for](SslContext::purpose). A client names the
+    /// server, a server nobody. The handshake is done by the first read or write, or by
+    /// [`do_handshake`](GreenSslSocket::do_handshake). Does not wait.
     ///
     /// # Errors
     ///
-    /// Those of [`SslContext::pipe`] and of [`do_handshake`](GreenSslSocket::do_handshake). The socket is closed then.
+    /// Those of [`SslContext::pipe`]. The socket is closed then.
+    ///
+    /// # Differences from Python
+    ///
+    /// The side is the context's. Python's other arguments are calls: [`connect`](SslContext::connect) shakes hands at once,
+    /// [`set_suppress_ragged_eofs`](GreenSslSocket::set_suppress_ragged_eofs) takes an end without close_notify for one.
     ///
     /// # Examples
     ///
@@ -37,11 +42,11 @@ impl SslContext {
     /// # client.load_verify_locations(VerifyLocation::Bytes(certificate.as_bytes()))?;
     /// let (near, far) = UnixStream::pair()?;
     /// let served = thread::spawn(move || -> std::io::Result<()> {
-    ///     let mut tls = server.wrap_socket(far, true, None, true, false)?;
+    ///     let mut tls = server.wrap_socket(far, None)?;
     ///     tls.write_all(b"welcome")?;
     ///     tls.shutdown_write()
     /// });
-    /// let mut tls = client.wrap_socket(near, false, Some("localhost"), true, false)?;
+    /// let mut tls = client.wrap_socket(near, Some("localhost"))?;
     /// let mut answer = Vec::new();
     /// tls.read_to_end(&mut answer)?;
     /// assert_eq!(answer, b"welcome");
@@ -51,25 +56,20 @@ impl SslContext {
     pub fn wrap_socket(
         &self,
         socket: impl Into<GreenSocket>,
-        server_side: bool,
         server_hostname: Option<&str>,
-        do_handshake_on_connect: bool,
-        suppress_ragged_eofs: bool,
     ) -> io::Result<GreenSslSocket> {
-        let pipe = self.pipe(server_side, server_hostname)?;
-        let tls = GreenSslSocket::from_pipe(socket, pipe);
-        tls.set_suppress_ragged_eofs(suppress_ragged_eofs);
-        if do_handshake_on_connect {
-            tls.do_handshake()?;
-        }
-        Ok(tls)
+        Ok(GreenSslSocket::from_pipe(
+            socket,
+            self.pipe(server_hostname)?,
+        ))
     }
 
     /// A client's connection to `server_hostname`, with the handshake done: waits for the peer, for 30 seconds at most.
     ///
     /// # Errors
     ///
-    /// Those of [`wrap_socket`](SslContext::wrap_socket).
+    /// Those of [`wrap_socket`](SslContext::wrap_socket) and of [`do_handshake`](GreenSslSocket::do_handshake); `InvalidInput`
+    /// if the context is for servers. The socket is closed then.
     ///
     /// # Examples
     ///
@@ -84,7 +84,7 @@ impl SslContext {
     /// # let server = SslContext::create_default_context(Purpose::ClientAuth)?;
     /// # server.load_cert_chain_bytes(certificate.as_bytes(), key.as_bytes(), None)?;
     /// let (near, far) = UnixStream::pair()?;
-    /// let served = thread::spawn(move || server.wrap_socket(far, true, None, true, false));
+    /// let served = thread::spawn(move || server.accept(far)?.do_handshake());
     ///
     /// // A server whose certificate nobody has vouched for.
     /// let client = SslContext::new(Purpose::ServerAuth)?;
@@ -101,7 +101,10 @@ impl SslContext {
         socket: impl Into<GreenSocket>,
         server_hostname: &str,
     ) -> io::Result<GreenSslSocket> {
-        self.wrap_socket(socket, false, Some(server_hostname), true, false)
+        let pipe = self.pipe_for(Purpose::ServerAuth, Some(server_hostname))?;
+        let tls = GreenSslSocket::from_pipe(socket, pipe);
+        tls.do_handshake()?;
+        Ok(tls)
     }
 
     /// A server's connection. The handshake is left to the first read or write, which are the connection's own green
@@ -109,9 +112,10 @@ impl SslContext {
     ///
     /// # Errors
     ///
-    /// Those of [`pipe`](SslContext::pipe).
+    /// Those of [`pipe`](SslContext::pipe); `InvalidInput` if the context is for clients. The socket is closed then.
     pub fn accept(&self, socket: impl Into<GreenSocket>) -> io::Result<GreenSslSocket> {
-        self.wrap_socket(socket, true, None, false, false)
+        let pipe = self.pipe_for(Purpose::ClientAuth, None)?;
+        Ok(GreenSslSocket::from_pipe(socket, pipe))
     }
 
     /// A listener whose connections speak TLS: `green::net::TcpListener`, `green::os::unix::net::UnixListener`, or any other.

@@ -503,7 +503,7 @@ fn a_server_that_ends_its_clients_ends_those_that_shake_hands_too() {
             let (server, address) = serve(setup, protocol, AMPLE);
             let mut peer = patient(TcpStream::connect(address).unwrap());
             let context = client_context(EngineKind::default(), setup.version);
-            let mut begun = context.pipe(false, Some("localhost")).unwrap();
+            let mut begun = context.pipe(Some("localhost")).unwrap();
             let _ = begun.handshake().unwrap();
             begun.drain_to(&mut peer).unwrap();
             // It has been answered, and says nothing more.

@@ -50,7 +50,7 @@ pub fn ours_over(tcp: TcpStream, role: Role) -> Stream {
         Conduct::Plain => Stream::Tcp(socket),
         Conduct::Tls(_) => {
             let name = (!role.server).then_some("localhost");
-            let tls = our_context(role).wrap_socket(socket, role.server, name, false, false);
+            let tls = our_context(role).wrap_socket(socket, name);
             Stream::Tls(tls.unwrap())
         }
     }

@@ -261,7 +261,7 @@ fn connection(mut random: Random) {
             is_calm,
         ),
         _ => {
-            let tls = CLIENTS[version].wrap_socket(client, false, Some("localhost"), false, false);
+            let tls = CLIENTS[version].wrap_socket(client, Some("localhost"));
             green_end(&mut crew, tls.unwrap(), out.clone(), back.clone(), is_calm);
         }
     }
@@ -275,7 +275,7 @@ fn connection(mut random: Random) {
             is_calm,
         ),
         false => {
-            let tls = SERVERS[version].wrap_socket(server, true, None, false, false);
+            let tls = SERVERS[version].accept(server);
             green_end(&mut crew, tls.unwrap(), back.clone(), out.clone(), is_calm);
         }
     }

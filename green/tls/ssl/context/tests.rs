@@ -1,6 +1,7 @@
 use std::io::ErrorKind;
 
 use super::*;
+use crate::os::unix::net::UnixStream;
 use crate::ssl::testing::*;
 use crate::ssl::{Progress, Reason, SslError};
 use EngineKind::{NativeTls, OpenSsl};
@@ -113,19 +114,28 @@ fn both_ends_agree_on_the_newest_version_and_on_aes() {
     }
 }
 
+fn socket() -> UnixStream {
+    UnixStream::pair().unwrap().0
+}
+
 #[test]
 fn a_context_is_for_one_side_only() {
     for engine in [OpenSsl, NativeTls] {
         let client = client_context(engine);
-        assert_eq!(kind(client.pipe(true, None)), ErrorKind::InvalidInput);
-        assert_eq!(kind(client.pipe(false, None)), ErrorKind::InvalidInput);
+        assert!(!client.pipe(Some("localhost")).unwrap().server_side());
+        assert_eq!(kind(client.pipe(None)), ErrorKind::InvalidInput);
+        // It would do without a name, and yet it is no server's.
+        let anybodys = client_context(engine);
+        anybodys.set_check_hostname(false).unwrap();
+        assert_eq!(kind(anybodys.accept(socket())), ErrorKind::InvalidInput);
         let server = server_context(engine);
+        assert!(server.pipe(None).unwrap().server_side());
         assert_eq!(
-            kind(server.pipe(false, Some("localhost"))),
+            kind(server.pipe(Some("localhost"))),
             ErrorKind::InvalidInput
         );
         assert_eq!(
-            kind(server.pipe(true, Some("localhost"))),
+            kind(server.connect(socket(), "localhost")),
             ErrorKind::InvalidInput
         );
         assert_eq!(
@@ -152,15 +162,15 @@ fn host_names_are_sound_or_refused() {
             "nul\0byte",
         ] {
             assert_eq!(
-                kind(client.pipe(false, Some(name))),
+                kind(client.pipe(Some(name))),
                 ErrorKind::InvalidInput,
                 "{name:?}"
             );
         }
         // The dot that ends a full name is neither sent nor compared.
         let mut pair = Pair {
-            client: client.pipe(false, Some("localhost.")).unwrap(),
-            server: server_context(OpenSsl).pipe(true, None).unwrap(),
+            client: client.pipe(Some("localhost.")).unwrap(),
+            server: server_context(OpenSsl).pipe(None).unwrap(),
         };
         pair.handshake().unwrap();
         assert_eq!(
@@ -178,8 +188,8 @@ fn addresses_are_compared_as_addresses() {
             let server = server_context_with(OpenSsl, &leaf);
             for (wanted, fits) in [(right, true), ("127.0.0.2", false), ("localhost", false)] {
                 let mut pair = Pair {
-                    client: client_context(engine).pipe(false, Some(wanted)).unwrap(),
-                    server: server.pipe(true, None).unwrap(),
+                    client: client_context(engine).pipe(Some(wanted)).unwrap(),
+                    server: server.pipe(None).unwrap(),
                 };
                 let answer = pair.handshake();
                 assert_eq!(answer.is_ok(), fits, "{engine:?}: {wanted} against {name}");
@@ -210,14 +220,14 @@ fn checking_names_needs_certificates() {
     // Without a name there is nothing to check or to send.
     client.set_check_hostname(false).unwrap();
     let mut pair = Pair {
-        client: client.pipe(false, None).unwrap(),
-        server: server_context(OpenSsl).pipe(true, None).unwrap(),
+        client: client.pipe(None).unwrap(),
+        server: server_context(OpenSsl).pipe(None).unwrap(),
     };
     pair.handshake().unwrap();
     assert_eq!(pair.server.server_name().unwrap(), None);
     let native = client_context(NativeTls);
     native.set_check_hostname(false).unwrap();
-    assert_eq!(kind(native.pipe(false, None)), ErrorKind::Unsupported);
+    assert_eq!(kind(native.pipe(None)), ErrorKind::Unsupported);
 }
 
 #[test]
@@ -261,7 +271,7 @@ fn what_native_tls_cannot_do_is_refused() {
         kind(
             SslContext::with_engine(Purpose::ClientAuth, NativeTls)
                 .unwrap()
-                .pipe(true, None)
+                .pipe(None)
         ),
         ErrorKind::InvalidInput
     );

@@ -97,8 +97,8 @@ fn refused(
     server: &SslContext,
 ) -> (SslPipe, io::Error, SslPipe, io::Error) {
     let mut pair = Pair {
-        client: client.pipe(false, Some(name)).unwrap(),
-        server: server.pipe(true, None).unwrap(),
+        client: client.pipe(Some(name)).unwrap(),
+        server: server.pipe(None).unwrap(),
     };
     let error = pair.handshake().unwrap_err();
     // In TLS 1.3 the server may think itself done until the alert comes.

@@ -33,9 +33,7 @@ fn pair(setup: Setup) -> (GreenSslSocket, GreenSslSocket) {
     let context = client_context(setup.client);
     context.set_minimum_version(setup.version).unwrap();
     context.set_maximum_version(setup.version).unwrap();
-    let client = context
-        .wrap_socket(client, false, Some("localhost"), false, false)
-        .unwrap();
+    let client = context.wrap_socket(client, Some("localhost")).unwrap();
     let server = server_context(setup.server).accept(server).unwrap();
     (client, server)
 }
@@ -107,9 +105,7 @@ fn g13_d5_the_handshake_limit_holds_against_a_dripping_peer() {
     each(|setup| {
         let (client, server) = tcp_pair();
         let context = client_context(setup.client);
-        let client = context
-            .wrap_socket(client, false, Some("localhost"), false, false)
-            .unwrap();
+        let client = context.wrap_socket(client, Some("localhost")).unwrap();
         let limit = Duration::from_millis(200);
         client.set_handshake_timeout(Some(limit)).unwrap();
         let dripping = spawn(move || {
@@ -202,7 +198,7 @@ fn g8_a_client_that_goes_before_its_tickets_is_heard() {
         let server = server_context(setup.server).accept(ours).unwrap();
         server.set_nonblocking(true);
         let mut client = client_context(setup.client)
-            .pipe(false, Some("localhost"))
+            .pipe(Some("localhost"))
             .unwrap();
         while client.handshake().unwrap() != Progress::Done(()) {
             client.drain_to(&mut &theirs).unwrap();
@@ -235,9 +231,7 @@ fn g4_plain_then_tls_then_plain_again() {
         let mut buffer = [0; 8];
         (&server_tcp).read_exact(&mut buffer).unwrap();
         let context = client_context(setup.client);
-        let client = context
-            .wrap_socket(client_tcp, false, Some("localhost"), false, false)
-            .unwrap();
+        let client = context.wrap_socket(client_tcp, Some("localhost")).unwrap();
         let server = server_context(setup.server).accept(server_tcp).unwrap();
         let limit = Some(Duration::from_secs(10));
         let serving = spawn(move || {

@@ -72,9 +72,7 @@ fn presence_is_set_on_the_socket_under_tls() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let context = client_context(EngineKind::default());
-    let tls = context
-        .wrap_socket(stream, false, Some("localhost"), false, false)
-        .unwrap();
+    let tls = context.wrap_socket(stream, Some("localhost")).unwrap();
     Presence::STEADY.apply(&tls).unwrap();
     assert_set(Presence::STEADY, tls.get_ref());
 }

@@ -72,8 +72,8 @@ fn the_server_chooses_its_certificate_by_name() {
         client.set_alpn_protocols(&["default", "other"]).unwrap();
         let meet = |name: &str| {
             let mut pair = Pair {
-                client: client.pipe(false, Some(name)).unwrap(),
-                server: server.pipe(true, None).unwrap(),
+                client: client.pipe(Some(name)).unwrap(),
+                server: server.pipe(None).unwrap(),
             };
             let answer = pair.handshake();
             (pair, answer)
@@ -116,8 +116,8 @@ fn a_context_chosen_by_name_brings_its_own_demand_for_certificates() {
     let client = client_context(OpenSsl);
     let meet = |name: &str| {
         let mut pair = Pair {
-            client: client.pipe(false, Some(name)).unwrap(),
-            server: server.pipe(true, None).unwrap(),
+            client: client.pipe(Some(name)).unwrap(),
+            server: server.pipe(None).unwrap(),
         };
         pair.handshake()
     };
@@ -173,7 +173,7 @@ fn cross_over(
     let again = || {
         let mut pair = Pair {
             client: client.pipe_resuming(Some("localhost"), &session).unwrap(),
-            server: server.pipe(true, None).unwrap(),
+            server: server.pipe(None).unwrap(),
         };
         pair.handshake()
             .map(|()| pair.server.session_reused().unwrap())
@@ -227,7 +227,7 @@ fn a_context_chosen_by_name_that_demands_certificates_meets_its_clients_again() 
             let session = pair.client.session().unwrap().unwrap();
             pair = Pair {
                 client: client.pipe_resuming(Some("localhost"), &session).unwrap(),
-                server: server.pipe(true, None).unwrap(),
+                server: server.pipe(None).unwrap(),
             };
         }
     }
@@ -315,7 +315,7 @@ fn sessions_are_resumed() {
             let meet = || {
                 let mut pair = Pair {
                     client: client.pipe_resuming(Some("localhost"), &session).unwrap(),
-                    server: server.pipe(true, None).unwrap(),
+                    server: server.pipe(None).unwrap(),
                 };
                 pair.handshake().unwrap();
                 assert_eq!(
@@ -350,7 +350,7 @@ fn a_session_of_another_host_is_still_checked_for_the_host() {
         client: client
             .pipe_resuming(Some("elsewhere.example"), &session)
             .unwrap(),
-        server: server.pipe(true, None).unwrap(),
+        server: server.pipe(None).unwrap(),
     };
     assert_eq!(
         reason(&pair.handshake().unwrap_err()),
@@ -370,10 +370,7 @@ fn ciphers_can_be_chosen() {
         "ECDHE-ECDSA-CHACHA20-POLY1305"
     );
     client.set_ciphers("NO-SUCH-CIPHER").unwrap();
-    assert_eq!(
-        kind(client.pipe(false, Some("localhost"))),
-        ErrorKind::InvalidData
-    );
+    assert_eq!(kind(client.pipe(Some("localhost"))), ErrorKind::InvalidData);
     // No cipher in common is called so at the server, and the client hears of it.
     client.set_ciphers("ECDHE-RSA-AES128-GCM-SHA256").unwrap();
     let mut pair = Pair::new(&client, &server_context(OpenSsl));
