@@ -135,7 +135,7 @@ pub fn sleep_until(deadline: Deadline) -> io::Result<()> {
         deadline,
         poll_for: None,
     };
-    let waited = wait::wait_quietly(request, None, |_| true, |_, _| ());
+    let waited = wait::wait_quietly(&request, None, |_| true, |_, _| ());
     waited.map(drop).map_err(told)
 }
 
@@ -186,7 +186,7 @@ pub fn park(
     };
     let mask = Some(Masked::All);
     let waited = wait::wait_quietly(
-        request,
+        &request,
         mask,
         |waiter| enqueue(Waker(waiter)),
         |_, _| dequeue(),

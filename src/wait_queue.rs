@@ -161,14 +161,14 @@ impl WaitQueue {
             deadline,
             poll_for: None,
         };
-        self.wait_for(request, Place::Back, |_| still_needed())
+        self.wait_for(&request, Place::Back, |_| still_needed())
     }
 
     /// The general form of [`wait`](WaitQueue::wait); `still_needed` is told
     /// how many wait already.
     pub(crate) fn wait_for(
         &self,
-        request: Request,
+        request: &Request,
         place: Place,
         still_needed: impl FnOnce(usize) -> bool,
     ) -> Wake {
@@ -193,7 +193,7 @@ impl WaitQueue {
             poll_for: None,
         };
         wait::wait_quietly(
-            request,
+            &request,
             mask,
             |waiter| self.enqueue(waiter, Place::Back, |_| still_needed()),
             |task, ticket| self.remove(task, ticket),

@@ -212,7 +212,7 @@ impl Fiber {
         unsafe { self.0.as_ref() }.suspend();
     }
 
-    /// Leaves the fiber for `next`, which is suspended and runs in its place. The
+    /// Leaves the fiber for `next`, which is suspended or new, and runs in its place. The
     /// switch leads by whoever resumed this one.
     ///
     /// # Safety

@@ -150,7 +150,7 @@ impl Fiber {
         unsafe { leave(self.0.as_ptr(), SUSPENDED) };
     }
 
-    /// Leaves the fiber straight for `next`, which is suspended and runs in its place.
+    /// Leaves the fiber straight for `next`, which is suspended or new, and runs in its place.
     ///
     /// # Safety
     ///
@@ -158,7 +158,8 @@ impl Fiber {
     #[inline]
     pub(crate) unsafe fn suspend_for(self, next: Fiber) {
         let (from, to) = (self.0.as_ptr(), next.0.as_ptr());
-        // SAFETY: the context of `next` is that of the last time that it was left.
+        // SAFETY: the context of `next` is that of `new` or of the last time that it was
+        // left.
         unsafe {
             (*to).hub = (*from).hub;
             switch_sides(&raw mut (*from).fiber, &raw mut (*to).fiber, SUSPENDED);

@@ -269,7 +269,7 @@ impl Sleepers {
                 poll_for: None,
             };
             let unchanged = |_| self.queue.lock().next() == next;
-            self.sleeper.wait_for(request, Place::Back, unchanged);
+            self.sleeper.wait_for(&request, Place::Back, unchanged);
         }
     }
 }

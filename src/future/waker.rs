@@ -140,7 +140,7 @@ impl Awaiting {
                 poll_for: None,
             };
             wait::wait(
-                request,
+                &request,
                 |waiter| {
                     let task = &waiter.task;
                     task.awaiting.store(waiter.ticket, Ordering::SeqCst);

@@ -51,7 +51,7 @@ impl<T> JoinInner<T> {
             let wake = self
                 .packet
                 .joiners
-                .wait_for(request, Place::Back, |_| !self.is_finished());
+                .wait_for(&request, Place::Back, |_| !self.is_finished());
             if wake == Wake::TimedOut {
                 return self.is_finished();
             }

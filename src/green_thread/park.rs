@@ -70,7 +70,7 @@ fn park_until(deadline: Deadline) {
         poll_for: None,
     };
     wait::wait(
-        request,
+        &request,
         |waiter| {
             // The unparker sets the token, then looks here; we the other way
             // round.

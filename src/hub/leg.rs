@@ -57,11 +57,12 @@ impl Legs {
     }
 
     /// Makes a fiber that will run `body` with `argument`, of the green thread at `owner`.
-    pub(super) fn begin(&self, body: fn(usize), argument: usize, owner: *const ()) {
+    pub(super) fn begin(&self, body: fn(usize), argument: usize, owner: *const ()) -> Fiber {
         let stack = self.stack.lock().take();
         let stack = stack.expect("a green thread begins once");
         let fiber = Fiber::new(stack, body, argument, owner);
         self.fiber.store(fiber.as_raw(), Ordering::Relaxed);
+        fiber
     }
 
     /// Runs the green thread, and those that it leaves for, until one of them waits,
@@ -91,7 +92,7 @@ impl Legs {
     }
 
     /// Leaves the running green thread, which is this one, straight for `next`, that of
-    /// one which waits; or it is this one's.
+    /// one which waits or has just begun; or it is this one's.
     #[inline]
     pub(super) fn leave_for(&self, next: Fiber, at_home: bool) {
         if !at_home {

@@ -8,12 +8,12 @@
 //! - [`task`]: a thread of either kind. It knows its home hub by [`home`](home::Home).
 //! - [`Hub`]: what all OS threads see of one. [`local`]: what only its own touches.
 //! - [`current`]: which of both runs here.
-//! - `wake`: how a task comes to run. `next`: whose leg is the next one. `unwinding`, `leave`: how it leaves for
-//!   that one or the loop.
+//! - `wake`: how a task comes to run. `root`: the first function on a green thread's stack.
+//!   `next`: whose leg is the next one. `unwinding`, `leave`: how it leaves for that one
+//!   or the loop.
 //! - [`interrupt`]: how kills and time limits reach it.
 //! - [`mod@wait`]: the one way to wait.
-//! - `root`: the first function on a green thread's stack. [`meter`]: CPU time by green
-//!   thread, while somebody asks for it.
+//! - [`meter`]: CPU time by green thread, while somebody asks for it.
 //! - [`turn`]: the loop: inbox, timers, ready green threads, poll.
 //! - [`placement`]: starting the hubs and choosing one for a new green thread.
 //! - `gdb`: where a debugger finds green threads.

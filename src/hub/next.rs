@@ -2,16 +2,17 @@
 //!
 //! A green thread that leaves goes straight to the next one that is ready, so the loop
 //! runs once a turn, not once a leg. It goes to the loop when nobody is ready, when the
-//! turn's legs are used up, and when the next one has not begun: what a beginning and
-//! an end take is done in the loop's context.
+//! turn's legs are used up, and when it ends: what an end takes is done in the loop's
+//! context.
 
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::current;
 use super::local::{BUDGET, Local};
-use super::task::Task;
+use super::task::{Green, Task};
+use super::{current, root};
+use crate::clock::Nanos;
 use crate::engine::Fiber;
 use crate::sys::memory::prefetch;
 use crate::thread_locals;
@@ -46,9 +47,30 @@ impl Local {
         if self.is_metered.get() || self.legs_left.get() == 0 {
             return None;
         }
-        let fiber = self.ready.borrow().front()?.green()?.legs.fiber()?;
+        let fiber = {
+            // Lent until it has begun: whoever is called meanwhile finds the loop's own
+            // unsettled, and does not leave.
+            let ready = self.ready.borrow();
+            let task = ready.front()?;
+            let green = task.green()?;
+            match green.legs.fiber() {
+                Some(fiber) => fiber,
+                None if green.start == Nanos::LONG_AGO => self.begin(task, green),
+                // It may be put off once more.
+                None => return None,
+            }
+        };
         self.begin_leg(self.next_ready()?);
         Some(fiber)
+    }
+
+    /// Makes the fiber of a green thread that has not begun.
+    pub(super) fn begin(&self, task: &Arc<Task>, green: &Green) -> Fiber {
+        let begun = &self.hub.counters.begun;
+        begun.store(begun.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        let local = ptr::from_ref(self) as usize;
+        let owner = Arc::as_ptr(task).cast();
+        green.legs.begin(root::run, local, owner)
     }
 
     /// Makes `task` the one that runs.

@@ -26,7 +26,7 @@ use super::local::Local;
 use super::meter::Meter;
 use super::task::{Green, Task};
 use super::wait_word::Phase;
-use super::{current, root, wait};
+use super::{current, wait};
 use crate::clock::Nanos;
 use crate::deadline::Deadline;
 use crate::sys::epoll;
@@ -135,9 +135,7 @@ impl Local {
             if self.put_off(task, green) {
                 return true;
             }
-            count(&self.hub.counters.begun, 1);
-            let local = std::ptr::from_ref(self) as usize;
-            green.legs.begin(root::run, local, Arc::as_ptr(task).cast());
+            self.begin(task, green);
         }
         // Looked at by the OS thread itself, whatever `self` is.
         let at_home = current::local().is_some_and(|here| ptr::eq(&here.hub.home, green.home));

@@ -82,7 +82,7 @@ pub(crate) fn poll_for(fd: RawFd, events: i16) -> io::Result<PollFor> {
 /// In the hub's own context, which must not wait. No code of a user runs there.
 #[inline(always)]
 pub(crate) fn wait(
-    request: Request,
+    request: &Request,
     enqueue: impl FnOnce(Waiter) -> bool,
     dequeue: impl FnOnce(&Arc<Task>, Ticket),
 ) -> Wake {
@@ -105,7 +105,7 @@ fn raise(interrupt: Interrupt) -> ! {
 /// As [`wait`].
 #[inline(always)]
 pub(crate) fn wait_quietly(
-    request: Request,
+    request: &Request,
     mask: Option<Masked>,
     enqueue: impl FnOnce(Waiter) -> bool,
     dequeue: impl FnOnce(&Arc<Task>, Ticket),
@@ -137,7 +137,7 @@ pub(crate) fn waiting_task() -> Arc<Task> {
 fn wait_as(
     task: &Arc<Task>,
     by: &Arc<Task>,
-    request: Request,
+    request: &Request,
     mask: Option<Masked>,
     enqueue: impl FnOnce(Waiter) -> bool,
     dequeue: impl FnOnce(&Arc<Task>, Ticket),
@@ -167,7 +167,7 @@ fn wait_as(
     let ticket = match open(task, request.site, since, masked) {
         Ok(ticket) => ticket,
         Err(ticket) => {
-            leave(task, ticket, &request);
+            leave(task, ticket, request);
             return Err(Interrupt::Kill);
         }
     };
@@ -178,7 +178,7 @@ fn wait_as(
     let opened = Opened {
         task,
         ticket,
-        request: &request,
+        request,
     };
     task.stays.store(true, Ordering::Relaxed);
     if !enqueue(waiter) {
@@ -187,7 +187,7 @@ fn wait_as(
     }
     task.stays.store(false, Ordering::Relaxed);
     mem::forget(opened);
-    suspend(task, local, ticket, deadline, &request);
+    suspend(task, local, ticket, deadline, request);
     match task.word.phase() {
         Phase::Event => Ok(Wake::Woken),
         Phase::Polled => {
@@ -388,7 +388,7 @@ pub(crate) fn sleep(deadline: Deadline) {
         deadline,
         poll_for: None,
     };
-    wait(request, |_| true, |_, _| ());
+    wait(&request, |_| true, |_, _| ());
 }
 
 /// Lets the other ready green threads run; on a plain OS thread, other OS

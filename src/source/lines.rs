@@ -165,7 +165,7 @@ impl Lines {
             deadline,
             poll_for: Some(poll_for(self.fd, poll_events(direction))?),
         };
-        Ok(line.waiters.wait_for(request, place, |ahead| {
+        Ok(line.waiters.wait_for(&request, place, |ahead| {
             // An OS thread looks for itself, with poll(2); a green thread
             // believes its hub, unless others wait whose turn it is.
             let ready = current::is_green()
@@ -197,7 +197,7 @@ impl Lines {
         };
         let mut queued = None;
         let woke = wait::wait(
-            request,
+            &request,
             |waiter| {
                 let (task, ticket) = (waiter.task.clone(), waiter.ticket);
                 let second = Waiter {

@@ -49,10 +49,13 @@ impl Block {
     /// # Safety
     ///
     /// [`are_own`](super::are_own). The stack is the caller's, and has nothing else
-    /// at its top but the head. Called on the hub's OS thread, from its loop.
+    /// at its top but the head. Called on the hub's OS thread, by its loop or a green
+    /// thread of it.
     pub(crate) unsafe fn begin(top: usize, size: usize) -> Block {
         let layout = layout::current().expect("green threads have thread-locals of their own");
-        let (base, os) = (top - layout.distance, base::get());
+        let here = base::get();
+        let os = Block::at(layout, here).map_or(here, |green| green.os_base(layout));
+        let base = top - layout.distance;
         // SAFETY: as the caller promises; the block lies within the stack, whose
         // size takes it into account (`room`).
         unsafe {
@@ -161,7 +164,7 @@ impl Layout {
 
     /// # Safety
     ///
-    /// The block of `base` is the caller's; `os` is the running thread's base.
+    /// The block of `base` is the caller's; `os` is the running OS thread's base.
     pub(super) unsafe fn fill(&self, base: usize, os: usize, stack: (usize, usize)) {
         // SAFETY: as the caller promises.
         unsafe {

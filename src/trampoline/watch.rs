@@ -73,7 +73,7 @@ pub(crate) fn wait(
         let mut refused = None;
         let mut was_stale = false;
         let waited = wait_quietly(
-            request,
+            &request,
             mask,
             |waiter| {
                 let (task, ticket) = (waiter.task.clone(), waiter.ticket);
