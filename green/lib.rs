@@ -197,9 +197,9 @@ pub use toolkit::convenience::wrap_ssl;
 #[cfg(feature = "sim")]
 pub use greenhub::sim;
 pub use greenhub::{
-    ClosedLocally, Config, Deadline, Elapsed, HubReport, Killed, Report, Site, State, ThreadLocals,
-    ThreadReport, blocking, debug, hub_count, is_green, is_timeout, report, run, shield,
-    thread_local, timeout, trampoline, wait_readable, wait_writable,
+    ClosedLocally, Config, Deadline, Elapsed, HubReport, Killed, Report, Site, SocketEnds, State,
+    ThreadLocals, ThreadReport, blocking, debug, hub_count, is_green, is_timeout, report, run,
+    shield, thread_local, timeout, trampoline, wait_readable, wait_writable,
 };
 // What typed sockets, locks and protocols of one's own are made of.
 pub use greenhub::{greenio, source, wait_queue};

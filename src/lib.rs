@@ -101,7 +101,7 @@ pub use config::{Config, ThreadLocals};
 pub use deadline::Deadline;
 pub use error::{ClosedLocally, Elapsed, Killed, is_timeout};
 pub use hub::wait::without_waiting;
-pub use report::{HubReport, Report, Site, State, ThreadReport, report};
+pub use report::{HubReport, Report, Site, SocketEnds, State, ThreadReport, report};
 pub use shield::shield;
 pub use thread_locals::{on_green_thread, on_os_thread};
 pub use timeout::timeout;

@@ -24,7 +24,7 @@
 //! ```sh
 //! $ socat - UNIX-CONNECT:/run/shop/backdoor.sock    # or: nc -U …
 //! green> threads
-//!      1 accept on hub 0: waits for fd 9 readable since 2.1s
+//!      1 accept on hub 0: waits for fd 9 readable [local 0.0.0.0:8080] since 2.1s
 //! …
 //! green> top
 //! ```
@@ -33,12 +33,12 @@
 //!
 //! | command | answer |
 //! |---|---|
-//! | `threads [TEXT]` | every green thread, or those whose line contains `TEXT`: where it waits and since when |
+//! | `threads [TEXT]` | every green thread, or those whose line contains `TEXT`: where it waits, on a socket with whom, and since when |
 //! | `thread ID` | one green thread, who started it and whom it has started |
 //! | `tree` | every green thread under the one that started it |
 //! | `hubs` | a line a hub: what it has done and what it has to do |
 //! | `stats` | the sums over all hubs, and how many green threads wait for what |
-//! | `listeners` | the descriptors that each hub watches, and who waits for them |
+//! | `listeners` | the descriptors that each hub watches, the ends of the sockets among them, and who waits for them |
 //! | `timers` | the deadlines, the nearest first |
 //! | `top [SECONDS]` | who used the CPU in that time, a second if none is given, sixty at most |
 //! | `metrics` | the figures as Prometheus reads them |

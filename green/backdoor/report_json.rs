@@ -122,7 +122,10 @@ fn thread(thread: &ThreadReport) -> Object {
         .with(
             "waits_for",
             match thread.state {
-                State::Waiting(site) => Some(site.to_string()),
+                State::Waiting(site) => Some(match thread.socket() {
+                    Some(ends) => format!("{site} [{ends}]"),
+                    None => site.to_string(),
+                }),
                 _ => None,
             },
         )

@@ -6,7 +6,7 @@ use std::os::fd::RawFd;
 
 use crate::green_thread::ThreadId;
 use crate::hub::placement;
-use crate::report::{Site, State, report};
+use crate::report::{Site, SocketEnds, State, report};
 
 /// Every descriptor that a hub watches: see [`listeners`].
 ///
@@ -25,7 +25,7 @@ pub struct Listeners {
 ///
 /// ```
 /// for listener in green::debug::listeners().listeners {
-///     // hub 0, fd 7: read not ready, awaited by 12, write ready
+///     // hub 0, fd 7 [local 127.0.0.1:80, peer 127.0.0.1:39014]: read not ready, awaited by 12, write ready
 ///     println!("{listener}");
 ///     assert!(listener.to_string().contains(&format!("fd {}", listener.fd)));
 /// }
@@ -41,6 +41,8 @@ pub struct Listener {
     pub readable: bool,
     /// Whether it is thought to be writable.
     pub writable: bool,
+    /// The two ends, if it is a socket and they have names.
+    pub socket: Option<SocketEnds>,
     /// The green threads that wait to read, of any hub.
     pub readers: Vec<ThreadId>,
     /// The green threads that wait to write, of any hub.
@@ -57,6 +59,7 @@ pub struct Listener {
 /// use std::os::fd::AsRawFd;
 /// use std::sync::Arc;
 ///
+/// use green::Deadline;
 /// use green::debug::listeners;
 /// use green::thread::spawn;
 /// use green::source::{Direction, Source};
@@ -65,7 +68,7 @@ pub struct Listener {
 /// end.set_nonblocking(true)?;
 /// let source = Arc::new(Source::new(end.into()));
 /// let fd = source.as_raw_fd();
-/// let reader = spawn(move || source.wait(Direction::Read, None));
+/// let reader = spawn(move || source.wait(Direction::Read, Deadline::NEVER));
 /// let found = loop {
 ///     let all = listeners().listeners;
 ///     if let Some(one) = all.into_iter().find(|l| l.fd == fd && !l.readers.is_empty()) {
@@ -93,6 +96,7 @@ pub fn listeners() -> Listeners {
             Listener {
                 hub: hub.home.index,
                 fd: known.fd,
+                socket: SocketEnds::of(known.fd),
                 readable: known.readable,
                 writable: known.writable,
                 readers,
@@ -114,7 +118,11 @@ impl fmt::Display for Listeners {
 
 impl fmt::Display for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "hub {}, fd {}: read ", self.hub, self.fd)?;
+        write!(f, "hub {}, fd {}", self.hub, self.fd)?;
+        if let Some(ends) = &self.socket {
+            write!(f, " [{ends}]")?;
+        }
+        f.write_str(": read ")?;
         direction(f, self.readable, &self.readers)?;
         f.write_str(", write ")?;
         direction(f, self.writable, &self.writers)

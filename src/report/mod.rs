@@ -11,8 +11,11 @@ use crate::hub::task::Task;
 use crate::hub::{Hub, placement};
 use crate::thread_locals;
 
+mod ends;
 mod text;
 
+pub(crate) use ends::Awaited;
+pub use ends::SocketEnds;
 pub(crate) use text::Called;
 
 /// Every green thread at about one moment: see [`report`].

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use super::{HubReport, Report, State, ThreadReport};
+use super::{Awaited, HubReport, Report, State, ThreadReport};
 
 impl fmt::Display for Report {
     /// A line on thread-locals, a line a hub and a line a green thread.
@@ -63,7 +63,7 @@ impl fmt::Display for ThreadReport {
             State::Ready => f.write_str("ready"),
             State::Waiting(site) => {
                 let since = self.waiting_for.unwrap_or_default();
-                write!(f, "waits for {site} since {since:.1?}")?;
+                write!(f, "waits for {} since {since:.1?}", Awaited(site))?;
                 match self.time_left {
                     Some(left) => write!(f, ", at most {left:.1?} more"),
                     None => Ok(()),

@@ -28,6 +28,13 @@ pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>, nonblocking: bool) -> io::Resu
     Ok(())
 }
 
+/// Has `look` ask something of the descriptor with this number, which may be another file's by now, or nobody's: it must
+/// change nothing.
+pub(crate) fn look_at_number<T>(fd: RawFd, look: impl FnOnce(BorrowedFd<'_>) -> T) -> Option<T> {
+    // SAFETY: it is used for the length of `look`; a number that is nobody's is an error of the call made with it.
+    (fd >= 0).then(|| look(unsafe { BorrowedFd::borrow_raw(fd) }))
+}
+
 /// shutdown(2) in both directions; errors (not a socket, not connected) do not
 /// matter to the one caller, who closes next.
 ///

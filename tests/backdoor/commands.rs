@@ -13,6 +13,7 @@ fn each_command_shows_what_it_names() {
     test_support::bounded("commands", LIMIT, || {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let fd = std::os::fd::AsRawFd::as_raw_fd(&listener);
+        let address = listener.local_addr().unwrap();
         let acceptor = named("shop-acceptor", move || drop(listener.accept()));
         let parent = named("shop-parent", || named("shop-child", || sleep(HOUR)).join());
         let server = Server::new().tcp("127.0.0.1:0").unwrap();
@@ -26,7 +27,10 @@ fn each_command_shows_what_it_names() {
         };
         let waits = format!("{} shop-acceptor on hub", id(&acceptor));
         assert!(
-            shop.contains(&waits) && shop.contains(&format!("waits for fd {fd} readable since")),
+            shop.contains(&waits)
+                && shop.contains(&format!(
+                    "waits for fd {fd} readable [local {address}] since"
+                )),
             "{shop}"
         );
 
@@ -49,7 +53,7 @@ fn each_command_shows_what_it_names() {
 
         let listeners = client.ask("listeners");
         let line = format!(
-            "fd {fd}: read not ready, awaited by {}, write ",
+            "fd {fd} [local {address}]: read not ready, awaited by {}, write ",
             id(&acceptor)
         );
         assert!(listeners.contains(&line), "{listeners}");
@@ -89,6 +93,62 @@ fn each_command_shows_what_it_names() {
             != format!("there is no green thread {child}\n")
         {}
         end(acceptor);
+    });
+}
+
+#[test]
+fn listings_name_both_ends_of_a_socket_beside_its_number() {
+    test_support::bounded("ends", LIMIT, || {
+        let server = Server::new().tcp("127.0.0.1:0").unwrap();
+        let mut console = tcp(&server);
+        console.answer();
+
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut near = green::net::TcpStream::connect(address).unwrap();
+        let (far, peer) = listener.accept().unwrap();
+        let over_tcp = named("ends-tcp", move || {
+            near.set_read_timeout(Some(HOUR)).unwrap();
+            near.read(&mut [0])
+        });
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("shop\n.sock");
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let mut near = green::os::unix::net::UnixStream::connect(&path).unwrap();
+        let far_unix = listener.accept().unwrap().0;
+        let over_unix = named("ends-unix", move || near.read(&mut [0]));
+
+        let ends = [
+            format!(" readable [local {peer}, peer {address}] since "),
+            // On one line, whatever the path is.
+            format!(
+                " readable [local unnamed, peer {}/shop\\n.sock] since ",
+                folder.path().display()
+            ),
+        ];
+        let threads = loop {
+            let threads = console.ask("threads ends-");
+            if threads.matches("waits for").count() == 2 {
+                break threads;
+            }
+        };
+        for ends in &ends {
+            assert!(threads.contains(ends), "no {ends:?} in\n{threads}");
+        }
+        let watched = format!(" [local {peer}, peer {address}]: read not ready, awaited by ");
+        let listeners = console.ask("listeners");
+        assert!(
+            listeners.contains(&watched),
+            "no {watched:?} in\n{listeners}"
+        );
+        let timed = format!(" readable [local {peer}, peer {address}]\n");
+        let timers = console.ask("timers");
+        assert!(timers.contains(&timed), "no {timed:?} in\n{timers}");
+
+        drop((far, far_unix));
+        assert_eq!(over_tcp.join().unwrap().unwrap(), 0);
+        assert_eq!(over_unix.join().unwrap().unwrap(), 0);
     });
 }
 
