@@ -272,7 +272,7 @@ fn nothing_but_reading_is_possible() {
 }
 
 #[test]
-fn j5_clients_of_the_page_that_do_not_behave_harm_nobody() {
+fn clients_of_the_page_that_do_not_behave_harm_nobody() {
     test_support::bounded("misbehaving", LIMIT, || {
         let (_server, address) = open();
         assert_eq!(send(address, b"threads\r\n\r\n").status(), 400);

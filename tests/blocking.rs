@@ -14,8 +14,8 @@ const LIMIT: Duration = Duration::from_secs(30);
 const MILLISECOND: Duration = Duration::from_millis(1);
 
 #[test]
-fn i1_neighbours_go_on_while_a_native_call_blocks() {
-    test_support::bounded("i1", LIMIT, || {
+fn neighbours_go_on_while_a_native_call_blocks() {
+    test_support::bounded("neighbours go on while a", LIMIT, || {
         run(|| {
             let (release, blocked) = mpsc::channel::<()>();
             let call = spawn_local(move || blocking(move || blocked.recv().is_ok()));
@@ -30,8 +30,8 @@ fn i1_neighbours_go_on_while_a_native_call_blocks() {
 }
 
 #[test]
-fn i2_a_limit_releases_the_waiter_and_the_late_result_is_dropped() {
-    test_support::bounded("i2", LIMIT, || {
+fn a_limit_releases_the_waiter_and_the_late_result_is_dropped() {
+    test_support::bounded("a limit releases the", LIMIT, || {
         let dropped = Arc::new(AtomicUsize::new(0));
         struct Counts(Arc<AtomicUsize>);
         impl Drop for Counts {
@@ -70,8 +70,8 @@ fn i2_a_limit_releases_the_waiter_and_the_late_result_is_dropped() {
 }
 
 #[test]
-fn i3_errors_and_panics_come_back_whole_and_nothing_is_left() {
-    test_support::bounded("i3", LIMIT, || {
+fn errors_and_panics_come_back_whole_and_nothing_is_left() {
+    test_support::bounded("errors and panics come", LIMIT, || {
         run(|| {
             let shared = Arc::new(());
             for _ in 0..100 {
@@ -111,9 +111,8 @@ fn pool_threads() -> usize {
 
 /// The pool needs no shutdown: its threads end when they are idle, and start again.
 #[test]
-fn i4_a_pool_that_ended_for_want_of_work_delivers_what_is_outstanding_and_starts_again() {
-    let name =
-        "i4_a_pool_that_ended_for_want_of_work_delivers_what_is_outstanding_and_starts_again";
+fn a_pool_that_ended_for_want_of_work_delivers_what_is_outstanding_and_starts_again() {
+    let name = "a_pool_that_ended_for_want_of_work_delivers_what_is_outstanding_and_starts_again";
     alone(name, &[], || {
         run(|| {
             let (release, blocked) = mpsc::channel();
@@ -141,8 +140,8 @@ fn i4_a_pool_that_ended_for_want_of_work_delivers_what_is_outstanding_and_starts
 }
 
 #[test]
-fn i5_more_than_twenty_calls_run_at_once() {
-    test_support::bounded("i5", LIMIT, || {
+fn more_than_twenty_calls_run_at_once() {
+    test_support::bounded("more than twenty calls", LIMIT, || {
         let inside = Arc::new(AtomicUsize::new(0));
         let calls: Vec<_> = (0..40)
             .map(|_| {
@@ -162,9 +161,9 @@ fn i5_more_than_twenty_calls_run_at_once() {
 }
 
 #[test]
-fn i5_calls_beyond_the_bound_wait_their_turn() {
+fn calls_beyond_the_bound_wait_their_turn() {
     alone(
-        "i5_calls_beyond_the_bound_wait_their_turn",
+        "calls_beyond_the_bound_wait_their_turn",
         &[("GREEN_BLOCKING_THREADS", "3")],
         || {
             let inside = Arc::new(AtomicUsize::new(0));
@@ -189,8 +188,8 @@ fn i5_calls_beyond_the_bound_wait_their_turn() {
 }
 
 #[test]
-fn h1_ten_slow_calls_of_ten_green_threads_overlap() {
-    test_support::bounded("h1", LIMIT, || {
+fn ten_slow_calls_of_ten_green_threads_overlap() {
+    test_support::bounded("ten slow calls of ten", LIMIT, || {
         run(|| {
             // None of them ends before all of them have begun.
             let all = Arc::new(Barrier::new(10));

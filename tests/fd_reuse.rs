@@ -11,7 +11,7 @@ use greenhub::source::{Direction, Source};
 use greenhub::{ClosedLocally, Site, State};
 
 #[test]
-fn e13_a_number_issued_anew_ends_the_old_wait_and_serves_the_new_one() {
+fn a_number_issued_anew_ends_the_old_wait_and_serves_the_new_one() {
     greenhub::run(|| {
         let (old, _old_peer) = UnixStream::pair().unwrap();
         let number = old.as_raw_fd();

@@ -54,8 +54,8 @@ fn turns_of_a_neighbour(calls: u32, each: Duration) -> u32 {
 }
 
 #[test]
-fn a19_long_calls_give_way_sooner_than_short_ones() {
-    test_support::bounded("a19_long_calls", Duration::from_secs(60), || {
+fn long_calls_give_way_sooner_than_short_ones() {
+    test_support::bounded("long calls give way", Duration::from_secs(60), || {
         // Each call takes longer than a slice: every few of them, others run.
         let turns = turns_of_a_neighbour(128, Duration::from_millis(1));
         assert!(turns >= 8, "{turns} turns in 128 calls of 1 ms");
@@ -63,8 +63,8 @@ fn a19_long_calls_give_way_sooner_than_short_ones() {
 }
 
 #[test]
-fn a19_short_calls_give_way_too() {
-    test_support::bounded("a19_short_calls", Duration::from_secs(60), || {
+fn short_calls_give_way_too() {
+    test_support::bounded("short calls give way too", Duration::from_secs(60), || {
         let turns = turns_of_a_neighbour(6400, Duration::ZERO);
         assert!(turns >= 64, "{turns} turns in 6400 calls");
     });
@@ -200,7 +200,7 @@ fn calls() -> Vec<Call> {
 }
 
 #[test]
-fn a19_calls_in_memory_that_never_have_to_wait_give_way() {
+fn calls_in_memory_that_never_have_to_wait_give_way() {
     for (name, call) in calls() {
         test_support::bounded(name, Duration::from_secs(60), || {
             let hub = Builder::new().hub(0);
@@ -212,7 +212,7 @@ fn a19_calls_in_memory_that_never_have_to_wait_give_way() {
 
 /// As std's own test of that name, with both on one hub.
 #[test]
-fn a19_port_gone_concurrent() {
+fn a_sender_that_never_waits_lets_its_receiver_on_the_same_hub_go() {
     test_support::bounded("port_gone_concurrent", Duration::from_secs(60), || {
         let both = Builder::new().hub(0).spawn(|| {
             let (sender, receiver) = mpsc::channel();

@@ -1,5 +1,4 @@
-//! Waiting for a green thread without joining it, links, and green threads that start later
-//! (A4, A7, B4, B5).
+//! Waiting for a green thread without joining it, links, and green threads that start later.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -15,7 +14,7 @@ const SHORT: Duration = Duration::from_millis(20);
 const FOR_EVER: Duration = Duration::from_secs(3600);
 
 #[test]
-fn b5_a_link_is_told_once_how_its_green_thread_ended() {
+fn a_link_is_told_once_how_its_green_thread_ended() {
     both_ways(|_| {
         let (endings, watched) = mpsc::channel();
         let link = |handle: &thread::JoinHandle<u32>| {
@@ -50,7 +49,7 @@ fn b5_a_link_is_told_once_how_its_green_thread_ended() {
 }
 
 #[test]
-fn b5_links_run_in_order_and_one_made_after_the_end_runs_at_once() {
+fn links_run_in_order_and_one_made_after_the_end_runs_at_once() {
     both_ways(|_| {
         let told = Arc::new(std::sync::Mutex::new(Vec::new()));
         let tell = |number| {
@@ -74,7 +73,7 @@ fn b5_links_run_in_order_and_one_made_after_the_end_runs_at_once() {
 }
 
 #[test]
-fn b5_a_link_made_inside_a_link_runs_once() {
+fn a_link_made_inside_a_link_runs_once() {
     both_ways(|_| {
         let handle = Arc::new(spawn(park));
         let runs = Arc::new(AtomicUsize::new(0));
@@ -134,7 +133,7 @@ fn spawn_after_starts_no_sooner_and_outlives_its_spawner() {
 }
 
 #[test]
-fn b4_cancel_is_effective_before_the_start_alone() {
+fn cancel_is_effective_before_the_start_alone() {
     both_ways(|_| {
         let ran = Arc::new(AtomicBool::new(false));
         let runs = ran.clone();
@@ -163,7 +162,7 @@ fn b4_cancel_is_effective_before_the_start_alone() {
 }
 
 #[test]
-fn a7_a_cancelled_start_leaves_no_timer_and_no_green_thread_behind() {
+fn a_cancelled_start_leaves_no_timer_and_no_green_thread_behind() {
     green::run(|| {
         let handles: Vec<_> = (0..100)
             .map(|_| Builder::new().hub(0).after(FOR_EVER).spawn(park).unwrap())
@@ -237,7 +236,7 @@ fn a_kill_about_when_it_starts_ends_it_once() {
 }
 
 #[test]
-fn b5_a_link_to_one_that_has_ended_leaves_the_callers_kill_and_limit_for_its_next_wait() {
+fn a_link_to_one_that_has_ended_leaves_the_callers_kill_and_limit_for_its_next_wait() {
     both_ways(|_| {
         let ended = Arc::new(spawn(|| ()));
         ended.wait();
@@ -262,7 +261,7 @@ fn b5_a_link_to_one_that_has_ended_leaves_the_callers_kill_and_limit_for_its_nex
 }
 
 #[test]
-fn b4_one_that_is_to_start_in_the_far_future_does_not_start() {
+fn one_that_is_to_start_in_the_far_future_does_not_start() {
     both_ways(|_| {
         for delay in [
             Duration::MAX,

@@ -1,4 +1,4 @@
-//! Child processes: behaviours F5 and F6, on OS threads and on green threads.
+//! Child processes, on OS threads and on green threads.
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsFd;
@@ -61,8 +61,8 @@ fn assert_on_time(mut wait: impl FnMut(Duration)) {
 }
 
 #[test]
-fn f5_wait_with_a_limit_tells_command_and_limit() {
-    on_both("f5 wait", || {
+fn wait_with_a_limit_tells_command_and_limit() {
+    on_both("wait with a limit tells", || {
         let mut child = Command::new("sleep").arg("60").spawn().unwrap();
         assert_on_time(|limit| {
             let error = child.wait_timeout(limit).unwrap_err();
@@ -79,8 +79,8 @@ fn f5_wait_with_a_limit_tells_command_and_limit() {
 }
 
 #[test]
-fn f5_communicate_with_a_limit_leaves_the_child_and_what_it_said() {
-    on_both("f5 communicate", || {
+fn communicate_with_a_limit_leaves_the_child_and_what_it_said() {
+    on_both("communicate with a limit", || {
         let script = "echo early; echo ready >&2; sleep 60; echo late";
         let mut command = shell(script);
         command
@@ -108,8 +108,8 @@ fn f5_communicate_with_a_limit_leaves_the_child_and_what_it_said() {
 }
 
 #[test]
-fn f6_communicate_feeds_and_hears_more_than_the_pipes_hold() {
-    on_both("f6 communicate", || {
+fn communicate_feeds_and_hears_more_than_the_pipes_hold() {
+    on_both("communicate feeds and", || {
         let input: Vec<u8> = (0..500_000).map(|at| (at % 251) as u8).collect();
         let mut child = shell("tee /dev/stderr")
             .stdin(Stdio::piped())
@@ -127,8 +127,8 @@ fn f6_communicate_feeds_and_hears_more_than_the_pipes_hold() {
 }
 
 #[test]
-fn f6_child_that_reads_nothing_is_no_error() {
-    on_both("f6 no reader", || {
+fn child_that_reads_nothing_is_no_error() {
+    on_both("child that reads nothing", || {
         let mut child = shell("exec 0<&-; echo done")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -124,9 +124,9 @@ fn ten_thousand_green_threads_are_listed_within_a_second_each_with_its_place() {
 }
 
 #[test]
-fn a14_a_report_may_be_made_at_any_moment() {
+fn a_report_may_be_made_at_any_moment() {
     let _alone = ONE_AT_A_TIME.lock().unwrap();
-    test_support::bounded("a14", LIMIT, || {
+    test_support::bounded("a report may be made at", LIMIT, || {
         let churn: Vec<_> = (0..50)
             .map(|n| {
                 spawn(move || {

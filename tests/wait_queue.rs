@@ -18,9 +18,9 @@ const LIMIT: Duration = Duration::from_secs(120);
 const MILLISECOND: Duration = Duration::from_millis(1);
 
 #[test]
-fn b12_a_waiter_that_timed_out_is_woken_neither_then_nor_in_its_next_wait() {
+fn a_waiter_that_timed_out_is_woken_neither_then_nor_in_its_next_wait() {
     for _ in 0..test_support::repeat::repeats() {
-        test_support::bounded("b12", LIMIT, || {
+        test_support::bounded("a waiter that timed out", LIMIT, || {
             run(|| {
                 let queue = Rc::new(WaitQueue::new());
                 let sleeps = Rc::new(Cell::new(false));
@@ -54,8 +54,8 @@ fn b12_a_waiter_that_timed_out_is_woken_neither_then_nor_in_its_next_wait() {
 }
 
 #[test]
-fn b9_every_waiter_is_woken_though_some_fail_then() {
-    test_support::bounded("b9", LIMIT, || {
+fn every_waiter_is_woken_though_some_fail_then() {
+    test_support::bounded("every waiter is woken", LIMIT, || {
         run(|| {
             let queue = Rc::new(WaitQueue::new());
             let waiters: Vec<_> = (0..10)

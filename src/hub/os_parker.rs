@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a11_a_bell_rung_late_does_not_keep_the_next_wait_awake() {
+    fn a_bell_rung_late_does_not_keep_the_next_wait_awake() {
         let parker = OsParker::default();
         let word = WaitWord::default();
         let (end, _other) = std::os::unix::net::UnixStream::pair().unwrap();

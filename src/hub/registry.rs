@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn r7_a_stale_token_reaches_nobody() {
+    fn a_stale_token_reaches_nobody() {
         let registry = Registry::default();
         let (old, new) = (Arc::new(Seen::default()), Arc::new(Seen::default()));
         let old_token = registry.insert(old.clone());

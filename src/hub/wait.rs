@@ -497,7 +497,7 @@ mod tests {
     use crate::hub::Hub;
 
     #[test]
-    fn a9_the_hub_itself_cannot_wait_and_says_so_at_once() {
+    fn the_hub_itself_cannot_wait_and_says_so_at_once() {
         let on_a_hub = || {
             current::set_local(Local::new(Box::leak(Box::new(Hub::new(1_000).unwrap()))));
             yield_now();

@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn r19_an_old_ticket_wakes_nobody() {
+    fn an_old_ticket_wakes_nobody() {
         let word = WaitWord::default();
         let first = word.open(false);
         assert!(word.close(first, Phase::TimedOut));

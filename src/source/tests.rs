@@ -68,7 +68,7 @@ fn a_read_waits_for_data_and_then_for_more() {
 }
 
 #[test]
-fn r5_what_several_reads_take_needs_one_edge() {
+fn what_several_reads_take_needs_one_edge() {
     both(|| {
         let (source, mut theirs) = tcp_pair();
         theirs.write_all(&[7; 10_000]).unwrap();
@@ -84,7 +84,7 @@ fn r5_what_several_reads_take_needs_one_edge() {
 }
 
 #[test]
-fn e17_a_time_limit_ends_the_read_and_the_next_one_gets_the_data() {
+fn a_time_limit_ends_the_read_and_the_next_one_gets_the_data() {
     both(|| {
         let (source, mut theirs) = tcp_pair();
         let mut buffer = [0; 8];
@@ -98,7 +98,7 @@ fn e17_a_time_limit_ends_the_read_and_the_next_one_gets_the_data() {
 }
 
 #[test]
-fn e15_close_ends_a_read_that_waits() {
+fn close_ends_a_read_that_waits() {
     both(|| {
         let (source, mut theirs) = pair();
         let source = Arc::new(source);
@@ -120,7 +120,7 @@ fn e15_close_ends_a_read_that_waits() {
 }
 
 #[test]
-fn r6_a_close_under_a_read_that_runs_is_no_end_of_stream() {
+fn a_close_under_a_read_that_runs_is_no_end_of_stream() {
     let (source, _theirs) = pair();
     let closes = |fd: BorrowedFd<'_>| {
         source.close();
@@ -133,7 +133,7 @@ fn r6_a_close_under_a_read_that_runs_is_no_end_of_stream() {
 }
 
 #[test]
-fn e9_each_of_many_readers_is_served() {
+fn each_of_many_readers_is_served() {
     let (source, mut theirs) = pair();
     let source = Arc::new(source);
     const READERS: usize = 16;
@@ -160,7 +160,7 @@ fn e9_each_of_many_readers_is_served() {
 }
 
 #[test]
-fn e9_a_killed_reader_takes_nothing_with_it() {
+fn a_killed_reader_takes_nothing_with_it() {
     let (source, mut theirs) = pair();
     let source = Arc::new(source);
     let reader = || {
@@ -225,7 +225,7 @@ fn a_regular_file_is_always_ready() {
 }
 
 #[test]
-fn a16_an_invalid_descriptor_is_an_error_each_time() {
+fn an_invalid_descriptor_is_an_error_each_time() {
     both(|| {
         for _ in 0..2 {
             let error = crate::wait_readable(&1_000_000, Deadline::NEVER).unwrap_err();
@@ -235,7 +235,7 @@ fn a16_an_invalid_descriptor_is_an_error_each_time() {
 }
 
 #[test]
-fn e14_closing_again_spares_the_next_owner_of_the_number() {
+fn closing_again_spares_the_next_owner_of_the_number() {
     let (source, _theirs) = pair();
     let number = source.as_raw_fd();
     source.close();
@@ -253,7 +253,7 @@ fn e14_closing_again_spares_the_next_owner_of_the_number() {
 }
 
 #[test]
-fn a7_an_ended_wait_leaves_nothing_in_the_hub() {
+fn an_ended_wait_leaves_nothing_in_the_hub() {
     crate::run(|| {
         let (source, _theirs) = pair();
         let _ = read(&source, &mut [0; 1], Some(Duration::from_millis(1)));

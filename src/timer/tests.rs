@@ -30,7 +30,7 @@ fn put(queue: &mut TimerQueue<Rc<Owner>>, owner: &Rc<Owner>, when: u64) {
 }
 
 #[test]
-fn a1_equal_deadlines_fire_in_order_of_registration() {
+fn equal_deadlines_fire_in_order_of_registration() {
     let mut queue = TimerQueue::new();
     let owners: Vec<_> = (0..3).map(owner).collect();
     put(&mut queue, &owners[0], 20);
@@ -51,7 +51,7 @@ fn nothing_fires_early() {
 }
 
 #[test]
-fn a2_a_later_deadline_adds_no_entry() {
+fn a_later_deadline_adds_no_entry() {
     let mut queue = TimerQueue::new();
     let one = owner(0);
     for when in (10..2010).rev() {

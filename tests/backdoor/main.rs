@@ -1,4 +1,4 @@
-//! The backdoor's console: sessions on every kind of socket (J5).
+//! The backdoor's console: sessions on every kind of socket.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -95,8 +95,8 @@ fn patiently(server: &Server) -> Client<TcpStream> {
 }
 
 #[test]
-fn j5_a_session_works_on_tcp4_tcp6_and_unix() {
-    test_support::bounded("j5 sessions", LIMIT, || {
+fn a_session_works_on_tcp4_tcp6_and_unix() {
+    test_support::bounded("a session works on tcp4", LIMIT, || {
         green::run(|| ());
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("backdoor");

@@ -1,4 +1,4 @@
-//! Clients that do not behave harm nobody (J5).
+//! Clients that do not behave harm nobody.
 
 use std::io::ErrorKind;
 
@@ -7,8 +7,8 @@ use greenhub::green_thread::park;
 use super::*;
 
 #[test]
-fn j5_clients_that_leave_at_once_harm_nobody() {
-    test_support::bounded("j5 leave", LIMIT, || {
+fn clients_that_leave_at_once_harm_nobody() {
+    test_support::bounded("clients that leave at", LIMIT, || {
         green::run(|| ());
         let server = Server::new().tcp("127.0.0.1:0").unwrap();
         for round in 0..100 {
@@ -30,8 +30,8 @@ fn j5_clients_that_leave_at_once_harm_nobody() {
 }
 
 #[test]
-fn j5_garbage_is_answered_with_a_word_of_help() {
-    test_support::bounded("j5 garbage", LIMIT, || {
+fn garbage_is_answered_with_a_word_of_help() {
+    test_support::bounded("garbage is answered with", LIMIT, || {
         let server = Server::new().tcp("127.0.0.1:0").unwrap();
         let mut client = tcp(&server);
         client.answer();
@@ -78,8 +78,8 @@ fn j5_garbage_is_answered_with_a_word_of_help() {
 }
 
 #[test]
-fn j5_an_endless_line_ends_its_session_alone() {
-    test_support::bounded("j5 endless", LIMIT, || {
+fn an_endless_line_ends_its_session_alone() {
+    test_support::bounded("an endless line ends its", LIMIT, || {
         green::run(|| ());
         let server = Server::new().tcp("127.0.0.1:0").unwrap();
         let mut other = tcp(&server);
@@ -110,8 +110,8 @@ fn j5_an_endless_line_ends_its_session_alone() {
 }
 
 #[test]
-fn j5_a_client_that_never_reads_keeps_nobody_from_being_served() {
-    test_support::bounded("j5 never reads", LIMIT, || {
+fn a_client_that_never_reads_keeps_nobody_from_being_served() {
+    test_support::bounded("a client that never", LIMIT, || {
         let crowd: Vec<_> = (0..2_000)
             .map(|n| named(&format!("crowd-{n}"), park))
             .collect();

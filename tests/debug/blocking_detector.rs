@@ -109,8 +109,8 @@ fn one_report(parts: &[&str]) {
 }
 
 #[test]
-fn a13_a_computation_is_reported_once_with_its_place() {
-    let name = "blocking_detector::a13_a_computation_is_reported_once_with_its_place";
+fn a_computation_is_reported_once_with_its_place() {
+    let name = "blocking_detector::a_computation_is_reported_once_with_its_place";
     alone(name, &[], || {
         detect(LIMIT);
         let hog = Builder::new()
@@ -131,8 +131,8 @@ fn a13_a_computation_is_reported_once_with_its_place() {
 }
 
 #[test]
-fn a13_a_blocking_call_is_reported_and_not_cut_short() {
-    let name = "blocking_detector::a13_a_blocking_call_is_reported_and_not_cut_short";
+fn a_blocking_call_is_reported_and_not_cut_short() {
+    let name = "blocking_detector::a_blocking_call_is_reported_and_not_cut_short";
     alone(name, &[], || {
         detect(LIMIT);
         let begun = Instant::now();
@@ -144,8 +144,8 @@ fn a13_a_blocking_call_is_reported_and_not_cut_short() {
 }
 
 #[test]
-fn a13_a_resumed_green_thread_shows_every_call() {
-    let name = "blocking_detector::a13_a_resumed_green_thread_shows_every_call";
+fn a_resumed_green_thread_shows_every_call() {
+    let name = "blocking_detector::a_resumed_green_thread_shows_every_call";
     alone(name, &[], || {
         detect(LIMIT);
         greenhub::run(|| {
@@ -160,9 +160,9 @@ fn a13_a_resumed_green_thread_shows_every_call() {
 }
 
 #[test]
-fn a13_each_offence_is_reported_and_none_when_off() {
+fn each_offence_is_reported_and_none_when_off() {
     alone(
-        "blocking_detector::a13_each_offence_is_reported_and_none_when_off",
+        "blocking_detector::each_offence_is_reported_and_none_when_off",
         &[],
         || {
             detect(LIMIT);
@@ -182,9 +182,9 @@ fn a13_each_offence_is_reported_and_none_when_off() {
 }
 
 #[test]
-fn a13_who_gives_way_or_sleeps_is_not_reported() {
+fn who_gives_way_or_sleeps_is_not_reported() {
     alone(
-        "blocking_detector::a13_who_gives_way_or_sleeps_is_not_reported",
+        "blocking_detector::who_gives_way_or_sleeps_is_not_reported",
         &[("GREEN_HUBS", "1")],
         || {
             // Longer than a busy machine keeps a hub from the processor.
@@ -206,9 +206,9 @@ fn a13_who_gives_way_or_sleeps_is_not_reported() {
 }
 
 #[test]
-fn a14_the_detector_may_be_switched_at_any_moment() {
+fn the_detector_may_be_switched_at_any_moment() {
     alone(
-        "blocking_detector::a14_the_detector_may_be_switched_at_any_moment",
+        "blocking_detector::the_detector_may_be_switched_at_any_moment",
         &[],
         || {
             static OVER: AtomicBool = AtomicBool::new(false);
@@ -251,9 +251,9 @@ fn a14_the_detector_may_be_switched_at_any_moment() {
 }
 
 #[test]
-fn a14_a_signal_that_the_program_handles_is_left_to_it() {
+fn a_signal_that_the_program_handles_is_left_to_it() {
     alone(
-        "blocking_detector::a14_a_signal_that_the_program_handles_is_left_to_it",
+        "blocking_detector::a_signal_that_the_program_handles_is_left_to_it",
         &[],
         || {
             let signal = libc::SIGRTMAX() - 3;

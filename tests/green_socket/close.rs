@@ -18,7 +18,7 @@ fn udp() -> GreenSocket {
 }
 
 #[test]
-fn e11_the_last_handle_ends_the_stream() {
+fn the_last_handle_ends_the_stream() {
     both_ways(|_| {
         let (client, server) = tcp_pair();
         let clone = client.try_clone().unwrap();
@@ -53,7 +53,7 @@ fn close_without_lingering_resets_and_does_not_end_the_stream_first() {
 }
 
 #[test]
-fn e13_e14_a_closed_number_is_not_confused_with_its_successor() {
+fn a_closed_number_is_not_confused_with_its_successor() {
     both_ways(|on| {
         let (old, _peer) = tcp_pair();
         let old = Arc::new(old);
@@ -80,7 +80,7 @@ fn e13_e14_a_closed_number_is_not_confused_with_its_successor() {
 }
 
 #[test]
-fn e15_d1_close_wakes_a_reader() {
+fn close_wakes_a_reader() {
     both_ways(|on| {
         let (client, server) = tcp_pair();
         let client = Arc::new(client);
@@ -105,7 +105,7 @@ fn e15_d1_close_wakes_a_reader() {
 
 /// An event descriptor has no peer and nothing to shut down.
 #[test]
-fn j7_closing_an_event_descriptor_ends_both_that_wait_for_it() {
+fn closing_an_event_descriptor_ends_both_that_wait_for_it() {
     both_ways(|on| {
         let event = rustix::event::eventfd(0, rustix::event::EventfdFlags::NONBLOCK).unwrap();
         let source = Arc::new(Source::new(event));
@@ -123,7 +123,7 @@ fn j7_closing_an_event_descriptor_ends_both_that_wait_for_it() {
 }
 
 #[test]
-fn e15_close_tells_the_peer_though_a_duplicate_lives() {
+fn close_tells_the_peer_though_a_duplicate_lives() {
     both_ways(|_| {
         let (client, server) = tcp_pair();
         let _duplicate = std::os::fd::AsFd::as_fd(&client)
@@ -135,7 +135,7 @@ fn e15_close_tells_the_peer_though_a_duplicate_lives() {
 }
 
 #[test]
-fn e16_d1_close_wakes_send_all() {
+fn close_wakes_send_all() {
     both_ways(|on| {
         let (client, _server) = tcp_pair();
         fill(&client);
@@ -151,7 +151,7 @@ fn e16_d1_close_wakes_send_all() {
 }
 
 #[test]
-fn e16_d1_close_wakes_accept() {
+fn close_wakes_accept() {
     both_ways(|on| {
         let (listener, _) = tcp_listener();
         let listener = Arc::new(listener);
@@ -170,7 +170,7 @@ fn e16_d1_close_wakes_accept() {
 }
 
 #[test]
-fn e16_close_wakes_connect() {
+fn close_wakes_connect() {
     both_ways(|on| {
         let (address, _held) = silent_address();
         let socket = Arc::new(tcp());
@@ -185,7 +185,7 @@ fn e16_close_wakes_connect() {
 }
 
 #[test]
-fn e16_shutdown_wakes_connect() {
+fn shutdown_wakes_connect() {
     both_ways(|on| {
         let (address, _held) = silent_address();
         let socket = Arc::new(tcp());
@@ -204,7 +204,7 @@ fn e16_shutdown_wakes_connect() {
 }
 
 #[test]
-fn e16_r17_shutdown_then_close_in_one_breath_wakes_everybody() {
+fn shutdown_then_close_in_one_breath_wakes_everybody() {
     both_ways(|on| {
         let (client, _server) = tcp_pair();
         fill(&client);
@@ -262,7 +262,7 @@ fn shutdown_wakes_a_writer_with_a_broken_pipe() {
 }
 
 #[test]
-fn r3_shutdown_wakes_accept() {
+fn shutdown_wakes_accept() {
     both_ways(|on| {
         let (listener, _) = tcp_listener();
         let listener = Arc::new(listener);
@@ -328,7 +328,7 @@ fn shutdown_wakes_a_sender_of_datagrams() {
 }
 
 #[test]
-fn e24_shutdown_after_close_is_no_error() {
+fn shutdown_after_close_is_no_error() {
     both_ways(|_| {
         let (client, _server) = tcp_pair();
         client.close();
@@ -338,7 +338,7 @@ fn e24_shutdown_after_close_is_no_error() {
 }
 
 #[test]
-fn e27_d4_a_reset_is_a_reset_for_ever() {
+fn a_reset_is_a_reset_for_ever() {
     both_ways(|on| {
         let (client, server) = tcp_pair();
         let reader = on.spawn(move || {
@@ -368,7 +368,7 @@ fn e27_d4_a_reset_is_a_reset_for_ever() {
 }
 
 #[test]
-fn e27_a_reset_that_a_writer_or_a_probe_saw_is_no_clean_end_either() {
+fn a_reset_that_a_writer_or_a_probe_saw_is_no_clean_end_either() {
     both_ways(|_| {
         let (client, server) = tcp_pair();
         reset(server);
@@ -397,7 +397,7 @@ fn a_clean_end_stays_clean_after_a_broken_pipe() {
 }
 
 #[test]
-fn e28_data_before_the_reset_comes_first() {
+fn data_before_the_reset_comes_first() {
     both_ways(|_| {
         let (client, server) = tcp_pair();
         server.set_nodelay(true).unwrap();
@@ -428,7 +428,7 @@ fn a_writer_is_woken_by_a_reset() {
 /// Every call that waits, ended in every way, with the end coming before, during
 /// and after the call's way into its wait.
 #[test]
-fn e15_e16_e27_a_thousand_times_in_a_row() {
+fn the_ends_of_sockets_hold_a_thousand_times_in_a_row() {
     both_ways(|on| {
         let (silent, _held) = silent_address();
         let silent = &silent;

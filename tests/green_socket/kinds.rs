@@ -114,7 +114,7 @@ fn what_a_socket_is() {
 }
 
 #[test]
-fn e19_every_descriptor_is_nonblocking_and_closed_on_exec() {
+fn every_descriptor_is_nonblocking_and_closed_on_exec() {
     let (listener, address) = tcp_listener();
     let client = tcp();
     client.connect(&address).unwrap();

@@ -24,7 +24,7 @@ fn pattern(len: usize) -> Vec<u8> {
 }
 
 #[test]
-fn e1_connect_to_a_silent_address_ends_in_time() {
+fn connect_to_a_silent_address_ends_in_time() {
     both_ways(|_| {
         let (address, _held) = silent_address();
         let outcome = takes(SHORT, || tcp().connect_timeout(&address, SHORT));
@@ -45,7 +45,7 @@ fn e1_connect_to_a_silent_address_ends_in_time() {
 }
 
 #[test]
-fn e1_an_attempt_that_timed_out_may_be_waited_for_again() {
+fn an_attempt_that_timed_out_may_be_waited_for_again() {
     both_ways(|on| {
         let listener = tcp();
         listener.bind(&loopback()).unwrap();
@@ -67,7 +67,7 @@ fn e1_an_attempt_that_timed_out_may_be_waited_for_again() {
 }
 
 #[test]
-fn e2_refused_is_refused_however_one_connects() {
+fn refused_is_refused_however_one_connects() {
     both_ways(|_| {
         let (address, _held) = refusing_address();
         assert_raw(tcp().connect(&address), libc::ECONNREFUSED);
@@ -99,7 +99,7 @@ fn connecting_twice_is_refused_by_the_kernel() {
 }
 
 #[test]
-fn e4_every_receiving_call_keeps_its_limit() {
+fn every_receiving_call_keeps_its_limit() {
     both_ways(|_| {
         let (client, _server) = tcp_pair();
         let (listener, _) = tcp_listener();
@@ -161,7 +161,7 @@ fn a_limit_covers_the_call_however_often_it_is_woken() {
 }
 
 #[test]
-fn e5_sending_to_a_peer_that_does_not_read_times_out() {
+fn sending_to_a_peer_that_does_not_read_times_out() {
     both_ways(|_| {
         let (client, server) = tcp_pair();
         let filled = fill(&client);
@@ -186,7 +186,7 @@ fn e5_sending_to_a_peer_that_does_not_read_times_out() {
 }
 
 #[test]
-fn e6_send_all_delivers_every_byte_through_tiny_buffers() {
+fn send_all_delivers_every_byte_through_tiny_buffers() {
     both_ways(|on| {
         for len in [1 << 10, 16 << 10, 64 << 10, 1 << 20] {
             let (client, server) = tiny_tcp_pair();
@@ -213,7 +213,7 @@ fn e6_send_all_delivers_every_byte_through_tiny_buffers() {
 }
 
 #[test]
-fn e7_a_blocked_send_all_does_not_hinder_reading() {
+fn a_blocked_send_all_does_not_hinder_reading() {
     both_ways(|on| {
         let (client, server) = tcp_pair();
         let client = Arc::new(client);
@@ -249,7 +249,7 @@ fn e7_a_blocked_send_all_does_not_hinder_reading() {
 }
 
 #[test]
-fn e8_e9_readers_of_one_socket_share_what_comes() {
+fn readers_of_one_socket_share_what_comes() {
     both_ways(|on| {
         const READERS: usize = 5;
         let socket = Arc::new(udp());
@@ -283,7 +283,7 @@ fn e8_e9_readers_of_one_socket_share_what_comes() {
 }
 
 #[test]
-fn e9_a_reader_that_gives_up_leaves_the_data_to_the_other() {
+fn a_reader_that_gives_up_leaves_the_data_to_the_other() {
     both_ways(|on| {
         let (client, server) = tcp_pair();
         let client = Arc::new(client);
@@ -307,7 +307,7 @@ fn e9_a_reader_that_gives_up_leaves_the_data_to_the_other() {
 }
 
 #[test]
-fn e17_data_after_an_abandoned_read_disturbs_no_other_wait() {
+fn data_after_an_abandoned_read_disturbs_no_other_wait() {
     both_ways(|on| {
         let (abandoned, abandoned_peer) = tcp_pair();
         let (waited_for, waited_for_peer) = tcp_pair();
@@ -337,7 +337,7 @@ fn e17_data_after_an_abandoned_read_disturbs_no_other_wait() {
 }
 
 #[test]
-fn e18_limit_then_nonblocking_then_limit() {
+fn limit_then_nonblocking_then_limit() {
     both_ways(|_| {
         let (client, _server) = tcp_pair();
         client.set_read_timeout(Some(SHORT)).unwrap();
@@ -395,7 +395,7 @@ fn timeouts_are_kept_exactly_and_shared_by_clones() {
 }
 
 #[test]
-fn e20_datagrams_go_both_ways_of_sending() {
+fn datagrams_go_both_ways_of_sending() {
     both_ways(|_| {
         let (one, other) = (udp(), udp());
         let address = other.local_addr().unwrap();
@@ -421,7 +421,7 @@ fn e20_datagrams_go_both_ways_of_sending() {
 }
 
 #[test]
-fn e22_sending_without_a_connection_fails_at_once() {
+fn sending_without_a_connection_fails_at_once() {
     both_ways(|_| {
         assert_raw(tcp().send(b"x"), libc::EPIPE);
         assert_raw(tcp().recv(&mut [0; 8]), libc::ENOTCONN);
@@ -435,7 +435,7 @@ fn e22_sending_without_a_connection_fails_at_once() {
 }
 
 #[test]
-fn e25_r4_waiting_for_readability_ends_with_the_peer() {
+fn waiting_for_readability_ends_with_the_peer() {
     both_ways(|on| {
         let (client, server) = tcp_pair();
         assert!(!takes(SHORT, || client.wait_readable(Some(SHORT))).unwrap());
@@ -453,7 +453,7 @@ fn e25_r4_waiting_for_readability_ends_with_the_peer() {
 }
 
 #[test]
-fn e26_a_fresh_pair_is_writable_every_time() {
+fn a_fresh_pair_is_writable_every_time() {
     both_ways(|_| {
         let (one, other) = GreenSocket::pair(Domain::UNIX, Type::STREAM, None).unwrap();
         for _ in 0..20 {

@@ -20,8 +20,8 @@ use test_support::threads::{
 };
 
 #[test]
-fn b1_join_gives_the_value_or_the_panic() {
-    green("b1", || {
+fn join_gives_the_value_or_the_panic() {
+    green("join gives the value or", || {
         assert_eq!(spawn(|| 7).join().unwrap(), 7);
         let payload = spawn(|| fail_quietly(vec![1u8, 2])).join().unwrap_err();
         assert_eq!(*payload.downcast::<Vec<u8>>().unwrap(), [1, 2]);
@@ -32,8 +32,8 @@ fn b1_join_gives_the_value_or_the_panic() {
 }
 
 #[test]
-fn b2_killed_before_it_ran_a_body_never_runs() {
-    green("b2", || {
+fn killed_before_it_ran_a_body_never_runs() {
+    green("killed before it ran a", || {
         let ran = Rc::new(Cell::new(false));
         let theirs = ran.clone();
         let victim = spawn_local(move || theirs.set(true));
@@ -46,8 +46,8 @@ fn b2_killed_before_it_ran_a_body_never_runs() {
 }
 
 #[test]
-fn b3_a_sleeper_sees_the_kill_before_the_killer_goes_on() {
-    green("b3", || {
+fn a_sleeper_sees_the_kill_before_the_killer_goes_on() {
+    green("a sleeper sees the kill", || {
         let seen = Rc::new(Cell::new(false));
         let theirs = seen.clone();
         let victim = spawn_local(move || {
@@ -62,8 +62,8 @@ fn b3_a_sleeper_sees_the_kill_before_the_killer_goes_on() {
 }
 
 #[test]
-fn b3_a_kill_that_was_caught_comes_again_at_the_next_wait() {
-    green("b3_caught", || {
+fn a_kill_that_was_caught_comes_again_at_the_next_wait() {
+    green("a kill that was caught", || {
         let victim = spawn_local(|| {
             let mut caught = 0;
             for _ in 0..3 {
@@ -100,8 +100,8 @@ fn a_kill_swallowed_for_ever_lets_the_neighbours_run() {
 }
 
 #[test]
-fn b4_cancel_works_before_the_start_alone() {
-    green("b4", || {
+fn cancel_works_before_the_start_alone() {
+    green("cancel works before the", || {
         let early = spawn_local(|| unreachable!("cancelled"));
         assert!(early.cancel());
         assert!(is_killed::<()>(early.join()));
@@ -118,8 +118,10 @@ fn b4_cancel_works_before_the_start_alone() {
 }
 
 #[test]
-fn b6_a_child_outlives_its_parent() {
-    let child = green("b6", || spawn_local(|| sleep(MILLISECOND)).thread().id());
+fn a_child_outlives_its_parent() {
+    let child = green("a child outlives its", || {
+        spawn_local(|| sleep(MILLISECOND)).thread().id()
+    });
     until(|| report().threads.iter().all(|thread| thread.id != child));
 }
 
@@ -130,8 +132,8 @@ greenhub::thread_local! {
 static MADE: AtomicU32 = AtomicU32::new(0);
 
 #[test]
-fn b7_each_green_thread_has_its_own_values_and_leaves_nothing() {
-    green("b7", || {
+fn each_green_thread_has_its_own_values_and_leaves_nothing() {
+    green("each green thread has", || {
         let before = MADE.load(SeqCst);
         let shared = Rc::new(Cell::new(0));
         let threads: Vec<_> = (0..100)
@@ -157,8 +159,8 @@ fn b7_each_green_thread_has_its_own_values_and_leaves_nothing() {
 }
 
 #[test]
-fn b8_d9_a_kill_never_hits_the_killer() {
-    green("b8", || {
+fn a_kill_never_hits_the_killer() {
+    green("a kill never hits the", || {
         let victims: Vec<_> = (0..50)
             .map(|_| spawn_local(|| sleep(Duration::MAX)))
             .collect();
@@ -388,8 +390,8 @@ fn joining_itself_panics_as_in_std() {
 }
 
 #[test]
-fn a15_each_has_its_own_errno_and_its_own_panic() {
-    green("a15", || {
+fn each_has_its_own_errno_and_its_own_panic() {
+    green("each has its own errno", || {
         let errno = |code: i32| {
             move || {
                 for _ in 0..50 {
@@ -425,8 +427,8 @@ fn set_errno(code: i32) {
 }
 
 #[test]
-fn a22_d2_r18_an_error_on_any_resume_path_reaches_its_joiner_alone() {
-    green("a22", || {
+fn an_error_on_any_resume_path_reaches_its_joiner_alone() {
+    green("an error on any resume", || {
         let (end, mut peer) = std::os::unix::net::UnixStream::pair().unwrap();
         end.set_nonblocking(true).unwrap();
         let source = Rc::new(greenhub::source::Source::new(end.into()));

@@ -30,8 +30,8 @@ fn both(name: &str, body: impl Fn() + Copy + Send + 'static) {
 }
 
 #[test]
-fn c1_only_the_scope_whose_limit_passed_reports() {
-    both("c1", || {
+fn only_the_scope_whose_limit_passed_reports() {
+    both("only the scope whose", || {
         let outer = timeout(5 * MILLISECOND, || {
             let inner = timeout(HOUR, || sleep(HOUR));
             unreachable!("the inner scope returned {inner:?}");
@@ -49,8 +49,8 @@ fn c1_only_the_scope_whose_limit_passed_reports() {
 }
 
 #[test]
-fn c2_a_scope_that_ends_in_time_leaves_nothing() {
-    both("c2", || {
+fn a_scope_that_ends_in_time_leaves_nothing() {
+    both("a scope that ends in", || {
         assert_eq!(timeout(5 * MILLISECOND, || 7), Ok(7));
         sleep(10 * MILLISECOND);
         for _ in 0..100 {
@@ -64,16 +64,16 @@ fn c2_a_scope_that_ends_in_time_leaves_nothing() {
 }
 
 #[test]
-fn c4_no_limit_never_fires() {
-    both("c4", || {
+fn no_limit_never_fires() {
+    both("no limit never fires", || {
         assert_eq!(timeout(Duration::MAX, || sleep(2 * MILLISECOND)), Ok(()));
         assert!(timeout(2 * MILLISECOND, || timeout(Duration::MAX, || sleep(HOUR))).is_err());
     });
 }
 
 #[test]
-fn c6_one_predicate_knows_every_time_out() {
-    both("c6", || {
+fn one_predicate_knows_every_time_out() {
+    both("one predicate knows", || {
         let elapsed: Elapsed = timeout(MILLISECOND, || sleep(HOUR)).unwrap_err();
         assert!(!elapsed.is_refused());
         let error = io::Error::from(elapsed);
@@ -143,8 +143,8 @@ fn a_panic_passes_through_a_scope() {
 }
 
 #[test]
-fn t8_an_outer_limit_does_not_interrupt_a_drop_that_unwinds() {
-    both("t8_outer", || {
+fn an_outer_limit_does_not_interrupt_a_drop_that_unwinds() {
+    both("an outer limit does not", || {
         let flushed = Rc::new(Cell::new(false));
         let theirs = flushed.clone();
         let outer = timeout(2 * MILLISECOND, move || {
@@ -160,8 +160,8 @@ fn t8_an_outer_limit_does_not_interrupt_a_drop_that_unwinds() {
 }
 
 #[test]
-fn t8_a_limit_inside_a_drop_that_unwinds_holds() {
-    both("t8_inside", || {
+fn a_limit_inside_a_drop_that_unwinds_holds() {
+    both("a limit inside a drop", || {
         let seen = Rc::new(Cell::new(None));
         let theirs = seen.clone();
         let outer = timeout(2 * MILLISECOND, move || {
@@ -188,9 +188,9 @@ fn t8_a_limit_inside_a_drop_that_unwinds_holds() {
 }
 
 #[test]
-fn t8_a_limit_inside_a_drop_that_a_kill_runs_holds_and_the_kill_does_not_interrupt() {
+fn a_limit_inside_a_drop_that_a_kill_runs_holds_and_the_kill_does_not_interrupt() {
     prepare();
-    test_support::bounded("t8_kill", LIMIT, || {
+    test_support::bounded("a limit inside a drop", LIMIT, || {
         greenhub::run(|| {
             let seen = Rc::new(Cell::new(None));
             let theirs = seen.clone();
@@ -213,9 +213,9 @@ fn t8_a_limit_inside_a_drop_that_a_kill_runs_holds_and_the_kill_does_not_interru
 }
 
 #[test]
-fn t8_a_limit_inside_a_drop_that_unwinds_holds_beside_a_neighbour_in_one() {
+fn a_limit_inside_a_drop_that_unwinds_holds_beside_a_neighbour_in_one() {
     prepare();
-    test_support::bounded("t8_neighbour", LIMIT, || {
+    test_support::bounded("a limit inside a drop", LIMIT, || {
         greenhub::run(|| {
             // Unwinds until it is told to end, so that the OS thread counts as panicking all the while.
             let (inside, go) = (Rc::new(Cell::new(false)), Rc::new(Cell::new(false)));
@@ -261,8 +261,8 @@ fn t8_a_limit_inside_a_drop_that_unwinds_holds_beside_a_neighbour_in_one() {
 }
 
 #[test]
-fn b11_a_wait_with_a_limit_ends_early_with_its_event_or_not_before() {
-    both("b11", || {
+fn a_wait_with_a_limit_ends_early_with_its_event_or_not_before() {
+    both("a wait with a limit ends", || {
         let queue = std::sync::Arc::new(WaitQueue::new());
         let began = Instant::now();
         let none = queue.wait("test", Deadline::at(began + 5 * MILLISECOND), || true);

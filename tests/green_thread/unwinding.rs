@@ -47,8 +47,8 @@ fn parked_in_drop(go: &Rc<Cell<bool>>) -> JoinHandle<()> {
 }
 
 #[test]
-fn t10_panicking_does_not_leak_to_a_neighbour() {
-    green("t10", || {
+fn panicking_does_not_leak_to_a_neighbour() {
+    green("panicking does not leak", || {
         let go = Rc::new(Cell::new(false));
         let parked = parked_in_drop(&go);
         assert_eq!(std::thread::panicking(), thread_locals_are_shared());
@@ -67,8 +67,8 @@ fn t10_panicking_does_not_leak_to_a_neighbour() {
 }
 
 #[test]
-fn t10_a_neighbour_of_one_parked_in_a_drop_panics_and_is_killed_as_ever() {
-    green("t10_neighbours", || {
+fn a_neighbour_of_one_parked_in_a_drop_panics_and_is_killed_as_ever() {
+    green("a neighbour of one", || {
         let go = Rc::new(Cell::new(false));
         let parked = [parked_in_drop(&go), parked_in_drop(&go)];
         let panics = spawn_local(|| {
@@ -99,8 +99,8 @@ fn t10_a_neighbour_of_one_parked_in_a_drop_panics_and_is_killed_as_ever() {
 }
 
 #[test]
-fn t10_a_kill_that_was_caught_beside_one_parked_in_a_drop_comes_again() {
-    green("t10_caught", || {
+fn a_kill_that_was_caught_beside_one_parked_in_a_drop_comes_again() {
+    green("a kill that was caught", || {
         let go = Rc::new(Cell::new(false));
         let parked = parked_in_drop(&go);
         let victim = spawn_local(|| {
@@ -118,12 +118,12 @@ fn t10_a_kill_that_was_caught_beside_one_parked_in_a_drop_comes_again() {
 }
 
 #[test]
-fn t10_a_panic_that_goes_through_a_scope_beside_one_parked_in_a_drop() {
+fn a_panic_that_goes_through_a_scope_beside_one_parked_in_a_drop() {
     alone(
-        "unwinding::t10_a_panic_that_goes_through_a_scope_beside_one_parked_in_a_drop",
+        "unwinding::a_panic_that_goes_through_a_scope_beside_one_parked_in_a_drop",
         &[],
         || {
-            green("t10_scope", || {
+            green("a panic that goes", || {
                 let go = Rc::new(Cell::new(false));
                 let parked = parked_in_drop(&go);
                 let flushed = Rc::new(Cell::new(false));
@@ -155,7 +155,7 @@ fn t10_a_panic_that_goes_through_a_scope_beside_one_parked_in_a_drop() {
 /// A thread that `raise` unwinds beside one parked in a drop, killed and out of
 /// time while its destructor waits.
 fn unwinds_unheard(raise: fn()) {
-    green("t10_unheard", move || {
+    green("unheard", move || {
         let go = Rc::new(Cell::new(false));
         let parked = parked_in_drop(&go);
         let (rolled_back, nested) = (Rc::new(Cell::new(false)), Rc::new(Cell::new(0)));
@@ -195,9 +195,9 @@ fn unwinds_unheard(raise: fn()) {
 }
 
 #[test]
-fn t10_an_unwind_that_no_hook_heard_of_is_not_interrupted_beside_one_parked_in_a_drop() {
+fn an_unwind_that_no_hook_heard_of_is_not_interrupted_beside_one_parked_in_a_drop() {
     alone(
-        "unwinding::t10_an_unwind_that_no_hook_heard_of_is_not_interrupted_beside_one_parked_in_a_drop",
+        "unwinding::an_unwind_that_no_hook_heard_of_is_not_interrupted_beside_one_parked_in_a_drop",
         &[],
         || unwinds_unheard(|| std::panic::resume_unwind(Box::new("not by a panic"))),
     )
@@ -205,12 +205,12 @@ fn t10_an_unwind_that_no_hook_heard_of_is_not_interrupted_beside_one_parked_in_a
 }
 
 #[test]
-fn t10_a_panic_under_a_hook_set_later_is_not_interrupted_beside_one_parked_in_a_drop() {
+fn a_panic_under_a_hook_set_later_is_not_interrupted_beside_one_parked_in_a_drop() {
     alone(
-        "unwinding::t10_a_panic_under_a_hook_set_later_is_not_interrupted_beside_one_parked_in_a_drop",
+        "unwinding::a_panic_under_a_hook_set_later_is_not_interrupted_beside_one_parked_in_a_drop",
         &[],
         || {
-            green("t10_start", || ());
+            green("a panic under a hook set", || ());
             std::panic::set_hook(Box::new(|_| ()));
             unwinds_unheard(|| panic!("planned"));
         },
@@ -219,8 +219,8 @@ fn t10_a_panic_under_a_hook_set_later_is_not_interrupted_beside_one_parked_in_a_
 }
 
 #[test]
-fn t10_one_that_caught_its_panic_beside_one_parked_in_a_drop_is_killed_and_limited_as_ever() {
-    green("t10_caught_panic", || {
+fn one_that_caught_its_panic_beside_one_parked_in_a_drop_is_killed_and_limited_as_ever() {
+    green("one that caught its", || {
         let go = Rc::new(Cell::new(false));
         let parked = parked_in_drop(&go);
         let caught = || {

@@ -14,8 +14,8 @@ use crate::{LIMIT, MILLISECOND, green, pair, receive, receive_byte, until};
 use test_support::child::alone;
 
 #[test]
-fn a21_what_one_handler_ends_another_does_not_take_for_data() {
-    green("a21", || {
+fn what_one_handler_ends_another_does_not_take_for_data() {
+    green("what one handler ends", || {
         for round in 0..50 {
             let (first, mut first_peer) = pair();
             let (second, mut second_peer) = pair();
@@ -42,9 +42,9 @@ fn a21_what_one_handler_ends_another_does_not_take_for_data() {
 }
 
 #[test]
-fn a12_hubs_go_on_beside_each_other() {
+fn hubs_go_on_beside_each_other() {
     alone(
-        "descriptors::a12_hubs_go_on_beside_each_other",
+        "descriptors::hubs_go_on_beside_each_other",
         &[("GREEN_HUBS", "2")],
         || {
             let seen = Arc::new(AtomicU32::new(0));

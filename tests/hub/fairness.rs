@@ -72,8 +72,8 @@ fn endless(stop: &Arc<AtomicBool>) -> Source {
 }
 
 #[test]
-fn a19_a_greedy_reader_does_not_starve_a_sleeper() {
-    a19("a19_reader", |stop| {
+fn a_greedy_reader_does_not_starve_a_sleeper() {
+    a19("a greedy reader does not", |stop| {
         let source = endless(&stop);
         while !stop.load(SeqCst) {
             receive(&source).unwrap();
@@ -82,8 +82,8 @@ fn a19_a_greedy_reader_does_not_starve_a_sleeper() {
 }
 
 #[test]
-fn a19_a_greedy_user_of_the_trampoline_does_not_either() {
-    a19("a19_trampoline", |stop| {
+fn a_greedy_user_of_the_trampoline_does_not_either() {
+    a19("a greedy user of the", |stop| {
         let source = endless(&stop);
         while !stop.load(SeqCst) {
             wait_readable(&source, Deadline::NEVER).unwrap();
@@ -93,8 +93,8 @@ fn a19_a_greedy_user_of_the_trampoline_does_not_either() {
 }
 
 #[test]
-fn a19_a_greedy_waiter_for_a_source_does_not_either() {
-    a19("a19_source", |stop| {
+fn a_greedy_waiter_for_a_source_does_not_either() {
+    a19("a greedy waiter for a", |stop| {
         let source = endless(&stop);
         while !stop.load(SeqCst) {
             source.wait(Direction::Read, Deadline::NEVER).unwrap();
@@ -104,8 +104,8 @@ fn a19_a_greedy_waiter_for_a_source_does_not_either() {
 }
 
 #[test]
-fn a20_a_yield_loop_does_not_keep_sockets_waiting() {
-    green("a20", || {
+fn a_yield_loop_does_not_keep_sockets_waiting() {
+    green("a yield loop does not", || {
         let stop = Rc::new(Cell::new(false));
         let theirs = stop.clone();
         let yields = spawn_local(move || {

@@ -14,8 +14,8 @@ use crate::{MILLISECOND, green};
 use test_support::child::alone_beside;
 
 #[test]
-fn a1_timers_fire_by_deadline_and_then_in_order_of_registration() {
-    green("a1", || {
+fn timers_fire_by_deadline_and_then_in_order_of_registration() {
+    green("timers fire by deadline", || {
         let order = Rc::new(RefCell::new(Vec::new()));
         let soon = Instant::now() + 30 * MILLISECOND;
         let later = soon + 30 * MILLISECOND;
@@ -37,8 +37,8 @@ fn a1_timers_fire_by_deadline_and_then_in_order_of_registration() {
 }
 
 #[test]
-fn a4_a_timer_ends_with_the_green_thread_that_it_belongs_to() {
-    green("a4", || {
+fn a_timer_ends_with_the_green_thread_that_it_belongs_to() {
+    green("a timer ends with the", || {
         let fired = Rc::new(Cell::new(false));
         let (tied, untied) = (fired.clone(), Rc::new(Cell::new(false)));
         let theirs = untied.clone();
@@ -61,8 +61,8 @@ fn a4_a_timer_ends_with_the_green_thread_that_it_belongs_to() {
 }
 
 #[test]
-fn a5_a_panic_leaves_the_hub_and_its_clock_alone() {
-    green("a5", || {
+fn a_panic_leaves_the_hub_and_its_clock_alone() {
+    green("a panic leaves the hub", || {
         let fails = spawn_local(|| {
             sleep(MILLISECOND);
             resume_unwind(Box::new(()));
@@ -75,8 +75,8 @@ fn a5_a_panic_leaves_the_hub_and_its_clock_alone() {
 }
 
 #[test]
-fn a8_a_stopped_and_continued_process_still_times_out() {
-    let name = "timers::a8_a_stopped_and_continued_process_still_times_out";
+fn a_stopped_and_continued_process_still_times_out() {
+    let name = "timers::a_stopped_and_continued_process_still_times_out";
     let body = || {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();

@@ -1,4 +1,4 @@
-//! When the peer goes away (G14): the matrix P1 to P20, in every role, alone and in a crowd.
+//! When the peer goes away: the matrix, whose rows `rows` names P1 to P20, in every role, alone and in a crowd.
 //!
 //! `cargo suite --test peer_close -- --nocapture` prints it, our answer beside the expected one.
 
@@ -78,27 +78,25 @@ fn print(title: &str, played: impl Iterator<Item = (&'static Row, Vec<Outcome>)>
 }
 
 #[test]
-fn g14_p1_to_p20_alone() {
-    alone("g14_p1_to_p20_alone", Duration::from_secs(300), || {
-        matrix("alone", false)
-    });
-}
-
-#[test]
-fn g14_p1_to_p20_beside_a_thousand_ticking_green_threads() {
+fn what_a_peer_does_is_answered_as_the_matrix_says() {
     alone(
-        "g14_p1_to_p20_beside_a_thousand",
+        "what_a_peer_does_is_answered_as_the_matrix_says",
         Duration::from_secs(300),
-        || {
-            beside(1000, || matrix("beside 1000 green threads that tick", true));
-        },
+        || matrix("alone", false),
     );
 }
 
 #[test]
-fn p9_p16_a_peer_behind_a_link_that_is_cut() {
+fn what_a_peer_does_is_answered_so_beside_a_thousand_ticking_green_threads() {
+    alone("what a peer does is", Duration::from_secs(300), || {
+        beside(1000, || matrix("beside 1000 green threads that tick", true));
+    });
+}
+
+#[test]
+fn a_peer_behind_a_link_that_is_cut_is_noticed_as_the_matrix_says() {
     alone(
-        "p9_p16_vanished",
+        "a peer behind a link",
         Duration::from_secs(60),
         || match Link::new() {
             Ok(link) => print(

@@ -1,8 +1,10 @@
 //! What the integration tests share, compiled once: bounds in time, threads of both kinds, processes of a test's own, peers.
 
 pub mod both;
+#[cfg(feature = "tls")]
 pub mod certs;
 pub mod child;
+#[cfg(feature = "tls")]
 pub mod ends;
 pub mod example_program;
 pub mod net;

@@ -18,8 +18,8 @@ const SOON: Duration = Duration::from_millis(10);
 const LONG: Duration = Duration::from_secs(30);
 
 #[test]
-fn k1_a_green_thread_that_receives_parks_and_its_hub_goes_on() {
-    green("k1", || {
+fn a_green_thread_that_receives_parks_and_its_hub_goes_on() {
+    green("a green thread that", || {
         let (sender, receiver) = mpsc::channel();
         let waiter = on_hub(move || receiver.recv().unwrap());
         settle();
@@ -83,8 +83,8 @@ fn receivers_are_served_in_the_order_in_which_they_came() {
 }
 
 #[test]
-fn d1_two_receivers_share_a_channel_fairly() {
-    green("d1", || {
+fn two_receivers_share_a_channel_fairly() {
+    green("two receivers share a", || {
         let (sender, receiver) = bounded_channel(1);
         let take = |receiver: Receiver<()>| {
             on_hub(move || {
@@ -105,7 +105,7 @@ fn d1_two_receivers_share_a_channel_fairly() {
 }
 
 #[test]
-fn d1_threads_in_recv_and_in_select_take_turns() {
+fn threads_in_recv_and_in_select_take_turns() {
     for capacity in [None, Some(1)] {
         green("turns", move || {
             let (sender, receiver) = capacity.map_or_else(unbounded, bounded_channel);
@@ -139,8 +139,8 @@ fn d1_threads_in_recv_and_in_select_take_turns() {
 }
 
 #[test]
-fn d3_d6_a_sender_stops_at_the_bound() {
-    green("d6", || {
+fn a_sender_stops_at_the_bound() {
+    green("a sender stops at the", || {
         let (sender, receiver) = bounded_channel(2);
         let sent = Arc::new(AtomicU32::new(0));
         let count = Arc::clone(&sent);
@@ -163,8 +163,8 @@ fn d3_d6_a_sender_stops_at_the_bound() {
 }
 
 #[test]
-fn d7_a_rendezvous_send_returns_only_after_a_receive() {
-    green("d7", || {
+fn a_rendezvous_send_returns_only_after_a_receive() {
+    green("a rendezvous send", || {
         let (sender, receiver) = bounded_channel(0);
         let putter = on_hub({
             let sender = sender.clone();
@@ -186,9 +186,9 @@ fn d7_a_rendezvous_send_returns_only_after_a_receive() {
 }
 
 #[test]
-fn d5_a_value_is_never_given_to_a_receiver_that_timed_out() {
+fn a_value_is_never_given_to_a_receiver_that_timed_out() {
     for capacity in [0, 1] {
-        green("d5", move || {
+        green("a value is never given", move || {
             let (sender, receiver) = bounded_channel(capacity);
             let early: Vec<_> = (0..3)
                 .map(|_| {
@@ -207,9 +207,9 @@ fn d5_a_value_is_never_given_to_a_receiver_that_timed_out() {
 }
 
 #[test]
-fn d7_a_send_reaches_only_living_receivers() {
+fn a_send_reaches_only_living_receivers() {
     for capacity in [0, 1] {
-        bounded("d7 dying", move || {
+        bounded("a send reaches only", move || {
             let (sender, receiver) = bounded_channel(capacity);
             let wait = |receiver: &Receiver<u8>| {
                 let receiver = receiver.clone();
@@ -242,8 +242,8 @@ fn d7_a_send_reaches_only_living_receivers() {
 }
 
 #[test]
-fn b12_a_killed_sender_takes_its_value_with_it() {
-    green("b12", || {
+fn a_killed_sender_takes_its_value_with_it() {
+    green("a killed sender takes", || {
         let (sender, receiver) = bounded_channel(0);
         let put = |value: Arc<()>| {
             let sender = sender.clone();
@@ -261,8 +261,8 @@ fn b12_a_killed_sender_takes_its_value_with_it() {
 }
 
 #[test]
-fn d9_a_receiver_that_panics_does_not_touch_its_sender() {
-    green("d9", || {
+fn a_receiver_that_panics_does_not_touch_its_sender() {
+    green("a receiver that panics", || {
         let (sender, receiver) = bounded_channel(0);
         let panics = on_hub({
             let receiver = receiver.clone();
@@ -326,7 +326,7 @@ fn select_parks_and_is_woken_by_any_of_its_channels() {
 }
 
 #[test]
-fn b12_a_killed_select_leaves_no_entry_behind() {
+fn a_killed_select_leaves_no_entry_behind() {
     green("select killed", || {
         let (one, of_one) = bounded_channel::<u8>(0);
         let (two, of_two) = unbounded::<u8>();
@@ -350,7 +350,7 @@ fn b12_a_killed_select_leaves_no_entry_behind() {
 }
 
 #[test]
-fn d7_selects_of_green_and_os_threads_meet_in_a_rendezvous() {
+fn selects_of_green_and_os_threads_meet_in_a_rendezvous() {
     bounded("two selects", || {
         let (sender, receiver) = bounded_channel(0);
         let put = move || {
@@ -377,7 +377,7 @@ fn d7_selects_of_green_and_os_threads_meet_in_a_rendezvous() {
 }
 
 #[test]
-fn b12_a_receiver_killed_while_it_is_owed_a_value_leaves_it_to_the_next() {
+fn a_receiver_killed_while_it_is_owed_a_value_leaves_it_to_the_next() {
     green("owed", || {
         let (sender, receiver) = bounded_channel(0);
         let take = |receiver: &Receiver<u8>| {
@@ -402,7 +402,7 @@ fn b12_a_receiver_killed_while_it_is_owed_a_value_leaves_it_to_the_next() {
 /// Senders and receivers of all kinds on one channel while some are killed and some time out: each
 /// value arrives exactly once, or is still with the channel, or died with its sender.
 #[test]
-fn d5_stress_with_kills() {
+fn nothing_is_lost_or_doubled_when_those_at_a_channel_are_killed() {
     for (seed, capacity) in [(1, Some(0)), (2, Some(1)), (3, Some(8)), (4, None)] {
         bounded("stress", move || stress(seed, capacity));
     }

@@ -1,4 +1,4 @@
-//! D1: two threads that loop on one lock get equal shares, whatever the lock and whatever the threads.
+//! Two threads that loop on one lock get equal shares, whatever the lock and whatever the threads.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
@@ -130,7 +130,7 @@ fn nap() {
 }
 
 #[test]
-fn d1_two_green_threads_of_a_hub_share_a_lock_fairly() {
+fn two_green_threads_of_a_hub_share_a_lock_fairly() {
     fair("yield", 10, [start_green; 2], green_thread::yield_now);
     fair("sleep", 10, [start_green; 2], nap);
 }
@@ -140,11 +140,11 @@ fn d1_two_green_threads_of_a_hub_share_a_lock_fairly() {
 const PASSED_ONCE: u32 = 100;
 
 #[test]
-fn d1_two_os_threads_share_a_lock_fairly() {
+fn two_os_threads_share_a_lock_fairly() {
     fair("OS threads", PASSED_ONCE, [start_os; 2], nap);
 }
 
 #[test]
-fn d1_a_green_thread_and_an_os_thread_share_a_lock_fairly() {
+fn a_green_thread_and_an_os_thread_share_a_lock_fairly() {
     fair("mixed", PASSED_ONCE, [start_green, start_os], nap);
 }

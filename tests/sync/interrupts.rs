@@ -1,5 +1,5 @@
 //! Locks, queues and semaphores whose waiters are killed or run out of time: nothing is lost.
-//! And what both kinds of threads are owed alike (D3, D5, D6, D7, D9, K2).
+//! And what both kinds of threads are owed alike.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -247,7 +247,7 @@ fn shared_receiver<S, R>((sender, receiver): (S, R)) -> (S, Mutex<R>) {
 }
 
 #[test]
-fn d3_d6_a_putter_stops_at_the_bound_and_goes_on_after_a_get() {
+fn a_putter_stops_at_the_bound_and_goes_on_after_a_get() {
     both_ways(|on| {
         let (sender, receiver) = mpsc::sync_channel(2);
         let sent = Arc::new(AtomicUsize::new(0));
@@ -272,7 +272,7 @@ fn d3_d6_a_putter_stops_at_the_bound_and_goes_on_after_a_get() {
 }
 
 #[test]
-fn d7_a_put_returns_only_after_a_get_and_one_out_of_time_leaves_nothing() {
+fn a_put_returns_only_after_a_get_and_one_out_of_time_leaves_nothing() {
     both_ways(|on| {
         let (sender, receiver) = channel::bounded(0);
         let start = Instant::now();
@@ -290,7 +290,7 @@ fn d7_a_put_returns_only_after_a_get_and_one_out_of_time_leaves_nothing() {
 }
 
 #[test]
-fn d5_a_getter_that_timed_out_is_not_served() {
+fn a_getter_that_timed_out_is_not_served() {
     both_ways(|on| {
         let (sender, receiver) = channel::unbounded();
         let waiting = receiver.clone();
@@ -302,7 +302,7 @@ fn d5_a_getter_that_timed_out_is_not_served() {
 }
 
 #[test]
-fn d9_a_getter_that_dies_of_what_it_got_does_not_touch_the_putter() {
+fn a_getter_that_dies_of_what_it_got_does_not_touch_the_putter() {
     both_ways(|on| {
         let (sender, receiver) = channel::bounded::<u8>(0);
         let getter = on.spawn(move || {
@@ -320,7 +320,7 @@ fn d9_a_getter_that_dies_of_what_it_got_does_not_touch_the_putter() {
 }
 
 #[test]
-fn k2_a_condition_is_handed_to_and_fro_and_join_really_waits() {
+fn a_condition_is_handed_to_and_fro_and_join_really_waits() {
     both_ways(|on: On| {
         let shared = Arc::new((Mutex::new(0_u32), Condvar::new()));
         let players = [0, 1].map(|mine| {

@@ -12,8 +12,8 @@ use test_support::random::Random;
 use test_support::sync::{bounded, green, on_hub, settle};
 
 #[test]
-fn k1_a_green_thread_waits_for_a_lock_and_its_hub_goes_on() {
-    green("k1", || {
+fn a_green_thread_waits_for_a_lock_and_its_hub_goes_on() {
+    green("a green thread waits for", || {
         let mutex = Arc::new(Mutex::new(0));
         let guard = mutex.lock().unwrap();
         let waiter = {
@@ -35,8 +35,8 @@ fn k1_a_green_thread_waits_for_a_lock_and_its_hub_goes_on() {
 }
 
 #[test]
-fn b12_a_killed_waiter_leaves_the_lock_to_the_next() {
-    green("b12 mutex", || {
+fn a_killed_waiter_leaves_the_lock_to_the_next() {
+    green("a killed waiter leaves", || {
         let mutex = Arc::new(Mutex::new(()));
         let guard = mutex.lock().unwrap();
         let waiters: Vec<_> = (0..3)
@@ -81,14 +81,14 @@ fn a_killed_holder_poisons_its_lock() {
 }
 
 #[test]
-fn a15_a_neighbour_that_unwinds_does_not_poison_my_lock() {
+fn a_neighbour_that_unwinds_does_not_poison_my_lock() {
     struct YieldOnDrop;
     impl Drop for YieldOnDrop {
         fn drop(&mut self) {
             settle();
         }
     }
-    green("a15", || {
+    green("a neighbour that unwinds", || {
         let mine = Arc::new(Mutex::new(()));
         let unwinds = on_hub(|| {
             let _yields = YieldOnDrop;
@@ -110,8 +110,8 @@ fn a15_a_neighbour_that_unwinds_does_not_poison_my_lock() {
 }
 
 #[test]
-fn k2_a_condition_variable_works_between_green_and_os_threads() {
-    bounded("k2", || {
+fn a_condition_variable_works_between_green_and_os_threads() {
+    bounded("a condition variable", || {
         let shared = Arc::new((Mutex::new(0_u32), Condvar::new()));
         let step = |shared: Arc<(Mutex<u32>, Condvar)>, parity| {
             move || {
@@ -159,8 +159,8 @@ fn condvar_waiters_wake_in_the_order_in_which_they_came() {
 }
 
 #[test]
-fn b12_a_notification_outlives_the_waiter_that_was_killed() {
-    green("b12 condvar", || {
+fn a_notification_outlives_the_waiter_that_was_killed() {
+    green("a notification outlives", || {
         let shared = Arc::new((Mutex::new(()), Condvar::new()));
         let wait = || {
             let shared = Arc::clone(&shared);
@@ -180,8 +180,8 @@ fn b12_a_notification_outlives_the_waiter_that_was_killed() {
 }
 
 #[test]
-fn d5_a_notification_is_not_spent_on_a_waiter_that_timed_out() {
-    green("d5 condvar", || {
+fn a_notification_is_not_spent_on_a_waiter_that_timed_out() {
+    green("a notification is not", || {
         let shared = Arc::new((Mutex::new(()), Condvar::new()));
         let other = Arc::clone(&shared);
         let early = on_hub(move || {
@@ -198,8 +198,8 @@ fn d5_a_notification_is_not_spent_on_a_waiter_that_timed_out() {
 }
 
 #[test]
-fn d2_a_wait_with_a_limit_ends_not_before_it_and_the_block_limit_counts_too() {
-    green("d2", || {
+fn a_wait_with_a_limit_ends_not_before_it_and_the_block_limit_counts_too() {
+    green("a wait with a limit ends", || {
         let (mutex, condvar) = (Mutex::new(()), Condvar::new());
         let (start, limit) = (Instant::now(), Duration::from_millis(20));
         let (guard, result) = condvar.wait_timeout(mutex.lock().unwrap(), limit).unwrap();
@@ -274,8 +274,8 @@ fn readers_are_not_starved_by_writers() {
 }
 
 #[test]
-fn b12_a_killed_writer_lets_the_readers_behind_it_in() {
-    green("b12 rwlock", || {
+fn a_killed_writer_lets_the_readers_behind_it_in() {
+    green("a killed writer lets the", || {
         let lock = Arc::new(RwLock::new(()));
         let held = lock.read().unwrap();
         let writer = {
@@ -323,7 +323,7 @@ fn downgrading_lets_readers_in_and_writers_not() {
 }
 
 #[test]
-fn k1_an_initialiser_may_park() {
+fn an_initialiser_may_park() {
     green("once", || {
         static ONCE: Once = Once::new();
         static CELL: OnceLock<u32> = OnceLock::new();
@@ -419,7 +419,7 @@ fn a_barrier_joins_green_and_os_threads_and_forgets_the_killed() {
 /// Green threads of all hubs and OS threads on one mutex, one read-write lock and one condition
 /// variable, while some are killed. Nobody is lost and nothing is left locked.
 #[test]
-fn d5_stress_with_kills() {
+fn no_lock_stays_taken_when_those_who_wait_for_it_are_killed() {
     for seed in [1, 77, 4242] {
         bounded("stress", move || stress(seed));
     }

@@ -218,24 +218,24 @@ const UNSAFE: &[&str] = &[
     "tests/engine/steps.rs",
     "tests/engine_facts.rs",
     "tests/fd_reuse.rs",
-    "tests/streams/files.rs",
+    "green/tests/streams/files.rs",
     "tests/green_socket/kinds.rs",
     "tests/green_socket/linger.rs",
     "tests/green_thread/threads.rs",
     "tests/debug/logging.rs",
-    "tests/net/tcp.rs",
+    "green/tests/net/tcp.rs",
     "tests/peer_close/namespace.rs",
     "tests/support/ends/peer.rs",
-    "tests/streams/pipes.rs",
+    "green/tests/streams/pipes.rs",
     "tests/process.rs",
     "tests/green_thread/shielded.rs",
     "tests/stacks/main.rs",
-    "tests/std_parity/bodies/fd.rs",
-    "tests/std_parity/bodies/fs.rs",
-    "tests/std_parity/bodies/io.rs",
-    "tests/std_parity/bodies/process.rs",
-    "tests/std_parity/bodies/support.rs",
-    "tests/std_parity/bodies/thread_spawn.rs",
+    "green/tests/std_parity/bodies/fd.rs",
+    "green/tests/std_parity/bodies/fs.rs",
+    "green/tests/std_parity/bodies/io.rs",
+    "green/tests/std_parity/bodies/process.rs",
+    "green/tests/std_parity/bodies/support.rs",
+    "green/tests/std_parity/bodies/thread_spawn.rs",
     "tests/thread_locals/main.rs",
     "tests/trials/storms/thread_locals.rs",
     "tests/trials/main.rs",
@@ -336,4 +336,40 @@ fn every_path_that_a_text_names_exists() {
         }
     }
     only(&broken, &[], "a text names what is there");
+}
+
+/// The functions that are tests, each with its file.
+fn tests() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for folder in ["src", "green", "tests", "xtask"] {
+        for file in files(folder, &[".rs"]) {
+            let text = fs::read_to_string(&file).unwrap();
+            // Further attributes may stand in between.
+            for after in text.split("#[test]\n").skip(1) {
+                let head = after.split_once("fn ").map(|(_, head)| head);
+                let name = head.and_then(|head| head.split_once('('));
+                found.extend(name.map(|(name, _)| (short(&file), name.to_owned())));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn a_test_is_named_by_words_and_by_no_code() {
+    let tests = tests();
+    assert!(tests.len() > 1000, "{} tests", tests.len());
+    let code = |word: &str| {
+        let (letter, number) = word.split_at(1);
+        letter.chars().all(char::is_alphabetic)
+            && !number.is_empty()
+            && number.chars().all(|c| c.is_ascii_digit())
+    };
+    let mut broken = BTreeSet::new();
+    for (file, name) in tests {
+        if name.split('_').next().is_some_and(|word| code(word)) || !name.contains('_') {
+            broken.insert(format!("{file}: {name}"));
+        }
+    }
+    only(&broken, &[], "a test's name says what it proves");
 }

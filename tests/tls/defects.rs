@@ -1,4 +1,4 @@
-//! Ways to get it wrong, with a peer that is there: of R1 to R20 and D1 to D10 what the matrix does not meet already.
+//! Ways to get it wrong, with a peer that is there: what the matrix of `peer_close` does not meet already.
 
 use std::cell::Cell;
 use std::io::{ErrorKind, Read, Write};
@@ -14,8 +14,8 @@ use test_support::certs::client_context;
 use test_support::ends::roles::V13;
 
 #[test]
-fn r12_a_probe_that_took_the_error_does_not_make_a_reset_a_clean_end() {
-    green_test("r12", || {
+fn a_probe_that_took_the_error_does_not_make_a_reset_a_clean_end() {
+    green_test("a probe that took the", || {
         for role in tls_roles() {
             let (mut tls, mut peer) = shaken(role);
             peer.reset();
@@ -34,8 +34,8 @@ fn r12_a_probe_that_took_the_error_does_not_make_a_reset_a_clean_end() {
 }
 
 #[test]
-fn r14_writers_take_turns_and_their_pieces_stay_whole() {
-    green_test("r14", || {
+fn writers_take_turns_and_their_pieces_stay_whole() {
+    green_test("writers take turns and", || {
         for role in tls_roles() {
             let (tls, mut peer) = shaken(role);
             let writers: Vec<_> = (0..8_u8)
@@ -64,8 +64,8 @@ fn r14_writers_take_turns_and_their_pieces_stay_whole() {
 }
 
 #[test]
-fn r16_what_carries_no_plaintext_is_no_end_and_no_data() {
-    green_test("r16", || {
+fn what_carries_no_plaintext_is_no_end_and_no_data() {
+    green_test("what carries no", || {
         for role in tls_roles().filter(|role| role.version == V13) {
             let (mut tls, mut peer) = shaken(role);
             tls.set_read_timeout(Some(Duration::from_millis(50)))
@@ -84,8 +84,8 @@ fn r16_what_carries_no_plaintext_is_no_end_and_no_data() {
 }
 
 #[test]
-fn r13_a_peer_that_keeps_a_read_busy_does_not_outlast_its_limit() {
-    green_test("r13", || {
+fn a_peer_that_keeps_a_read_busy_does_not_outlast_its_limit() {
+    green_test("a peer that keeps a read", || {
         for role in tls_roles().filter(|role| role.version == V13) {
             let (mut tls, mut peer) = shaken(role);
             tls.set_read_timeout(Some(Duration::from_millis(100)))
@@ -119,8 +119,8 @@ fn r13_a_peer_that_keeps_a_read_busy_does_not_outlast_its_limit() {
 }
 
 #[test]
-fn d3_a_number_recycled_by_a_tls_accept_serves_its_new_owner() {
-    green_test("d3", || {
+fn a_number_recycled_by_a_tls_accept_serves_its_new_owner() {
+    green_test("a number recycled by a", || {
         for _ in 0..50 {
             let (old, _old_peer) = shaken(ROLES[3]);
             let waiting = old.try_clone().unwrap();
@@ -146,8 +146,8 @@ fn d3_a_number_recycled_by_a_tls_accept_serves_its_new_owner() {
 }
 
 #[test]
-fn d6_nonblocking_mode_never_waits_and_loses_nothing() {
-    green_test("d6", || {
+fn nonblocking_mode_never_waits_and_loses_nothing() {
+    green_test("nonblocking mode never", || {
         for role in tls_roles() {
             let (ours, mut peer) = ends(role, Peers::Easy, "");
             let go = ours.go.clone();
@@ -200,8 +200,8 @@ fn d6_nonblocking_mode_never_waits_and_loses_nothing() {
 }
 
 #[test]
-fn d8_a_greedy_reader_leaves_time_for_a_sleeper_on_its_hub() {
-    green_test("d8", || {
+fn a_greedy_reader_leaves_time_for_a_sleeper_on_its_hub() {
+    green_test("a greedy reader leaves", || {
         let (client, server) = pair(ROLES[1]);
         let writer = spawn(move || while (&client).write_all(&[1; 60_000]).is_ok() {});
         // When the sleeper is due, and how many reads went before it since.
@@ -355,7 +355,7 @@ fn a_socket_that_lingers_holds_no_hub_when_it_is_dropped_or_closed() {
 }
 
 #[test]
-fn d10_closing_right_after_the_handshake_is_a_clean_end_and_no_reset() {
+fn closing_right_after_the_handshake_is_a_clean_end_and_no_reset() {
     green_test("tickets", || {
         for role in tls_roles() {
             // To a client, session tickets lie unread.
@@ -386,8 +386,8 @@ fn an_empty_read_does_not_stand_behind_another_reader() {
 }
 
 #[test]
-fn r7_a_stale_handle_names_no_other_connection() {
-    green_test("r7", || {
+fn a_stale_handle_names_no_other_connection() {
+    green_test("a stale handle names no", || {
         let context = client_context(green::ssl::EngineKind::OpenSsl, V13);
         let (tls, _peer) = shaken(ROLES[1]);
         let stale = tls.try_clone().unwrap();

@@ -1,5 +1,5 @@
-//! What implementations get wrong about peers that are silent, slow or gone, where neither the matrix nor
-//! `defects` meets it: G2, G5, G9, and the rest of R1 to R20.
+//! What implementations get wrong about peers that are silent, slow or gone, where neither the matrix of
+//! `peer_close` nor `defects` meets it.
 
 use std::io::{ErrorKind, Read, Write};
 use std::thread;
@@ -14,8 +14,8 @@ use super::*;
 use test_support::child::alone;
 
 #[test]
-fn g2_a_peer_that_has_shut_down_ends_the_read_promptly() {
-    green_test("g2", || {
+fn a_peer_that_has_shut_down_ends_the_read_promptly() {
+    green_test("a peer that has shut", || {
         for role in tls_roles() {
             // With close_notify, and with FIN alone.
             for notifies in [true, false] {
@@ -55,8 +55,8 @@ fn waiting_for_descriptors() -> usize {
 }
 
 #[test]
-fn g5_r2_neither_a_blocked_writer_nor_an_idle_reader_spins() {
-    let name = "mistakes::g5_r2_neither_a_blocked_writer_nor_an_idle_reader_spins";
+fn neither_a_blocked_writer_nor_an_idle_reader_spins() {
+    let name = "mistakes::neither_a_blocked_writer_nor_an_idle_reader_spins";
     let body = || {
         let (waiting, peers): (Vec<_>, Vec<_>) = tls_roles()
             .map(|role| {
@@ -84,8 +84,8 @@ fn g5_r2_neither_a_blocked_writer_nor_an_idle_reader_spins() {
 }
 
 #[test]
-fn g9_a_client_that_leaves_before_the_answer_ends_the_server_side_with_an_error() {
-    green_test("g9", || {
+fn a_client_that_leaves_before_the_answer_ends_the_server_side_with_an_error() {
+    green_test("a client that leaves", || {
         for role in tls_roles().filter(|role| role.server) {
             let (mut tls, mut peer) = shaken(role);
             peer.send(b"request");
@@ -107,8 +107,8 @@ fn g9_a_client_that_leaves_before_the_answer_ends_the_server_side_with_an_error(
 }
 
 #[test]
-fn g10_sending_over_a_socket_that_was_never_connected_ends() {
-    green_test("g10", || {
+fn sending_over_a_socket_that_was_never_connected_ends() {
+    green_test("sending over a socket", || {
         let context = SslContext::create_default_context(Purpose::ServerAuth).unwrap();
         let socket = GreenSocket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         let tls = context.wrap_socket(socket, Some("localhost")).unwrap();
@@ -120,8 +120,8 @@ fn g10_sending_over_a_socket_that_was_never_connected_ends() {
 }
 
 #[test]
-fn r1_plaintext_in_the_engine_is_read_without_waiting_for_the_descriptor() {
-    green_test("r1", || {
+fn plaintext_in_the_engine_is_read_without_waiting_for_the_descriptor() {
+    green_test("plaintext in the engine", || {
         for role in tls_roles() {
             let (tls, mut peer) = shaken(role);
             peer.send(&[7; 1000]);
@@ -137,8 +137,8 @@ fn r1_plaintext_in_the_engine_is_read_without_waiting_for_the_descriptor() {
 }
 
 #[test]
-fn r8_neither_close_nor_drop_waits_for_the_peer() {
-    green_test("r8", || {
+fn neither_close_nor_drop_waits_for_the_peer() {
+    green_test("neither close nor drop", || {
         for role in tls_roles() {
             for closes in [true, false] {
                 let (tls, peer) = shaken(role);
@@ -160,8 +160,8 @@ fn r8_neither_close_nor_drop_waits_for_the_peer() {
 }
 
 #[test]
-fn r9_a_reader_that_has_to_send_and_a_writer_are_both_woken() {
-    green_test("r9", || {
+fn a_reader_that_has_to_send_and_a_writer_are_both_woken() {
+    green_test("a reader that has to", || {
         for role in tls_roles().filter(|role| role.version == test_support::ends::roles::V13) {
             let (tls, mut peer) = shaken(role);
             let writer = {
@@ -190,8 +190,8 @@ fn r9_a_reader_that_has_to_send_and_a_writer_are_both_woken() {
 }
 
 #[test]
-fn r11_what_was_written_has_left_when_the_call_returns() {
-    green_test("r11", || {
+fn what_was_written_has_left_when_the_call_returns() {
+    green_test("what was written has", || {
         for role in tls_roles() {
             let (tls, mut peer) = shaken(role);
             for size in [1, 16_384, 40_000] {

@@ -60,8 +60,8 @@ fn echo(tls: &GreenSslSocket) {
 }
 
 #[test]
-fn g7_g8_g11_silent_and_foreign_clients_hold_nobody_up() {
-    green_test("g7_g8", || {
+fn silent_and_foreign_clients_hold_nobody_up() {
+    green_test("silent and foreign", || {
         let (listener, address) = listener(&server_context(EngineKind::OpenSsl, V13));
         let listener = Arc::new(listener);
         let served = serve(listener.clone());
@@ -93,7 +93,7 @@ fn g7_g8_g11_silent_and_foreign_clients_hold_nobody_up() {
 }
 
 #[test]
-fn p15_closing_a_tls_listener_wakes_accept() {
+fn closing_a_tls_listener_wakes_accept() {
     green_test("accept", || {
         let (listener, _) = listener(&server_context(EngineKind::OpenSsl, V13));
         let listener = Arc::new(listener);
@@ -229,8 +229,8 @@ fn a_thousand_connections_at_once() {
 }
 
 #[test]
-fn g6_reads_of_one_byte_find_what_was_decrypted_already() {
-    green_test("g6", || {
+fn reads_of_one_byte_find_what_was_decrypted_already() {
+    green_test("reads of one byte find", || {
         for role in tls_roles() {
             let (mut tls, mut peer) = shaken(role);
             peer.send(&[9; 3000]);
@@ -303,8 +303,8 @@ fn os_threads_use_tls_too() {
 }
 
 #[test]
-fn g3_a_connection_made_later_is_shaken_by_its_first_read() {
-    green_test("g3", || {
+fn a_connection_made_later_is_shaken_by_its_first_read() {
+    green_test("a connection made later", || {
         let (listener, address) = listener(&server_context(EngineKind::OpenSsl, V13));
         let greeter = spawn(move || {
             for _ in 0..2 {
@@ -319,7 +319,7 @@ fn g3_a_connection_made_later_is_shaken_by_its_first_read() {
                 let socket = GreenSocket::new(Domain::IPV4, Type::STREAM, None).unwrap();
                 context.wrap_socket(socket, Some("localhost")).unwrap()
             };
-            // G10: before that, a call ends in an error and not in a wait.
+            // Before that, a call ends in an error and not in a wait.
             let error = wrapped().read(&mut [0; 4]).unwrap_err();
             assert!(error.raw_os_error().is_some(), "{error:?}");
 
@@ -334,7 +334,7 @@ fn g3_a_connection_made_later_is_shaken_by_its_first_read() {
 }
 
 #[test]
-fn g10_a_missing_key_file_is_not_found() {
+fn a_missing_key_file_is_not_found() {
     let context = SslContext::new(Purpose::ClientAuth).unwrap();
     let error = context
         .load_cert_chain("/nowhere/at/all.pem", None, None)

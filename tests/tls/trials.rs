@@ -1,4 +1,4 @@
-//! Trials T5, T17 and T23 for TLS: the same thing very often, at every offset, beside others.
+//! Trials of TLS: the same thing very often, at every offset, beside others.
 
 use std::io::{ErrorKind, Read, Write};
 use std::sync::Arc;
@@ -43,8 +43,8 @@ fn cut_exchange(role: Role, budget: usize, reset: bool) -> (Vec<u8>, std::io::Re
 }
 
 #[test]
-fn t17_a_peer_that_ends_at_any_byte_is_told_from_one_that_finished() {
-    test_support::bounded("t17", LIMIT * 20, || {
+fn a_peer_that_ends_at_any_byte_is_told_from_one_that_finished() {
+    test_support::bounded("a peer that ends at any", LIMIT * 20, || {
         let step = rounds(17, 1);
         let trials = tls_roles().map(|role| {
             std::thread::spawn(move || {
@@ -79,13 +79,13 @@ fn t17_a_peer_that_ends_at_any_byte_is_told_from_one_that_finished() {
         });
         let trials: Vec<_> = trials.collect();
         let total: usize = trials.into_iter().map(|trial| trial.join().unwrap()).sum();
-        println!("T17: {total} exchanges cut");
+        println!("{total} exchanges cut");
     });
 }
 
 #[test]
-fn t5_a_close_ends_every_call_of_tls() {
-    green_test("t5", || {
+fn a_close_ends_every_call_of_tls() {
+    green_test("a close ends every call", || {
         let rounds = rounds(300, 100_000);
         for round in 0..rounds {
             let role = ROLES[round % 7];
@@ -123,12 +123,12 @@ fn t5_a_close_ends_every_call_of_tls() {
             );
             drop(peer);
         }
-        println!("T5: {rounds} closes");
+        println!("{rounds} closes");
     });
 }
 
 #[test]
-fn t23_records_of_one_byte_arrive_in_order() {
+fn records_of_one_byte_arrive_in_order() {
     green_test("records", || {
         for role in tls_roles() {
             let (mut tls, mut peer) = shaken(role);
@@ -151,7 +151,7 @@ fn t23_records_of_one_byte_arrive_in_order() {
 }
 
 #[test]
-fn t23_a_storm_of_key_updates_hinders_neither_reader_nor_writer() {
+fn a_storm_of_key_updates_hinders_neither_reader_nor_writer() {
     green_test("storm", || {
         let updates = rounds(1000, 10_000);
         for role in tls_roles().filter(|role| role.version == V13) {
@@ -186,12 +186,12 @@ fn t23_a_storm_of_key_updates_hinders_neither_reader_nor_writer() {
             let log = greenhub::blocking(|| storm.join().unwrap());
             assert!(log[0].ends_with("close_notify"), "{log:?}");
         }
-        println!("T23: {updates} key updates");
+        println!("{updates} key updates");
     });
 }
 
 #[test]
-fn t23_failing_handshakes_leave_healthy_ones_on_their_hub_alone() {
+fn failing_handshakes_leave_healthy_ones_on_their_hub_alone() {
     let count = rounds(150, 10_000);
     test_support::bounded("failing handshakes", LIMIT * 20, || {
         let on_hub = |name: &str, body: Box<dyn FnOnce() + Send>| {
@@ -263,12 +263,12 @@ fn t23_failing_handshakes_leave_healthy_ones_on_their_hub_alone() {
             ));
         }
         all.into_iter().for_each(|one| one.join().unwrap());
-        println!("T23: {count} failing handshakes beside {count} healthy ones, twice");
+        println!("{count} failing handshakes beside {count} healthy ones, twice");
     });
 }
 
 #[test]
-fn t23_plaintext_injected_before_the_handshake_is_refused() {
+fn plaintext_injected_before_the_handshake_is_refused() {
     green_test("starttls", || {
         for role in tls_roles() {
             let (near, far) = test_support::ends::tcp_pair();

@@ -1,4 +1,4 @@
-//! T5: close or shutdown under a waiter, from a sibling, another hub, an OS thread: an error at once.
+//! Close or shutdown under a waiter, from a sibling, another hub, an OS thread: an error at once.
 
 use super::*;
 use green::Deadline;
@@ -65,8 +65,8 @@ fn run_on<T: Send + 'static>(
 }
 
 #[test]
-fn t5_e15_e16_close_ends_a_wait_from_wherever_it_comes() {
-    Trial::new("t5_close", 600, 100_000).run(|rounds, mut random| {
+fn close_ends_a_wait_from_wherever_it_comes() {
+    Trial::new("close ends a wait from", 600, 100_000).run(|rounds, mut random| {
         let mut late = [0u64; 3];
         let mut longest = Duration::ZERO;
         for round in 0..rounds {
@@ -114,8 +114,8 @@ fn t5_e15_e16_close_ends_a_wait_from_wherever_it_comes() {
 }
 
 #[test]
-fn t5_a_shutdown_ends_a_read_as_the_end_of_the_stream() {
-    Trial::new("t5_shutdown", 300, 50_000).run(|rounds, mut random| {
+fn a_shutdown_ends_a_read_as_the_end_of_the_stream() {
+    Trial::new("a shutdown ends a read", 300, 50_000).run(|rounds, mut random| {
         for round in 0..rounds {
             let (source, _peer) = pair();
             let source = Arc::new(source);

@@ -1,10 +1,10 @@
-//! T7: data that arrives around the deadline, from 50 µs before to 100 µs after: no byte lost, nobody woken twice.
+//! Data that arrives around the deadline, from 50 µs before to 100 µs after: no byte lost, nobody woken twice.
 
 use super::*;
 
 #[test]
-fn t7_e17_a_byte_at_the_deadline_is_read_now_or_by_the_next_call() {
-    Trial::new("t7_deadline", 1_500, 1_000_000).run(|rounds, mut random| {
+fn a_byte_at_the_deadline_is_read_now_or_by_the_next_call() {
+    Trial::new("a byte at the deadline", 1_500, 1_000_000).run(|rounds, mut random| {
         let (source, mut peer) = pair();
         let source = Arc::new(source);
         let limit = 300 * MICROSECOND;

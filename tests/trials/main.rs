@@ -1,8 +1,8 @@
 //! Reliability trials of the runtime: many rounds of the races that hang programs.
 //!
-//! T4 waiters of one descriptor, T5 close under a waiter, T6 reuse of a
-//! descriptor's number, T7 data at the deadline, T8 a waiter that dies as it is
-//! woken, T9 random storms, which `storms` tells of. Short by default; with
+//! Waiters of one descriptor, close under a waiter, reuse of a descriptor's number,
+//! data at the deadline, a waiter that dies as it is woken, and random storms, which
+//! `storms` tells of. Short by default; with
 //! `GREEN_TRIALS=full` the full counts:
 //!
 //! ```text

@@ -1,4 +1,4 @@
-//! T4: 2 to 64 waiters of one UDP socket, listener, pipe: each wakes, each datagram arrives once.
+//! 2 to 64 waiters of one UDP socket, listener, pipe: each wakes, each datagram arrives once.
 
 use super::*;
 use green::Deadline;
@@ -34,8 +34,8 @@ fn each_once(taken: Vec<Vec<u64>>, count: u64) -> usize {
 }
 
 #[test]
-fn t4_datagrams_of_one_udp_socket() {
-    Trial::new("t4_udp", 2_000, 100_000).run(|rounds, mut random| {
+fn each_datagram_of_one_udp_socket_reaches_one_of_many() {
+    Trial::new("each datagram of one udp", 2_000, 100_000).run(|rounds, mut random| {
         let (mut crowds, mut done) = (0, 0);
         while done < rounds {
             let readers = 2 + random.below(63);
@@ -78,8 +78,8 @@ fn t4_datagrams_of_one_udp_socket() {
 }
 
 #[test]
-fn t4_bytes_of_one_pipe() {
-    Trial::new("t4_pipe", 2_000, 100_000).run(|rounds, mut random| {
+fn each_byte_of_one_pipe_reaches_one_of_many_readers() {
+    Trial::new("each byte of one pipe", 2_000, 100_000).run(|rounds, mut random| {
         let (mut crowds, mut done) = (0, 0);
         while done < rounds {
             let readers = 2 + random.below(63);
@@ -113,8 +113,8 @@ fn t4_bytes_of_one_pipe() {
 }
 
 #[test]
-fn t4_connections_of_one_listener() {
-    Trial::new("t4_listener", 300, 100_000).run(|rounds, mut random| {
+fn each_connection_of_one_listener_reaches_one_of_many() {
+    Trial::new("each connection of one", 300, 100_000).run(|rounds, mut random| {
         let (mut crowds, mut done) = (0, 0);
         while done < rounds {
             let acceptors = 2 + random.below(63);

@@ -1,10 +1,10 @@
-//! T6: numbers of descriptors closed and used again, with stale events and timers in flight.
+//! Numbers of descriptors closed and used again, with stale events and timers in flight.
 
 use super::*;
 
 #[test]
-fn t6_e13_e14_nothing_reaches_the_wrong_owner_of_a_number() {
-    Trial::new("t6_reuse", 3_000, 1_000_000).run(|rounds, mut random| {
+fn nothing_reaches_the_wrong_owner_of_a_number() {
+    Trial::new("nothing reaches the", 3_000, 1_000_000).run(|rounds, mut random| {
         // Four on the same numbers: what one closes another one gets.
         let workers: Vec<_> = (0..4)
             .map(|worker| {

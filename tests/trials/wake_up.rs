@@ -1,4 +1,4 @@
-//! T8: a lock, permit or item that is given up just as the first who waits for it dies goes to the next.
+//! A lock, permit or item that is given up just as the first who waits for it dies goes to the next.
 
 use green::channel;
 use green::queue::Queue;
@@ -145,7 +145,7 @@ fn rounds(rounds: u64, mut random: Random, by_kill: bool) {
 }
 
 fn trial(name: &str, hubs: &str, by_kill: bool) {
-    let full = Trial::new("t8", CHUNK, 100_000);
+    let full = Trial::new("wake-ups", CHUNK, 100_000);
     for chunk in 0..full.rounds / CHUNK {
         let seed = full.seed.wrapping_add(chunk);
         let environment = [("GREEN_HUBS", hubs), ("GREEN_SEED", &seed.to_string())];
@@ -161,37 +161,29 @@ fn trial(name: &str, hubs: &str, by_kill: bool) {
 }
 
 #[test]
-fn t8_a_wake_up_outlives_a_limit_on_two_hubs() {
+fn a_wake_up_outlives_a_limit_on_two_hubs() {
     trial(
-        "wake_up::t8_a_wake_up_outlives_a_limit_on_two_hubs",
+        "wake_up::a_wake_up_outlives_a_limit_on_two_hubs",
         "2",
         false,
     );
 }
 
 #[test]
-fn t8_a_wake_up_outlives_a_kill_on_two_hubs() {
-    trial(
-        "wake_up::t8_a_wake_up_outlives_a_kill_on_two_hubs",
-        "2",
-        true,
-    );
+fn a_wake_up_outlives_a_kill_on_two_hubs() {
+    trial("wake_up::a_wake_up_outlives_a_kill_on_two_hubs", "2", true);
 }
 
 #[test]
-fn t8_a_wake_up_outlives_a_limit_on_four_hubs() {
+fn a_wake_up_outlives_a_limit_on_four_hubs() {
     trial(
-        "wake_up::t8_a_wake_up_outlives_a_limit_on_four_hubs",
+        "wake_up::a_wake_up_outlives_a_limit_on_four_hubs",
         "4",
         false,
     );
 }
 
 #[test]
-fn t8_a_wake_up_outlives_a_kill_on_four_hubs() {
-    trial(
-        "wake_up::t8_a_wake_up_outlives_a_kill_on_four_hubs",
-        "4",
-        true,
-    );
+fn a_wake_up_outlives_a_kill_on_four_hubs() {
+    trial("wake_up::a_wake_up_outlives_a_kill_on_four_hubs", "4", true);
 }

@@ -67,7 +67,7 @@ fn tells_how_full_it_is() {
 }
 
 #[test]
-fn d7_a_send_with_a_limit_fails_in_time_and_leaves_nothing() {
+fn a_send_with_a_limit_fails_in_time_and_leaves_nothing() {
     for capacity in [0, 1] {
         let (sender, receiver) = bounded(capacity);
         for number in 0..capacity {
@@ -89,7 +89,7 @@ fn d7_a_send_with_a_limit_fails_in_time_and_leaves_nothing() {
 }
 
 #[test]
-fn d5_a_value_goes_past_a_receiver_that_timed_out() {
+fn a_value_goes_past_a_receiver_that_timed_out() {
     for capacity in [0, 1] {
         let (sender, receiver) = bounded(capacity);
         let early = receiver.clone();
@@ -295,7 +295,7 @@ fn select_over_a_list_of_channels() {
 }
 
 #[test]
-fn d7_two_selects_meet_in_a_rendezvous() {
+fn two_selects_meet_in_a_rendezvous() {
     let (sender, receiver) = bounded(0);
     let (stop, stopped) = bounded::<()>(0);
     let other = stopped.clone();

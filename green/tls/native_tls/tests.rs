@@ -82,7 +82,7 @@ fn a_wrong_name_fails_with_the_cause_and_the_server_hears_of_it() {
 }
 
 #[test]
-fn p3_an_end_without_close_notify_is_no_clean_end() {
+fn an_end_without_close_notify_is_no_clean_end() {
     both(|| {
         let (client, server) = tcp_pair();
         let serving = thread::spawn(move || {

@@ -1,4 +1,4 @@
-//! Limits of time and number, stopping, and the command line (J6).
+//! Limits of time and number, stopping, and the command line.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};

@@ -1,4 +1,4 @@
-//! What is asked: malformed and oversized requests, methods, connections that are kept (J6).
+//! What is asked: malformed and oversized requests, methods, connections that are kept.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! T9: storms. Many threads use a thing at random, while others kill them, let their limits pass and close what they
+//! Storms. Many threads use a thing at random, while others kill them, let their limits pass and close what they
 //! use. Every decision comes from the round's seed.
 //!
 //! A round checks that nothing was lost and that descriptors and green threads are back to where they were. One that

@@ -124,7 +124,7 @@ fn a_users_own_type_is_asked_where_it_is() {
 
 /// Each look-up ends only when all ten have begun.
 #[test]
-fn h1_ten_look_ups_run_at_once() {
+fn ten_look_ups_run_at_once() {
     static TOGETHER: Barrier = Barrier::new(10);
     fn together(name: Name) -> io::Result<vec::IntoIter<SocketAddr>> {
         assert_eq!(name, Name::Text("somewhere.test:1".into()));

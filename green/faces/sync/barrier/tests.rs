@@ -39,7 +39,7 @@ fn one_for_none_or_one_never_waits() {
 }
 
 #[test]
-fn b12_a_waiter_that_was_killed_does_not_count() {
+fn a_waiter_that_was_killed_does_not_count() {
     let barrier = Arc::new(Barrier::new(2));
     // As if a thread had come, and were killed.
     barrier.round().arrived += 1;

@@ -8,7 +8,7 @@ use super::{Condvar, PassOn};
 use crate::sync::Mutex;
 
 #[test]
-fn k2_each_notification_wakes_a_waiter() {
+fn each_notification_wakes_a_waiter() {
     let shared = Arc::new((Mutex::new(0), Condvar::new()));
     let (sender, receiver) = channel();
     let threads: Vec<_> = (0..4)
@@ -64,7 +64,7 @@ fn notify_all_wakes_every_waiter() {
 }
 
 #[test]
-fn b11_a_limit_passes_and_never_too_early() {
+fn a_limit_passes_and_never_too_early() {
     let (mutex, condvar) = (Mutex::new(false), Condvar::new());
     let limit = Duration::from_millis(20);
     let start = Instant::now();
@@ -101,7 +101,7 @@ fn a_limit_beyond_all_time_is_none() {
 }
 
 #[test]
-fn b12_a_waiter_killed_after_it_was_notified_passes_that_on() {
+fn a_waiter_killed_after_it_was_notified_passes_that_on() {
     let shared = Arc::new((Mutex::new(false), Condvar::new()));
     let other = Arc::clone(&shared);
     let waiter = thread::spawn(move || {

@@ -37,7 +37,7 @@ fn a_waiter_that_came_too_late_asks_for_the_lock_to_be_handed_over() {
 }
 
 #[test]
-fn b12_a_waiter_killed_on_its_way_leaves_the_wake_up_to_the_next() {
+fn a_waiter_killed_on_its_way_leaves_the_wake_up_to_the_next() {
     let lock = Arc::new(Lock::new());
     lock.lock();
     let next = {
@@ -62,7 +62,7 @@ fn b12_a_waiter_killed_on_its_way_leaves_the_wake_up_to_the_next() {
 }
 
 #[test]
-fn d1_a_waiter_long_on_its_way_has_the_lock_handed_over() {
+fn a_waiter_long_on_its_way_has_the_lock_handed_over() {
     let lock = Lock::new();
     lock.lock();
     lock.state.fetch_or(WOKEN, Relaxed);
@@ -83,7 +83,7 @@ fn d1_a_waiter_long_on_its_way_has_the_lock_handed_over() {
 }
 
 #[test]
-fn b12_a_waiter_killed_on_its_way_leaves_a_lock_that_was_handed_over() {
+fn a_waiter_killed_on_its_way_leaves_a_lock_that_was_handed_over() {
     let lock = Lock::new();
     lock.lock();
     // Handed over to it: `WOKEN` is clear although it is on its way.

@@ -39,7 +39,7 @@ fn sending_to_nobody_gives_the_value_back() {
 }
 
 #[test]
-fn d6_a_sender_stops_at_the_bound_and_goes_on_after_a_receive() {
+fn a_sender_stops_at_the_bound_and_goes_on_after_a_receive() {
     let (sender, receiver) = sync_channel(2);
     let thread = thread::spawn(move || {
         for number in 0..6 {
@@ -59,7 +59,7 @@ fn d6_a_sender_stops_at_the_bound_and_goes_on_after_a_receive() {
 }
 
 #[test]
-fn d7_a_rendezvous_needs_both_sides() {
+fn a_rendezvous_needs_both_sides() {
     let (sender, receiver) = sync_channel(0);
     assert_eq!(sender.try_send(1), Err(TrySendError::Full(1)));
     let thread = thread::spawn(move || sender.send(2));
@@ -68,7 +68,7 @@ fn d7_a_rendezvous_needs_both_sides() {
 }
 
 #[test]
-fn b11_a_receive_with_a_limit_ends_not_before_it() {
+fn a_receive_with_a_limit_ends_not_before_it() {
     let (_sender, receiver) = channel::<()>();
     let (start, limit) = (Instant::now(), Duration::from_millis(20));
     assert_eq!(receiver.recv_timeout(limit), Err(RecvTimeoutError::Timeout));

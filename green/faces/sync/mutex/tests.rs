@@ -114,9 +114,9 @@ fn keeps_os_threads_apart() {
     assert_eq!(*mutex.lock().unwrap(), 8_000);
 }
 
-/// D1, on OS threads: nobody is passed over more than once, so no loop can keep another out.
+/// On OS threads: nobody is passed over more than once, so no loop can keep another out.
 #[test]
-fn d1_a_waiter_gets_the_lock_although_the_holder_takes_it_again_at_once() {
+fn a_waiter_gets_the_lock_although_the_holder_takes_it_again_at_once() {
     let mutex = Arc::new(Mutex::new(()));
     let guard = mutex.lock().unwrap();
     let (sender, receiver) = channel();

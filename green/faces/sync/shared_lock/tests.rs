@@ -77,7 +77,7 @@ fn downgrading_lets_waiting_readers_in() {
 }
 
 #[test]
-fn b12_a_writer_killed_in_the_queue_does_not_leave_readers_behind_it() {
+fn a_writer_killed_in_the_queue_does_not_leave_readers_behind_it() {
     let lock = Arc::new(SharedLock::new());
     lock.read();
     // As if a writer had queued.
@@ -93,7 +93,7 @@ fn b12_a_writer_killed_in_the_queue_does_not_leave_readers_behind_it() {
 }
 
 #[test]
-fn b12_a_lock_left_to_a_dying_writer_is_free() {
+fn a_lock_left_to_a_dying_writer_is_free() {
     let lock = SharedLock::new();
     lock.write();
     lock.state.fetch_add(WAITING_WRITER, Relaxed);
@@ -109,7 +109,7 @@ fn b12_a_lock_left_to_a_dying_writer_is_free() {
 /// In each round a second writer comes about when the first leaves, and nobody comes after it who
 /// would wake it.
 #[test]
-fn b12_a_writer_that_queues_as_the_lock_is_left_to_a_dying_one_is_woken() {
+fn a_writer_that_queues_as_the_lock_is_left_to_a_dying_one_is_woken() {
     const ROUNDS: u32 = 25_000;
     let lock = Arc::new(SharedLock::new());
     // As if a writer were unwinding all the while: it is counted, and cannot be chosen.

@@ -24,7 +24,7 @@ fn error_of<T: fmt::Debug>(answer: io::Result<Progress<T>>) -> io::Error {
 }
 
 #[test]
-fn g1_request_and_answer_both_ways() {
+fn request_and_answer_both_ways() {
     for setup in SETUPS {
         let mut pair = Pair::wrapped(setup);
         write(&mut pair.client, b"question");
@@ -211,7 +211,7 @@ fn a_failing_handshake_leaves_its_neighbours_alone() {
 }
 
 #[test]
-fn r15_errors_left_in_the_thread_by_other_code_are_not_ours() {
+fn errors_left_in_the_thread_by_other_code_are_not_ours() {
     for setup in SETUPS {
         let mut pair = Pair::wrapped(setup);
         let litter = || {

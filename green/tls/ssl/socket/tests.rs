@@ -39,7 +39,7 @@ fn pair(setup: Setup) -> (GreenSslSocket, GreenSslSocket) {
 }
 
 #[test]
-fn g1_a_request_and_its_answer() {
+fn a_request_and_its_answer() {
     each(|setup| {
         let (mut client, mut server) = pair(setup);
         let serving = spawn(move || {
@@ -60,7 +60,7 @@ fn g1_a_request_and_its_answer() {
 }
 
 #[test]
-fn g12_sixteen_megabytes_both_ways_at_once() {
+fn sixteen_megabytes_both_ways_at_once() {
     const SIZE: usize = 16 << 20;
     fn end(socket: GreenSslSocket, seed: u8) {
         socket.do_handshake().unwrap();
@@ -101,7 +101,7 @@ fn g12_sixteen_megabytes_both_ways_at_once() {
 }
 
 #[test]
-fn g13_d5_the_handshake_limit_holds_against_a_dripping_peer() {
+fn the_handshake_limit_holds_against_a_dripping_peer() {
     each(|setup| {
         let (client, server) = tcp_pair();
         let context = client_context(setup.client);
@@ -129,7 +129,7 @@ fn g13_d5_the_handshake_limit_holds_against_a_dripping_peer() {
 }
 
 #[test]
-fn p3_an_end_without_close_notify_is_an_unexpected_end_for_ever() {
+fn an_end_without_close_notify_is_an_unexpected_end_for_ever() {
     each(|setup| {
         let (mut client, mut server) = pair(setup);
         let serving = spawn(move || {
@@ -155,7 +155,7 @@ fn p3_an_end_without_close_notify_is_an_unexpected_end_for_ever() {
 }
 
 #[test]
-fn p15_d1_a_close_by_a_sibling_ends_the_read() {
+fn a_close_by_a_sibling_ends_the_read() {
     each(|setup| {
         let (client, server) = pair(setup);
         let serving = spawn(move || {
@@ -177,7 +177,7 @@ fn p15_d1_a_close_by_a_sibling_ends_the_read() {
 }
 
 #[test]
-fn g8_a_client_that_is_no_tls_is_refused_with_the_cause() {
+fn a_client_that_is_no_tls_is_refused_with_the_cause() {
     each(|setup| {
         let (client, server) = tcp_pair();
         let server = server_context(setup.server).accept(server).unwrap();
@@ -189,7 +189,7 @@ fn g8_a_client_that_is_no_tls_is_refused_with_the_cause() {
 }
 
 #[test]
-fn g8_a_client_that_goes_before_its_tickets_is_heard() {
+fn a_client_that_goes_before_its_tickets_is_heard() {
     for setup in SETUPS {
         if setup.version != TlsVersion::Tls13 {
             continue;
@@ -224,7 +224,7 @@ fn g8_a_client_that_goes_before_its_tickets_is_heard() {
 }
 
 #[test]
-fn g4_plain_then_tls_then_plain_again() {
+fn plain_then_tls_then_plain_again() {
     each(|setup| {
         let (client_tcp, server_tcp) = tcp_pair();
         (&client_tcp).write_all(b"STARTTLS").unwrap();

@@ -29,7 +29,7 @@ impl Drop for Folder {
 }
 
 #[test]
-fn g10_certificates_come_from_files_folders_and_memory() {
+fn certificates_come_from_files_folders_and_memory() {
     let folder = Folder::new("files");
     let leaf = AUTHORITY.leaf("localhost");
     let chain = folder.write("chain.pem", &leaf.chain);

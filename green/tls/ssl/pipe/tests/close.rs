@@ -32,7 +32,7 @@ impl Write for Failing {
 }
 
 #[test]
-fn p1_close_notify_ends_reading_and_not_writing() {
+fn close_notify_ends_reading_and_not_writing() {
     in_every_role(|mut subject, mut peer, role| {
         write(&mut peer, b"last words");
         peer.shutdown().unwrap();
@@ -56,7 +56,7 @@ fn p1_close_notify_ends_reading_and_not_writing() {
 }
 
 #[test]
-fn p2_a_broken_pipe_after_close_notify_is_a_broken_pipe() {
+fn a_broken_pipe_after_close_notify_is_a_broken_pipe() {
     in_every_role(|mut subject, mut peer, role| {
         peer.shutdown().unwrap();
         carry(&mut peer, &mut subject);
@@ -80,7 +80,7 @@ fn p2_a_broken_pipe_after_close_notify_is_a_broken_pipe() {
 }
 
 #[test]
-fn p3_fin_without_close_notify_is_unexpected_eof_and_writes_still_work() {
+fn fin_without_close_notify_is_unexpected_eof_and_writes_still_work() {
     in_every_role(|mut subject, mut peer, role| {
         write(&mut peer, b"data");
         carry(&mut peer, &mut subject);
@@ -110,7 +110,7 @@ fn p3_fin_without_close_notify_is_unexpected_eof_and_writes_still_work() {
 }
 
 #[test]
-fn p5_fin_within_a_record_gives_no_part_of_it() {
+fn fin_within_a_record_gives_no_part_of_it() {
     // Behind its first byte, within and behind its header, before its last byte.
     for cut in [1, 3, 5, 6, 26] {
         in_every_role(|mut subject, mut peer, role| {
@@ -138,7 +138,7 @@ fn p5_fin_within_a_record_gives_no_part_of_it() {
 }
 
 #[test]
-fn p6_p7_a_reset_comes_after_the_data_before_it_and_stays() {
+fn a_reset_comes_after_the_data_before_it_and_stays() {
     in_every_role(|mut subject, mut peer, role| {
         write(&mut peer, b"hello");
         carry(&mut peer, &mut subject);
@@ -235,7 +235,7 @@ fn not_now_is_no_end() {
 }
 
 #[test]
-fn p8_close_notify_without_fin_is_the_end_and_later_writes_arrive() {
+fn close_notify_without_fin_is_the_end_and_later_writes_arrive() {
     in_every_role(|mut subject, mut peer, role| {
         peer.shutdown().unwrap();
         carry(&mut peer, &mut subject);
@@ -256,7 +256,7 @@ fn p8_close_notify_without_fin_is_the_end_and_later_writes_arrive() {
 }
 
 #[test]
-fn p10_reading_goes_on_after_writing_has_failed() {
+fn reading_goes_on_after_writing_has_failed() {
     in_every_role(|mut subject, mut peer, role| {
         write(&mut subject, &[1; 40_000]);
         subject
@@ -280,7 +280,7 @@ fn p10_reading_goes_on_after_writing_has_failed() {
 }
 
 #[test]
-fn p13_an_end_within_the_handshake_is_never_done() {
+fn an_end_within_the_handshake_is_never_done() {
     for setup in SETUPS {
         for begun in [true, false] {
             let mut pair = Pair::of(setup);
@@ -312,7 +312,7 @@ fn p13_an_end_within_the_handshake_is_never_done() {
 }
 
 #[test]
-fn g4_what_follows_close_notify_is_given_back() {
+fn what_follows_close_notify_is_given_back() {
     in_every_role(|mut subject, mut peer, role| {
         write(&mut peer, b"secret");
         peer.shutdown().unwrap();
@@ -374,7 +374,7 @@ fn shutdown_sends_one_record_once_and_reads_on() {
 }
 
 #[test]
-fn r20_a_spoilt_record_is_fatal_and_stays_so() {
+fn a_spoilt_record_is_fatal_and_stays_so() {
     in_every_role(|mut subject, mut peer, role| {
         write(&mut peer, b"good");
         let good = peer.outgoing();
@@ -433,7 +433,7 @@ fn plaintext_within_a_session_is_fatal() {
 }
 
 #[test]
-fn p20_an_alert_is_preferred_to_a_reset_behind_it() {
+fn an_alert_is_preferred_to_a_reset_behind_it() {
     in_every_role(|mut subject, mut peer, role| {
         // The subject spoils a record for the peer, whose alert then comes together with a reset.
         write(&mut subject, b"x");

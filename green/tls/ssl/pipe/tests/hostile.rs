@@ -60,7 +60,7 @@ fn p13e_g8_what_is_no_tls_is_called_so() {
 }
 
 #[test]
-fn r13_what_is_no_tls_may_come_byte_by_byte() {
+fn what_is_no_tls_may_come_byte_by_byte() {
     each_role(|mut pipe, role| {
         let mut error = None;
         for byte in b"SSH-2.0-OpenSSH_9.2p1\r\n" {
@@ -78,7 +78,7 @@ fn r13_what_is_no_tls_may_come_byte_by_byte() {
 }
 
 #[test]
-fn t17_a_handshake_cut_at_any_byte_ends_in_an_error() {
+fn a_handshake_cut_at_any_byte_ends_in_an_error() {
     for setup in SETUPS {
         for server_is_cut in [true, false] {
             for offset in 0.. {

@@ -62,7 +62,7 @@ fn setups(version: TlsVersion) -> impl Iterator<Item = Setup> {
 }
 
 #[test]
-fn p18_a_read_answers_a_key_update_and_the_answer_must_leave() {
+fn a_read_answers_a_key_update_and_the_answer_must_leave() {
     for setup in setups(TlsVersion::Tls13) {
         let mut pair = Pair::wrapped(setup);
         for round in 0..100_u8 {
@@ -128,7 +128,7 @@ fn a_storm_of_key_updates_stops_at_the_limit_and_goes_on_when_drained() {
 }
 
 #[test]
-fn r10_answers_that_nobody_can_take_do_not_stop_reading() {
+fn answers_that_nobody_can_take_do_not_stop_reading() {
     for setup in setups(TlsVersion::Tls13) {
         let mut pair = Pair::wrapped(setup);
         write(&mut pair.client, b"lost");
@@ -157,7 +157,7 @@ impl Write for Broken {
 
 #[test]
 fn a_full_outgoing_of_our_own_does_not_stop_reading() {
-    // Both ends write all they can and neither has drained: each must still be able to read (G12).
+    // Both ends write all they can and neither has drained: each must still be able to read.
     for setup in SETUPS {
         let mut pair = Pair::wrapped(setup);
         let full = loop {

@@ -199,7 +199,7 @@ impl Read for Panicking {
 }
 
 #[test]
-fn g6_p14_bytes_decrypted_at_once_are_read_one_at_a_time() {
+fn bytes_decrypted_at_once_are_read_one_at_a_time() {
     for setup in SETUPS {
         let mut pair = Pair::wrapped(setup);
         let data: Vec<u8> = (0..10_000_u32).map(|i| i as u8).collect();

@@ -24,7 +24,7 @@ parity! {
     differs: [
         "reading on after a reset" =>
             "std reads a clean end of stream once the reset has been reported; \
-             a green stream reports the reset for ever, as E27 asks",
+             a green stream reports the reset for ever",
     ],
     bodies: {
         shutdown_of_each_direction: ["TcpStream::shutdown", "Shutdown"],

@@ -16,7 +16,7 @@ fn bound() -> UdpSocket {
 }
 
 #[test]
-fn e20_both_ways_of_sending() {
+fn datagrams_go_out_by_address_and_connected() {
     both_ways(|_| {
         let (one, other) = (bound(), bound());
         let address = other.local_addr().unwrap();
@@ -47,7 +47,7 @@ fn e20_both_ways_of_sending() {
 }
 
 #[test]
-fn e4_limits() {
+fn a_datagram_that_does_not_come_ends_its_wait_at_the_limit() {
     both_ways(|_| {
         let socket = bound();
         socket.set_read_timeout(Some(SHORT)).unwrap();
@@ -67,7 +67,7 @@ fn e4_limits() {
 }
 
 #[test]
-fn e22_errors_are_those_of_std() {
+fn errors_are_those_of_std() {
     both_ways(|_| {
         let socket = bound();
         let none: &[SocketAddr] = &[];
@@ -104,7 +104,7 @@ fn a_refusal_comes_once_and_the_socket_goes_on() {
 }
 
 #[test]
-fn e8_every_datagram_reaches_exactly_one_of_many_receivers() {
+fn every_datagram_reaches_exactly_one_of_many_receivers() {
     both_ways(|on| {
         const RECEIVERS: usize = 4;
         const DATAGRAMS: usize = 400;

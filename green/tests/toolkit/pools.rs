@@ -1,4 +1,4 @@
-//! `green::pool`: tasks as green threads, no more than so many at a time (D11 to D13, D15).
+//! `green::pool`: tasks as green threads, no more than so many at a time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -18,7 +18,7 @@ fn counts(pool: &GreenPool) -> [usize; 3] {
 }
 
 #[test]
-fn d11_never_more_than_the_size_run() {
+fn never_more_than_the_size_run() {
     both_ways(|on| {
         let pool = GreenPool::new(4);
         let peak = Arc::new((AtomicUsize::new(0), AtomicUsize::new(0)));
@@ -52,7 +52,7 @@ fn d11_never_more_than_the_size_run() {
 }
 
 #[test]
-fn d11_counts_are_exact_at_every_step() {
+fn counts_are_exact_at_every_step() {
     both_ways(|on| {
         let pool = GreenPool::new(2);
         assert_eq!(counts(&pool), [2, 0, 0]);
@@ -89,7 +89,7 @@ fn d11_counts_are_exact_at_every_step() {
 }
 
 #[test]
-fn d11_a_task_that_fails_or_is_killed_frees_its_place() {
+fn a_task_that_fails_or_is_killed_frees_its_place() {
     both_ways(|_| {
         let pool = GreenPool::new(1);
         let fails = pool.spawn(|| std::panic::resume_unwind(Box::new("planned")));
@@ -109,7 +109,7 @@ fn d11_a_task_that_fails_or_is_killed_frees_its_place() {
 }
 
 #[test]
-fn d11_resize_takes_effect_as_tasks_end() {
+fn resize_takes_effect_as_tasks_end() {
     both_ways(|on| {
         let pool = GreenPool::new(3);
         let go: Vec<_> = (0..4).map(|_| Arc::new(Event::new())).collect();
@@ -146,7 +146,7 @@ fn d11_resize_takes_effect_as_tasks_end() {
 }
 
 #[test]
-fn d12_a_task_of_a_full_pool_that_spawns_into_it_is_lent_a_place() {
+fn a_task_of_a_full_pool_that_spawns_into_it_is_lent_a_place() {
     both_ways(|_| {
         let pool = GreenPool::new(1);
         let (inner, peak) = (pool.clone(), Arc::new(AtomicUsize::new(0)));
@@ -170,7 +170,7 @@ fn d12_a_task_of_a_full_pool_that_spawns_into_it_is_lent_a_place() {
 }
 
 #[test]
-fn d12_a_place_that_was_lent_stays_taken_when_its_lender_is_killed() {
+fn a_place_that_was_lent_stays_taken_when_its_lender_is_killed() {
     both_ways(|_| {
         let pool = GreenPool::new(1);
         let (go, started) = (Arc::new(Event::new()), Arc::new(Event::new()));
@@ -193,7 +193,7 @@ fn d12_a_place_that_was_lent_stays_taken_when_its_lender_is_killed() {
 }
 
 #[test]
-fn d12_waitall_from_inside_is_an_error_and_on_an_empty_pool_returns() {
+fn waitall_from_inside_is_an_error_and_on_an_empty_pool_returns() {
     both_ways(|_| {
         let pool = GreenPool::new(2);
         pool.waitall();
@@ -209,7 +209,7 @@ fn d12_waitall_from_inside_is_an_error_and_on_an_empty_pool_returns() {
 }
 
 #[test]
-fn d13_failures_appear_in_place_and_the_rest_arrives() {
+fn failures_appear_in_place_and_the_rest_arrives() {
     both_ways(|_| {
         let pool = GreenPool::new(3);
         let results = pool.imap(
@@ -236,7 +236,7 @@ fn d13_failures_appear_in_place_and_the_rest_arrives() {
 }
 
 #[test]
-fn d13_starmap_spreads_each_tuple_and_keeps_failures_in_place() {
+fn starmap_spreads_each_tuple_and_keeps_failures_in_place() {
     both_ways(|_| {
         let pool = GreenPool::new(2);
         let quotient = |number: u32, divisor: u32, more: u64| match divisor {
@@ -258,7 +258,7 @@ fn d13_starmap_spreads_each_tuple_and_keeps_failures_in_place() {
 }
 
 #[test]
-fn d13_a_thousand_items_are_taken_no_further_ahead_than_the_pool_is_large() {
+fn a_thousand_items_are_taken_no_further_ahead_than_the_pool_is_large() {
     both_ways(|_| {
         let pool = GreenPool::new(5);
         let taken = Arc::new(AtomicUsize::new(0));
@@ -275,7 +275,7 @@ fn d13_a_thousand_items_are_taken_no_further_ahead_than_the_pool_is_large() {
 }
 
 #[test]
-fn d13_a_limit_that_passes_disturbs_neither_order_nor_results() {
+fn a_limit_that_passes_disturbs_neither_order_nor_results() {
     both_ways(|_| {
         let pool = GreenPool::new(2);
         let go = Arc::new(Event::new());
@@ -305,7 +305,7 @@ fn d13_a_limit_that_passes_disturbs_neither_order_nor_results() {
 }
 
 #[test]
-fn d13_a_task_maps_over_its_own_full_pool() {
+fn a_task_maps_over_its_own_full_pool() {
     both_ways(|_| {
         let pool = GreenPool::new(1);
         let inner = pool.clone();
@@ -315,7 +315,7 @@ fn d13_a_task_maps_over_its_own_full_pool() {
 }
 
 #[test]
-fn d13_piles_of_one_pool_give_each_its_results_in_order() {
+fn piles_of_one_pool_give_each_its_results_in_order() {
     both_ways(|_| {
         let pool = GreenPool::new(4);
         let mut piles = [pool.pile(), GreenPile::new(pool.clone())];
@@ -337,7 +337,7 @@ fn d13_piles_of_one_pool_give_each_its_results_in_order() {
 }
 
 #[test]
-fn d13_a_pile_waits_within_a_limit_and_keeps_its_order() {
+fn a_pile_waits_within_a_limit_and_keeps_its_order() {
     both_ways(|_| {
         let pool = GreenPool::new(1);
         let mut pile = pool.pile();
@@ -390,7 +390,7 @@ fn depend(
 }
 
 #[test]
-fn d15_tasks_wait_for_those_they_depend_on_and_learn_who_failed() {
+fn tasks_wait_for_those_they_depend_on_and_learn_who_failed() {
     both_ways(|_| {
         let pool = GreenPool::new(10);
         let (later, late) = depend(&pool, "late", &[], |_| {

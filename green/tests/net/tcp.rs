@@ -24,7 +24,7 @@ fn is_nonblocking(descriptor: impl AsFd) -> bool {
 }
 
 #[test]
-fn e1_connect_timeout_reports_timed_out() {
+fn connect_timeout_reports_timed_out() {
     both_ways(|_| {
         let (address, _held) = silent_address();
         let outcome = takes(SHORT, || TcpStream::connect_timeout(&ip(&address), SHORT));
@@ -43,7 +43,7 @@ fn connect_timeout_takes_any_duration() {
 }
 
 #[test]
-fn e2_the_last_address_has_the_last_word() {
+fn the_last_address_has_the_last_word() {
     both_ways(|_| {
         let (refusing, _held) = refusing_address();
         let refusing = ip(&refusing);
@@ -109,7 +109,7 @@ fn ipv6_works_as_ipv4_does() {
 }
 
 #[test]
-fn e4_e18_read_timeouts_report_what_std_reports() {
+fn read_timeouts_report_what_std_reports() {
     both_ways(|_| {
         let (mut client, _server) = pair();
         client.set_read_timeout(Some(SHORT)).unwrap();
@@ -179,7 +179,7 @@ fn incoming_serves_one_after_the_other() {
 }
 
 #[test]
-fn e10_buffered_halves_end_the_stream_only_together() {
+fn buffered_halves_end_the_stream_only_together() {
     both_ways(|_| {
         let (client, server) = pair();
         let reader = BufReader::new(client.try_clone().unwrap());
@@ -225,7 +225,7 @@ impl Write for Cut {
 }
 
 #[test]
-fn e21_ten_thousand_lines_arrive_in_order() {
+fn ten_thousand_lines_arrive_in_order() {
     both_ways(|on| {
         const LINES: usize = 10_000;
         let (client, server) = pair();
@@ -249,7 +249,7 @@ fn e21_ten_thousand_lines_arrive_in_order() {
 }
 
 #[test]
-fn e7_reading_and_writing_one_stream_through_references() {
+fn reading_and_writing_one_stream_through_references() {
     both_ways(|on| {
         let (client, server) = pair();
         let echo = on.spawn(move || io::copy(&mut &server, &mut &server).unwrap());
@@ -267,7 +267,7 @@ fn e7_reading_and_writing_one_stream_through_references() {
 }
 
 #[test]
-fn e15_e16_shutdown_on_a_clone_wakes_the_reader() {
+fn shutdown_on_a_clone_wakes_the_reader() {
     both_ways(|on| {
         let (client, _server) = pair();
         let clone = client.try_clone().unwrap();
@@ -279,7 +279,7 @@ fn e15_e16_shutdown_on_a_clone_wakes_the_reader() {
 }
 
 #[test]
-fn e27_a_reset_is_never_a_clean_end() {
+fn a_reset_is_never_a_clean_end() {
     both_ways(|_| {
         let (mut client, server) = pair();
         reset(server.into());
@@ -289,7 +289,7 @@ fn e27_a_reset_is_never_a_clean_end() {
 }
 
 #[test]
-fn e19_descriptors_of_every_origin_are_nonblocking_and_closed_on_exec() {
+fn descriptors_of_every_origin_are_nonblocking_and_closed_on_exec() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (server, _) = listener.accept().unwrap();
@@ -318,7 +318,7 @@ fn e19_descriptors_of_every_origin_are_nonblocking_and_closed_on_exec() {
 }
 
 #[test]
-fn e19_settings_travel_to_std_and_back() {
+fn settings_travel_to_std_and_back() {
     let (client, server) = pair();
     client
         .set_read_timeout(Some(Duration::from_millis(50)))

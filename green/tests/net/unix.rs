@@ -67,7 +67,7 @@ fn talk(on: On, mut client: UnixStream, listener: &UnixListener) {
 }
 
 #[test]
-fn e2_errors_are_those_of_std() {
+fn errors_are_those_of_std() {
     both_ways(|_| {
         let directory = Directory::new();
         let missing = directory.path("missing");
@@ -93,7 +93,7 @@ fn e2_errors_are_those_of_std() {
 }
 
 #[test]
-fn e4_limits_and_nonblocking_mode() {
+fn limits_and_nonblocking_mode_hold_on_unix_sockets() {
     both_ways(|_| {
         let (mut one, _other) = UnixStream::pair().unwrap();
         one.set_read_timeout(Some(SHORT)).unwrap();
@@ -114,7 +114,7 @@ fn e4_limits_and_nonblocking_mode() {
 }
 
 #[test]
-fn e15_e16_shutdown_wakes_both_directions() {
+fn shutdown_wakes_both_directions() {
     both_ways(|on| {
         let (one, _other) = UnixStream::pair().unwrap();
         fill(one.as_green_socket());
@@ -129,7 +129,7 @@ fn e15_e16_shutdown_wakes_both_directions() {
 }
 
 #[test]
-fn e27_a_peer_that_left_data_unread_resets_for_ever() {
+fn a_peer_that_left_data_unread_resets_for_ever() {
     both_ways(|_| {
         let (mut one, other) = UnixStream::pair().unwrap();
         one.write_all(b"never read").unwrap();
@@ -166,7 +166,7 @@ fn a_full_listener_is_waited_for() {
 }
 
 #[test]
-fn e16_close_ends_a_connect_to_a_full_listener() {
+fn close_ends_a_connect_to_a_full_listener() {
     both_ways(|on| {
         let address = abstract_address();
         let name = [b"\0", address.as_abstract_name().unwrap()].concat();
@@ -187,7 +187,7 @@ fn e16_close_ends_a_connect_to_a_full_listener() {
 }
 
 #[test]
-fn e20_datagrams_by_path_and_by_abstract_name() {
+fn datagrams_by_path_and_by_abstract_name() {
     both_ways(|_| {
         let directory = Directory::new();
         let (here, there) = (directory.path("here"), directory.path("there"));

@@ -1,4 +1,4 @@
-//! `green::queue` and the capped semaphore, on green threads and OS threads (D3, D5 to D10).
+//! `green::queue` and the capped semaphore, on green threads and OS threads.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -81,7 +81,7 @@ fn getters_are_served_in_the_order_in_which_they_came() {
 }
 
 #[test]
-fn d3_a_release_at_the_cap_waits_until_somebody_acquires() {
+fn a_release_at_the_cap_waits_until_somebody_acquires() {
     both_ways(|on| {
         assert!(std::panic::catch_unwind(|| CappedSemaphore::new(2, 1)).is_err());
         let semaphore = Arc::new(CappedSemaphore::new(0, 1));
@@ -101,7 +101,7 @@ fn d3_a_release_at_the_cap_waits_until_somebody_acquires() {
 }
 
 #[test]
-fn d3_a_cap_of_zero_is_a_rendezvous() {
+fn a_cap_of_zero_is_a_rendezvous() {
     both_ways(|on| {
         let semaphore = Arc::new(CappedSemaphore::new(0, 0));
         assert!(!semaphore.release_timeout(SHORT) && !semaphore.try_acquire());
@@ -115,7 +115,7 @@ fn d3_a_cap_of_zero_is_a_rendezvous() {
 }
 
 #[test]
-fn d5_what_a_dead_waiter_waited_for_goes_to_a_living_one_or_stays() {
+fn what_a_dead_waiter_waited_for_goes_to_a_living_one_or_stays() {
     both_ways(|on| {
         let queue = Arc::new(Queue::new());
         let began = Instant::now();
@@ -138,7 +138,7 @@ fn d5_what_a_dead_waiter_waited_for_goes_to_a_living_one_or_stays() {
 }
 
 #[test]
-fn d6_a_putter_stops_at_the_bound_and_goes_on_after_a_get() {
+fn a_putter_stops_at_the_bound_and_goes_on_after_a_get() {
     both_ways(|on| {
         let queue = Arc::new(Queue::bounded(2));
         let theirs = queue.clone();
@@ -155,7 +155,7 @@ fn d6_a_putter_stops_at_the_bound_and_goes_on_after_a_get() {
 }
 
 #[test]
-fn d6_more_room_serves_putters_and_less_keeps_the_items() {
+fn more_room_serves_putters_and_less_keeps_the_items() {
     both_ways(|on| {
         let queue = Arc::new(Queue::bounded(1));
         queue.put(0);
@@ -179,7 +179,7 @@ fn d6_more_room_serves_putters_and_less_keeps_the_items() {
 }
 
 #[test]
-fn d7_a_rendezvous_put_returns_after_a_get_took_it() {
+fn a_rendezvous_put_returns_after_a_get_took_it() {
     both_ways(|on| {
         let queue = Arc::new(LightQueue::bounded(0));
         assert_eq!(queue.try_put("nobody"), Err(Full("nobody")));
@@ -205,7 +205,7 @@ fn d7_a_rendezvous_put_returns_after_a_get_took_it() {
 }
 
 #[test]
-fn d7_a_put_that_does_not_wait_reaches_none_of_those_who_are_dying() {
+fn a_put_that_does_not_wait_reaches_none_of_those_who_are_dying() {
     both_ways(|_| {
         let queue = Arc::new(LightQueue::<u32>::bounded(0));
         let victims: Vec<_> = (0..4)
@@ -230,7 +230,7 @@ fn d7_a_put_that_does_not_wait_reaches_none_of_those_who_are_dying() {
 /// Nobody's code runs in a hub's own context. What comes nearest is a link, which runs while its
 /// green thread ends.
 #[test]
-fn d8_a_put_and_a_get_that_do_not_wait_work_while_a_green_thread_ends() {
+fn a_put_and_a_get_that_do_not_wait_work_while_a_green_thread_ends() {
     both_ways(|on| {
         let queue = Arc::new(Queue::bounded(1));
         let rendezvous = Arc::new(LightQueue::bounded(0));
@@ -255,7 +255,7 @@ fn d8_a_put_and_a_get_that_do_not_wait_work_while_a_green_thread_ends() {
 }
 
 #[test]
-fn d9_what_a_getter_panics_with_is_its_own() {
+fn what_a_getter_panics_with_is_its_own() {
     both_ways(|on| {
         let queue = Arc::new(Queue::new());
         let theirs = queue.clone();
@@ -273,7 +273,7 @@ fn d9_what_a_getter_panics_with_is_its_own() {
 }
 
 #[test]
-fn d10_join_returns_when_every_item_was_called_done() {
+fn join_returns_when_every_item_was_called_done() {
     both_ways(|on| {
         let queue = Arc::new(Queue::new());
         queue.join();
@@ -295,7 +295,7 @@ fn d10_join_returns_when_every_item_was_called_done() {
 }
 
 #[test]
-fn d10_what_was_not_put_is_not_waited_for() {
+fn what_was_not_put_is_not_waited_for() {
     both_ways(|_| {
         let queue = Queue::bounded(1);
         queue.put(1);

@@ -1,4 +1,4 @@
-//! `green::event` and the semaphores of `green::semaphore`, on green threads and OS threads (B9 to B12, D1 to D4).
+//! `green::event` and the semaphores of `green::semaphore`, on green threads and OS threads.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -18,7 +18,7 @@ fn fail() -> ! {
 }
 
 #[test]
-fn b9_every_waiter_gets_the_value_though_some_fail_after_waking() {
+fn every_waiter_gets_the_value_though_some_fail_after_waking() {
     both_ways(|on| {
         let event = Arc::new(Event::<String>::new());
         let heard = Arc::new(AtomicUsize::new(0));
@@ -48,7 +48,7 @@ fn b9_every_waiter_gets_the_value_though_some_fail_after_waking() {
 }
 
 #[test]
-fn b10_an_event_is_sent_once_and_reset_makes_it_new() {
+fn an_event_is_sent_once_and_reset_makes_it_new() {
     both_ways(|_| {
         let event = Event::<u32, &str>::fallible();
         assert!(!event.ready() && event.poll().is_none());
@@ -71,7 +71,7 @@ fn b10_an_event_is_sent_once_and_reset_makes_it_new() {
 }
 
 #[test]
-fn b10_who_waited_gets_what_was_sent_though_it_was_reset_at_once() {
+fn who_waited_gets_what_was_sent_though_it_was_reset_at_once() {
     both_ways(|on| {
         let event = Arc::new(Event::new());
         let theirs = event.clone();
@@ -85,7 +85,7 @@ fn b10_who_waited_gets_what_was_sent_though_it_was_reset_at_once() {
 }
 
 #[test]
-fn b11_a_wait_with_a_limit_gives_an_early_value_or_none_not_before_the_limit() {
+fn a_wait_with_a_limit_gives_an_early_value_or_none_not_before_the_limit() {
     both_ways(|on| {
         let event = Arc::new(Event::new());
         let began = Instant::now();
@@ -100,7 +100,7 @@ fn b11_a_wait_with_a_limit_gives_an_early_value_or_none_not_before_the_limit() {
 }
 
 #[test]
-fn b12_a_waiter_cut_short_is_not_woken_by_the_event_later() {
+fn a_waiter_cut_short_is_not_woken_by_the_event_later() {
     both_ways(|on| {
         let (event, other) = (Arc::new(Event::new()), Arc::new(Event::<u8>::new()));
         let (theirs, second) = (event.clone(), other.clone());
@@ -122,7 +122,7 @@ fn b12_a_waiter_cut_short_is_not_woken_by_the_event_later() {
 }
 
 #[test]
-fn b12_a_killed_waiter_leaves_the_event_to_the_others() {
+fn a_killed_waiter_leaves_the_event_to_the_others() {
     both_ways(|on| {
         let event = Arc::new(Event::new());
         let (theirs, others) = (event.clone(), event.clone());
@@ -138,7 +138,7 @@ fn b12_a_killed_waiter_leaves_the_event_to_the_others() {
 
 /// Both on one hub and started in one turn of it, so that nothing but the order of service decides.
 #[test]
-fn d1_two_that_loop_on_one_permit_get_equal_shares() {
+fn two_that_loop_on_one_permit_get_equal_shares() {
     const ROUNDS: usize = 400;
     let [a, b] = green::run(|| {
         let shared = Arc::new((Semaphore::new(1), [const { AtomicUsize::new(0) }; 2]));
@@ -162,7 +162,7 @@ fn d1_two_that_loop_on_one_permit_get_equal_shares() {
 }
 
 #[test]
-fn d2_an_acquire_with_a_limit_is_false_not_before_it() {
+fn an_acquire_with_a_limit_is_false_not_before_it() {
     both_ways(|_| {
         let semaphore = Semaphore::new(0);
         let began = Instant::now();
@@ -178,7 +178,7 @@ fn d2_an_acquire_with_a_limit_is_false_not_before_it() {
 }
 
 #[test]
-fn d2_guards_give_back_and_forgotten_ones_do_not() {
+fn guards_give_back_and_forgotten_ones_do_not() {
     both_ways(|_| {
         let semaphore = Semaphore::new(2);
         let first = semaphore.permit();
@@ -196,7 +196,7 @@ fn d2_guards_give_back_and_forgotten_ones_do_not() {
 }
 
 #[test]
-fn d4_releasing_a_bounded_semaphore_too_often_is_an_error() {
+fn releasing_a_bounded_semaphore_too_often_is_an_error() {
     both_ways(|on| {
         let semaphore = Arc::new(BoundedSemaphore::new(1));
         assert_eq!(semaphore.release(), Err(NotAcquired));

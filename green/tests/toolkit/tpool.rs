@@ -1,4 +1,4 @@
-//! `green::tpool`: blocking calls and values on OS threads (I1 to I5).
+//! `green::tpool`: blocking calls and values on OS threads.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -20,8 +20,8 @@ fn os_thread() -> (ThreadId, String) {
 }
 
 #[test]
-fn i1_neighbours_go_on_while_a_call_of_a_proxy_blocks() {
-    test_support::bounded("i1", LIMIT, || {
+fn neighbours_go_on_while_a_call_of_a_proxy_blocks() {
+    test_support::bounded("neighbours go on while a", LIMIT, || {
         run(|| {
             let (release, blocked) = mpsc::channel::<()>();
             let proxy = Proxy::new(blocked);
@@ -40,7 +40,7 @@ fn i1_neighbours_go_on_while_a_call_of_a_proxy_blocks() {
 }
 
 #[test]
-fn i2_a_limit_releases_the_waiter_and_the_call_runs_on() {
+fn a_limit_releases_the_waiter_and_the_call_runs_on() {
     both_ways(|_| {
         let (release, blocked) = mpsc::channel::<()>();
         let proxy = Proxy::new((blocked, 0));
@@ -67,7 +67,7 @@ fn i2_a_limit_releases_the_waiter_and_the_call_runs_on() {
 }
 
 #[test]
-fn i3_errors_and_panics_come_back_whole_and_the_value_stays_usable() {
+fn errors_and_panics_come_back_whole_and_the_value_stays_usable() {
     both_ways(|_| {
         let proxy = Proxy::new(String::new());
         for round in 0..100 {
@@ -89,7 +89,7 @@ fn i3_errors_and_panics_come_back_whole_and_the_value_stays_usable() {
 }
 
 #[test]
-fn i6_limits_of_sockets_are_theirs_alone() {
+fn limits_of_sockets_are_theirs_alone() {
     both_ways(|_| {
         let (ours, _theirs) = green::os::unix::net::UnixStream::pair().unwrap();
         ours.set_read_timeout(Some(Duration::from_millis(1)))

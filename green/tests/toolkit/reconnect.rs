@@ -1,7 +1,7 @@
 //! `green::reconnect` against a peer that vanishes without a word, and the example of that name.
 
 // The network of two machines that the example makes for itself.
-#[path = "../../green/examples/reconnect/cable.rs"]
+#[path = "../../examples/reconnect/cable.rs"]
 mod cable;
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
@@ -60,9 +60,11 @@ impl Drop for FarServer {
 }
 
 #[test]
-fn t16_resumes_within_back_off_and_a_second_after_a_peer_that_vanished() {
+fn resumes_within_back_off_and_a_second_after_a_peer_that_vanished() {
     if std::env::var_os(INSIDE).is_some() {
-        return bounded("t16", PATIENCE, || green::run(vanish_and_come_back));
+        return bounded("resumes within back off", PATIENCE, || {
+            green::run(vanish_and_come_back)
+        });
     }
     let own = match in_a_network_of_its_own(&std::env::current_exe().unwrap()) {
         Ok(command) => command,
@@ -70,7 +72,7 @@ fn t16_resumes_within_back_off_and_a_second_after_a_peer_that_vanished() {
     };
     // Built out here, before anybody counts the seconds.
     build("reconnect");
-    let test = "reconnect::t16_resumes_within_back_off_and_a_second_after_a_peer_that_vanished";
+    let test = "reconnect::resumes_within_back_off_and_a_second_after_a_peer_that_vanished";
     let mut inside = own;
     inside
         .args(["--exact", test, "--nocapture"])

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const GUIDE: &str = include_str!("../../green/guide/std_table.md");
+const GUIDE: &str = include_str!("../../guide/std_table.md");
 
 /// Imports each name from std and from green, so that one which either lacks does not compile, and
 /// lists them.

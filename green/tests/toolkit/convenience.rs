@@ -71,8 +71,8 @@ fn assert_refused(address: SocketAddr) {
 }
 
 #[test]
-fn j1_the_connection_is_closed_when_its_handler_returns_panics_or_has_closed_it_already() {
-    bounded("j1", LIMIT, || {
+fn the_connection_is_closed_when_its_handler_returns_panics_or_has_closed_it_already() {
+    bounded("the connection is closed", LIMIT, || {
         let (listener, address) = local();
         let (stop, server) = running(Server::new(listener), |mut stream, _| {
             let mut way = [0];
@@ -95,8 +95,8 @@ fn j1_the_connection_is_closed_when_its_handler_returns_panics_or_has_closed_it_
 }
 
 #[test]
-fn j2_a_hundred_connections_are_a_hundred_calls_and_the_stop_ends_serve_cleanly() {
-    bounded("j2", LIMIT, || {
+fn a_hundred_connections_are_a_hundred_calls_and_the_stop_ends_serve_cleanly() {
+    bounded("a hundred connections", LIMIT, || {
         let (listener, address) = local();
         let calls = Arc::new(AtomicUsize::new(0));
         let counted = calls.clone();
@@ -126,8 +126,8 @@ fn j2_a_hundred_connections_are_a_hundred_calls_and_the_stop_ends_serve_cleanly(
 }
 
 #[test]
-fn j2_a_handlers_error_ends_serve_with_that_error() {
-    bounded("j2_error", LIMIT, || {
+fn a_handlers_error_ends_serve_with_that_error() {
+    bounded("a handlers error ends", LIMIT, || {
         let (listener, address) = local();
         let server = thread::spawn(move || {
             let handler = |_, _| Err(StopServe::because(io::Error::other("the disk is full")));
@@ -140,8 +140,8 @@ fn j2_a_handlers_error_ends_serve_with_that_error() {
 }
 
 #[test]
-fn j3_with_room_for_five_the_sixth_client_waits_until_one_has_gone() {
-    bounded("j3", LIMIT, || {
+fn with_room_for_five_the_sixth_client_waits_until_one_has_gone() {
+    bounded("with room for five the", LIMIT, || {
         let (listener, address) = local();
         let most = Arc::new(AtomicUsize::new(0));
         let now = Arc::new(AtomicUsize::new(0));
@@ -363,8 +363,8 @@ fn a_client_that_never_shakes_hands_keeps_no_other_from_a_tls_server() {
 }
 
 #[test]
-fn j4_a_used_port_can_be_shared_only_when_all_ask_for_it() {
-    bounded("j4", LIMIT, || {
+fn a_used_port_can_be_shared_only_when_all_ask_for_it() {
+    bounded("a used port can be", LIMIT, || {
         // An address whose ports no other test takes meanwhile.
         let first = Listen::new().reuse_port(true).tcp("127.91.4.4:0").unwrap();
         let address = first.local_addr().unwrap();
@@ -400,7 +400,7 @@ impl log::Log for Warnings {
 }
 
 #[test]
-fn j4_port_0_with_reuse_port_works_and_is_warned_about() {
+fn port_0_with_reuse_port_works_and_is_warned_about() {
     static WARNINGS: Warnings = Warnings(std::sync::Mutex::new(Vec::new()));
     log::set_logger(&WARNINGS).unwrap();
     log::set_max_level(log::LevelFilter::Warn);

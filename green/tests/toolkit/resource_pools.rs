@@ -1,4 +1,4 @@
-//! `green::pools`: items that are made when needed and used again (D14).
+//! `green::pools`: items that are made when needed and used again.
 
 use std::io;
 use std::sync::Arc;
@@ -53,7 +53,7 @@ fn a_stack_gives_out_what_was_put_back_last() {
 }
 
 #[test]
-fn d14_a_factory_that_fails_or_is_cut_short_takes_nothing() {
+fn a_factory_that_fails_or_is_cut_short_takes_nothing() {
     both_ways(|_| {
         let works = Arc::new(AtomicBool::new(false));
         let working = works.clone();
@@ -84,7 +84,7 @@ fn d14_a_factory_that_fails_or_is_cut_short_takes_nothing() {
 }
 
 #[test]
-fn d14_getters_that_gave_up_keep_nobody_from_putting_back() {
+fn getters_that_gave_up_keep_nobody_from_putting_back() {
     both_ways(|on| {
         let (pool, made) = numbers(1);
         let item = pool.get().unwrap();

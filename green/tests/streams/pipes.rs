@@ -1,4 +1,4 @@
-//! Pipes, the standard streams and `copy`: behaviours F1, F3, F7, on OS threads and on green threads.
+//! Pipes, the standard streams and `copy`, on OS threads and on green threads.
 
 use std::io::{self, BufRead, ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
@@ -20,8 +20,8 @@ fn pattern(len: usize) -> Vec<u8> {
 }
 
 #[test]
-fn f1_empty_pipe_parks_only_its_reader_and_close_ends_it() {
-    bounded("f1 reader", LIMIT, || {
+fn empty_pipe_parks_only_its_reader_and_close_ends_it() {
+    bounded("empty pipe parks only", LIMIT, || {
         green::run(|| {
             let (mut reader, writer) = green::io::pipe().unwrap();
             let reading = green::thread::spawn(move || reader.read(&mut [0; 8]).unwrap());
@@ -41,8 +41,8 @@ fn f1_empty_pipe_parks_only_its_reader_and_close_ends_it() {
 }
 
 #[test]
-fn f1_large_write_completes_against_a_slow_reader() {
-    on_both("f1 large", || {
+fn large_write_completes_against_a_slow_reader() {
+    on_both("large write completes", || {
         let (mut reader, mut writer) = green::io::pipe().unwrap();
         let sent = pattern(1_000_000);
         let sending = sent.clone();
@@ -64,8 +64,8 @@ fn f1_large_write_completes_against_a_slow_reader() {
 }
 
 #[test]
-fn f3_blocking_mode_pipe_makes_only_its_user_wait() {
-    bounded("f3", LIMIT, || {
+fn blocking_mode_pipe_makes_only_its_user_wait() {
+    bounded("blocking mode pipe makes", LIMIT, || {
         green::run(|| {
             // Both ends in blocking mode, as another library would hand them over.
             let (raw_reader, raw_writer) = std::io::pipe().unwrap();
@@ -99,8 +99,8 @@ fn f3_blocking_mode_pipe_makes_only_its_user_wait() {
 }
 
 #[test]
-fn f7_d7_write_without_a_reader_is_a_broken_pipe_at_once() {
-    on_both("f7", || {
+fn write_without_a_reader_is_a_broken_pipe_at_once() {
+    on_both("write without a reader", || {
         let (reader, mut writer) = green::io::pipe().unwrap();
         drop(reader);
         assert_eq!(
@@ -111,8 +111,8 @@ fn f7_d7_write_without_a_reader_is_a_broken_pipe_at_once() {
 }
 
 #[test]
-fn f7_r3_reader_that_goes_away_breaks_a_waiting_write() {
-    on_both("f7 waiting", || {
+fn reader_that_goes_away_breaks_a_waiting_write() {
+    on_both("reader that goes away", || {
         let (reader, writer) = green::io::pipe().unwrap();
         let filling = pattern(200_000);
         let mut other = writer.try_clone().unwrap();

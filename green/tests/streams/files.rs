@@ -1,4 +1,4 @@
-//! Files: behaviours F2 and F4, on OS threads and on green threads.
+//! Files, on OS threads and on green threads.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, ErrorKind, IoSlice, IoSliceMut, Read, Seek, SeekFrom, Write};
@@ -19,8 +19,8 @@ use test_support::bounded;
 const LIMIT: Duration = Duration::from_secs(30);
 
 #[test]
-fn f2_line_reads_end_reads_and_unbuffered_reads() {
-    on_both("f2 reads", || {
+fn line_reads_end_reads_and_unbuffered_reads() {
+    on_both("line reads end reads and", || {
         let dir = tempdir().unwrap();
         let path = dir.path().join("lines");
         fs::write(&path, "one\ntwo\nthree").unwrap();
@@ -49,8 +49,8 @@ fn f2_line_reads_end_reads_and_unbuffered_reads() {
 }
 
 #[test]
-fn f2_seek_truncate_append_and_overwrite() {
-    on_both("f2 modes", || {
+fn seek_truncate_append_and_overwrite() {
+    on_both("seek truncate append and", || {
         let dir = tempdir().unwrap();
         let path = dir.path().join("modes");
         let mut file = File::create(&path).unwrap();
@@ -97,8 +97,8 @@ fn f2_seek_truncate_append_and_overwrite() {
 }
 
 #[test]
-fn f4_whole_files_larger_than_any_buffer() {
-    on_both("f4", || {
+fn whole_files_larger_than_any_buffer() {
+    on_both("whole files larger than", || {
         let dir = tempdir().unwrap();
         let path = dir.path().join("large");
         let bytes: Vec<u8> = (0..3_000_000).map(|at| (at % 251) as u8).collect();
