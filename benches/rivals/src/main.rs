@@ -26,6 +26,7 @@ use std::io;
 use std::process::ExitCode;
 
 use options::Options;
+use results::Results;
 use scenario::Scenario;
 
 fn main() -> ExitCode {
@@ -46,9 +47,19 @@ fn main() -> ExitCode {
 }
 
 fn orchestrate(arguments: impl Iterator<Item = std::ffi::OsString>) -> io::Result<()> {
-    let options = Options::parse(arguments)?;
+    let Some(options) = Options::parse(arguments)? else {
+        println!("{}", options::usage());
+        return Ok(());
+    };
     let chosen = scenarios::named(&options.scenarios)?;
     check_variants(&chosen, &options)?;
+    if options.redraw {
+        for scenario in chosen {
+            let results = Results::read(scenario, &options.results)?;
+            chart::write(scenario, &results, &options.results)?;
+        }
+        return Ok(());
+    }
     let programs = process::Programs::locate()?;
     let mut failures = 0;
     for scenario in chosen {

@@ -19,6 +19,8 @@ SCENARIO is one of those below, the first part of several (`echo`), or `all`.
   --load-cpu N          core of the load generator when pinned (1)
   --nice N              priority of the measured programs, e.g. -10 on a shared machine
   --results DIRECTORY   where tables and charts go (benches/results)
+  --redraw              measures nothing, and draws the charts from the samples that are there
+  --help                this text
 
 scenarios:";
 
@@ -34,21 +36,22 @@ pub struct Options {
     pub load_cpu: usize,
     pub nice: Option<i32>,
     pub results: PathBuf,
+    pub redraw: bool,
 }
 
 impl Options {
-    pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> io::Result<Options> {
+    /// `None`: asked for [`usage`].
+    pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> io::Result<Option<Options>> {
         Options::try_parse(arguments).map_err(|error| {
-            let mut message = format!("{error}\n\n{USAGE}");
-            for scenario in crate::scenarios::ALL {
-                message += &format!("\n  {:<18}{}", scenario.name, scenario.about);
-            }
+            let message = format!("{error}\n\n{}", usage());
             io::Error::new(io::ErrorKind::InvalidInput, message)
         })
     }
 
-    fn try_parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Options, lexopt::Error> {
-        use lexopt::{Arg::Long, Arg::Value, ValueExt};
+    fn try_parse(
+        arguments: impl IntoIterator<Item = OsString>,
+    ) -> Result<Option<Options>, lexopt::Error> {
+        use lexopt::{Arg::Long, Arg::Short, Arg::Value, ValueExt};
         let mut options = Options {
             scenarios: Vec::new(),
             rounds: 15,
@@ -59,6 +62,7 @@ impl Options {
             load_cpu: 1,
             nice: None,
             results: Path::new(env!("CARGO_MANIFEST_DIR")).join("../results"),
+            redraw: false,
         };
         let mut parser = lexopt::Parser::from_args(arguments);
         while let Some(argument) = parser.next()? {
@@ -76,6 +80,8 @@ impl Options {
                 Long("load-cpu") => options.load_cpu = parser.value()?.parse()?,
                 Long("nice") => options.nice = Some(parser.value()?.parse()?),
                 Long("results") => options.results = parser.value()?.into(),
+                Long("redraw") => options.redraw = true,
+                Long("help") | Short('h') => return Ok(None),
                 Value(_) => return Err("which scenario?".into()),
                 other => return Err(other.unexpected()),
             }
@@ -83,8 +89,17 @@ impl Options {
         if options.scenarios.is_empty() || options.rounds == 0 {
             return Err("at least one scenario and one round".into());
         }
-        Ok(options)
+        Ok(Some(options))
     }
+}
+
+/// What the command line may say.
+pub fn usage() -> String {
+    let mut text = USAGE.to_owned();
+    for scenario in crate::scenarios::ALL {
+        text += &format!("\n  {:<18}{}", scenario.name, scenario.about);
+    }
+    text
 }
 
 fn list<T: FromStr>(value: OsString) -> Result<Vec<T>, lexopt::Error>

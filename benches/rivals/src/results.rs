@@ -1,6 +1,6 @@
 //! What was measured: samples, and the medians and paired ratios of them.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -110,6 +110,32 @@ impl Results {
         self.samples.iter().filter(move |sample| {
             sample.metric == metric && sample.case == case && sample.variant == variant
         })
+    }
+
+    /// Reads the samples that [`write`](Self::write) wrote, of variants and metrics that there are still.
+    pub fn read(scenario: &Scenario, directory: &Path) -> io::Result<Results> {
+        let file = directory.join(scenario.name).with_extension("csv");
+        let told = |error: &dyn Display| io::Error::other(format!("{}: {error}", file.display()));
+        let text = fs::read_to_string(&file).map_err(|error| told(&error))?;
+        let mut results = Results::default();
+        for line in text.lines().skip(1) {
+            let fields: Vec<&str> = line.split(',').collect();
+            let &[case, variant, round, metric, value] = fields.as_slice() else {
+                return Err(told(&format_args!("no sample: {line}")));
+            };
+            let variant = scenario.variants.iter().find(|known| known.name == variant);
+            let metric = scenario.metrics.iter().find(|known| known.name == metric);
+            if let (Some(variant), Some(metric)) = (variant, metric) {
+                results.samples.push(Sample {
+                    case: case.parse().map_err(|error| told(&error))?,
+                    variant: variant.name,
+                    round: round.parse().map_err(|error| told(&error))?,
+                    metric: metric.name,
+                    value: value.parse().map_err(|error| told(&error))?,
+                });
+            }
+        }
+        Ok(results)
     }
 
     /// Writes every sample as CSV and the medians as JSON.

@@ -29,8 +29,9 @@ pub fn run(scenario: &Scenario, options: &Options, programs: &Programs) -> io::R
     let mut results = Results::default();
     for case in (scenario.cases)(options) {
         progress(format_args!(
-            "{}: {case} {}: starting",
-            scenario.name, scenario.case_unit
+            "{}: {}: starting",
+            scenario.name,
+            scenario.case(case)
         ));
         let prepared = (scenario.prepare)(&bench, case)?;
         let mut started = Vec::new();
@@ -50,9 +51,9 @@ pub fn run(scenario: &Scenario, options: &Options, programs: &Programs) -> io::R
             for turn in 0..count {
                 let (variant, measure) = &mut started[(round + turn) % count];
                 progress(format_args!(
-                    "{}: {case} {}, round {} of {}: {variant}",
+                    "{}: {}, round {} of {}: {variant}",
                     scenario.name,
-                    scenario.case_unit,
+                    scenario.case(case),
                     round + 1,
                     options.rounds,
                 ));

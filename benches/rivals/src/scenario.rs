@@ -35,6 +35,17 @@ pub struct Scenario {
     pub start: for<'a> fn(&Run<'a>) -> io::Result<Measurement<'a>>,
 }
 
+impl Scenario {
+    /// A case in words: "64 connections", "1 connection".
+    pub fn case(&self, case: usize) -> String {
+        let unit = match case {
+            1 => self.case_unit.strip_suffix('s').unwrap_or(self.case_unit),
+            _ => self.case_unit,
+        };
+        format!("{case} {unit}")
+    }
+}
+
 /// Measures a started variant once: a value for each metric, in their order.
 pub type Measurement<'a> = Box<dyn FnMut() -> io::Result<Vec<f64>> + 'a>;
 
@@ -109,8 +120,16 @@ pub const TWO_PROCS: &[(&str, &str)] = &[("GOMAXPROCS", "2")];
 pub struct Metric {
     pub name: &'static str,
     pub unit: &'static str,
+    pub better: Better,
     /// Whether the ratio to the baseline says something.
     pub compared: bool,
+}
+
+/// Which way is better.
+#[derive(Clone, Copy, Debug)]
+pub enum Better {
+    Less,
+    More,
 }
 
 /// A figure to reach: a bound on the median of the paired ratios, or on the

@@ -9,11 +9,7 @@ pub fn print(scenario: &Scenario, results: &Results) {
     for metric in scenario.metrics {
         let ratios = if metric.compared { " (ratio)" } else { "" };
         let mut heads = vec![format!("{}, {}{ratios}", metric.name, metric.unit)];
-        heads.extend(
-            cases
-                .iter()
-                .map(|case| format!("{case} {}", scenario.case_unit)),
-        );
+        heads.extend(cases.iter().map(|&case| scenario.case(case)));
         let mut rows = vec![heads];
         for variant in scenario.variants {
             let mut row = vec![variant.name.to_owned()];
@@ -38,8 +34,10 @@ pub fn print(scenario: &Scenario, results: &Results) {
     print_targets(scenario, results);
     for failure in &results.failures {
         println!(
-            "\nFAILED: {} at {} {}: {}",
-            failure.variant, failure.case, scenario.case_unit, failure.error
+            "\nFAILED: {} at {}: {}",
+            failure.variant,
+            scenario.case(failure.case),
+            failure.error
         );
     }
 }
@@ -62,8 +60,10 @@ fn print_targets(scenario: &Scenario, results: &Results) {
             .map_or(String::new(), |rival| format!(" / {rival}"));
         rows.push(vec![
             format!(
-                "{}, {} {}: {}{against}",
-                target.metric, target.case, scenario.case_unit, target.variant
+                "{}, {}: {}{against}",
+                target.metric,
+                scenario.case(target.case),
+                target.variant
             ),
             wanted,
             figure(measured.median),

@@ -1,8 +1,10 @@
 use super::*;
+use crate::scenario::Better;
 
 const COST: Metric = Metric {
     name: "cost",
     unit: "µs",
+    better: Better::Less,
     compared: true,
 };
 

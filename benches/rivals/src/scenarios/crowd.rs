@@ -6,7 +6,7 @@ use std::io;
 
 use super::echo;
 use crate::scenario::{
-    Cores, Measurement, Metric, ONE_PROC, Run, Scenario, Variant, nothing_to_prepare,
+    Better, Cores, Measurement, Metric, ONE_PROC, Run, Scenario, Variant, nothing_to_prepare,
 };
 
 pub const SCENARIO: Scenario = Scenario {
@@ -36,6 +36,7 @@ pub const SCENARIO: Scenario = Scenario {
         Metric {
             name: "resident",
             unit: "KiB/thread",
+            better: Better::Less,
             compared: true,
         },
         time("start"),
@@ -53,6 +54,7 @@ const fn time(name: &'static str) -> Metric {
     Metric {
         name,
         unit: "µs/thread",
+        better: Better::Less,
         compared: true,
     }
 }

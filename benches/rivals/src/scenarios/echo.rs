@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::options::Options;
 use crate::process::{Load, Running};
 use crate::scenario::{
-    Bench, Bound, Cores, Measurement, Metric, ONE_HUB, ONE_PROC, Run, Scenario, TWO_HUBS,
+    Bench, Better, Bound, Cores, Measurement, Metric, ONE_HUB, ONE_PROC, Run, Scenario, TWO_HUBS,
     TWO_PROCS, Target, Variant, nothing_to_prepare,
 };
 
@@ -61,16 +61,19 @@ pub const SCENARIO: Scenario = Scenario {
         Metric {
             name: "CPU",
             unit: "µs/request",
+            better: Better::Less,
             compared: true,
         },
         Metric {
             name: "throughput",
             unit: "requests/s",
+            better: Better::More,
             compared: true,
         },
         Metric {
             name: "other programs",
             unit: "cores",
+            better: Better::Less,
             compared: false,
         },
     ],

@@ -4,7 +4,7 @@ use std::io;
 
 use super::echo;
 use crate::scenario::{
-    Bound, Cores, Measurement, Metric, Run, Scenario, Target, nothing_to_prepare,
+    Better, Bound, Cores, Measurement, Metric, Run, Scenario, Target, nothing_to_prepare,
 };
 use crate::strace;
 
@@ -25,26 +25,31 @@ pub const SCENARIO: Scenario = Scenario {
         Metric {
             name: "system calls",
             unit: "a request",
+            better: Better::Less,
             compared: true,
         },
         Metric {
             name: "reads",
             unit: "a request",
+            better: Better::Less,
             compared: false,
         },
         Metric {
             name: "writes",
             unit: "a request",
+            better: Better::Less,
             compared: false,
         },
         Metric {
             name: "polls",
             unit: "a request",
+            better: Better::Less,
             compared: false,
         },
         Metric {
             name: "others",
             unit: "a request",
+            better: Better::Less,
             compared: false,
         },
     ],

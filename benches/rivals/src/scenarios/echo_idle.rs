@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::echo;
 use crate::process::Talk;
 use crate::scenario::{
-    Bound, Cores, Measurement, Metric, Run, Scenario, Target, nothing_to_prepare,
+    Better, Bound, Cores, Measurement, Metric, Run, Scenario, Target, nothing_to_prepare,
 };
 
 /// How long wake-ups are counted.
@@ -31,11 +31,13 @@ pub const SCENARIO: Scenario = Scenario {
         Metric {
             name: "resident",
             unit: "KiB/connection",
+            better: Better::Less,
             compared: false,
         },
         Metric {
             name: "wake-ups",
             unit: "a second",
+            better: Better::Less,
             compared: false,
         },
     ],

@@ -5,7 +5,7 @@ use std::io;
 use super::echo;
 use crate::callgrind::Counted;
 use crate::process::Talk;
-use crate::scenario::{Cores, Measurement, Metric, Run, Scenario, nothing_to_prepare};
+use crate::scenario::{Better, Cores, Measurement, Metric, Run, Scenario, nothing_to_prepare};
 
 pub const SCENARIO: Scenario = Scenario {
     name: "echo-instructions",
@@ -24,6 +24,7 @@ pub const SCENARIO: Scenario = Scenario {
     metrics: &[Metric {
         name: "instructions",
         unit: "a request",
+        better: Better::Less,
         compared: true,
     }],
     targets: &[],

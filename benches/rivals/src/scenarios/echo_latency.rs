@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use super::echo;
-use crate::scenario::{Bench, Bound, Cores, Measurement, Metric, Run, Scenario, Target};
+use crate::scenario::{Bench, Better, Bound, Cores, Measurement, Metric, Run, Scenario, Target};
 
 pub const SCENARIO: Scenario = Scenario {
     name: "echo-latency",
@@ -24,21 +24,25 @@ pub const SCENARIO: Scenario = Scenario {
         Metric {
             name: "p99.9",
             unit: "µs",
+            better: Better::Less,
             compared: true,
         },
         Metric {
             name: "p99",
             unit: "µs",
+            better: Better::Less,
             compared: true,
         },
         Metric {
             name: "p50",
             unit: "µs",
+            better: Better::Less,
             compared: true,
         },
         Metric {
             name: "rate",
             unit: "requests/s",
+            better: Better::More,
             compared: false,
         },
     ],

@@ -4,7 +4,7 @@ use std::io;
 
 use super::echo;
 use crate::scenario::{
-    Bound, Cores, Measurement, Metric, Run, Scenario, Target, nothing_to_prepare,
+    Better, Bound, Cores, Measurement, Metric, Run, Scenario, Target, nothing_to_prepare,
 };
 
 pub const SCENARIO: Scenario = Scenario {
@@ -23,11 +23,13 @@ pub const SCENARIO: Scenario = Scenario {
         Metric {
             name: "throughput",
             unit: "requests/s",
+            better: Better::More,
             compared: true,
         },
         Metric {
             name: "CPU",
             unit: "µs/request",
+            better: Better::Less,
             compared: true,
         },
     ],

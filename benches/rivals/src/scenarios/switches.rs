@@ -4,7 +4,8 @@
 use std::io;
 
 use crate::scenario::{
-    Bound, Cores, Measurement, Metric, ONE_HUB, Run, Scenario, Target, Variant, nothing_to_prepare,
+    Better, Bound, Cores, Measurement, Metric, ONE_HUB, Run, Scenario, Target, Variant,
+    nothing_to_prepare,
 };
 
 pub const YIELD_NOW: Scenario = Scenario {
@@ -36,6 +37,7 @@ pub const SPAWN_JOIN: Scenario = Scenario {
     metrics: &[Metric {
         name: "time",
         unit: "ns",
+        better: Better::Less,
         compared: true,
     }],
     targets: &[to(1, 1.5)],

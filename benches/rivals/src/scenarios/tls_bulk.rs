@@ -5,7 +5,8 @@ use std::io;
 use super::{echo, tls_echo};
 use crate::process::Talk;
 use crate::scenario::{
-    Bound, Cores, Measurement, Metric, ONE_HUB, Run, Scenario, Target, Variant, nothing_to_prepare,
+    Better, Bound, Cores, Measurement, Metric, ONE_HUB, Run, Scenario, Target, Variant,
+    nothing_to_prepare,
 };
 
 /// Bytes of one request.
@@ -42,6 +43,7 @@ pub const DOWN: Scenario = Scenario {
     metrics: &[Metric {
         name: "bytes",
         unit: "MB/CPU s",
+        better: Better::More,
         compared: true,
     }],
     targets: &[to(TOKIO, 1.0), to(THREADS, 1.0)],

@@ -5,7 +5,7 @@ use std::io;
 
 use super::{echo, echo_calls, tls_echo};
 use crate::process::Talk;
-use crate::scenario::{Bound, Cores, Measurement, Metric, Run, Scenario, Target};
+use crate::scenario::{Better, Bound, Cores, Measurement, Metric, Run, Scenario, Target};
 use crate::strace;
 
 pub const REQUEST: Scenario = Scenario {
@@ -48,6 +48,7 @@ const fn per_connection(name: &'static str) -> Metric {
     Metric {
         name,
         unit: "a connection",
+        better: Better::Less,
         compared: false,
     }
 }

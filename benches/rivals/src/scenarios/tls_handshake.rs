@@ -6,7 +6,7 @@ use std::io;
 use super::{echo, tls_echo};
 use crate::process::Talk;
 use crate::scenario::{
-    Bound, Cores, Measurement, Metric, Run, Scenario, Target, Variant, nothing_to_prepare,
+    Better, Bound, Cores, Measurement, Metric, Run, Scenario, Target, Variant, nothing_to_prepare,
 };
 
 const AT_ONCE: usize = 8;
@@ -21,6 +21,7 @@ pub const SCENARIO: Scenario = Scenario {
     metrics: &[Metric {
         name: "handshakes",
         unit: "a CPU second",
+        better: Better::More,
         compared: true,
     }],
     targets: &[to(tls_echo::TOKIO, 1.0), to(tls_echo::THREADS, 1.15)],
