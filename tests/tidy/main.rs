@@ -1,6 +1,7 @@
 //! The rules of ARCHITECTURE.md that no compiler checks: layers, circles, where `unsafe` is, what texts name.
 
 mod coming_from;
+mod crates;
 mod modules;
 
 use std::collections::BTreeSet;
