@@ -113,7 +113,7 @@ fn server(program: &str, arguments: &[&str]) -> Option<(Server, u16)> {
 }
 
 #[test]
-fn ureq() {
+fn requests_of_ureq_wait_at_once() {
     green("ureq", || {
         let server: &'static str = late_server().leak();
         at_once(move |n| {
@@ -129,7 +129,7 @@ fn ureq() {
 }
 
 #[test]
-fn minreq() {
+fn requests_of_minreq_wait_at_once() {
     green("minreq", || {
         let server: &'static str = late_server().leak();
         at_once(move |n| {
@@ -145,7 +145,7 @@ fn minreq() {
 }
 
 #[test]
-fn attohttpc() {
+fn requests_of_attohttpc_wait_at_once() {
     green("attohttpc", || {
         let server: &'static str = late_server().leak();
         at_once(move |n| {
@@ -204,7 +204,7 @@ fn tiny_http_serves_from_green_threads() {
 }
 
 #[test]
-fn redis() {
+fn commands_of_redis_wait_at_once() {
     green("redis", || {
         let arguments = ["--save", "", "--bind", "127.0.0.1", "--port"];
         let Some((_server, port)) = server("redis-server", &arguments) else {
@@ -257,7 +257,7 @@ fn memcache_by_a_pool_that_is_shared() {
 }
 
 #[test]
-fn r2d2() {
+fn connections_of_an_r2d2_pool_wait_at_once() {
     struct Slow;
     impl r2d2::ManageConnection for Slow {
         type Connection = ();
@@ -309,7 +309,7 @@ unsafe fn symbol<F: Copy>(library: *mut c_void, name: &CStr) -> F {
 }
 
 #[test]
-fn libcurl() {
+fn transfers_of_libcurl_wait_at_once() {
     type Set = unsafe extern "C" fn(*mut c_void, c_int, ...) -> c_int;
     #[derive(Clone, Copy)]
     struct Curl {
@@ -361,7 +361,7 @@ fn libcurl() {
 }
 
 #[test]
-fn libpq() {
+fn queries_of_libpq_wait_at_once() {
     #[derive(Clone, Copy)]
     struct Pq {
         connect: unsafe extern "C" fn(*const c_char) -> *mut c_void,
