@@ -2,7 +2,6 @@
 
 mod convenience;
 mod dag_pool;
-mod databases;
 mod events;
 mod groups;
 mod pools;
