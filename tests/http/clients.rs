@@ -9,7 +9,7 @@ use green::thread;
 use crate::{Served, bounded, nobody_is_left, usual};
 
 /// Runs a client; `None` if there is none here.
-fn client(name: &str, arguments: &[&str]) -> Option<Output> {
+pub fn client(name: &str, arguments: &[&str]) -> Option<Output> {
     match Command::new(name).args(arguments).output() {
         Ok(output) => Some(output),
         Err(error) => {
@@ -19,7 +19,7 @@ fn client(name: &str, arguments: &[&str]) -> Option<Output> {
     }
 }
 
-fn curl(arguments: &[&str]) -> Option<Vec<u8>> {
+pub fn curl(arguments: &[&str]) -> Option<Vec<u8>> {
     let output = client("curl", &[&["-sS", "--max-time", "50"], arguments].concat())?;
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "curl {arguments:?}: {errors}");

@@ -1,7 +1,10 @@
 //! `green::http` against raw sockets, curl, h2load and tungstenite.
 
+mod bad_input;
 mod clients;
 mod faults;
+mod frames;
+mod peers;
 mod requests;
 mod stopping;
 mod streams;

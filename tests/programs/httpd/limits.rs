@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use super::*;
 
 #[test]
@@ -159,4 +161,62 @@ fn wrong_arguments_are_named() {
     }
     let help = Command::new(program()).arg("--help").output().unwrap();
     assert!(help.status.success() && help.stdout.starts_with(b"Usage: httpd"));
+}
+
+/// Each costs its future's memory and a stack that was used once, and no time.
+#[test]
+fn ten_thousand_idle_connections_disturb_nobody() {
+    let (all, more) = (10_000, 500);
+    let room = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
+    if room < all + more {
+        println!("skipped: only {room} descriptors are allowed here");
+        return;
+    }
+    let limit = Rlimit {
+        current: Some(room),
+        maximum: Some(room),
+    };
+    setrlimit(Resource::Nofile, limit).unwrap();
+    let most = (all + more).to_string();
+    let server = Server::start(&["--connections", &most, "--limit", "300"]);
+    let memory = || {
+        let status = fs::read_to_string(format!("/proc/{}/status", server.child.id())).unwrap();
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS"))
+            .unwrap();
+        line.split_whitespace()
+            .nth(1)
+            .unwrap()
+            .parse::<u64>()
+            .unwrap()
+    };
+    server.get("/hello.txt").expect(200);
+    let before = memory();
+    let mut idle: Vec<Client> = (0..all)
+        .map(|_| {
+            let mut client = server.connect();
+            client.send("GET /page.html HTTP/1.1\r\nHost: t\r\n\r\n");
+            client
+        })
+        .collect();
+    for client in &mut idle {
+        client.answer().expect(200);
+    }
+    let each = (memory() - before) * 1024 / all;
+    // Without optimisation frames are large.
+    assert!(each < 128 * 1024, "{each} bytes a connection");
+    let begun = Instant::now();
+    for _ in 0..20 {
+        server.get("/hello.txt").expect(200);
+    }
+    assert!(
+        begun.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        begun.elapsed()
+    );
+    for client in idle.iter_mut().step_by(100) {
+        client.send("GET /hello.txt HTTP/1.1\r\nHost: t\r\n\r\n");
+        assert_eq!(client.answer().expect(200).text(), "hello, world\n");
+    }
 }
