@@ -7,7 +7,7 @@ use greenhub::greenio::GreenSocket;
 /// Bytes of a line, its end not counted.
 pub(super) const LONGEST: usize = 1024;
 
-pub(super) struct Lines<'a> {
+pub(super) struct Inputs<'a> {
     socket: &'a GreenSocket,
     buffer: Vec<u8>,
     ended: bool,
@@ -15,16 +15,16 @@ pub(super) struct Lines<'a> {
 
 /// What came.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Line {
+pub(super) enum Input {
     /// Without its end; what is not UTF-8 is replaced.
     Text(String),
     TooLong,
     End,
 }
 
-impl<'a> Lines<'a> {
-    pub(super) fn new(socket: &'a GreenSocket) -> Lines<'a> {
-        Lines {
+impl<'a> Inputs<'a> {
+    pub(super) fn new(socket: &'a GreenSocket) -> Inputs<'a> {
+        Inputs {
             socket,
             buffer: Vec::new(),
             ended: false,
@@ -32,7 +32,7 @@ impl<'a> Lines<'a> {
     }
 
     /// The next line, also the last one that has no end.
-    pub(super) fn next(&mut self) -> io::Result<Line> {
+    pub(super) fn next(&mut self) -> io::Result<Input> {
         loop {
             if let Some(end) = self.buffer.iter().position(|&byte| byte == b'\n') {
                 let rest = self.buffer.split_off(end + 1);
@@ -40,11 +40,11 @@ impl<'a> Lines<'a> {
                 return Ok(text(&line));
             }
             if self.buffer.len() > LONGEST {
-                return Ok(Line::TooLong);
+                return Ok(Input::TooLong);
             }
             if self.ended {
                 return Ok(match std::mem::take(&mut self.buffer) {
-                    none if none.is_empty() => Line::End,
+                    none if none.is_empty() => Input::End,
                     last => text(&last),
                 });
             }
@@ -59,11 +59,11 @@ impl<'a> Lines<'a> {
     }
 }
 
-fn text(line: &[u8]) -> Line {
+fn text(line: &[u8]) -> Input {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     if line.len() > LONGEST {
-        return Line::TooLong;
+        return Input::TooLong;
     }
-    Line::Text(String::from_utf8_lossy(line).into_owned())
+    Input::Text(String::from_utf8_lossy(line).into_owned())
 }

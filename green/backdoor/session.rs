@@ -6,7 +6,7 @@ use std::time::Duration;
 use greenhub::greenio::GreenSocket;
 
 use super::answers::{Answer, answer};
-use super::line::{LONGEST, Line, Lines};
+use super::line::{Input, Inputs, LONGEST};
 use super::report_json::program;
 use super::settings::Settings;
 
@@ -24,15 +24,15 @@ pub(super) fn serve(socket: &GreenSocket, settings: Settings) -> io::Result<()> 
         program().escape_debug(),
         std::process::id()
     ))?;
-    let mut lines = Lines::new(socket);
+    let mut lines = Inputs::new(socket);
     loop {
         let line = match lines.next()? {
-            Line::Text(line) => line,
-            Line::TooLong => {
+            Input::Text(line) => line,
+            Input::TooLong => {
                 say(&format!("a line has {LONGEST} bytes at most\n"))?;
                 return Ok(());
             }
-            Line::End => return Ok(()),
+            Input::End => return Ok(()),
         };
         match answer(&line, settings) {
             Answer::Text(mut text) => {

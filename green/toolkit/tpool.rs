@@ -102,13 +102,13 @@ pub struct Proxy<T: Send + 'static> {
 }
 
 struct Shared<T: Send + 'static> {
-    turn: Semaphore,
-    /// Locked by whose turn it is alone, so nobody ever waits for the lock. It is there until the end.
+    right: Semaphore,
+    /// Locked by whose right it is alone, so nobody ever waits for the lock. It is there until the end.
     value: ShortLock<Option<T>>,
 }
 
 /// Whose call it is. It goes with the call, which may outlive its caller.
-struct Turn<T: Send + 'static>(Arc<Shared<T>>);
+struct Right<T: Send + 'static>(Arc<Shared<T>>);
 
 impl<T: Send + 'static> Proxy<T> {
     /// A proxy for `value`.
@@ -124,7 +124,7 @@ impl<T: Send + 'static> Proxy<T> {
     pub fn new(value: T) -> Proxy<T> {
         Proxy {
             shared: Arc::new(Shared {
-                turn: Semaphore::named("proxy", 1),
+                right: Semaphore::named("proxy", 1),
                 value: ShortLock::new(Some(value)),
             }),
         }
@@ -154,15 +154,15 @@ impl<T: Send + 'static> Proxy<T> {
         F: FnOnce(&mut T) -> R + Send + 'static,
         R: Send + 'static,
     {
-        self.shared.turn.acquire(Deadline::NEVER);
-        let turn = Turn(self.shared.clone());
+        self.shared.right.acquire(Deadline::NEVER);
+        let right = Right(self.shared.clone());
         blocking(move || {
-            let mut value = turn.0.value.lock();
+            let mut value = right.0.value.lock();
             f(value.as_mut().expect("it is there until the end"))
         })
     }
 
-    /// As [`call`](Proxy::call), but waits no longer than `limit`, for its turn and for the result.
+    /// As [`call`](Proxy::call), but waits no longer than `limit`, for its right and for the result.
     ///
     /// ```
     /// use std::{sync::mpsc, time::Duration};
@@ -195,9 +195,9 @@ impl<T: Send + 'static> Proxy<T> {
     }
 }
 
-impl<T: Send + 'static> Drop for Turn<T> {
+impl<T: Send + 'static> Drop for Right<T> {
     fn drop(&mut self) {
-        self.0.turn.release();
+        self.0.right.release();
     }
 }
 
@@ -224,7 +224,7 @@ impl<T: Send + 'static> Clone for Proxy<T> {
 impl<T: Send + 'static> fmt::Debug for Proxy<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Proxy")
-            .field("waiting", &self.shared.turn.waiting())
+            .field("waiting", &self.shared.right.waiting())
             .finish_non_exhaustive()
     }
 }

@@ -231,35 +231,35 @@ fn stack_pointer(context: *mut libc::c_void) -> usize {
 
 /// Writes the message with nothing but write(2), then aborts, as std does.
 fn overflowed(occupant: &Occupant) -> ! {
-    let mut line = Line::new();
-    line.text(b"\ngreen thread '");
+    let mut message = Message::new();
+    message.text(b"\ngreen thread '");
     match occupant.name {
-        None => line.text(b"<unnamed>"),
+        None => message.text(b"<unnamed>"),
         // SAFETY: the name lives as long as the green thread, which runs.
-        Some(name) => line.text(unsafe { &*name }.as_bytes()),
+        Some(name) => message.text(unsafe { &*name }.as_bytes()),
     }
-    line.text(b"' (id ");
-    line.number(occupant.id);
-    line.text(b") has overflowed its stack of ");
-    line.number(occupant.asked as u64);
-    line.text(
+    message.text(b"' (id ");
+    message.number(occupant.id);
+    message.text(b") has overflowed its stack of ");
+    message.number(occupant.asked as u64);
+    message.text(
         b" bytes\nraise it with green::thread::Builder::stack_size(bytes), or for all with \
           green::Config::stack_size(bytes) or GREEN_STACK_SIZE=bytes\n",
     );
-    line.write();
+    message.write();
     // SAFETY: abort is async-signal-safe.
     unsafe { libc::abort() }
 }
 
 /// A message in a fixed buffer.
-struct Line {
+struct Message {
     buffer: [u8; 512],
     len: usize,
 }
 
-impl Line {
-    fn new() -> Line {
-        Line {
+impl Message {
+    fn new() -> Message {
+        Message {
             buffer: [0; 512],
             len: 0,
         }

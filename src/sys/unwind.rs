@@ -69,7 +69,7 @@ extern "C" fn visit(frame: *mut Frame, walk: *mut c_void) -> c_int {
     // SAFETY: the argument given above, which nobody else uses meanwhile.
     let walk = unsafe { &mut *walk.cast::<Walk>() };
     // SAFETY: a frame is valid within the callback.
-    let (stack_pointer, frame) = unsafe { (_Unwind_GetCFA(frame), Site::of(frame)) };
+    let (stack_pointer, frame) = unsafe { (_Unwind_GetCFA(frame), CallSite::of(frame)) };
     // Frames of callers lie higher.
     if stack_pointer > walk.base {
         walk.arrived = true;
@@ -82,18 +82,18 @@ extern "C" fn visit(frame: *mut Frame, walk: *mut c_void) -> c_int {
 }
 
 /// A call that is under way in a function that has a table.
-struct Site {
+struct CallSite {
     table: *const u8,
     function: usize,
     /// An address within the call.
     address: usize,
 }
 
-impl Site {
+impl CallSite {
     /// # Safety
     ///
     /// Within the callback alone.
-    unsafe fn of(frame: *mut Frame) -> Option<Site> {
+    unsafe fn of(frame: *mut Frame) -> Option<CallSite> {
         let mut before_instruction = 0;
         // SAFETY: the caller's promise.
         let (table, function, address) = unsafe {
@@ -105,7 +105,7 @@ impl Site {
         };
         // A return address may lie behind the last instruction of the call.
         let address = address - usize::from(before_instruction == 0);
-        (!table.is_null()).then_some(Site {
+        (!table.is_null()).then_some(CallSite {
             table,
             function,
             address,

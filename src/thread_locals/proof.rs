@@ -35,7 +35,7 @@ pub(super) fn prove() -> Result<Layout, String> {
         }
     }
     let functions = Functions::find()?;
-    let values = Values::of(&functions)?;
+    let values = Samples::of(&functions)?;
     let mut trial = Trial {
         functions,
         before: vec![0; values.words],
@@ -70,14 +70,14 @@ fn base_may_be_set() -> bool {
 
 /// Where the values of modules lie in a block.
 #[derive(Clone, Copy)]
-struct Values {
+struct Samples {
     /// Offset from the base.
     first: isize,
     words: usize,
 }
 
-impl Values {
-    fn of(functions: &Functions) -> Result<Values, String> {
+impl Samples {
+    fn of(functions: &Functions) -> Result<Samples, String> {
         let (mut bytes, mut align) = (0, 0);
         // SAFETY: it writes the two.
         unsafe { (functions.static_info)(&mut bytes, &mut align) };
@@ -88,7 +88,7 @@ impl Values {
         } else {
             (2 * WORD as isize, bytes.saturating_sub(2 * WORD))
         };
-        Ok(Values {
+        Ok(Samples {
             first,
             words: bytes / WORD,
         })
@@ -117,7 +117,7 @@ impl Values {
 
 struct Trial {
     functions: Functions,
-    values: Values,
+    values: Samples,
     /// Those of the thread, before and after the first allocations.
     before: Vec<usize>,
     after: Vec<usize>,

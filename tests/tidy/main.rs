@@ -4,7 +4,7 @@ mod coming_from;
 mod crates;
 mod modules;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -105,6 +105,65 @@ fn no_modules_use_each_other_in_a_circle() {
         }
     }
     only(&broken, &[], "modules use each other in one direction");
+}
+
+/// Words of the glossary that name several types, and why they may.
+const NAMESAKES: &[&str] = &[
+    // One idea; each is the private guard that gives one kind of right back.
+    r#"right: {"green/asyncio/streams/reader.rs", "green/tls/ssl/duplex.rs", "green/toolkit/tpool.rs"}"#,
+];
+
+#[test]
+fn a_word_of_the_glossary_is_the_name_of_one_type() {
+    let architecture = fs::read_to_string(top().join("ARCHITECTURE.md")).unwrap();
+    let (_, glossary) = architecture.split_once("## Glossary").unwrap();
+    let (glossary, _) = glossary.split_once("\n## ").unwrap();
+    let rows = glossary.lines().filter(|line| line.starts_with("| "));
+    let words: Vec<&str> = rows
+        .skip(1)
+        .flat_map(|row| row.split('|').nth(1).unwrap().split([',', '/']))
+        .map(str::trim)
+        .collect();
+    let distinct: BTreeSet<&str> = words.iter().copied().collect();
+    assert_eq!(
+        distinct.len(),
+        words.len(),
+        "a word stands twice in {words:?}"
+    );
+
+    let mut homes: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for file in ["src", "green"]
+        .map(|folder| files(folder, &[".rs"]))
+        .concat()
+    {
+        let name = short(&file);
+        // Other programs, with words of their own.
+        let others = ["green/cargo/", "green/examples/", "green/monkey/"];
+        if others.iter().any(|other| name.starts_with(other)) || name.contains("tests") {
+            continue;
+        }
+        for line in fs::read_to_string(&file).unwrap().lines() {
+            let mut parts = line
+                .split_whitespace()
+                .skip_while(|part| part.starts_with("pub"));
+            if let Some("struct" | "enum" | "trait" | "union" | "type") = parts.next()
+                && let Some(defined) = parts.next()
+            {
+                let end = |c: char| !c.is_alphanumeric();
+                let defined = defined.split(end).next().unwrap().to_lowercase();
+                if distinct.contains(defined.as_str()) {
+                    homes.entry(defined).or_default().insert(name.clone());
+                }
+            }
+        }
+    }
+    assert!(homes.len() > 10, "hardly any word is found: {homes:?}");
+    let broken = homes
+        .into_iter()
+        .filter(|(_, homes)| homes.len() > 1)
+        .map(|(word, homes)| format!("{word}: {homes:?}"))
+        .collect();
+    only(&broken, NAMESAKES, "one word is one idea");
 }
 
 /// The fence: files that may have `unsafe`.

@@ -235,7 +235,7 @@ impl Endpoint {
             }
             state.sending = true;
         }
-        // The turn to send is ours; the lock is not.
+        // The right to send is ours; the lock is not.
         let sent = match &to {
             Some(to) => self.socket.send_to_with_flags(data, to, libc::MSG_DONTWAIT),
             None => self.socket.send_with_flags(data, libc::MSG_DONTWAIT),
@@ -271,7 +271,7 @@ impl Endpoint {
         }
     }
 
-    /// Gives the turn to send back, or to the sender if something is left.
+    /// Gives the right to send back, or to the sender if something is left.
     fn send_rest(self: &Arc<Endpoint>) {
         {
             let mut state = self.state.lock();

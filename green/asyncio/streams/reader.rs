@@ -64,7 +64,7 @@ struct Shared {
     /// Holds the thread that waits for more.
     more: WaitQueue,
     /// Held by the one thread that reads.
-    turn: Semaphore,
+    right: Semaphore,
 }
 
 #[derive(Default)]
@@ -102,7 +102,7 @@ impl StreamReader {
             limit: limit.max(1),
             state: ShortLock::default(),
             more: WaitQueue::new(),
-            turn: Semaphore::named("asyncio stream's other reader", 1),
+            right: Semaphore::named("asyncio stream's other reader", 1),
         }))
     }
 
@@ -132,7 +132,7 @@ impl StreamReader {
         if max_bytes == 0 {
             return Ok(Vec::new());
         }
-        let _turn = self.take_turn();
+        let _right = self.take_right();
         let mut state = self.wait_for_any()?;
         Ok(self.take_front(&mut state, max_bytes))
     }
@@ -172,7 +172,7 @@ impl StreamReader {
         if into.is_empty() {
             return Ok(0);
         }
-        let _turn = self.take_turn();
+        let _right = self.take_right();
         let mut state = self.wait_for_any()?;
         let len = state.buffer.take(into);
         self.resume(&mut state, self.0.limit);
@@ -208,7 +208,7 @@ impl StreamReader {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn read_to_eof(&self) -> io::Result<Vec<u8>> {
-        let _turn = self.take_turn();
+        let _right = self.take_right();
         let mut state = self.wait_until(State::is_over);
         state.check_end()?;
         Ok(self.take_front(&mut state, usize::MAX))
@@ -235,7 +235,7 @@ impl StreamReader {
     /// # Ok::<(), green::asyncio::ReadError>(())
     /// ```
     pub fn readexactly(&self, len: usize) -> Result<Vec<u8>, ReadError> {
-        let _turn = self.take_turn();
+        let _right = self.take_right();
         let mut state = self.wait_until(|state| state.buffer.len() >= len || state.is_over());
         if state.buffer.len() >= len {
             return Ok(self.take_front(&mut state, len));
@@ -271,7 +271,7 @@ impl StreamReader {
     /// # Ok::<(), ReadError>(())
     /// ```
     pub fn readline(&self) -> Result<Vec<u8>, ReadError> {
-        let _turn = self.take_turn();
+        let _right = self.take_right();
         match self.search(&[b"\n"]) {
             Err(ReadError::Incomplete(error)) => Ok(error.partial),
             Err(ReadError::LimitOverrun(error)) => {
@@ -330,7 +330,7 @@ impl StreamReader {
     /// # Ok::<(), green::asyncio::ReadError>(())
     /// ```
     pub fn readuntil_any(&self, separators: &[&[u8]]) -> Result<Vec<u8>, ReadError> {
-        let _turn = self.take_turn();
+        let _right = self.take_right();
         self.search(separators)
     }
 
@@ -404,9 +404,9 @@ impl StreamReader {
 
 /// # Inside
 impl StreamReader {
-    fn take_turn(&self) -> Turn<'_> {
-        self.0.turn.acquire(Deadline::NEVER);
-        Turn(&self.0.turn)
+    fn take_right(&self) -> Right<'_> {
+        self.0.right.acquire(Deadline::NEVER);
+        Right(&self.0.right)
     }
 
     /// Waits until `ready` says so, and lets data come meanwhile, however much is there.
@@ -477,9 +477,9 @@ impl State {
 }
 
 /// The right to read; given back also by an unwind.
-struct Turn<'a>(&'a Semaphore);
+struct Right<'a>(&'a Semaphore);
 
-impl Drop for Turn<'_> {
+impl Drop for Right<'_> {
     fn drop(&mut self) {
         self.0.release();
     }

@@ -17,14 +17,14 @@ use std::mem;
 pub(super) enum Life {
     Open,
     Closing {
-        by: End,
+        by: Ender,
         /// When TLS must have ended; none for a limit that no clock can name, and in the clear.
         deadline: Deadline,
     },
     /// Sending has failed with this error, which is the peer's or the network's doing.
     Broken(io::Error),
     Over {
-        by: End,
+        by: Ender,
         /// For `connection_lost`, which takes it; none for an end in order, and for `abort`.
         cause: Option<io::Error>,
         /// Whether all that was written was sent, as far as we know.
@@ -34,7 +34,7 @@ pub(super) enum Life {
 
 /// Who brought the end about, at first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(super) enum Ender {
     Ours,
     /// The peer's, or the network's.
     Theirs,
@@ -60,11 +60,11 @@ impl Life {
     }
 
     /// Who ends it, if it is ending.
-    pub(super) fn ended_by(&self) -> Option<End> {
+    pub(super) fn ended_by(&self) -> Option<Ender> {
         match self {
             Life::Open => None,
             Life::Closing { by, .. } | Life::Over { by, .. } => Some(*by),
-            Life::Broken(_) => Some(End::Theirs),
+            Life::Broken(_) => Some(Ender::Theirs),
         }
     }
 
@@ -76,7 +76,7 @@ impl Life {
     }
 
     /// Begins the end in order; false if it has begun.
-    pub(super) fn close(&mut self, by: End, deadline: Deadline) -> bool {
+    pub(super) fn close(&mut self, by: Ender, deadline: Deadline) -> bool {
         let open = matches!(self, Life::Open);
         if open {
             *self = Life::Closing { by, deadline };
@@ -85,7 +85,7 @@ impl Life {
     }
 
     /// Ends it now; false if it is over. `all_sent`: whether nothing is left that was written.
-    pub(super) fn end(&mut self, by: End, cause: Option<io::Error>, all_sent: bool) -> bool {
+    pub(super) fn end(&mut self, by: Ender, cause: Option<io::Error>, all_sent: bool) -> bool {
         if self.is_over() {
             return false;
         }
@@ -124,20 +124,20 @@ mod tests {
     fn the_first_to_end_a_connection_is_the_one_who_did() {
         let mut life = Life::Open;
         assert!(
-            life.close(End::Theirs, Deadline::NEVER) && !life.close(End::Ours, Deadline::NEVER)
+            life.close(Ender::Theirs, Deadline::NEVER) && !life.close(Ender::Ours, Deadline::NEVER)
         );
         assert!(life.is_ending() && !life.is_over());
-        assert!(life.end(End::Ours, None, true) && !life.end(End::Ours, None, false));
-        assert_eq!(life.ended_by(), Some(End::Theirs));
+        assert!(life.end(Ender::Ours, None, true) && !life.end(Ender::Ours, None, false));
+        assert_eq!(life.ended_by(), Some(Ender::Theirs));
         assert!(life.is_over() && !life.has_lost());
     }
 
     #[test]
     fn the_first_cause_is_told_and_only_once() {
         let mut life = Life::Broken(error(io::ErrorKind::BrokenPipe));
-        assert!(life.has_lost() && life.ended_by() == Some(End::Theirs));
-        assert!(life.end(End::Ours, Some(error(io::ErrorKind::Other)), true));
-        assert!(!life.end(End::Ours, Some(error(io::ErrorKind::TimedOut)), true));
+        assert!(life.has_lost() && life.ended_by() == Some(Ender::Theirs));
+        assert!(life.end(Ender::Ours, Some(error(io::ErrorKind::Other)), true));
+        assert!(!life.end(Ender::Ours, Some(error(io::ErrorKind::TimedOut)), true));
         assert_eq!(life.take_cause().unwrap().kind(), io::ErrorKind::BrokenPipe);
         assert!(life.take_cause().is_none() && life.has_lost());
     }
@@ -146,12 +146,12 @@ mod tests {
     fn a_failure_counts_as_a_loss_though_nothing_was_left_to_send() {
         let mut life = Life::Open;
         assert!(life.end(
-            End::Theirs,
+            Ender::Theirs,
             Some(error(io::ErrorKind::ConnectionReset)),
             true
         ));
         assert!(life.has_lost());
         let mut life = Life::Open;
-        assert!(life.end(End::Ours, None, false) && life.has_lost());
+        assert!(life.end(Ender::Ours, None, false) && life.has_lost());
     }
 }

@@ -9,7 +9,7 @@ use greenhub::Killed;
 
 use super::buffers::Buffer;
 use super::callbacks::Callbacks;
-use super::life::{End, Life};
+use super::life::{Ender, Life};
 use super::link::{Received, shutdown_timed_out};
 use super::shared::{Handover, Shared};
 use crate::thread::{JoinHandle, current};
@@ -145,7 +145,7 @@ impl Reader<'_> {
             Ok(Received::Delivered(answer)) => shared.answered(answer),
             Ok(Received::End) => self.received = Undelivered::End,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => shared.end_by(End::Theirs, Some(error)),
+            Err(error) => shared.end_by(Ender::Theirs, Some(error)),
         }
     }
 
@@ -164,7 +164,7 @@ impl Reader<'_> {
                 match self.callbacks().ended() {
                     // Both directions of TLS end together.
                     Ok(true) if !self.shared.link.is_tls() => {}
-                    Ok(_) => self.shared.close_by(End::Theirs),
+                    Ok(_) => self.shared.close_by(Ender::Theirs),
                     Err(error) => self.shared.answered(Err(error)),
                 }
             }

@@ -23,7 +23,7 @@ impl Shared {
             }
             state.sending = true;
         }
-        // The turn is ours, so that nobody overtakes; the lock is not.
+        // The right is ours, so that nobody overtakes; the lock is not.
         match self.link.try_write_all(data) {
             Ok(count) => {
                 let mut state = self.state.lock();
@@ -60,7 +60,7 @@ impl Shared {
         self.send_rest(state)
     }
 
-    /// Gives the turn to send back, or to the sender if something is left.
+    /// Gives the right to send back, or to the sender if something is left.
     fn send_rest(
         self: &Arc<Shared>,
         mut state: greenhub::wait_queue::ShortGuard<'_, State>,
@@ -129,7 +129,7 @@ impl Shared {
         self.changed.wake_all();
     }
 
-    /// Sends what is written and what is written meanwhile, and gives the turn back.
+    /// Sends what is written and what is written meanwhile, and gives the right back.
     fn send_until_empty(&self) -> io::Result<()> {
         loop {
             let taken = {

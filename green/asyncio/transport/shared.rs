@@ -13,7 +13,7 @@ use super::super::extra::ExtraInfo;
 use super::attention::Attention;
 use super::callbacks::Callbacks;
 use super::flow::Flow;
-use super::life::{End, Life};
+use super::life::{Ender, Life};
 use super::link::Link;
 use crate::thread::Thread;
 
@@ -38,7 +38,7 @@ pub(in super::super) struct State {
     pub(super) outgoing: Vec<u8>,
     /// Taken by the sender, and not sent.
     pub(super) in_flight: usize,
-    /// Whether somebody has the turn to send.
+    /// Whether somebody has the right to send.
     pub(super) sending: bool,
     pub(super) flow: Flow,
     pub(super) eof: Eof,
@@ -88,7 +88,7 @@ impl State {
     /// Why nothing can be done any more.
     pub(super) fn refusal(&self) -> io::Error {
         match self.life.ended_by() {
-            Some(End::Theirs) => lost(),
+            Some(Ender::Theirs) => lost(),
             _ => ClosedLocally.into(),
         }
     }
@@ -146,10 +146,10 @@ impl Shared {
 
     /// Begins the end: nothing more is received, what is written is sent first.
     pub(in super::super) fn close(&self) {
-        self.close_by(End::Ours);
+        self.close_by(Ender::Ours);
     }
 
-    pub(super) fn close_by(&self, by: End) {
+    pub(super) fn close_by(&self, by: Ender) {
         let limit = self.link.is_tls().then_some(self.shutdown_timeout);
         let deadline = Deadline::within(limit);
         if self.state.lock().life.close(by, deadline) {
@@ -159,10 +159,10 @@ impl Shared {
 
     /// Ends the connection now, by our own doing. The first cause is the one that `connection_lost` is told.
     pub(in super::super) fn end(&self, cause: Option<io::Error>) {
-        self.end_by(End::Ours, cause);
+        self.end_by(Ender::Ours, cause);
     }
 
-    pub(super) fn end_by(&self, by: End, cause: Option<io::Error>) {
+    pub(super) fn end_by(&self, by: Ender, cause: Option<io::Error>) {
         {
             let mut state = self.state.lock();
             let all_sent = !state.sending && state.outgoing.is_empty();
@@ -183,7 +183,7 @@ impl Shared {
             state.sending = false;
             if state.life.is_ending() || state.reading_paused {
                 drop(state);
-                return self.end_by(End::Theirs, Some(error));
+                return self.end_by(Ender::Theirs, Some(error));
             }
             state.life = Life::Broken(error);
             state.outgoing = Vec::new();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::super::options::TlsOptions;
 use super::Transport;
-use super::life::End;
+use super::life::Ender;
 use super::link::Link;
 use super::reader::run;
 use super::shared::{Eof, Handover, Shared};
@@ -124,7 +124,7 @@ pub(in super::super) fn upgrade(
             }
         }
         state.handover = Handover::Taken(Arc::clone(&new));
-        state.life.end(End::Ours, None, true);
+        state.life.end(Ender::Ours, None, true);
         (new, closing)
     };
     if closing {

@@ -7,7 +7,7 @@
 //! - that lasts for half a millisecond at most: who leaves the lock later than that, and finds the
 //!   waiter that it was left to still on its way, hands the lock over to it;
 //! - a waiter that comes up and finds the lock taken queues once more, and from then on the lock is
-//!   handed over, in order of arrival, until that waiter has had its turn.
+//!   handed over, in order of arrival, until that waiter has had its contender.
 //!
 //! | bit        | means                                        | set by                     | cleared by                                  |
 //! |------------|----------------------------------------------|----------------------------|---------------------------------------------|
@@ -100,20 +100,22 @@ impl Lock {
 
     #[cold]
     fn lock_contended(&self, deadline: Deadline) -> bool {
-        let mut turn = Turn {
+        let mut contender = Contender {
             lock: self,
             standing: Standing::New,
         };
-        while !turn.try_take() {
-            let wake = self.queue.wait("Mutex::lock", deadline, || turn.queue());
+        while !contender.try_take() {
+            let wake = self
+                .queue
+                .wait("Mutex::lock", deadline, || contender.queue());
             if wake == Wake::TimedOut {
                 return false;
             }
             if wake != Wake::NotNeeded && self.state.load(Acquire) & WOKEN == 0 {
-                return true; // Handed over; `turn` clears its mark.
+                return true; // Handed over; `contender` clears its mark.
             }
             if wake != Wake::NotNeeded {
-                turn.standing = Standing::Woken;
+                contender.standing = Standing::Woken;
             }
         }
         true
@@ -177,7 +179,7 @@ impl Lock {
 }
 
 /// One thread's way to a contended lock. A thread that is killed on the way, or whose time is over, leaves nothing behind.
-struct Turn<'a> {
+struct Contender<'a> {
     lock: &'a Lock,
     standing: Standing,
 }
@@ -194,7 +196,7 @@ enum Standing {
     Done,
 }
 
-impl Turn<'_> {
+impl Contender<'_> {
     fn mark(&self) -> u8 {
         match self.standing {
             Standing::Woken => WOKEN,
@@ -237,7 +239,7 @@ impl Turn<'_> {
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for Contender<'_> {
     fn drop(&mut self) {
         let mark = self.mark();
         if mark == 0 {

@@ -1,17 +1,17 @@
-//! A pipe around a green socket: the loops that move ciphertext, each way in its own turn.
+//! A pipe around a green socket: the loops that move ciphertext, each way under a right of its own.
 //!
 //! The pipe is behind a lock that is held while the engine works or the kernel copies, never while anybody is
-//! parked. Two turns, handed out first come, first served, keep order:
+//! parked. Two rights, handed out first come, first served, keep order:
 //!
 //! - *reading*: one reader at a time feeds and decrypts, so a reader never sleeps on the descriptor while a
 //!   record that another one fed lies decrypted;
 //! - *sending*: one sender at a time drains `outgoing`, so ciphertext leaves in the order it was made.
 //!
 //! A reader may leave bytes to send (answers to a key update or a renegotiation). It sends them in passing, if
-//! that needs no wait; if a writer has the turn, the writer drains them too; if the socket is full, the reader
+//! that needs no wait; if a writer has the right, the writer drains them too; if the socket is full, the reader
 //! waits for either direction, since the peer may be waiting in both as well.
 //!
-//! A thread that is killed, or whose block runs out of time, gives its turns back as it unwinds.
+//! A thread that is killed, or whose block runs out of time, gives its rights back as it unwinds.
 
 use std::io;
 use std::mem;
@@ -39,10 +39,10 @@ pub(super) struct Duplex {
     handshaken: AtomicBool,
     /// Set when a write was cut short on its way out: what the peer has of it is unknown.
     torn: AtomicBool,
-    /// Set when somebody who does not wait found a turn taken. The kernel has no event for a turn that is free again, so
+    /// Set when somebody who does not wait found a right taken. The kernel has no event for a right that is free again, so
     /// whoever gives it back nudges the source.
     missed: AtomicBool,
-    /// Writers that need the peer's answer (TLS 1.2 renegotiation) while a reader has the turn to receive it.
+    /// Writers that need the peer's answer (TLS 1.2 renegotiation) while a reader has the right to receive it.
     fed: WaitQueue,
 }
 
@@ -77,22 +77,22 @@ pub(super) fn deadline(socket: &GreenSocket, direction: Direction) -> io::Result
 enum Pushed {
     /// Nothing is left to send, or nothing can be sent any more.
     All,
-    /// Somebody has the turn to send, and will send this too.
+    /// Somebody has the right to send, and will send this too.
     Busy,
     /// The socket takes no more.
     Full,
 }
 
-/// A turn that is given back when dropped. The queue holds those who watch for a free turn without standing in line.
-struct Turn<'a> {
+/// A right that is given back when dropped. The queue holds those who watch for a free right without standing in line.
+struct Right<'a> {
     duplex: &'a Duplex,
-    turn: &'a Semaphore,
+    right: &'a Semaphore,
     watchers: Option<&'a WaitQueue>,
 }
 
-impl Drop for Turn<'_> {
+impl Drop for Right<'_> {
     fn drop(&mut self) {
-        self.turn.release();
+        self.right.release();
         if let Some(watchers) = self.watchers {
             watchers.wake_all();
         }
@@ -121,8 +121,8 @@ impl Duplex {
         Duplex {
             socket,
             pipe: ShortLock::new(pipe),
-            reading: Semaphore::named("turn to read TLS", 1),
-            sending: Semaphore::named("turn to send TLS", 1),
+            reading: Semaphore::named("right to read TLS", 1),
+            sending: Semaphore::named("right to send TLS", 1),
             handshaken: AtomicBool::new(false),
             torn: AtomicBool::new(false),
             missed: AtomicBool::new(false),
@@ -200,10 +200,10 @@ impl Duplex {
         stop: &AtomicBool,
     ) -> io::Result<usize> {
         let _reading = self.reading(deadline)?;
-        self.read_in_turn(buf, deadline, stop)
+        self.read_by_right(buf, deadline, stop)
     }
 
-    fn read_in_turn(
+    fn read_by_right(
         &self,
         buf: &mut [u8],
         deadline: Deadline,
@@ -243,7 +243,7 @@ impl Duplex {
         }
     }
 
-    /// Receives once, in the turn to read. An error or end of the connection is the pipe's to answer.
+    /// Receives once, with the right to read. An error or end of the connection is the pipe's to answer.
     fn feed(&self, deadline: Deadline) -> io::Result<()> {
         self.feed_unless(deadline, || false)
     }
@@ -280,7 +280,7 @@ impl Duplex {
     /// Encrypts from `buf` and sends; returns how many bytes were taken, at most 48 KiB.
     pub(super) fn write(&self, buf: &[u8], deadline: Deadline) -> io::Result<usize> {
         let sending = self.sending(deadline)?;
-        match self.write_in_turn(buf, deadline) {
+        match self.write_by_right(buf, deadline) {
             Ok(count) => {
                 self.end_sending(sending);
                 Ok(count)
@@ -290,7 +290,7 @@ impl Duplex {
         }
     }
 
-    fn write_in_turn(&self, buf: &[u8], deadline: Deadline) -> io::Result<usize> {
+    fn write_by_right(&self, buf: &[u8], deadline: Deadline) -> io::Result<usize> {
         self.check_whole()?;
         // What an earlier call left. Nothing of this one has been taken yet.
         self.drain(deadline)?;
@@ -382,7 +382,7 @@ impl Duplex {
         Ok(())
     }
 
-    /// Sends `outgoing`. To be called in the turn to send.
+    /// Sends `outgoing`. To be called with the right to send.
     fn drain(&self, deadline: Deadline) -> io::Result<()> {
         if self.pipe.lock().outgoing() == 0 {
             return Ok(());
@@ -416,15 +416,15 @@ impl Duplex {
                 // Of a socket that was closed here, what waits is never asked for.
                 Err(_) => return Pushed::All,
             }
-            // Somebody may have found the turn taken meanwhile.
+            // Somebody may have found the right taken meanwhile.
             if self.pipe.lock().outgoing() == 0 {
                 return Pushed::All;
             }
         }
     }
 
-    /// Gives the turn to send back, and sends what a reader left to us in the last moment.
-    fn end_sending(&self, sending: Turn<'_>) {
+    /// Gives the right to send back, and sends what a reader left to us in the last moment.
+    fn end_sending(&self, sending: Right<'_>) {
         drop(sending);
         if self.pipe.lock().outgoing() > 0 {
             self.push();
@@ -453,51 +453,51 @@ impl Duplex {
         parting::end_direction(&self.socket, Duration::ZERO);
     }
 
-    fn reading(&self, deadline: Deadline) -> io::Result<Turn<'_>> {
+    fn reading(&self, deadline: Deadline) -> io::Result<Right<'_>> {
         self.take(&self.reading, deadline)?;
-        Ok(self.reading_turn())
+        Ok(self.reading_right())
     }
 
-    fn try_reading(&self) -> Option<Turn<'_>> {
-        self.reading.try_acquire().then(|| self.reading_turn())
+    fn try_reading(&self) -> Option<Right<'_>> {
+        self.reading.try_acquire().then(|| self.reading_right())
     }
 
-    fn reading_turn(&self) -> Turn<'_> {
-        Turn {
+    fn reading_right(&self) -> Right<'_> {
+        Right {
             duplex: self,
-            turn: &self.reading,
+            right: &self.reading,
             watchers: Some(&self.fed),
         }
     }
 
-    fn sending(&self, deadline: Deadline) -> io::Result<Turn<'_>> {
+    fn sending(&self, deadline: Deadline) -> io::Result<Right<'_>> {
         self.take(&self.sending, deadline)?;
-        Ok(self.sending_turn())
+        Ok(self.sending_right())
     }
 
-    fn try_sending(&self) -> Option<Turn<'_>> {
-        self.sending.try_acquire().then(|| self.sending_turn())
+    fn try_sending(&self) -> Option<Right<'_>> {
+        self.sending.try_acquire().then(|| self.sending_right())
     }
 
-    fn sending_turn(&self) -> Turn<'_> {
-        Turn {
+    fn sending_right(&self) -> Right<'_> {
+        Right {
             duplex: self,
-            turn: &self.sending,
+            right: &self.sending,
             watchers: None,
         }
     }
 
-    fn take(&self, turn: &Semaphore, deadline: Deadline) -> io::Result<()> {
-        let taken = turn.try_acquire()
+    fn take(&self, right: &Semaphore, deadline: Deadline) -> io::Result<()> {
+        let taken = right.try_acquire()
             || match deadline == Deadline::NOW {
                 // Whoever has it gives it back and then looks whether somebody missed it; we say so and then
                 // look again.
                 true => {
                     self.missed.store(true, Ordering::SeqCst);
                     fence(Ordering::SeqCst);
-                    turn.try_acquire()
+                    right.try_acquire()
                 }
-                false => turn.acquire(deadline),
+                false => right.acquire(deadline),
             };
         taken.then_some(()).ok_or_else(|| over(deadline))
     }

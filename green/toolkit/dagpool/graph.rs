@@ -10,10 +10,10 @@ use std::sync::Arc;
 use super::error::{Cause, PropagateError, Refused};
 use crate::thread::Thread;
 
-pub(super) type Values<K, V> = HashMap<K, Arc<V>>;
-pub(super) type Task<K, V, E> = Box<dyn FnOnce(Values<K, V>) -> Result<V, E> + Send>;
+pub(super) type Results<K, V> = HashMap<K, Arc<V>>;
+pub(super) type Work<K, V, E> = Box<dyn FnOnce(Results<K, V>) -> Result<V, E> + Send>;
 /// One that is refused comes back.
-type Added<K, V, E> = Result<(), (Refused<K>, Task<K, V, E>)>;
+type Added<K, V, E> = Result<(), (Refused<K>, Work<K, V, E>)>;
 type Outcome<K, V, E> = Result<Arc<V>, PropagateError<K, E>>;
 
 pub(super) enum Node<K, V, E> {
@@ -21,7 +21,7 @@ pub(super) enum Node<K, V, E> {
         depends: HashSet<K>,
         /// How many of these have no value yet.
         missing: usize,
-        task: Task<K, V, E>,
+        task: Work<K, V, E>,
     },
     Running {
         /// As soon as it is known.
@@ -50,19 +50,19 @@ pub(super) struct Graph<K, V, E> {
 }
 
 /// A task with its key and what it depends on.
-pub(super) type New<K, V, E> = (K, HashSet<K>, Task<K, V, E>);
+pub(super) type New<K, V, E> = (K, HashSet<K>, Work<K, V, E>);
 
 /// A task all of whose values are there.
 pub(super) struct Ready<K, V, E> {
     pub(super) key: K,
-    pub(super) values: Values<K, V>,
-    pub(super) task: Task<K, V, E>,
+    pub(super) values: Results<K, V>,
+    pub(super) task: Work<K, V, E>,
 }
 
 /// What is to be done without the lock.
 pub(super) struct Ended<K, V, E> {
     pub(super) ready: Vec<Ready<K, V, E>>,
-    pub(super) dropped: Vec<Task<K, V, E>>,
+    pub(super) dropped: Vec<Work<K, V, E>>,
     pub(super) has_ended: bool,
 }
 
@@ -120,7 +120,7 @@ impl<K: Clone + Eq + Hash, V, E> Graph<K, V, E> {
         &mut self,
         key: K,
         depends: HashSet<K>,
-        task: Task<K, V, E>,
+        task: Work<K, V, E>,
     ) -> Added<K, V, E> {
         if self.knows(&key) {
             return Err((Refused::Collision(key), task));
@@ -143,7 +143,7 @@ impl<K: Clone + Eq + Hash, V, E> Graph<K, V, E> {
     }
 
     /// Takes back what `add` did, and gives the task.
-    pub(super) fn forget(&mut self, key: &K) -> Option<Task<K, V, E>> {
+    pub(super) fn forget(&mut self, key: &K) -> Option<Work<K, V, E>> {
         let Some(Node::Waiting { depends, task, .. }) = self.nodes.remove(key) else {
             return None;
         };

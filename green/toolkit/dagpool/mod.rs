@@ -21,7 +21,7 @@ use greenhub::Deadline;
 use greenhub::wait_queue::{ShortLock, WaitQueue};
 
 use crate::thread::{Builder, Thread};
-use graph::{Ended, Graph, New, Ready, Task, Values};
+use graph::{Ended, Graph, New, Ready, Results, Work};
 
 pub use error::{Cause, PropagateError, Refused};
 
@@ -150,7 +150,7 @@ where
         let task = (
             key,
             depends.into_iter().collect(),
-            Box::new(f) as Task<K, V, E>,
+            Box::new(f) as Work<K, V, E>,
         );
         self.add(vec![task])
     }
@@ -186,7 +186,7 @@ where
         let f = Arc::new(f);
         let with_its_key = |(key, depends): (K, D)| {
             let (f, own) = (f.clone(), key.clone());
-            let task: Task<K, V, E> = Box::new(move |values| f(&own, values));
+            let task: Work<K, V, E> = Box::new(move |values| f(&own, values));
             (key, depends.into_iter().collect(), task)
         };
         self.add(tasks.into_iter().map(with_its_key).collect())
@@ -380,7 +380,7 @@ where
         drop(after.dropped);
     }
 
-    fn start(self: &Arc<Self>, key: K, values: Values<K, V>, task: Task<K, V, E>) {
+    fn start(self: &Arc<Self>, key: K, values: Results<K, V>, task: Work<K, V, E>) {
         let own = Own {
             shared: self.clone(),
             key: Some(key.clone()),

@@ -4,18 +4,18 @@
 //!
 //! 1. to the getter that has waited longest;
 //! 2. into the store, if there is room;
-//! 3. into its putter's *turn*, from where a getter takes it (no room at all), or moves it into the
+//! 3. into its putter's *seat*, from where a getter takes it (no room at all), or moves it into the
 //!    store (as soon as it has made room).
 //!
-//! Who waits has a turn, and queues alone in the turn's wait queue. That queue decides who is alive:
+//! Who waits has a seat, and queues alone in the seat's wait queue. That queue decides who is alive:
 //! a waiter whose limit passed or that is being killed cannot be woken any more, so what was meant
 //! for it goes to the next, and one that was woken always takes what it was given.
 //!
 //! *Invariants*, whenever the state is unlocked: if somebody waits to get, the store is empty and
 //! nobody waits to put; if somebody waits to put, there is no room. Nobody waits once it is shut down.
 //!
-//! *Locks*: the state, then a turn that is listed in it. A waiter that lists its own turn holds the
-//! turn first, which nobody else can know of until then.
+//! *Locks*: the state, then a seat that is listed in it. A waiter that lists its own seat holds the
+//! seat first, which nobody else can know of until then.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::{collections::VecDeque, sync::Arc};
@@ -35,23 +35,23 @@ struct State<O: Order> {
     store: O,
     /// None: there is always room.
     capacity: Option<usize>,
-    getting: VecDeque<Arc<Turn<O::Item>>>,
-    putting: VecDeque<Arc<Turn<O::Item>>>,
+    getting: VecDeque<Arc<Seat<O::Item>>>,
+    putting: VecDeque<Arc<Seat<O::Item>>>,
     /// Nothing is put any more.
     is_shut_down: bool,
 }
 
 /// One wait of one thread, with the item that it puts or is given.
-struct Turn<T> {
+struct Seat<T> {
     item: ShortLock<Option<T>>,
     /// Woken because the queue is shut down.
     is_refused: AtomicBool,
     waiter: WaitQueue,
 }
 
-impl<T> Turn<T> {
-    fn new(item: Option<T>) -> Arc<Turn<T>> {
-        Arc::new(Turn {
+impl<T> Seat<T> {
+    fn new(item: Option<T>) -> Arc<Seat<T>> {
+        Arc::new(Seat {
             item: ShortLock::new(item),
             is_refused: AtomicBool::new(false),
             waiter: WaitQueue::new(),
@@ -146,11 +146,11 @@ impl<O: Order> Core<O> {
             if self.is_shut_down() {
                 return Err(item);
             }
-            let turn = Turn::new(Some(item));
-            match self.wait(&turn, Side::Putting, deadline) {
-                Wake::Woken if !turn.is_refused.load(Relaxed) => return Ok(()),
+            let seat = Seat::new(Some(item));
+            match self.wait(&seat, Side::Putting, deadline) {
+                Wake::Woken if !seat.is_refused.load(Relaxed) => return Ok(()),
                 wake => {
-                    let item = turn.item.lock().take().expect("nobody came for it");
+                    let item = seat.item.lock().take().expect("nobody came for it");
                     if wake == Wake::TimedOut {
                         return Err(item);
                     }
@@ -187,22 +187,22 @@ impl<O: Order> Core<O> {
                 // What was put in between.
                 return self.try_get();
             }
-            let turn = Turn::new(None);
-            match self.wait(&turn, Side::Getting, deadline) {
-                Wake::Woken => return turn.item.lock().take(),
+            let seat = Seat::new(None);
+            match self.wait(&seat, Side::Getting, deadline) {
+                Wake::Woken => return seat.item.lock().take(),
                 Wake::TimedOut => return None,
                 Wake::NotNeeded => (),
             }
         }
     }
 
-    fn wait(&self, turn: &Arc<Turn<O::Item>>, side: Side, deadline: Deadline) -> Wake {
+    fn wait(&self, seat: &Arc<Seat<O::Item>>, side: Side, deadline: Deadline) -> Wake {
         let listed = Listed {
             core: self,
-            turn,
+            seat,
             side,
         };
-        let wake = turn.waiter.wait(self.what, deadline, || {
+        let wake = seat.waiter.wait(self.what, deadline, || {
             let mut state = self.state.lock();
             let cannot = match side {
                 Side::Putting => !state.has_room() && state.getting.is_empty(),
@@ -210,7 +210,7 @@ impl<O: Order> Core<O> {
             };
             let needed = cannot && !state.is_shut_down;
             if needed {
-                side.list(&mut state).push_back(turn.clone());
+                side.list(&mut state).push_back(seat.clone());
             }
             needed
         });
@@ -232,8 +232,8 @@ impl<O: Order> Core<O> {
     pub(crate) fn shut_down(&self) {
         let mut state = self.state.lock();
         state.is_shut_down = true;
-        state.putting.drain(..).for_each(|turn| turn.refuse());
-        state.getting.drain(..).for_each(|turn| turn.refuse());
+        state.putting.drain(..).for_each(|seat| seat.refuse());
+        state.getting.drain(..).for_each(|seat| seat.refuse());
     }
 
     /// The same, and gives what was in it.
@@ -271,7 +271,7 @@ enum Side {
 }
 
 impl Side {
-    fn list<O: Order>(self, state: &mut State<O>) -> &mut VecDeque<Arc<Turn<O::Item>>> {
+    fn list<O: Order>(self, state: &mut State<O>) -> &mut VecDeque<Arc<Seat<O::Item>>> {
         match self {
             Side::Putting => &mut state.putting,
             Side::Getting => &mut state.getting,
@@ -279,10 +279,10 @@ impl Side {
     }
 }
 
-/// Takes a turn off its list when the wait ends otherwise than by its being served.
+/// Takes a seat off its list when the wait ends otherwise than by its being served.
 struct Listed<'a, O: Order> {
     core: &'a Core<O>,
-    turn: &'a Arc<Turn<O::Item>>,
+    seat: &'a Arc<Seat<O::Item>>,
     side: Side,
 }
 
@@ -290,7 +290,7 @@ impl<O: Order> Drop for Listed<'_, O> {
     fn drop(&mut self) {
         let mut state = self.core.state.lock();
         let list = self.side.list(&mut state);
-        if let Some(place) = list.iter().position(|turn| Arc::ptr_eq(turn, self.turn)) {
+        if let Some(place) = list.iter().position(|seat| Arc::ptr_eq(seat, self.seat)) {
             list.remove(place);
         }
     }

@@ -9,13 +9,13 @@ use crate::names::{End, Meaning, Shield, feature, meaning};
 
 /// Names of a file that stand for something of std, or of another crate we know: `use std::thread as t` makes `t` known.
 #[derive(Default)]
-pub(super) struct Locals {
+pub(super) struct Imported {
     pub names: BTreeMap<String, Vec<String>>,
     /// Modules of which every name was imported.
     pub globs: Vec<Vec<String>>,
 }
 
-impl Visitor for Locals {
+impl Visitor for Imported {
     fn import(&mut self, import: &Import, _context: Context) {
         for leaf in &import.leaves {
             let path: Vec<&str> = leaf

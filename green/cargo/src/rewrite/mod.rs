@@ -111,7 +111,7 @@ pub fn note(text: &str, cfg: &Cfg, facts: &mut Facts, declared: &mut Declared) -
 /// Rewrites one file.
 pub fn rewrite(text: &str, manner: Manner<'_>) -> Result<Rewritten> {
     let tokens = Tokens::of(text)?;
-    let mut locals = imports::Locals::default();
+    let mut locals = imports::Imported::default();
     tokens.walk(manner.cfg, &mut locals);
     let mut file = File {
         text,
@@ -167,7 +167,7 @@ pub fn head(text: &str, edition_2015: bool, exports: bool) -> Result<String> {
 struct File<'a> {
     text: &'a str,
     manner: Manner<'a>,
-    locals: &'a imports::Locals,
+    locals: &'a imports::Imported,
     edits: Edits,
     mentions: Vec<Mention>,
     exports: bool,

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{BYPASSED, HEAD_START_US, LOCKED, Lock, Standing, Turn, WAITING, WOKEN, now_us};
+use super::{BYPASSED, Contender, HEAD_START_US, LOCKED, Lock, Standing, WAITING, WOKEN, now_us};
 
 #[test]
 fn costs_one_word_change_each_way_when_free() {
@@ -24,14 +24,14 @@ fn a_waiter_that_came_too_late_asks_for_the_lock_to_be_handed_over() {
     let lock = Lock::new();
     lock.lock();
     lock.state.fetch_or(WOKEN, Relaxed);
-    let mut turn = Turn {
+    let mut contender = Contender {
         lock: &lock,
         standing: Standing::Woken,
     };
-    assert!(!turn.try_take());
-    assert!(turn.queue());
+    assert!(!contender.try_take());
+    assert!(contender.queue());
     assert_eq!(lock.state.load(Relaxed), LOCKED | WAITING | BYPASSED);
-    drop(turn);
+    drop(contender);
     lock.unlock();
     assert_eq!(lock.state.load(Relaxed), 0);
 }
@@ -53,7 +53,7 @@ fn a_waiter_killed_on_its_way_leaves_the_wake_up_to_the_next() {
     lock.woken_at_us.store(now_us(), Relaxed);
     lock.unlock();
     assert!(!next.is_finished());
-    drop(Turn {
+    drop(Contender {
         lock: &lock,
         standing: Standing::Woken,
     });
@@ -66,18 +66,18 @@ fn a_waiter_long_on_its_way_has_the_lock_handed_over() {
     let lock = Lock::new();
     lock.lock();
     lock.state.fetch_or(WOKEN, Relaxed);
-    let mut turn = Turn {
+    let mut contender = Contender {
         lock: &lock,
         standing: Standing::Woken,
     };
     lock.woken_at_us.store(now_us(), Relaxed);
-    assert!(!turn.try_take());
+    assert!(!contender.try_take());
     lock.woken_at_us
         .store(now_us().wrapping_sub(HEAD_START_US), Relaxed);
     lock.unlock();
     assert_eq!(lock.state.load(Relaxed), LOCKED);
-    assert!(!lock.try_lock() && !turn.queue() && turn.try_take());
-    drop(turn);
+    assert!(!lock.try_lock() && !contender.queue() && contender.try_take());
+    drop(contender);
     lock.unlock();
     assert_eq!(lock.state.load(Relaxed), 0);
 }
@@ -87,7 +87,7 @@ fn a_waiter_killed_on_its_way_leaves_a_lock_that_was_handed_over() {
     let lock = Lock::new();
     lock.lock();
     // Handed over to it: `WOKEN` is clear although it is on its way.
-    drop(Turn {
+    drop(Contender {
         lock: &lock,
         standing: Standing::Woken,
     });
