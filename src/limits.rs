@@ -32,10 +32,15 @@ pub(crate) fn too_many() -> io::Error {
     io::Error::new(io::ErrorKind::OutOfMemory, text)
 }
 
-/// The system refused memory for one.
-pub(crate) fn no_memory(size: usize, error: &io::Error) -> io::Error {
+/// The system refused memory for one of `size` bytes, of which `beside` are not for frames.
+pub(crate) fn no_memory(size: usize, beside: usize, error: &io::Error) -> io::Error {
+    let and = match beside {
+        0 => String::new(),
+        beside => format!(" and {beside} for its thread-locals"),
+    };
+    let size = size.saturating_sub(beside);
     let text = format!(
-        "cannot map a green thread's stack of {size} bytes: {error}; the limits are the address \
+        "cannot map a green thread's stack of {size} bytes{and}: {error}; the limits are the address \
          space (ulimit -v), the sysctl vm.overcommit_memory and the sysctl vm.max_map_count",
     );
     io::Error::new(io::ErrorKind::OutOfMemory, text)

@@ -19,7 +19,7 @@
 
 use std::io;
 
-use crate::limits::{SPARE, no_memory};
+use crate::limits::{self, SPARE};
 use crate::sys::lock::Lock;
 use crate::sys::{memory, valgrind};
 use crate::thread_locals;
@@ -188,4 +188,9 @@ impl Arena {
             }
         }
     }
+}
+
+/// The system refused memory for a stack of `size` bytes: says how many are the caller's.
+fn no_memory(size: usize, error: &io::Error) -> io::Error {
+    limits::no_memory(size, thread_locals::room(), error)
 }

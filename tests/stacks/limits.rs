@@ -186,7 +186,8 @@ fn stacks_that_could_not_be_made_do_not_count() {
         assert!(error.is_some(), "{} fit", left.len());
         for _ in 0..35_000 {
             let error = Builder::new().spawn(park).map(drop).unwrap_err();
-            assert!(error.to_string().contains("cannot map"), "{error}");
+            let named = "cannot map a green thread's stack of 8388608 bytes";
+            assert!(error.to_string().starts_with(named), "{error}");
         }
         limit_data(libc::RLIM_INFINITY);
         let (more, error) = spawn_to_the_limit(100);

@@ -154,7 +154,7 @@ fn claim(size: usize) -> io::Result<()> {
     let room = if stacks > limits::mapped_stacks() {
         Err(limits::too_many())
     } else {
-        fits(size).map_err(|error| limits::no_memory(size, &error))
+        fits(size).map_err(|error| limits::no_memory(size, 0, &error))
     };
     match room {
         Ok(()) => {
