@@ -371,6 +371,14 @@ impl Placed {
     }
 
     fn begin(self, body: PinnedBody) -> Arc<Task> {
+        let parent = match current::is_green() {
+            true => current::with(|task| task.id),
+            false => 0,
+        };
+        let name = self.name.map(String::into_boxed_str);
+        // The place first, and nothing that may unwind between the parts and the whole:
+        // so they are written right there.
+        let mut place = Arc::new_uninit();
         let green = Green::new(
             &self.hub.home,
             self.stack,
@@ -378,11 +386,12 @@ impl Placed {
             body,
             self.start,
         );
-        let parent = match current::is_green() {
-            true => current::with(|task| task.id),
-            false => 0,
-        };
-        let task = Arc::new(Task::new(self.name, parent, Kind::Green(green)));
+        let task = Task::new(name, parent, Kind::Green(green));
+        Arc::get_mut(&mut place)
+            .expect("nobody else has it")
+            .write(task);
+        // SAFETY: written just now.
+        let task = unsafe { place.assume_init() };
         inherited::hand_down(&task);
         self.hub.adopt(task.clone());
         task

@@ -141,7 +141,10 @@ fn os_task() -> *const Task {
 /// run.
 #[cold]
 fn meet() -> *const Task {
-    let new = |name| Arc::into_raw(Arc::new(Task::new(name, 0, Kind::Os(OsParker::default()))));
+    let new = |name: Option<String>| {
+        let name = name.map(String::into_boxed_str);
+        Arc::into_raw(Arc::new(Task::new(name, 0, Kind::Os(OsParker::default()))))
+    };
     if let Some(local) = local_of_own() {
         // It never ends.
         let task = new(Some(Hub::os_thread_name(local.hub.home.index)));

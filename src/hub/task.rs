@@ -124,14 +124,15 @@ mod pinned {
 const NO_PLACE: usize = usize::MAX;
 
 impl Task {
-    // Inlined, so that it is made where it will be, or nearly so: it is large.
+    // Inlined, so that it is made where it will be: it is large, and what has just been
+    // written in small pieces cannot be copied in large ones at once.
     #[inline(always)]
-    pub(crate) fn new(name: Option<String>, parent: u64, kind: Kind) -> Task {
+    pub(crate) fn new(name: Option<Box<str>>, parent: u64, kind: Kind) -> Task {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Task {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             parent,
-            name: name.map(String::into_boxed_str),
+            name,
             word: WaitWord::default(),
             site: SiteCell::default(),
             interrupts: Interrupts::default(),

@@ -36,10 +36,7 @@ pub(crate) struct Block(usize);
 
 /// Bytes that a stack needs beside what was asked for: whole pages.
 pub(crate) fn room() -> usize {
-    layout::current().map_or(0, |layout| {
-        let page = memory::page_size();
-        (layout.distance + layout.below).next_multiple_of(page)
-    })
+    layout::current().map_or(0, |layout| layout.room)
 }
 
 impl Block {

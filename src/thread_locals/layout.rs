@@ -21,6 +21,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use super::allocator::Words;
 use super::base;
 use super::glibc::{Field, Functions, field, needed, size, symbol};
+use crate::sys::memory;
 
 const WORD: usize = size_of::<usize>();
 
@@ -58,6 +59,8 @@ pub(super) struct Layout {
     pub(super) align: usize,
     /// From the top of a stack, a page boundary, down to the base.
     pub(super) distance: usize,
+    /// All of it, in whole pages.
+    pub(super) room: usize,
     /// Words that are the same in every thread: the guards of stacks and of kept
     /// addresses.
     header: Vec<isize>,
@@ -149,12 +152,15 @@ impl Layout {
             return Err(format!("thread-locals are aligned to {align} bytes"));
         }
         let place = |field: Field| descriptor + field.offset as isize;
+        let below = below.next_multiple_of(16);
+        let distance = (HEAD + WORD + above).next_multiple_of(align);
         let layout = Layout {
             functions,
-            below: below.next_multiple_of(16),
+            below,
             above,
             align,
-            distance: (HEAD + WORD + above).next_multiple_of(align),
+            distance,
+            room: (distance + below).next_multiple_of(memory::page_size()),
             header: header(base)?,
             descriptor,
             tid: place(field(c"_thread_db_pthread_tid")?),
