@@ -24,6 +24,7 @@ pub const MAX_PERMITS: usize = isize::MAX as usize >> 3;
 /// ([`permit`](Semaphore::permit)) that gives it back when dropped.
 ///
 /// ```
+/// use green::Deadline;
 /// use green::semaphore::Semaphore;
 ///
 /// let semaphore = Semaphore::new(1);
@@ -224,7 +225,7 @@ impl Semaphore {
     /// ```
     /// use std::{sync::Arc, time::Duration};
     ///
-    /// use green::{thread::{sleep, spawn}, semaphore::Semaphore};
+    /// use green::{Deadline, thread::{sleep, spawn}, semaphore::Semaphore};
     ///
     /// let semaphore = Arc::new(Semaphore::new(0));
     /// let theirs = semaphore.clone();
