@@ -59,6 +59,7 @@ mod body;
 mod client;
 mod handler;
 mod head;
+mod lingering;
 mod reply;
 mod rt;
 mod server;
