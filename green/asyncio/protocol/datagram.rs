@@ -12,7 +12,7 @@ use super::super::panicked::guarded;
 use super::DatagramProtocol;
 
 impl DatagramTransport {
-    /// Has another protocol take the endpoint over: the next call is its, and no `connection_made` comes before.
+    /// Replaces the protocol of this endpoint. From now on callbacks go to the new one, which gets no `connection_made`.
     ///
     /// # Errors
     ///

@@ -114,8 +114,8 @@ pub(in super::super) mod sealed {
 }
 
 impl Transport {
-    /// Has another protocol take the connection over: the next call is its, and no `connection_made` comes before. A call
-    /// that is under way or just beginning, when another thread asks, is still the old one's.
+    /// Replaces the protocol of this connection. From now on callbacks go to the new one, which gets no
+    /// `connection_made`. If another thread asks, a callback that runs or is about to run still goes to the old one.
     ///
     /// # Errors
     ///

@@ -48,7 +48,7 @@ pub(crate) enum Identity {
     },
 }
 
-/// Everything that can be set, in nobody's form.
+/// All settings, in types of our own: each engine turns them into its own.
 #[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) purpose: Purpose,

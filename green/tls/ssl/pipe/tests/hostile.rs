@@ -30,7 +30,7 @@ fn handshake_with(pipe: &mut SslPipe, bytes: &[u8]) -> io::Result<Progress<()>> 
 }
 
 #[test]
-fn p13e_g8_what_is_no_tls_is_called_so() {
+fn what_is_no_tls_is_called_so() {
     let speakers: [&[u8]; 5] = [
         b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
