@@ -112,7 +112,7 @@ fn curl_is_served_over_tls() {
 }
 
 #[test]
-fn h2load_gets_every_answer() {
+fn every_request_of_h2load_is_answered() {
     bounded("h2load", || {
         let served = Served::new(usual);
         let base = format!("http://{}", served.address);
