@@ -120,6 +120,24 @@ fn who_is_discarded_goes_on_and_a_member_cannot_wait_for_itself() {
 }
 
 #[test]
+fn who_is_discarded_before_it_begins_does_not_come_back() {
+    both_ways(|_| {
+        for _ in 0..100 {
+            let group = Group::new();
+            let apart = group.spawn(thread::park);
+            assert!(group.discard(apart.thread()));
+            while !apart.is_started() {
+                thread::yield_now();
+            }
+            group.kill().unwrap();
+            assert!(!apart.is_finished());
+            apart.thread().unpark();
+            apart.join().unwrap();
+        }
+    });
+}
+
+#[test]
 fn an_os_thread_cannot_be_killed() {
     let error = thread::current().kill().unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::Unsupported);

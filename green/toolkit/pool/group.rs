@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use std::{fmt, io};
 
@@ -76,12 +77,16 @@ impl Group {
         T: Send + 'static,
     {
         let members = self.members.clone();
+        let was_inserted = Arc::new(AtomicBool::new(false));
+        let by_itself = was_inserted.clone();
         let handle = thread::spawn(move || {
             // It may come before its spawner does.
-            members.insert(thread::current());
+            members.insert_once(thread::current(), &by_itself);
             f()
         });
-        self.add(&handle);
+        let thread = handle.thread().clone();
+        self.members.insert_once(thread, &was_inserted);
+        self.leave_at_the_end(&handle);
         handle
     }
 
@@ -99,9 +104,13 @@ impl Group {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn add<T>(&self, handle: &JoinHandle<T>) {
-        let id = handle.thread().id();
         self.members.insert(handle.thread().clone());
-        // Runs at once if it has ended.
+        self.leave_at_the_end(handle);
+    }
+
+    /// At once if it has ended.
+    fn leave_at_the_end<T>(&self, handle: &JoinHandle<T>) {
+        let id = handle.thread().id();
         let members = self.members.clone();
         handle.link(move |_| drop(members.remove(id)));
     }
@@ -284,6 +293,17 @@ impl Members {
     fn insert(&self, thread: Thread) {
         self.running.lock().insert(thread.id(), thread);
         // Who kills all of them has one more to kill.
+        self.changed.wake_all();
+    }
+
+    /// Unless it was: since then it may have been discarded.
+    fn insert_once(&self, thread: Thread, was_inserted: &AtomicBool) {
+        let mut running = self.running.lock();
+        if was_inserted.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        running.insert(thread.id(), thread);
+        drop(running);
         self.changed.wake_all();
     }
 
