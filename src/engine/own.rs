@@ -32,12 +32,14 @@ use crate::thread_locals::{self, Block, HEAD};
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
 mod context;
+mod watched;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
 #[cfg(target_arch = "aarch64")]
 use aarch64::{begin, switch, switch_base};
 use context::Context;
+use watched::{Left, Watched};
 #[cfg(target_arch = "x86_64")]
 use x86_64::{begin, switch, switch_base};
 
@@ -56,6 +58,7 @@ struct Side {
     context: Context,
     /// What thread-locals are found from, if they are a green thread's own.
     base: usize,
+    watched: Watched,
 }
 
 #[repr(C, align(64))]
@@ -105,6 +108,7 @@ impl Fiber {
                 fiber: Side {
                     context: Context::new(begin, block.map_or(head, Block::bottom), head),
                     base: block.map_or(0, Block::base),
+                    watched: Watched::fiber(stack.bottom(), stack.top()),
                 },
                 hub: ptr::null_mut(),
                 argument,
@@ -129,6 +133,7 @@ impl Fiber {
         let mut hub = Side {
             context: Context::EMPTY,
             base: thread_locals::base(),
+            watched: Watched::hub(),
         };
         // SAFETY: the fiber's context is that of `new` or of the last time that it
         // was left, on this OS thread; ours is loaded once, by the one of the fibers
@@ -177,6 +182,7 @@ impl Fiber {
         // this is read out of it.
         unsafe {
             let head = self.0.as_ptr();
+            (*head).fiber.watched.end();
             if (*head).fiber.base != 0 {
                 Block::of((*head).fiber.base).end();
             }
@@ -235,7 +241,10 @@ unsafe fn switch_sides(from: *mut Side, to: *mut Side, word: usize) -> usize {
             thread_locals::hand_over((*from).base, (*to).base);
             return switch_base::<BASE>(save, load, word);
         }
-        switch(save, load, word)
+        let left = (*to).watched.come(word == OVER);
+        let theirs = switch(save, load, word);
+        left.come_back();
+        theirs
     }
 }
 
@@ -244,6 +253,7 @@ unsafe extern "C" fn first(head: *mut Head) -> ! {
     // SAFETY: `begin` hands over the address that `Fiber::new` gave it; the
     // fiber's context is dead from the second switch on, which does not return.
     unsafe {
+        Left::NOTHING.come_back();
         ((*head).body)((*head).argument);
         leave(head, OVER);
     }

@@ -92,6 +92,9 @@ fn turn_on() -> Result<(), String> {
     if cfg!(feature = "engine-may") {
         return Err("the engine `may` switches stacks alone".to_owned());
     }
+    if cfg!(green_sanitize) {
+        return Err("a sanitizer keeps thread-locals of its own".to_owned());
+    }
     let layout = proof::prove()?;
     fork::install()?;
     setxid::install()?;

@@ -231,6 +231,7 @@ const UNSAFE: &[&str] = &[
     "src/engine/may/permits.rs",
     "src/engine/own.rs",
     "src/engine/own/aarch64.rs",
+    "src/engine/own/watched.rs",
     "src/engine/own/x86_64.rs",
     "src/future/waker.rs",
     "src/green_thread/join_handle.rs",
