@@ -74,7 +74,7 @@
 //! | use asyncio's names | [`asyncio`] |
 //! | build sockets, locks and protocols of your own | [`greenio`], [`source`], [`wait_queue`], [`trampoline`](trampoline()) |
 //!
-//! The [`guide`] has the long pages: [porting a program](guide::porting), [what clippy finds in one](guide::lints),
+//! The [`guide`] has the long pages: [porting a program](guide::porting), [from one process to many machines](guide::production), [what clippy finds in one](guide::lints),
 //! [crates that work](guide::crates) and [those made green by their source](guide::unmodified_crates), [std item by item](guide::std_table), [soundness](guide::soundness),
 //! [what happens when the peer goes away](guide::peer_close), a program in a simulation (feature `sim`: `guide::simulation`), [what was tried to break green](guide::what_we_tried), [debuggers](guide::debugging), and
 //! [coming from eventlet, gevent or asyncio](guide::coming_from).
@@ -100,6 +100,7 @@
 //! | `http` | | `green::http`, an HTTP/1.1 and HTTP/2 server in blocking style |
 //! | `http-client` | | `green::http::get` and `agent`: ureq over green sockets |
 //! | `tower`, `websocket` | | services of tower, and websockets, on that server |
+//! | `proxy-protocol` | | `convenience::ProxyProtocol`: the client that a proxy in front passes on |
 //! | `parking_lot` | | `green::parking_lot`, that crate's names |
 //! | `socket2-0-5` | | conversions with socket2 0.5's sockets, beside 0.6's |
 //! | `sim` | | `green::sim`: a whole program in a simulation, by a seed |

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::io;
 use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use greenhub::greenio::GreenSocket;
@@ -22,6 +23,9 @@ pub(super) const FULL: &str = "HTTP/1.1 503 Service Unavailable\r\n\
 const PAGE: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/page.css");
 const SCRIPT: &str = include_str!("page/page.js");
+
+/// Whether the program is well.
+pub(super) type Health = dyn Fn() -> bool + Send + Sync;
 
 struct Response {
     status: &'static str,
@@ -48,7 +52,7 @@ impl Response {
 }
 
 /// Answers one request.
-pub(super) fn serve(socket: &GreenSocket) -> io::Result<()> {
+pub(super) fn serve(socket: &GreenSocket, is_well: Option<&Health>) -> io::Result<()> {
     socket.set_write_timeout(Some(PATIENCE))?;
     let mut head = Vec::new();
     let end = Instant::now() + PATIENCE;
@@ -57,7 +61,7 @@ pub(super) fn serve(socket: &GreenSocket) -> io::Result<()> {
         let mut request = Request::new(&mut headers);
         match request.parse(&head) {
             Ok(Status::Complete(_)) => {
-                break (respond(&request), request.method != Some("HEAD"));
+                break (respond(&request, is_well), request.method != Some("HEAD"));
             }
             Ok(Status::Partial) if head.len() < LONGEST_HEAD => {}
             Ok(Status::Partial) | Err(Error::TooManyHeaders) => {
@@ -106,7 +110,15 @@ fn head_of(response: &Response) -> String {
     )
 }
 
-fn respond(request: &Request<'_, '_>) -> Response {
+fn health(is_well: Option<&Health>) -> Response {
+    let asked = AssertUnwindSafe(|| is_well.is_none_or(|is_well| is_well()));
+    match catch_unwind(asked) {
+        Ok(true) => Response::ok("text/plain; charset=utf-8", "well\n"),
+        _ => Response::refusal("503 Service Unavailable", "not now\n"),
+    }
+}
+
+fn respond(request: &Request<'_, '_>, is_well: Option<&Health>) -> Response {
     if !is_for_an_address(request) {
         // Some page's own name, made to stand for our address.
         let why = "the backdoor answers to an address or to localhost only\n";
@@ -123,8 +135,12 @@ fn respond(request: &Request<'_, '_>) -> Response {
         "/page.css" => Response::ok("text/css; charset=utf-8", STYLE),
         "/page.js" => Response::ok("text/javascript; charset=utf-8", SCRIPT),
         "/metrics" => Response::ok("text/plain; version=0.0.4; charset=utf-8", metrics()),
+        "/health" => health(is_well),
         "/report.json" => Response::ok("application/json", report_json::render(query)),
-        _ => Response::refusal("404 Not Found", "try / or /metrics or /report.json\n"),
+        _ => Response::refusal(
+            "404 Not Found",
+            "try /, /metrics, /health or /report.json\n",
+        ),
     }
 }
 

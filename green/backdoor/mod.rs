@@ -96,6 +96,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use greenhub::debug::CpuAccounting;
 use greenhub::greenio::GreenSocket;
@@ -128,6 +129,7 @@ pub struct Server {
     address: Option<SocketAddr>,
     page: Option<SocketAddr>,
     counting: Option<CpuAccounting>,
+    health: Option<Arc<http::Health>>,
 }
 
 impl Server {
@@ -140,6 +142,7 @@ impl Server {
             address: None,
             page: None,
             counting: None,
+            health: None,
         }
     }
 
@@ -272,6 +275,7 @@ impl Server {
     /// |---|---|
     /// | `/` | the page; it needs nothing from other hosts |
     /// | `/metrics` | what [`metrics`] gives |
+    /// | `/health` | 200, or 503 while [`health`](Server::health) says no |
     /// | `/report.json` | what the page shows: hubs, and 200 green threads; `?limit=N` (2,000 at most), `sort=` `id`, `name`, `hub`, `state`, `since` or `cpu`, `match=TEXT` |
     ///
     /// Only `GET` and `HEAD`, one request a connection, and only if `Host` is an
@@ -303,9 +307,45 @@ impl Server {
         let remote = self.settings.allow_remote;
         let listener = each_address(address, |address| listen::tcp(*address, remote))?;
         self.page = listener.local_addr()?.as_socket();
-        let door = Door::open(listener, http::FULL, http::serve)?;
+        let health = self.health.clone();
+        let door = Door::open(listener, http::FULL, move |socket| {
+            http::serve(socket, health.as_deref())
+        })?;
         self.doors.push(door);
         Ok(self)
+    }
+
+    /// Has `is_well` asked at each request for `/health` of the pages that are opened after this call: by a load balancer that
+    /// is to send nobody here any more, say, once the server is to stop. It is called on an OS thread that answers also
+    /// when every hub is held up, and should not wait; a panic counts as no. Without it the answer is 200 as long as the
+    /// process lives.
+    ///
+    /// ```
+    /// use std::io::{Read, Write};
+    ///
+    /// use green::backdoor::Server;
+    ///
+    /// let server = green::convenience::Server::new(green::listen("127.0.0.1:0")?);
+    /// let stop = server.stop_handle();
+    /// let asked = stop.clone();
+    /// let backdoor = Server::new().health(move || !asked.is_stopping()).http("127.0.0.1:0")?;
+    /// let url = backdoor.url().unwrap();
+    /// let host = url.trim_start_matches("http://").trim_end_matches('/').to_owned();
+    /// let health = || -> std::io::Result<String> {
+    ///     let mut client = green::connect(&*host)?;
+    ///     write!(client, "GET /health HTTP/1.1\r\nHost: {host}\r\n\r\n")?;
+    ///     let mut answer = String::new();
+    ///     client.read_to_string(&mut answer)?;
+    ///     Ok(answer)
+    /// };
+    /// assert!(health()?.starts_with("HTTP/1.1 200 OK\r\n"));
+    /// stop.stop();
+    /// assert!(health()?.starts_with("HTTP/1.1 503 Service Unavailable\r\n"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn health(mut self, is_well: impl Fn() -> bool + Send + Sync + 'static) -> Server {
+        self.health = Some(Arc::new(is_well));
+        self
     }
 
     /// Has CPU time by green thread counted as long as the server lives, as a

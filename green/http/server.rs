@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use greenhub::future::{block_on, sleep};
 use greenhub::greenio::GreenSocket;
-use http::Request;
+use http::header::{CONNECTION, HeaderValue};
+use http::{Request, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -28,6 +29,9 @@ use crate::thread::panicking;
 
 /// How long a peer may take over what it owes, unless set otherwise.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long after a stop a connection may still bring a request: its peer may have sent it before it could know.
+const LAST: Duration = Duration::from_millis(500);
 
 /// A listener and the settings of the HTTP server on it.
 ///
@@ -60,7 +64,7 @@ pub struct Server<L> {
     stop: watch::Sender<bool>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Settings {
     head: Option<Duration>,
     read: Option<Duration>,
@@ -68,6 +72,8 @@ struct Settings {
     body: u64,
     streams: u32,
     keep_alive: bool,
+    #[cfg(feature = "proxy-protocol")]
+    proxy: Option<convenience::ProxyProtocol>,
 }
 
 /// Stops a [`Server`] from outside, from any thread.
@@ -78,8 +84,8 @@ pub struct StopHandle {
 }
 
 impl StopHandle {
-    /// Has the server accept no more connections, and tells those under way: an idle one is closed, one that is
-    /// answering is closed behind its answer, a client of HTTP/2 gets GOAWAY. Who is not done within
+    /// Has the server accept no more connections, and tells those under way: an idle one is closed half a second later, for
+    /// its client may have sent a request just now, one that is answering is closed behind its answer, a client of HTTP/2 gets GOAWAY. Who is not done within
     /// [`Server::grace`] is ended. Returns at once.
     pub fn stop(&self) {
         self.server.stop();
@@ -109,6 +115,8 @@ where
                 body: u64::MAX,
                 streams: 200,
                 keep_alive: true,
+                #[cfg(feature = "proxy-protocol")]
+                proxy: None,
             },
             stop: watch::Sender::new(false),
         }
@@ -167,6 +175,14 @@ where
         self
     }
 
+    /// Has each connection begin with the word of a proxy in front: [`Peer`] is the client that it names. One that does
+    /// not begin so, or comes from elsewhere, is closed.
+    #[cfg(feature = "proxy-protocol")]
+    pub fn proxy_protocol(mut self, proxy: convenience::ProxyProtocol) -> Server<L> {
+        self.settings.proxy = Some(proxy);
+        self
+    }
+
     /// Stops the server from elsewhere.
     pub fn stop_handle(&self) -> StopHandle {
         StopHandle {
@@ -193,7 +209,7 @@ where
         let (settings, stop) = (self.settings, self.stop);
         let handler = Arc::new(handler);
         self.server.run(move |stream: L::Stream, _| {
-            let outcome = connection(stream, handler.clone(), settings, stop.subscribe());
+            let outcome = connection(stream, handler.clone(), &settings, stop.subscribe());
             if let Err(error) = outcome {
                 log::debug!("a connection failed: {error}");
             }
@@ -224,7 +240,7 @@ impl Drop for Killed<'_> {
 fn connection<T: Transport, H: Handler>(
     stream: T,
     handler: Arc<H>,
-    settings: Settings,
+    settings: &Settings,
     stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
     let crew = Crew::default();
@@ -233,9 +249,17 @@ fn connection<T: Transport, H: Handler>(
     if !begins {
         return Ok(());
     }
+    // A proxy's word comes before all else, TLS included.
+    #[cfg(feature = "proxy-protocol")]
+    let peer = match &settings.proxy {
+        Some(proxy) => proxy.client(stream.socket())?,
+        None => transport::peer(&stream),
+    };
+    #[cfg(not(feature = "proxy-protocol"))]
+    let peer = transport::peer(&stream);
     let protocol = stream.protocol(settings.head)?;
     let place = Place {
-        peer: transport::peer(&stream).map(Peer),
+        peer: peer.map(Peer),
         limits: Limits {
             wait: settings.read,
             size: settings.body,
@@ -243,9 +267,22 @@ fn connection<T: Transport, H: Handler>(
         crew: crew.clone(),
         opens: open::<T>,
     };
-    let service = service_fn(move |request: Request<Incoming>| {
-        let answer = handler::serve(handler.clone(), request, place.clone());
-        async { Ok::<_, Infallible>(answer.await) }
+    let service = service_fn({
+        let stop = stop.clone();
+        move |request: Request<Incoming>| {
+            let is_http1 = request.version() < Version::HTTP_2;
+            let answer = handler::serve(handler.clone(), request, place.clone());
+            let stop = stop.clone();
+            async move {
+                let mut answer = answer.await;
+                let goes_on = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
+                if is_http1 && !goes_on && *stop.borrow() {
+                    let close = HeaderValue::from_static("close");
+                    answer.headers_mut().insert(CONNECTION, close);
+                }
+                Ok::<_, Infallible>(answer)
+            }
+        }
     });
     let unanswered = Unanswered::default();
     let io = Io::new(stream, settings.write, unanswered.clone());
@@ -258,7 +295,7 @@ fn connection<T: Transport, H: Handler>(
                 .half_close(true)
                 .serve_connection(io, service)
                 .with_upgrades();
-            block_on(until_done(connection, stop, |connection| {
+            block_on(until_done(connection, last_call(stop), |connection| {
                 unanswered.set();
                 connection.graceful_shutdown();
             }))
@@ -269,7 +306,7 @@ fn connection<T: Transport, H: Handler>(
                 .keep_alive_interval(settings.head)
                 .max_concurrent_streams(settings.streams)
                 .serve_connection(io, service);
-            block_on(until_done(connection, stop, |connection| {
+            block_on(until_done(connection, stopping(stop), |connection| {
                 unanswered.set();
                 connection.graceful_shutdown();
             }))
@@ -286,7 +323,7 @@ async fn begins(
     stop: watch::Receiver<bool>,
 ) -> io::Result<bool> {
     let poller = socket.source().poller();
-    let mut stopping = pin!(stopping(stop));
+    let mut stopping = pin!(last_call(stop));
     let mut late = limit.map(sleep);
     poll_fn(|context| {
         if let Poll::Ready(peeked) = socket.poll_peek(&poller, context, &mut [0]) {
@@ -314,14 +351,20 @@ async fn stopping(mut stop: watch::Receiver<bool>) {
     }
 }
 
+/// Ready when the server is to stop, and what was sent before anybody could know has come.
+async fn last_call(stop: watch::Receiver<bool>) {
+    stopping(stop).await;
+    sleep(LAST).await;
+}
+
 /// Polls a connection to its end, and tells it once when the server is to stop.
 async fn until_done<C: Future>(
     connection: C,
-    stop: watch::Receiver<bool>,
+    stopping: impl Future<Output = ()>,
     tell: impl Fn(Pin<&mut C>),
 ) -> C::Output {
     let mut connection = pin!(connection);
-    let mut stopping = pin!(stopping(stop));
+    let mut stopping = pin!(stopping);
     let mut told = false;
     poll_fn(|context| {
         if !told && stopping.as_mut().poll(context).is_ready() {

@@ -33,15 +33,21 @@ use std::io;
 
 mod connect;
 mod connections;
+mod handed;
 mod listen;
 mod outcome;
+#[cfg(feature = "proxy-protocol")]
+mod proxied;
 mod server;
 #[cfg(feature = "tls")]
 mod tls;
 
 pub use connect::Connect;
+pub use handed::{HandOver, Handed};
 pub use listen::{Accept, Listen};
 pub use outcome::{Outcome, StopServe};
+#[cfg(feature = "proxy-protocol")]
+pub use proxied::ProxyProtocol;
 pub use server::{Served, Server, StopHandle};
 #[cfg(feature = "tls")]
 pub use tls::wrap_ssl;

@@ -23,6 +23,26 @@ use crate::sys::fd;
 
 /// # Giving the descriptor back
 impl GreenSocket {
+    /// Has [`close`](Self::close) end this process's part alone, for a listener that other processes have too: a
+    /// shutdown(2), which tells the peer of a connection at once, would end it for all of them.
+    ///
+    /// ```
+    /// use green::greenio::GreenSocket;
+    /// use green::net::TcpListener;
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let elsewhere = listener.try_clone()?; // Another process's, say.
+    /// let socket = GreenSocket::from(std::os::fd::OwnedFd::from(listener));
+    /// socket.leave_open_elsewhere();
+    /// socket.close();
+    /// let _client = green::connect(elsewhere.local_addr()?)?;
+    /// elsewhere.accept()?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn leave_open_elsewhere(&self) {
+        self.source().share();
+    }
+
     /// Gives the descriptor away, blocking again unless the socket is in
     /// non-blocking mode, and with the socket's timeouts.
     ///

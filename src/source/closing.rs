@@ -28,6 +28,8 @@ use crate::trampoline::watch;
 pub(super) struct Closing {
     fd: RawFd,
     may_linger: AtomicBool,
+    /// Other processes have it too, and go on with it.
+    is_shared: AtomicBool,
 }
 
 impl Closing {
@@ -35,7 +37,16 @@ impl Closing {
         Closing {
             fd,
             may_linger: AtomicBool::new(false),
+            is_shared: AtomicBool::new(false),
         }
+    }
+
+    pub(super) fn share(&self) {
+        self.is_shared.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_shared(&self) -> bool {
+        self.is_shared.load(Ordering::Relaxed)
     }
 
     pub(super) fn may_linger(&self) -> bool {

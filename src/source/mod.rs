@@ -182,7 +182,9 @@ impl Source {
         self.closing.end_waits_by_number();
         #[cfg(feature = "sim")]
         crate::calls::closing(self.fd.as_raw_fd());
-        fd::shutdown_both(self.fd.as_fd());
+        if !self.closing.is_shared() {
+            fd::shutdown_both(self.fd.as_fd());
+        }
         let lingering = self.lingering();
         if lingering.is_none() {
             self.closing.linger_in_background();
@@ -202,6 +204,11 @@ impl Source {
         let rest = Source::new(fd::duplicate(self.fd.as_raw_fd()).ok()?);
         rest.note_may_linger();
         Some((rest, time))
+    }
+
+    /// Has a close end this process's part alone.
+    pub(crate) fn share(&self) {
+        self.closing.share();
     }
 
     /// Whether the socket may linger when it is closed.

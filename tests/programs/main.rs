@@ -5,3 +5,4 @@ mod backdoor;
 mod httpd;
 mod small;
 mod tls;
+mod web;

@@ -17,7 +17,7 @@ pub fn build(name: &str) -> PathBuf {
         "--package",
         "green-std",
         "--features",
-        "http-client",
+        "http-client,proxy-protocol",
         "--example",
         name,
     ]);

@@ -224,6 +224,7 @@ const UNSAFE: &[&str] = &[
     "green/monkey/tests/real_crates.rs",
     "green/tls/ssl/engine/openssl/session.rs",
     "green/tls/ssl/pipe/tests/renewal.rs",
+    "green/toolkit/convenience/handed.rs",
     "green/toolkit/reconnect/classify.rs",
     "green/waits/signal.rs",
     "src/debug/unwind.rs",

@@ -5,6 +5,8 @@ mod dag_pool;
 mod events;
 mod groups;
 mod pools;
+#[cfg(feature = "proxy-protocol")]
+mod proxied;
 mod queues;
 mod reconnect;
 mod resource_pools;
