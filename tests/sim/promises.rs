@@ -12,7 +12,7 @@ use green::select::{Interest, PollFd, poll};
 use green::sim::{self, Simulation};
 use green::sync::Mutex;
 use green::thread::{self, park, sleep, spawn, yield_now};
-use green::{State, timeout};
+use green::{Deadline, State, timeout};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -244,7 +244,7 @@ fn maps_have_the_same_order_each_time() {
 fn what_is_not_simulated_is_refused() {
     sim::run(1, || {
         let (ours, _theirs) = UnixStream::pair().unwrap();
-        let waits = green::wait_readable(&ours, Some(Instant::now() + HOUR));
+        let waits = green::wait_readable(&ours, Deadline::after(HOUR));
         assert_eq!(waits.unwrap_err().kind(), io::ErrorKind::Unsupported);
         let process = green::process::Command::new("true").status();
         assert_eq!(process.unwrap_err().kind(), io::ErrorKind::Unsupported);
