@@ -16,7 +16,6 @@ use greenhub::green_thread::{park, spawn};
 
 #[cfg(not(feature = "engine-may"))]
 use super::{end_all, kilobytes, recurse, spawn_to_the_limit};
-use test_support;
 use test_support::child::alone;
 
 #[test]

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use greenhub::wait_queue::ShortLock;
 
 use super::certificate::Certificate;
-use super::engine::{EngineKind, Factory};
+use super::engine::{Choice, ChooseByName, EngineKind, Factory};
 use super::facts::TlsVersion;
 use super::pipe::SslPipe;
 use super::session::SslSession;
-use super::settings::{Choice, Identity, Purpose, Settings, VerifyMode};
+use super::settings::{Identity, Purpose, Settings, VerifyMode};
 
 #[cfg(test)]
 mod tests;
@@ -64,7 +64,8 @@ pub struct SslContext {
 
 struct State {
     settings: Settings,
-    /// The engine's form of `settings`, made when first needed after a change.
+    choose: Option<ChooseByName>,
+    /// The engine's form of both, made when first needed after a change.
     factory: Option<Arc<dyn Factory>>,
 }
 
@@ -100,13 +101,13 @@ impl SslContext {
             maximum_version: None,
             ciphers: None,
             alpn: Vec::new(),
-            choose: None,
         };
         engine.check(&settings)?;
         Ok(Self {
             engine,
             state: Arc::new(ShortLock::new(State {
                 settings,
+                choose: None,
                 factory: None,
             })),
         })
@@ -214,11 +215,9 @@ impl SslContext {
             identity: Some(identity),
             ..state.settings.clone()
         };
-        let factory = self.engine.factory(&settings)?;
-        *state = State {
-            settings,
-            factory: Some(factory),
-        };
+        let factory = self.engine.factory(&settings, state.choose.as_ref())?;
+        state.settings = settings;
+        state.factory = Some(factory);
         Ok(())
     }
 
@@ -513,16 +512,21 @@ impl SslContext {
         &self,
         callback: impl Fn(Option<&str>) -> io::Result<Option<SslContext>> + Send + Sync + 'static,
     ) -> io::Result<()> {
-        self.change(|settings| {
-            if settings.purpose == Purpose::ServerAuth {
+        let choose: ChooseByName = Arc::new(move |name| {
+            let chosen = callback(name)?;
+            Ok(chosen.map(|context| -> Choice { Box::new(move || context.factory()) }))
+        });
+        let before = {
+            let mut state = self.state.lock();
+            if state.settings.purpose == Purpose::ServerAuth {
                 return Err(misuse("only a server is asked for a name"));
             }
-            settings.choose = Some(Arc::new(move |name| {
-                let chosen = callback(name)?;
-                Ok(chosen.map(|context| -> Choice { Box::new(move || context.factory()) }))
-            }));
-            Ok(())
-        })
+            self.engine.check_choosing()?;
+            (state.choose.replace(choose), state.factory.take())
+        };
+        // The user's, so not under the lock.
+        drop(before);
+        Ok(())
     }
 
     /// A new connection without a transport: a server's, or a client's to `server_hostname`, as the context is for.
@@ -652,7 +656,9 @@ impl SslContext {
         if let Some(factory) = &state.factory {
             return Ok(Arc::clone(factory));
         }
-        let factory = self.engine.factory(&state.settings)?;
+        let factory = self
+            .engine
+            .factory(&state.settings, state.choose.as_ref())?;
         state.factory = Some(Arc::clone(&factory));
         Ok(factory)
     }
@@ -663,10 +669,8 @@ impl SslContext {
         let mut settings = state.settings.clone();
         change(&mut settings)?;
         self.engine.check(&settings)?;
-        *state = State {
-            settings,
-            factory: None,
-        };
+        state.settings = settings;
+        state.factory = None;
         Ok(())
     }
 }

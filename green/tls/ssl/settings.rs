@@ -1,10 +1,6 @@
 //! What can be set of a context, in no library's form.
 
-use std::io;
-use std::sync::Arc;
-
 use super::certificate::Certificate;
-use super::engine::Factory;
 use super::facts::TlsVersion;
 
 /// What a context is for, named by whom it authenticates, as in Python.
@@ -26,13 +22,6 @@ pub enum VerifyMode {
     /// No certificate, or a bad one, fails the handshake. Python's `CERT_REQUIRED`.
     Required,
 }
-
-/// Chooses what a server's connection is made under, by the name that the client asks for: `None`, as it is.
-pub(crate) type ChooseByName =
-    Arc<dyn Fn(Option<&str>) -> io::Result<Option<Choice>> + Send + Sync>;
-
-/// Makes what was chosen.
-pub(crate) type Choice = Box<dyn FnOnce() -> io::Result<Arc<dyn Factory>>>;
 
 /// Whom we are: certificates, our own first, and the key to it, as they were given.
 #[derive(Clone)]
@@ -61,5 +50,4 @@ pub(crate) struct Settings {
     pub(crate) maximum_version: Option<TlsVersion>,
     pub(crate) ciphers: Option<String>,
     pub(crate) alpn: Vec<Vec<u8>>,
-    pub(crate) choose: Option<ChooseByName>,
 }

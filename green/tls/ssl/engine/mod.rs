@@ -14,7 +14,7 @@ mod native_tls;
 pub(crate) mod openssl;
 mod traits;
 
-pub(crate) use traits::{Engine, Factory};
+pub(crate) use traits::{Choice, ChooseByName, Engine, Factory};
 
 /// The TLS library under a context.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,9 +47,22 @@ impl EngineKind {
         }
     }
 
-    pub(crate) fn factory(self, settings: &Settings) -> io::Result<Arc<dyn Factory>> {
+    /// Refuses a choice by the client's server name, if this library has none.
+    pub(crate) fn check_choosing(self) -> io::Result<()> {
         match self {
-            Self::OpenSsl => openssl::factory(settings),
+            Self::OpenSsl => Ok(()),
+            Self::NativeTls => native_tls::refuse_choosing(),
+        }
+    }
+
+    /// `choose` is for servers of a library that has the choice.
+    pub(crate) fn factory(
+        self,
+        settings: &Settings,
+        choose: Option<&ChooseByName>,
+    ) -> io::Result<Arc<dyn Factory>> {
+        match self {
+            Self::OpenSsl => openssl::factory(settings, choose),
             Self::NativeTls => native_tls::factory(settings),
         }
     }

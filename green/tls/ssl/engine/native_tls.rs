@@ -31,15 +31,17 @@ pub(crate) fn check(settings: &Settings) -> io::Result<()> {
             "a native-tls server cannot ask clients for certificates",
         ));
     }
-    if settings.choose.is_some() {
-        return Err(unsupported(
-            "a native-tls server cannot choose by server name",
-        ));
-    }
     if settings.minimum_version == Some(TlsVersion::Tls13) {
         return Err(unsupported("a native-tls server cannot speak TLS 1.3"));
     }
     Ok(())
+}
+
+/// Refuses a choice by the client's server name, which native-tls does not tell of.
+pub(crate) fn refuse_choosing() -> io::Result<()> {
+    Err(unsupported(
+        "a native-tls server cannot choose by server name",
+    ))
 }
 
 /// Builds a connector or an acceptor from `settings`.

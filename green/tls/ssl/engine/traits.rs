@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::io;
+use std::sync::Arc;
 
 use super::bio::Bio;
 use crate::ssl::certificate::Certificate;
@@ -22,6 +23,13 @@ pub(crate) trait Factory: Send + Sync {
 
     fn as_any(&self) -> &dyn Any;
 }
+
+/// Chooses what a server's connection is made under, by the name that the client asks for: `None`, as it is.
+pub(crate) type ChooseByName =
+    Arc<dyn Fn(Option<&str>) -> io::Result<Option<Choice>> + Send + Sync>;
+
+/// Makes what was chosen.
+pub(crate) type Choice = Box<dyn FnOnce() -> io::Result<Arc<dyn Factory>>>;
 
 /// One TLS connection. An engine answers `WantRead` when the bio is empty, never `WantWrite`.
 /// After an error of its own it is not called again; after one of the bio's, which is the end of what arrives,

@@ -8,9 +8,9 @@ use openssl::ssl::{NameType, SniError, SslAlert, SslRef, SslVerifyMode, SslVersi
 
 use super::connection::refusal;
 use super::factory::OpenSslFactory;
+use crate::ssl::engine::ChooseByName;
 use crate::ssl::error::{Reason, SslError};
 use crate::ssl::refusal::{malformed, unsupported};
-use crate::ssl::settings::ChooseByName;
 
 /// Lets the user's callback put another context under a new connection. C calls this, so no panic may leave it.
 pub(super) fn choose_by_name(

@@ -12,7 +12,7 @@ use openssl::x509::X509;
 use super::factory::OpenSslFactory;
 use super::server_name::choose_by_name;
 use super::versions::to_openssl;
-use crate::ssl::engine::Factory;
+use crate::ssl::engine::{ChooseByName, Factory};
 use crate::ssl::refusal::{malformed, refused};
 use crate::ssl::settings::{Identity, Purpose, Settings, VerifyMode};
 
@@ -24,14 +24,17 @@ const AES_13: &str = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384";
 const CHACHA_13: &str = "TLS_CHACHA20_POLY1305_SHA256";
 
 /// Builds OpenSSL's context from `settings`.
-pub(crate) fn factory(settings: &Settings) -> io::Result<Arc<dyn Factory>> {
+pub(crate) fn factory(
+    settings: &Settings,
+    choose: Option<&ChooseByName>,
+) -> io::Result<Arc<dyn Factory>> {
     let mut builder = base(settings).map_err(refused)?;
     if let Some(identity) = &settings.identity {
         set_identity(&mut builder, identity)?;
     }
     set_trust(&mut builder, settings).map_err(refused)?;
     set_alpn(&mut builder, settings).map_err(refused)?;
-    if let Some(choose) = &settings.choose {
+    if let Some(choose) = choose {
         let choose = Arc::clone(choose);
         builder.set_servername_callback(move |ssl, alert| choose_by_name(&choose, ssl, alert));
     }
