@@ -62,6 +62,26 @@ pub use self::pollable::{PollRead, PollWrite, Pollable};
 ///
 /// TLS shakes hands in the first poll. A write may leave a part of what it has counted unsent until a flush, as the trait
 /// has it.
+///
+/// ```
+/// use std::io::Read;
+///
+/// use futures_util::AsyncWriteExt;
+/// use green::aio::Async;
+/// use green::net::{TcpListener, TcpStream};
+///
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let mut sender = Async::new(TcpStream::connect(listener.local_addr()?)?);
+/// let (mut receiver, _peer) = listener.accept()?;
+/// green::block_on(async {
+///     sender.write_all(b"from a future").await?;
+///     sender.close().await
+/// })?;
+/// let mut received = String::new();
+/// receiver.read_to_string(&mut received)?;
+/// assert_eq!(received, "from a future");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct Async<T> {
     stream: T,
     reader: Poller,

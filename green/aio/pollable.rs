@@ -20,12 +20,51 @@ mod sealed {
 use sealed::Sealed;
 
 /// A stream that may have an [`Async`](super::Async) face. Implemented for the streams of this library alone.
+///
+/// ```
+/// use futures_util::AsyncReadExt;
+/// use green::aio::{Async, PollRead, PollWrite, Pollable};
+/// use green::os::unix::net::UnixStream;
+///
+/// /// Both directions of a stream, for two tasks.
+/// fn halves<T: PollRead + PollWrite>(
+///     stream: T,
+/// ) -> (impl futures_util::AsyncRead, impl futures_util::AsyncWrite) {
+///     Async::new(stream).split()
+/// }
+///
+/// fn can_be_polled(_: &impl Pollable) {}
+///
+/// let (stream, _peer) = UnixStream::pair()?;
+/// can_be_polled(&stream);
+/// let (_reader, _writer) = halves(stream);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub trait Pollable: Sealed {
     #[doc(hidden)]
     fn poller(&self) -> Poller;
 }
 
 /// A [`Pollable`] that can be read.
+///
+/// ```
+/// use std::io::{self, Write};
+///
+/// use futures_util::AsyncReadExt;
+/// use green::aio::{Async, PollRead};
+///
+/// async fn received(stream: impl PollRead) -> io::Result<String> {
+///     let mut all = String::new();
+///     Async::new(stream).read_to_string(&mut all).await?;
+///     Ok(all)
+/// }
+///
+/// let (reader, mut writer) = green::io::pipe()?;
+/// writer.write_all(b"by a pipe")?;
+/// drop(writer);
+/// assert_eq!(green::block_on(received(reader))?, "by a pipe");
+/// # Ok::<(), io::Error>(())
+/// ```
 pub trait PollRead: Pollable {
     #[doc(hidden)]
     fn poll_read(
@@ -37,6 +76,24 @@ pub trait PollRead: Pollable {
 }
 
 /// A [`Pollable`] that can be written.
+///
+/// ```
+/// use std::io::{self, Read};
+///
+/// use futures_util::AsyncWriteExt;
+/// use green::aio::{Async, PollWrite};
+///
+/// async fn send(stream: impl PollWrite, text: &str) -> io::Result<()> {
+///     Async::new(stream).write_all(text.as_bytes()).await
+/// }
+///
+/// let (mut reader, writer) = green::io::pipe()?;
+/// green::block_on(send(writer, "by a pipe"))?;
+/// let mut received = String::new();
+/// reader.read_to_string(&mut received)?;
+/// assert_eq!(received, "by a pipe");
+/// # Ok::<(), io::Error>(())
+/// ```
 pub trait PollWrite: Pollable {
     #[doc(hidden)]
     fn poll_write(

@@ -25,6 +25,33 @@ pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 /// A read fails with `UnexpectedEof` or `ConnectionReset` when the peer goes in the middle, with `TimedOut` when
 /// nothing comes within [`Server::read_timeout`](super::Server::read_timeout), with `FileTooLarge` behind
 /// [`Server::max_body`](super::Server::max_body), and with `InvalidData` for what is no HTTP.
+///
+/// # Examples
+///
+/// ```
+/// use std::io::{self, BufRead, Read, Write};
+///
+/// use green::http::{self, Body, Request};
+///
+/// /// Never holds more of the body than a line.
+/// fn count(request: Request<Body>) -> io::Result<String> {
+///     let mut lines = 0;
+///     for line in request.into_body().lines() {
+///         line?;
+///         lines += 1;
+///     }
+///     Ok(format!("{lines} lines"))
+/// }
+///
+/// let listener = green::listen("127.0.0.1:0")?;
+/// let mut client = green::connect(listener.local_addr()?)?;
+/// green::thread::spawn(|| http::serve(listener, count));
+/// client.write_all(b"POST / HTTP/1.0\r\ncontent-length: 8\r\n\r\none\ntwo\n")?;
+/// let mut answer = String::new();
+/// client.read_to_string(&mut answer)?;
+/// assert!(answer.ends_with("2 lines"), "{answer}");
+/// # Ok::<(), io::Error>(())
+/// ```
 pub struct Body {
     incoming: Option<Incoming>,
     /// What has come and was not read.

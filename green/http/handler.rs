@@ -21,6 +21,27 @@ use super::upgrade::Opens;
 const SMALL: u64 = 16 * 1024;
 
 /// Who asks: an extension of every request that came by TCP.
+///
+/// ```
+/// use green::http::{self, Body, Peer, Request};
+///
+/// fn greet(request: Request<Body>) -> String {
+///     match request.extensions().get() {
+///         Some(Peer(address)) => format!("hello {address}"),
+///         None => "hello neighbour".to_owned(), // By a Unix socket.
+///     }
+/// }
+///
+/// let listener = green::listen("127.0.0.1:0")?;
+/// let mut client = green::connect(listener.local_addr()?)?;
+/// green::thread::spawn(|| http::serve(listener, greet));
+/// # use std::io::{Read, Write};
+/// client.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
+/// let mut answer = String::new();
+/// client.read_to_string(&mut answer)?;
+/// assert!(answer.ends_with(&format!("hello {}", client.local_addr()?)));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer(pub SocketAddr);
 
@@ -41,6 +62,32 @@ pub type Answer = Pin<Box<dyn Future<Output = Response<Reply>>>>;
 ///
 /// A function gets a [`Request`] with a [`Body`] and returns whatever can be made a response, see [`IntoResponse`]. It
 /// may wait: its own connection waits with it, or, over HTTP/2, its own stream.
+///
+/// ```
+/// use std::io;
+/// use std::net::SocketAddr;
+///
+/// use green::http::{Body, Handler, Request, Server, StopHandle};
+///
+/// /// Serves on a port of the system's choice, as a test wants it.
+/// fn start(handler: impl Handler) -> io::Result<(SocketAddr, StopHandle)> {
+///     let server = Server::new(green::listen("127.0.0.1:0")?);
+///     let started = (server.listener().local_addr()?, server.stop_handle());
+///     green::thread::spawn(|| server.run(handler));
+///     Ok(started)
+/// }
+///
+/// let greeting = "hello".to_owned();
+/// let (address, stop) = start(move |_: Request<Body>| greeting.clone())?;
+/// # use std::io::{Read, Write};
+/// let mut client = green::connect(address)?;
+/// client.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
+/// let mut answer = String::new();
+/// client.read_to_string(&mut answer)?;
+/// assert!(answer.ends_with("hello"));
+/// stop.stop();
+/// # Ok::<(), io::Error>(())
+/// ```
 pub trait Handler: Send + Sync + 'static {
     #[doc(hidden)]
     fn answer(self: Arc<Self>, request: Request<Incoming>, place: &Place) -> Answer;

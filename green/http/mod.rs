@@ -102,6 +102,28 @@ pub const ALPN: [&str; 2] = ["h2", "http/1.1"];
 /// # Errors
 ///
 /// As those of [`Server::run`].
+///
+/// # Examples
+///
+/// ```
+/// use std::io::{Read, Write};
+///
+/// use green::http::{self, Body, Request};
+/// use green::os::unix::net::UnixStream;
+///
+/// # let path = std::env::temp_dir().join(format!("green-http-serve-{}", std::process::id()));
+/// let listener = green::os::unix::net::UnixListener::bind(&path)?;
+/// green::thread::spawn(|| {
+///     http::serve(listener, |request: Request<Body>| request.uri().path().to_owned())
+/// });
+/// let mut client = UnixStream::connect(&path)?;
+/// client.write_all(b"GET /news HTTP/1.0\r\n\r\n")?;
+/// let mut answer = String::new();
+/// client.read_to_string(&mut answer)?;
+/// assert!(answer.ends_with("/news"), "{answer}");
+/// # std::fs::remove_file(path)?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub fn serve<L>(listener: L, handler: impl Handler) -> io::Result<()>
 where
     L: Accept,

@@ -25,6 +25,32 @@ const PIECE: usize = 16 * 1024;
 ///
 /// Text and bytes become one by `From`. [`Reply::written`] takes a closure that writes it, [`Reply::reader`] a
 /// [`Read`]; both run on a green thread of their own while the body is being sent, at the pace of the peer.
+///
+/// ```
+/// use std::io::{self, Read, Write};
+///
+/// use green::http::{self, Body, Reply, Request, Response};
+///
+/// fn answer(request: Request<Body>) -> Response<Reply> {
+///     Response::new(match request.uri().path() {
+///         "/text" => "a few words".into(),
+///         "/read" => Reply::reader(io::repeat(b'a').take(100_000)),
+///         _ => Reply::written(|out| (1..=3).try_for_each(|n| writeln!(out, "{n}"))),
+///     })
+/// }
+///
+/// let listener = green::listen("127.0.0.1:0")?;
+/// let address = listener.local_addr()?;
+/// green::thread::spawn(|| http::serve(listener, answer));
+/// for (path, end) in [("/text", "a few words"), ("/read", "aaaa"), ("/", "1\n2\n3\n")] {
+///     let mut client = green::connect(address)?;
+///     write!(client, "GET {path} HTTP/1.0\r\n\r\n")?;
+///     let mut answer = String::new();
+///     client.read_to_string(&mut answer)?;
+///     assert!(answer.ends_with(end), "{path}");
+/// }
+/// # Ok::<(), io::Error>(())
+/// ```
 pub struct Reply(Kind);
 
 type Writes = Box<dyn FnOnce(&mut Writer) -> io::Result<()> + Send>;
@@ -131,6 +157,34 @@ impl fmt::Debug for Reply {
 /// Where the closure of [`Reply::written`] writes to.
 ///
 /// Up to 16 KiB are kept back until a flush or the end; each piece is one of the chunked encoding, or a DATA frame.
+///
+/// ```
+/// use std::io::{Read, Write};
+/// use std::time::Duration;
+///
+/// use green::http::{self, Body, Reply, Request, Writer};
+///
+/// /// Events, each of which is sent when it happens.
+/// fn tick(out: &mut Writer) -> std::io::Result<()> {
+///     for n in 1..=3 {
+///         green::thread::sleep(Duration::from_millis(1));
+///         write!(out, "data: {n}\n\n")?;
+///         out.flush()?;
+///     }
+///     Ok(())
+/// }
+///
+/// let listener = green::listen("127.0.0.1:0")?;
+/// let mut client = green::connect(listener.local_addr()?)?;
+/// green::thread::spawn(|| {
+///     http::serve(listener, |_: Request<Body>| http::Response::new(Reply::written(tick)))
+/// });
+/// client.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
+/// let mut answer = String::new();
+/// client.read_to_string(&mut answer)?;
+/// assert!(answer.ends_with("data: 1\n\ndata: 2\n\ndata: 3\n\n"), "{answer}");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct Writer {
     pending: BytesMut,
     pieces: mpsc::Sender<Frame<Bytes>>,
@@ -283,6 +337,25 @@ impl Body for Running {
 }
 
 /// What a handler may return.
+///
+/// ```
+/// use green::http::{HeaderValue, IntoResponse, Reply, Response, header};
+///
+/// /// A type of one's own, for handlers to return.
+/// struct Html(String);
+///
+/// impl IntoResponse for Html {
+///     fn into_response(self) -> Response<Reply> {
+///         let mut response = self.0.into_response();
+///         let html = HeaderValue::from_static("text/html; charset=utf-8");
+///         response.headers_mut().insert(header::CONTENT_TYPE, html);
+///         response
+///     }
+/// }
+///
+/// let response = Html("<h1>hello</h1>".to_owned()).into_response();
+/// assert_eq!(response.headers()[header::CONTENT_TYPE], "text/html; charset=utf-8");
+/// ```
 pub trait IntoResponse {
     /// The response.
     fn into_response(self) -> Response<Reply>;

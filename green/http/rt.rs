@@ -15,6 +15,34 @@ use crate::thread::{Builder, JoinHandle};
 use crate::wait_queue::WaitQueue;
 
 /// hyper's timers, on green's. For connections of hyper's that you run yourself, over an [`Async`](crate::aio::Async).
+///
+/// ```
+/// use std::convert::Infallible;
+/// use std::io::{Read, Write};
+/// use std::time::Duration;
+///
+/// use green::aio::Async;
+/// use green::http::{GreenTimer, Request, Response};
+/// use green::os::unix::net::UnixStream;
+/// use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+///
+/// let (near, mut far) = UnixStream::pair()?;
+/// green::thread::spawn(move || {
+///     let hello = service_fn(|_: Request<Incoming>| async {
+///         Ok::<_, Infallible>(Response::new("hello".to_owned()))
+///     });
+///     let connection = http1::Builder::new()
+///         .timer(GreenTimer)
+///         .header_read_timeout(Duration::from_secs(5))
+///         .serve_connection(Async::new(near), hello);
+///     green::block_on(connection)
+/// });
+/// far.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
+/// let mut answer = String::new();
+/// far.read_to_string(&mut answer)?;
+/// assert!(answer.ends_with("hello"), "{answer}");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct GreenTimer;
 
@@ -23,6 +51,23 @@ pub struct GreenTimer;
 /// # Panics
 ///
 /// If no green thread can be started.
+///
+/// # Examples
+///
+/// ```
+/// use green::channel::bounded;
+/// use green::http::GreenExecutor;
+/// use hyper::rt::Executor;
+/// use hyper::server::conn::http2;
+///
+/// // What runs the streams of a connection that speaks HTTP/2:
+/// let _builder = http2::Builder::new(GreenExecutor);
+///
+/// // A future may call what waits in blocking style.
+/// let (sender, receiver) = bounded(0);
+/// GreenExecutor.execute(async move { sender.send("done").unwrap() });
+/// assert_eq!(receiver.recv(), Ok("done"));
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct GreenExecutor;
 

@@ -77,6 +77,19 @@ struct Settings {
 }
 
 /// Stops a [`Server`] from outside, from any thread.
+///
+/// ```
+/// use green::http::{Body, Request, Server};
+///
+/// let server = Server::new(green::listen("127.0.0.1:0")?);
+/// let stop = server.stop_handle();
+/// let running = green::thread::spawn(|| server.run(|_: Request<Body>| "hello"));
+/// // Where the end of the program is decided: after `green::signal::ctrl_c()`, say.
+/// stop.stop();
+/// running.join().unwrap()?;
+/// assert!(stop.is_stopping());
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct StopHandle {
     server: convenience::StopHandle,

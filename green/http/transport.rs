@@ -27,6 +27,27 @@ pub enum Protocol {
 }
 
 /// A stream that HTTP is served over.
+///
+/// ```
+/// use std::io;
+///
+/// use green::convenience::Accept;
+/// use green::http::{Body, Request, Server, Transport};
+///
+/// /// By TCP, by a Unix socket, or by TLS over one of them.
+/// fn greet<L>(listener: L) -> io::Result<()>
+/// where
+///     L: Accept,
+///     L::Stream: Transport,
+/// {
+///     let server = Server::new(listener);
+///     # server.stop_handle().stop();
+///     server.run(|_: Request<Body>| "hello").map(drop)
+/// }
+///
+/// greet(green::listen("127.0.0.1:0")?)?;
+/// # Ok::<(), io::Error>(())
+/// ```
 pub trait Transport:
     PollRead + PollWrite + Read + Write + fmt::Debug + Unpin + Send + 'static
 {

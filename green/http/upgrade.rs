@@ -13,6 +13,41 @@ use super::stream::Io;
 use super::transport::Transport;
 
 /// A connection that has left HTTP: the stream, in blocking style.
+///
+/// ```
+/// use std::io::{BufRead, BufReader, Write};
+///
+/// use green::http::{Body, HeaderValue, IntoResponse, Request, Server};
+/// use green::http::{StatusCode, Upgraded, header, upgrade};
+///
+/// /// A protocol of lines, each of which is answered by a louder one.
+/// fn shout(stream: Upgraded) -> std::io::Result<()> {
+///     let mut stream = BufReader::new(stream);
+///     let mut line = String::new();
+///     while stream.read_line(&mut line)? > 0 {
+///         stream.get_mut().write_all(line.to_uppercase().as_bytes())?;
+///         line.clear();
+///     }
+///     Ok(())
+/// }
+///
+/// let server = Server::new(green::listen("127.0.0.1:0")?);
+/// let mut client = green::connect(server.listener().local_addr()?)?;
+/// green::thread::spawn(|| {
+///     server.run(|mut request: Request<Body>| {
+///         upgrade(&mut request, |stream| drop(shout(stream)));
+///         let mut response = StatusCode::SWITCHING_PROTOCOLS.into_response();
+///         let headers = response.headers_mut();
+///         headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+///         headers.insert(header::UPGRADE, HeaderValue::from_static("shout"));
+///         response
+///     })
+/// });
+/// client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: shout\r\n\r\nhello\n")?;
+/// let answer = BufReader::new(client).lines().find(|line| !matches!(line, Ok(line) if line != "HELLO"));
+/// assert_eq!(answer.unwrap()?, "HELLO");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct Upgraded {
     stream: Box<dyn Duplex>,
     /// What came behind the request already.
@@ -50,6 +85,32 @@ pub(super) struct Place {
 /// thread of its own. It counts as a connection of the server until `then` returns.
 ///
 /// Over HTTP/2 nothing can be upgraded, and `then` is not called; nor is it if the response is another one.
+///
+/// ```
+/// use std::io::{Read, Write};
+///
+/// use green::http::{self, Body, HeaderValue, IntoResponse, Reply, Request, Response};
+/// use green::http::{StatusCode, header};
+///
+/// fn leave_http(mut request: Request<Body>) -> Response<Reply> {
+///     http::upgrade(&mut request, |mut stream| drop(stream.write_all(b"plain bytes")));
+///     let mut response = StatusCode::SWITCHING_PROTOCOLS.into_response();
+///     let headers = response.headers_mut();
+///     headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+///     headers.insert(header::UPGRADE, HeaderValue::from_static("bytes"));
+///     response
+/// }
+///
+/// let listener = green::listen("127.0.0.1:0")?;
+/// let mut client = green::connect(listener.local_addr()?)?;
+/// green::thread::spawn(|| http::serve(listener, leave_http));
+/// client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: bytes\r\n\r\n")?;
+/// let mut answer = String::new();
+/// client.read_to_string(&mut answer)?;
+/// assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+/// assert!(answer.ends_with("plain bytes"), "{answer}");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub fn upgrade(request: &mut Request<Body>, then: impl FnOnce(Upgraded) + Send + 'static) {
     let upgraded = hyper::upgrade::on(&mut *request);
     if let Some(place) = request.extensions().get::<Place>().cloned() {
