@@ -15,8 +15,8 @@ use crate::thread::{self, JoinHandle, Thread, ThreadId};
 ///
 /// Who ends leaves the group by itself, so that a server may start one for each piece of background
 /// work and keep the group for as long as it runs. The results are those of the handles, which stay
-/// their owners'. A clone is another handle to the same group; when the last one goes, what runs goes
-/// on.
+/// their owners'; join the handle to wait for the destructors of its thread-locals, too. A clone is
+/// another handle to the same group; when the last one goes, what runs goes on.
 ///
 /// It has no limit; see [`GreenPool`](super::GreenPool) for that, whose handles can be
 /// [added](Group::add).
@@ -65,7 +65,8 @@ impl Group {
     /// let group = Group::new();
     /// let sums: Vec<_> = (0..3).map(|n| group.spawn(move || n + n)).collect();
     /// group.join();
-    /// assert!(sums.iter().all(|sum| sum.is_finished()));
+    /// let sums: Vec<_> = sums.into_iter().map(|sum| sum.join().unwrap()).collect();
+    /// assert_eq!(sums, [0, 2, 4]);
     /// ```
     ///
     /// # Panics
