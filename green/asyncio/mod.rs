@@ -28,6 +28,20 @@
 //! parks the calling green thread. [`Future::wait`] waits for a future, that of [`run_in_executor`] too; `async` code may
 //! await it, since it is a Rust future as well. What [`call_soon`] and its kin return are handles that cancel: who wants to
 //! know when the call has run has it complete a [`Future`].
+//!
+//! # Examples
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use green::asyncio::{Future, call_later};
+//!
+//! let answer = Future::new();
+//! let later = answer.clone();
+//! call_later(Duration::from_millis(5), move || drop(later.set_result(42)));
+//! // No `await`: this green thread parks.
+//! assert_eq!(answer.wait(None).unwrap(), 42);
+//! ```
 
 mod calls;
 mod cell;

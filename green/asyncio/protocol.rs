@@ -20,6 +20,39 @@
 //! An error that a call returns ends the connection at once, as an exception does in asyncio: the next call is
 //! `connection_lost` with that error. A panic does the same, with an error that has its message. A
 //! [`ClosedLocally`](crate::ClosedLocally) error of one's own transport changes nothing: it is closing already.
+//!
+//! # Examples
+//!
+//! ```
+//! use std::io::{self, Read, Write};
+//!
+//! use green::asyncio::{ConnectionOptions, Protocol, Transport, create_connection_over};
+//! use green::os::unix::net::UnixStream;
+//!
+//! /// Says what it hears, and closes at the peer's end.
+//! #[derive(Default)]
+//! struct Echo(Option<Transport>);
+//!
+//! impl Protocol for Echo {
+//!     fn connection_made(&mut self, transport: Transport) -> io::Result<()> {
+//!         self.0 = Some(transport);
+//!         Ok(())
+//!     }
+//!
+//!     fn data_received(&mut self, data: &[u8]) -> io::Result<()> {
+//!         self.0.as_ref().unwrap().write(data)
+//!     }
+//! }
+//!
+//! let (near, mut far) = UnixStream::pair()?;
+//! create_connection_over(Echo::default, near, ConnectionOptions::new())?;
+//! far.write_all(b"hello")?;
+//! far.shutdown(std::net::Shutdown::Write)?;
+//! let mut answer = String::new();
+//! far.read_to_string(&mut answer)?;
+//! assert_eq!(answer, "hello");
+//! # Ok::<(), io::Error>(())
+//! ```
 
 use std::io;
 

@@ -6,6 +6,22 @@
 //! of the event's error type, not an exception that is raised in each waiter. Waiters that were
 //! there when the event was sent get what was sent, even if it is [`reset`](Event::reset) before
 //! they run.
+//!
+//! # Examples
+//!
+//! ```
+//! use green::event::Event;
+//! use green::thread;
+//!
+//! let ready = Event::new();
+//! thread::scope(|scope| {
+//!     let waiters = [(); 3].map(|()| scope.spawn(|| ready.wait()));
+//!     ready.send("go").unwrap();
+//!     for waiter in waiters {
+//!         assert_eq!(waiter.join().unwrap(), Ok("go"));
+//!     }
+//! });
+//! ```
 
 use std::{
     convert::Infallible,

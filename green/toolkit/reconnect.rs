@@ -83,6 +83,32 @@ type OnRetry<'a> = Box<dyn FnMut(u32, &io::Error, Duration) + Send + 'a>;
 type RetryIf<'a> = Box<dyn Fn(&io::Error) -> bool + Send + 'a>;
 
 /// A connection, and what it takes to have another one. The [module](self) has an example.
+///
+/// ```
+/// use std::io::{Read, Write};
+/// use std::time::Duration;
+///
+/// use green::net::{TcpListener, TcpStream};
+/// use green::reconnect::Reconnect;
+///
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let address = listener.local_addr()?;
+/// green::thread::spawn(move || {
+///     // The first client is sent away.
+///     drop(listener.accept().unwrap());
+///     listener.accept().unwrap().0.write_all(b"welcome").unwrap();
+/// });
+///
+/// let mut server = Reconnect::new(|| TcpStream::connect(address))
+///     .pauses(Duration::from_millis(1)..=Duration::from_millis(10));
+/// let welcome = server.run(|stream| {
+///     let mut welcome = [0; 7];
+///     stream.read_exact(&mut welcome)?;
+///     Ok(welcome)
+/// })?;
+/// assert_eq!(&welcome, b"welcome");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct Reconnect<'a, C> {
     connection: Option<C>,
     open: Open<'a, C>,

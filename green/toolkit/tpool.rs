@@ -9,6 +9,17 @@
 //! A proxy cannot stand in for the value by itself, since Rust has no objects that answer to every
 //! name; each call names what it does in a closure. Calls of one proxy run one after the other. The
 //! pool has a size from the start and at least one thread, and need not be shut down.
+//!
+//! # Examples
+//!
+//! ```
+//! use std::fs;
+//!
+//! // The file may be on a disk that takes its time; other green threads go on.
+//! let manifest = green::tpool::execute(|| fs::read_to_string("Cargo.toml"))?;
+//! assert!(manifest.contains("[package]"));
+//! # Ok::<(), std::io::Error>(())
+//! ```
 
 use std::{fmt, sync::Arc, time::Duration};
 

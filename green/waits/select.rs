@@ -7,6 +7,23 @@
 //!
 //! Readiness is the kernel's. What a type has read already and keeps in a buffer (`BufReader`, a TLS socket, `Stdin`)
 //! is not seen: ask such a type first.
+//!
+//! # Examples
+//!
+//! ```
+//! use std::io::Write;
+//!
+//! use green::select::{Interest, PollFd, poll};
+//!
+//! let (quiet, _open) = green::io::pipe()?;
+//! let (loud, mut writer) = green::io::pipe()?;
+//! green::thread::spawn(move || writer.write_all(b"news"));
+//!
+//! let mut both = [&quiet, &loud].map(|pipe| PollFd::new(pipe, Interest::READABLE));
+//! assert_eq!(poll(&mut both, None)?, 1);
+//! assert!(both[1].readiness().is_readable());
+//! # Ok::<(), std::io::Error>(())
+//! ```
 
 use std::fmt;
 use std::io;

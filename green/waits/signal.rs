@@ -12,6 +12,18 @@
 //! # Safety
 //!
 //! The only unsafe code hands `signal-hook` an action that keeps to what a signal handler may do.
+//!
+//! # Examples
+//!
+//! ```
+//! use green::signal::{Signals, consts::SIGHUP};
+//!
+//! let signals = Signals::new([SIGHUP])?;
+//! let reloading = green::thread::spawn(move || signals.wait());
+//! signal_hook::low_level::raise(SIGHUP)?;
+//! assert_eq!(reloading.join().unwrap()?, SIGHUP);
+//! # Ok::<(), std::io::Error>(())
+//! ```
 #![expect(unsafe_code, reason = "to install a signal handler is unsafe")]
 
 use std::borrow::Borrow;

@@ -2,6 +2,7 @@
 
 mod coming_from;
 mod crates;
+mod examples;
 mod modules;
 
 use std::collections::{BTreeMap, BTreeSet};

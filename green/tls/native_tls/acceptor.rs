@@ -9,6 +9,22 @@ use super::{Identity, Protocol, Result};
 use crate::ssl::SslPipe;
 
 /// Settings of a [`TlsAcceptor`]: see native-tls's type of the same name.
+///
+/// ```
+/// use green::native_tls::{Identity, Protocol, TlsAcceptor};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+/// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+/// let identity = Identity::from_pkcs8(certificate.as_bytes(), key.as_bytes())?;
+/// let acceptor = TlsAcceptor::builder(identity)
+///     .min_protocol_version(Some(Protocol::Tlsv12))
+///     .accept_alpn(&["http/1.1"])
+///     .build()?;
+/// # drop(acceptor);
+/// # Ok(())
+/// # }
+/// ```
 pub struct TlsAcceptorBuilder(native_tls::TlsAcceptorBuilder);
 
 impl TlsAcceptorBuilder {

@@ -9,6 +9,28 @@ use super::{Certificate, Identity, Protocol, Result};
 use crate::ssl::SslPipe;
 
 /// Settings of a [`TlsConnector`]: see native-tls's type of the same name.
+///
+/// ```
+/// use green::native_tls::{Certificate, Identity, TlsAcceptor, TlsConnector};
+/// use green::os::unix::net::UnixStream;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+/// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+/// # let acceptor = TlsAcceptor::new(Identity::from_pkcs8(certificate.as_bytes(), key.as_bytes())?)?;
+/// # let (near, far) = UnixStream::pair()?;
+/// # let served = green::thread::spawn(move || acceptor.accept(far).is_ok());
+/// // Trusts our own authority, and nobody else.
+/// let connector = TlsConnector::builder()
+///     .disable_built_in_roots(true)
+///     .add_root_certificate(Certificate::from_pem(certificate.as_bytes())?)
+///     .build()?;
+/// let stream = connector.connect("localhost", near)?;
+/// # drop(stream);
+/// # assert!(served.join().unwrap());
+/// # Ok(())
+/// # }
+/// ```
 pub struct TlsConnectorBuilder(native_tls::TlsConnectorBuilder);
 
 impl TlsConnectorBuilder {

@@ -11,6 +11,32 @@
 //! - An end without close_notify is `UnexpectedEof`, not `Ok(0)`; a reset stays a reset on every later read.
 //! - [`Error`] is a type of its own. Its source is an [`SslError`](crate::ssl::SslError) with the cause, or the
 //!   stream's own error.
+//!
+//! # Examples
+//!
+//! ```
+//! use std::io::{Read, Write};
+//!
+//! use green::native_tls::{Certificate, Identity, TlsAcceptor, TlsConnector};
+//! use green::os::unix::net::UnixStream;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+//! # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+//! let acceptor = TlsAcceptor::new(Identity::from_pkcs8(certificate.as_bytes(), key.as_bytes())?)?;
+//! let connector = TlsConnector::builder()
+//!     .add_root_certificate(Certificate::from_pem(certificate.as_bytes())?)
+//!     .build()?;
+//!
+//! let (near, far) = UnixStream::pair()?;
+//! green::thread::spawn(move || acceptor.accept(far).unwrap().write_all(b"welcome"));
+//! let mut stream = connector.connect("localhost", near)?;
+//! let mut answer = [0; 7];
+//! stream.read_exact(&mut answer)?;
+//! assert_eq!(&answer, b"welcome");
+//! # Ok(())
+//! # }
+//! ```
 
 use std::error;
 use std::fmt;
@@ -31,6 +57,23 @@ mod stream;
 pub type Result<T> = result::Result<T, Error>;
 
 /// Why something failed.
+///
+/// ```
+/// use std::io::{self, Write};
+///
+/// use green::native_tls::{HandshakeError, TlsConnector};
+/// use green::os::unix::net::UnixStream;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (near, mut far) = UnixStream::pair()?;
+/// far.write_all(b"220 mail.example.org ESMTP\r\n")?;
+/// let Err(HandshakeError::Failure(error)) = TlsConnector::new()?.connect("mail.example.org", near) else {
+///     panic!("that was no TLS");
+/// };
+/// assert_eq!(error.into_io().kind(), io::ErrorKind::InvalidData);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Error(Cause);
 
 enum Cause {

@@ -48,6 +48,27 @@ pub struct TlsStream<S> {
 pub struct MidHandshakeTlsStream<S>(Box<TlsStream<S>>);
 
 /// Why a handshake did not end.
+///
+/// ```
+/// use std::io::{self, ErrorKind, Read, Write};
+///
+/// use green::native_tls::{HandshakeError, TlsConnector, TlsStream};
+/// use green::os::unix::net::UnixStream;
+///
+/// /// A stream that blocks has time limits alone to stop for.
+/// fn connect<S: Read + Write>(name: &str, stream: S) -> io::Result<TlsStream<S>> {
+///     let connector = TlsConnector::new().map_err(green::native_tls::Error::into_io)?;
+///     connector.connect(name, stream).map_err(|error| match error {
+///         HandshakeError::Failure(error) => error.into_io(),
+///         HandshakeError::WouldBlock(_) => ErrorKind::TimedOut.into(),
+///     })
+/// }
+///
+/// let (near, far) = UnixStream::pair()?;
+/// drop(far);
+/// assert!(connect("example.org", near).is_err());
+/// # Ok::<(), io::Error>(())
+/// ```
 #[derive(Debug)]
 pub enum HandshakeError<S> {
     /// It failed.

@@ -19,6 +19,23 @@ use super::settings::{Identity, Purpose, Settings, VerifyMode};
 mod tests;
 
 /// Where trusted certificates are found.
+///
+/// ```
+/// use std::io::ErrorKind;
+/// use std::path::Path;
+///
+/// use green::ssl::{Purpose, SslContext, VerifyLocation};
+///
+/// # fn main() -> std::io::Result<()> {
+/// # let pem = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap().cert.pem();
+/// let context = SslContext::new(Purpose::ServerAuth)?;
+/// context.load_verify_locations(VerifyLocation::Bytes(pem.as_bytes()))?;
+/// let nowhere = VerifyLocation::Folder(Path::new("not/there"));
+/// let error = context.load_verify_locations(nowhere).unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::NotFound);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum VerifyLocation<'a> {

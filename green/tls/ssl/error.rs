@@ -27,6 +27,36 @@ pub struct SslError {
 }
 
 /// The cause of an [`SslError`].
+///
+/// ```
+/// use green::os::unix::net::UnixStream;
+/// use green::ssl::{Purpose, Reason, SslContext, SslError, VerifyLocation};
+///
+/// # fn main() -> std::io::Result<()> {
+/// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+/// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+/// # let server = SslContext::create_default_context(Purpose::ClientAuth)?;
+/// # server.load_cert_chain_bytes(certificate.as_bytes(), key.as_bytes(), None)?;
+/// # let client = SslContext::new(Purpose::ServerAuth)?;
+/// # client.load_verify_locations(VerifyLocation::Bytes(certificate.as_bytes()))?;
+/// /// What to tell a user.
+/// fn advice(error: &std::io::Error) -> &'static str {
+///     match SslError::of(error).map(SslError::reason) {
+///         Some(Reason::HostnameMismatch) => "is the address right?",
+///         Some(Reason::CertificateExpired | Reason::CertificateNotYetValid) => "is the clock right?",
+///         Some(_) => "the server is not to be trusted",
+///         None => "is the network there?",
+///     }
+/// }
+///
+/// let (near, far) = UnixStream::pair()?;
+/// green::thread::spawn(move || server.accept(far)?.do_handshake());
+/// // The server's certificate is for "localhost".
+/// let error = client.connect(near, "example.org").unwrap_err();
+/// assert_eq!(advice(&error), "is the address right?");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reason {

@@ -38,6 +38,29 @@ impl fmt::Display for TlsVersion {
 }
 
 /// The cipher in use, as Python's `SSLSocket.cipher()` gives it.
+///
+/// ```
+/// use green::os::unix::net::UnixStream;
+/// use green::ssl::{EngineKind, Purpose, SslContext, VerifyLocation};
+///
+/// # fn main() -> std::io::Result<()> {
+/// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+/// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+/// # let server = SslContext::with_engine(Purpose::ClientAuth, EngineKind::OpenSsl)?;
+/// # server.load_cert_chain_bytes(certificate.as_bytes(), key.as_bytes(), None)?;
+/// # let client = SslContext::with_engine(Purpose::ServerAuth, EngineKind::OpenSsl)?;
+/// # client.load_verify_locations(VerifyLocation::Bytes(certificate.as_bytes()))?;
+/// let (near, far) = UnixStream::pair()?;
+/// let served = green::thread::spawn(move || server.accept(far)?.do_handshake());
+/// let tls = client.connect(near, "localhost")?;
+/// if let Some(cipher) = tls.cipher()? {
+///     println!("{} with {} bits", cipher.name, cipher.secret_bits);
+///     assert!(cipher.secret_bits >= 128);
+/// }
+/// # served.join().unwrap()?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Cipher {

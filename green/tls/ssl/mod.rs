@@ -20,6 +20,33 @@
 //!
 //! A connection that ends without close_notify is an error (`UnexpectedEof`) by default. A folder of trusted certificates
 //! is read whole, at once, and need not be hashed. A session may be offered after the settings changed; it is then not resumed.
+//!
+//! # Examples
+//!
+//! ```
+//! use std::io::{Read, Write};
+//!
+//! use green::os::unix::net::UnixStream;
+//! use green::ssl::{Purpose, SslContext, VerifyLocation};
+//!
+//! # fn main() -> std::io::Result<()> {
+//! # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+//! # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+//! let server = SslContext::create_default_context(Purpose::ClientAuth)?;
+//! server.load_cert_chain_bytes(certificate.as_bytes(), key.as_bytes(), None)?;
+//! let client = SslContext::new(Purpose::ServerAuth)?;
+//! client.load_verify_locations(VerifyLocation::Bytes(certificate.as_bytes()))?;
+//!
+//! // Any two sockets will do.
+//! let (near, far) = UnixStream::pair()?;
+//! green::thread::spawn(move || server.accept(far)?.write_all(b"welcome"));
+//! let mut tls = client.connect(near, "localhost")?;
+//! let mut answer = [0; 7];
+//! tls.read_exact(&mut answer)?;
+//! assert_eq!(&answer, b"welcome");
+//! # Ok(())
+//! # }
+//! ```
 
 pub use certificate::{Certificate, CertificateDetails};
 pub use context::{ServerNameCallback, SslContext, VerifyLocation};

@@ -1,6 +1,16 @@
 //! What came of a call that never waits.
 
 /// What a call on a pipe came to.
+///
+/// ```
+/// use green::ssl::{Progress, Purpose, SslContext};
+///
+/// let mut pipe = SslContext::new(Purpose::ServerAuth)?.pipe(Some("example.org"))?;
+/// // A client begins, and can do no more before the server answers.
+/// assert_eq!(pipe.handshake()?, Progress::WantRead);
+/// assert!(pipe.outgoing() > 0);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Progress<T> {

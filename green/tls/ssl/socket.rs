@@ -126,6 +126,37 @@ impl Drop for Shared {
 }
 
 /// What [`GreenSslSocket::unwrap`] gives back.
+///
+/// ```
+/// use std::io::{Read, Write};
+/// use std::time::Duration;
+///
+/// use green::os::unix::net::UnixStream;
+/// use green::ssl::{Purpose, SslContext, Unwrapped, VerifyLocation};
+///
+/// # fn main() -> std::io::Result<()> {
+/// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+/// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+/// # let server = SslContext::create_default_context(Purpose::ClientAuth)?;
+/// # server.load_cert_chain_bytes(certificate.as_bytes(), key.as_bytes(), None)?;
+/// # let client = SslContext::new(Purpose::ServerAuth)?;
+/// # client.load_verify_locations(VerifyLocation::Bytes(certificate.as_bytes()))?;
+/// let (near, far) = UnixStream::pair()?;
+/// let served = green::thread::spawn(move || -> std::io::Result<()> {
+///     let tls = server.accept(far)?;
+///     tls.do_handshake()?;
+///     let mut socket = tls.unwrap(Some(Duration::from_secs(5)))?.socket;
+///     socket.write_all(b"in the clear")
+/// });
+/// let tls = client.connect(near, "localhost")?;
+/// let Unwrapped { socket, unread, .. } = tls.unwrap(Some(Duration::from_secs(5)))?;
+/// let mut text = String::new();
+/// unread.as_slice().chain(&socket).read_to_string(&mut text)?;
+/// assert_eq!(text, "in the clear");
+/// # served.join().unwrap()?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Unwrapped {

@@ -81,6 +81,20 @@ const READY: u8 = b'R';
 ///
 /// A listener is taken out by its name and kind. What is not taken is closed with this. Closing a listener that was
 /// handed over, as a server does when it stops, leaves it open for the other processes that have it.
+///
+/// ```
+/// use green::convenience::Handed;
+///
+/// // Whoever started us: systemd, a process like this one, or a shell.
+/// # let path = std::env::temp_dir().join("green-nobody-offers-here");
+/// let mut handed = Handed::from_environment()?;
+/// let listener = match handed.tcp("web")? {
+///     Some(listener) => listener,
+///     None => green::listen("127.0.0.1:0")?,
+/// };
+/// assert!(listener.local_addr()?.ip().is_loopback());
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug, Default)]
 #[must_use = "what is not taken out is closed"]
 pub struct Handed {
@@ -258,6 +272,27 @@ impl Handed {
 /// Offers this process's listeners to the one that takes its place.
 ///
 /// The path belongs to whoever offered last: a successor that offers at the same path takes it over.
+///
+/// ```
+/// use green::convenience::{HandOver, Handed};
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("next");
+/// let listener = green::listen("127.0.0.1:0")?;
+/// let address = listener.local_addr()?;
+/// let next = HandOver::new(&path)?.listener("web", &listener)?;
+/// let waiting = green::thread::spawn(move || next.wait());
+///
+/// // The process that takes our place:
+/// let mut handed = Handed::from_process(&path)?;
+/// let taken = handed.tcp("web")?.expect("it was offered");
+/// assert_eq!(taken.local_addr()?, address);
+/// handed.ready()?;
+///
+/// // Ours hears of it, and can go.
+/// waiting.join().unwrap()?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "nobody is served before `wait`"]
 pub struct HandOver {

@@ -6,6 +6,18 @@ use std::fmt;
 use std::sync::Arc;
 
 /// A key or a task that a [`DagPool`](super::DagPool) does not take.
+///
+/// ```
+/// use green::dagpool::{DagPool, Refused};
+///
+/// let pool = DagPool::<_, ()>::new();
+/// pool.spawn("egg", ["hen"], |_| Ok(()))?;
+/// let refused = pool.spawn("hen", ["egg"], |_| Ok(())).unwrap_err();
+/// assert!(matches!(refused, Refused::Cycle(_)));
+/// let refused = pool.spawn("egg", [], |_| Ok(())).unwrap_err();
+/// assert_eq!(refused, Refused::Collision("egg"));
+/// # Ok::<(), Refused<&str>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refused<K> {
     /// The key has a task or a value already.
@@ -26,6 +38,20 @@ impl<K: fmt::Debug> fmt::Display for Refused<K> {
 impl<K: fmt::Debug> Error for Refused<K> {}
 
 /// Why a task of a [`DagPool`](super::DagPool) gave no value.
+///
+/// ```
+/// use green::dagpool::{Cause, DagPool};
+///
+/// let pool = DagPool::<_, ()>::new();
+/// pool.spawn("broken", [], |_| Err(std::io::ErrorKind::NotFound.into()))?;
+/// let error = pool.wait(["broken"]).unwrap_err();
+/// match error.cause() {
+///     Cause::Error(error) => assert_eq!(error.kind(), std::io::ErrorKind::NotFound),
+///     Cause::Panicked(message) => eprintln!("a fault in the program: {message}"),
+///     Cause::Killed => eprintln!("somebody has stopped it"),
+/// }
+/// # Ok::<(), green::dagpool::Refused<&str>>(())
+/// ```
 pub enum Cause<E> {
     /// It returned this error.
     Error(Arc<E>),

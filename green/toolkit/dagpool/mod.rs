@@ -7,6 +7,20 @@
 //! [`wait_each`](DagPool::wait_each). Tasks that would wait for each other in a circle are refused;
 //! eventlet lets them wait for ever. A task fails by returning an error as well as by a panic or a
 //! kill. A value that was posted stays: there is no `replace`.
+//!
+//! # Examples
+//!
+//! ```
+//! use green::dagpool::DagPool;
+//!
+//! let pool = DagPool::<_, u32>::new();
+//! // In any order: each begins when what it needs is there.
+//! pool.spawn("sum", ["left", "right"], |values| Ok(*values["left"] + *values["right"]))?;
+//! pool.spawn("left", [], |_| Ok(40))?;
+//! pool.spawn("right", [], |_| Ok(2))?;
+//! assert_eq!(*pool.wait(["sum"]).unwrap()["sum"], 42);
+//! # Ok::<(), green::dagpool::Refused<&str>>(())
+//! ```
 
 mod error;
 mod graph;
@@ -360,6 +374,23 @@ where
 }
 
 /// A value, or why there is none.
+///
+/// ```
+/// use green::dagpool::{DagPool, Outcome};
+///
+/// fn told(outcome: Outcome<&str, u32, std::io::Error>) -> String {
+///     match outcome {
+///         Ok(value) => format!("it is {value}"),
+///         Err(error) => error.to_string(),
+///     }
+/// }
+///
+/// let pool = DagPool::new();
+/// pool.spawn("answer", [], |_| Ok(42))?;
+/// let outcomes: Vec<_> = pool.wait_each(["answer"]).map(|(_, outcome)| told(outcome)).collect();
+/// assert_eq!(outcomes, ["it is 42"]);
+/// # Ok::<(), green::dagpool::Refused<&str>>(())
+/// ```
 pub type Outcome<K, V, E> = Result<Arc<V>, PropagateError<K, E>>;
 
 impl<K, V, E> Shared<K, V, E>

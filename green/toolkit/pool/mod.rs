@@ -16,6 +16,17 @@
 //! A task that was lent a place runs as a green thread of its own. [`imap`](GreenPool::imap) and
 //! [`starmap`](GreenPool::starmap) start their tasks while they are iterated over, from the thread
 //! that does so.
+//!
+//! # Examples
+//!
+//! ```
+//! use green::pool::GreenPool;
+//!
+//! // At most a hundred at once, however many there are.
+//! let pool = GreenPool::new(100);
+//! let doubled: Vec<u32> = pool.imap(|n| n * 2, 1..=3).map(Result::unwrap).collect();
+//! assert_eq!(doubled, [2, 4, 6]);
+//! ```
 
 mod group;
 mod imap;

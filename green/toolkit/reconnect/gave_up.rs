@@ -5,6 +5,22 @@ use std::fmt;
 use std::io;
 
 /// [`Reconnect::run`](super::Reconnect::run) did not succeed: the last error, and after how many attempts.
+///
+/// ```
+/// use std::io::{Error, ErrorKind};
+/// use std::time::Duration;
+///
+/// use green::reconnect::Reconnect;
+///
+/// let mut server = Reconnect::new(|| Err::<(), _>(Error::from(ErrorKind::ConnectionRefused)))
+///     .pauses(Duration::from_millis(1)..=Duration::from_millis(2))
+///     .attempts(2);
+/// let gave_up = server.run(|()| Ok(())).unwrap_err();
+/// assert_eq!(gave_up.to_string(), "gave up after 2 attempts: connection refused");
+/// assert!(!gave_up.is_permanent());
+/// // Where an `io::Error` is wanted, the last one does.
+/// assert_eq!(Error::from(gave_up).kind(), ErrorKind::ConnectionRefused);
+/// ```
 #[derive(Debug)]
 pub struct GaveUp {
     attempts: u32,

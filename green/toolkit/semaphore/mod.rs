@@ -14,6 +14,26 @@
 //! A number of permits cannot be negative; to try without waiting and to wait with a limit are two
 //! methods, so they cannot be mixed up. There is no `Lock` here: [`Mutex`](crate::sync::Mutex) is
 //! one.
+//!
+//! # Examples
+//!
+//! ```
+//! use green::semaphore::Semaphore;
+//! use green::{Deadline, thread};
+//!
+//! // Three may be at it at a time.
+//! let tickets = Semaphore::new(3);
+//! thread::scope(|scope| {
+//!     for _ in 0..10 {
+//!         scope.spawn(|| {
+//!             tickets.acquire(Deadline::NEVER);
+//!             thread::yield_now();
+//!             tickets.release();
+//!         });
+//!     }
+//! });
+//! assert_eq!(tickets.available(), 3);
+//! ```
 
 pub use greenhub::semaphore::{MAX_PERMITS, Permit, Semaphore};
 

@@ -10,6 +10,21 @@ use super::Certificate;
 use crate::ssl::refusal::refused;
 
 /// The fields of a certificate that Python's `getpeercert` gives.
+///
+/// ```
+/// use green::ssl::Certificate;
+///
+/// # fn main() -> std::io::Result<()> {
+/// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+/// # let pem = made.cert.pem();
+/// for certificate in Certificate::stack_from_pem(pem.as_bytes())? {
+///     let details = certificate.details()?;
+///     assert_eq!(details.dns_names, ["localhost"]);
+///     println!("for {:?}, until {}", details.subject, details.not_after);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CertificateDetails {

@@ -17,6 +17,20 @@ mod traits;
 pub(crate) use traits::{Choice, ChooseByName, Engine, Factory};
 
 /// The TLS library under a context.
+///
+/// ```
+/// use std::io::ErrorKind;
+///
+/// use green::ssl::{EngineKind, Purpose, SslContext, TlsVersion};
+///
+/// let server = SslContext::with_engine(Purpose::ClientAuth, EngineKind::NativeTls)?;
+/// let error = server.set_minimum_version(TlsVersion::Tls13).unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::Unsupported);
+///
+/// let server = SslContext::with_engine(Purpose::ClientAuth, EngineKind::OpenSsl)?;
+/// server.set_minimum_version(TlsVersion::Tls13)?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EngineKind {
