@@ -1,6 +1,28 @@
 //! [`green::channel`](crate::channel), whose waits are shielded.
 //!
 //! There is no `select!` here: put [`Select`](crate::channel::Select) into a [`shield`](crate::shield()).
+//!
+//! # Examples
+//!
+//! ```
+//! use green::shielded::channel::bounded;
+//! use green::thread;
+//!
+//! let (send, receive) = bounded(0);
+//! let waiter = thread::spawn(move || {
+//!     let received = receive.recv();
+//!     assert_eq!(received, Ok("a value"));
+//!     // The kill acts here.
+//!     thread::yield_now();
+//! });
+//! while !waiter.is_started() {
+//!     thread::yield_now();
+//! }
+//! waiter.kill()?;
+//! send.send("a value").unwrap();
+//! assert!(waiter.join().is_err());
+//! # Ok::<(), std::io::Error>(())
+//! ```
 
 use std::time::{Duration, Instant};
 

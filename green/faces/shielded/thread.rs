@@ -1,4 +1,20 @@
 //! [`green::thread`](crate::thread), whose waits are shielded.
+//!
+//! # Examples
+//!
+//! ```
+//! use std::time::{Duration, Instant};
+//!
+//! use green::shielded::thread::sleep;
+//!
+//! let begun = Instant::now();
+//! let limited = green::timeout(Duration::from_millis(1), || {
+//!     sleep(Duration::from_millis(10));
+//!     // The limit acts here.
+//!     green::thread::yield_now();
+//! });
+//! assert!(limited.is_err() && begun.elapsed() >= Duration::from_millis(10));
+//! ```
 #![expect(unsafe_code, reason = "a scope is seen as the type of this module")]
 
 use std::io;

@@ -1,4 +1,14 @@
 //! [`green::sync::mpsc`](crate::sync::mpsc), whose waits are shielded.
+//!
+//! # Examples
+//!
+//! ```
+//! use green::shielded::sync::mpsc::sync_channel;
+//!
+//! let (send, receive) = sync_channel(1);
+//! green::thread::spawn(move || (1..=3).try_for_each(|n| send.send(n)));
+//! assert_eq!(receive.iter().collect::<Vec<_>>(), [1, 2, 3]);
+//! ```
 
 use std::time::Duration;
 
