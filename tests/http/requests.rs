@@ -61,7 +61,7 @@ fn a_hundred_requests_take_one_connection() {
 #[test]
 fn many_wait_at_once_on_one_hub_and_a_limit_holds() {
     bounded("many requests", || {
-        let served = Served::with(usual, |server| server.grace(Duration::from_millis(10)));
+        let served = Served::with(usual, |server| server.grace(Duration::from_secs(2)));
         let url = format!("http://{}", served.address);
         let begun = Instant::now();
         let asking: Vec<_> = (0..50)

@@ -228,7 +228,7 @@ fn a_websocket_talks_and_counts_as_a_connection_until_it_ends() {
                     }
                 })
             },
-            |server| server.grace(Duration::from_millis(50)),
+            |server| server.grace(Duration::from_secs(2)),
         );
         let url = format!("ws://{}/", served.address);
         let (mut socket, _) = tungstenite::client(url, served.connect()).unwrap();
