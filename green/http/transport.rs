@@ -49,7 +49,7 @@ pub enum Protocol {
 /// # Ok::<(), io::Error>(())
 /// ```
 pub trait Transport:
-    PollRead + PollWrite + Read + Write + fmt::Debug + Unpin + Send + 'static
+    PollRead + PollWrite + Read + Write + fmt::Debug + Unpin + Send + Sync + 'static
 {
     /// Waits until it is known.
     #[doc(hidden)]
@@ -57,6 +57,12 @@ pub trait Transport:
 
     #[doc(hidden)]
     fn socket(&self) -> &GreenSocket;
+
+    /// Another handle of it.
+    #[doc(hidden)]
+    fn twin(&self) -> io::Result<Self>
+    where
+        Self: Sized;
 }
 
 fn by_preface(socket: &GreenSocket, limit: Option<Duration>) -> io::Result<Protocol> {
@@ -93,6 +99,10 @@ impl Transport for TcpStream {
     fn socket(&self) -> &GreenSocket {
         self.as_green_socket()
     }
+
+    fn twin(&self) -> io::Result<Self> {
+        self.try_clone()
+    }
 }
 
 impl Transport for UnixStream {
@@ -102,6 +112,10 @@ impl Transport for UnixStream {
 
     fn socket(&self) -> &GreenSocket {
         self.as_green_socket()
+    }
+
+    fn twin(&self) -> io::Result<Self> {
+        self.try_clone()
     }
 }
 
@@ -120,6 +134,10 @@ impl Transport for GreenSslSocket {
 
     fn socket(&self) -> &GreenSocket {
         self.get_ref()
+    }
+
+    fn twin(&self) -> io::Result<Self> {
+        self.try_clone()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
+use std::net::Shutdown;
 
 use bytes::{Buf, Bytes};
 use greenhub::future::block_on;
@@ -13,6 +14,9 @@ use super::stream::Io;
 use super::transport::Transport;
 
 /// A connection that has left HTTP: the stream, in blocking style.
+///
+/// With a second handle ([`try_clone`](Upgraded::try_clone)) one green thread writes while another one waits for what the
+/// peer says.
 ///
 /// ```
 /// use std::io::{BufRead, BufReader, Write};
@@ -54,9 +58,43 @@ pub struct Upgraded {
     early: Bytes,
 }
 
-trait Duplex: Read + Write + Send {}
+trait Duplex: Read + Write + Send + Sync {
+    fn another(&self) -> io::Result<Box<dyn Duplex>>;
+    fn end(&self) -> io::Result<()>;
+}
 
-impl<T: Transport> Duplex for T {}
+impl<T: Transport> Duplex for T {
+    fn another(&self) -> io::Result<Box<dyn Duplex>> {
+        Ok(Box::new(self.twin()?))
+    }
+
+    fn end(&self) -> io::Result<()> {
+        self.socket().shutdown(Shutdown::Both)
+    }
+}
+
+impl Upgraded {
+    /// Another handle to this connection. What came behind the request already is read from the first one alone.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`TcpStream::try_clone`](crate::net::TcpStream::try_clone).
+    pub fn try_clone(&self) -> io::Result<Upgraded> {
+        Ok(Upgraded {
+            stream: self.stream.another()?,
+            early: Bytes::new(),
+        })
+    }
+
+    /// Ends the connection in both directions, also under whoever reads or writes it; over TLS without a word to the peer.
+    ///
+    /// # Errors
+    ///
+    /// [`NotConnected`](io::ErrorKind::NotConnected) if it has ended before.
+    pub fn shutdown(&self) -> io::Result<()> {
+        self.stream.end()
+    }
+}
 
 /// Takes the stream out of what hyper gives back.
 pub(super) type Opens = fn(hyper::upgrade::Upgraded) -> io::Result<Upgraded>;

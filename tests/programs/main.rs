@@ -2,7 +2,11 @@
 
 mod asyncio;
 mod backdoor;
+#[path = "../browser/mod.rs"]
+mod browser;
 mod httpd;
+mod running;
 mod small;
 mod tls;
 mod web;
+mod web_chat;

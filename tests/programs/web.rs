@@ -1,53 +1,17 @@
 //! The example `web`: handed its listener, restarted under load, behind HAProxy and nginx.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use test_support::bounded;
 use test_support::example_program::build;
 
+use crate::running::{Running, free_address, is_there};
+
 const LIMIT: Duration = Duration::from_secs(300);
-
-/// A program under way, ended with this.
-struct Running {
-    process: Child,
-    lines: BufReader<ChildStdout>,
-}
-
-impl Running {
-    fn start(command: &mut Command) -> Running {
-        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
-        let lines = BufReader::new(process.stdout.take().unwrap());
-        Running { process, lines }
-    }
-
-    /// What the line says that begins so.
-    fn line(&mut self, begin: &str) -> String {
-        let mut line = String::new();
-        while self.lines.read_line(&mut line).unwrap() > 0 {
-            if let Some(rest) = line.strip_prefix(begin) {
-                return rest.trim().to_owned();
-            }
-            line.clear();
-        }
-        panic!("there is no line '{begin}'");
-    }
-
-    fn terminate(&mut self) {
-        let id = self.process.id().to_string();
-        Command::new("kill").args(["-TERM", &id]).status().unwrap();
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
 
 fn get(address: &str, path: &str, header: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
@@ -61,14 +25,6 @@ fn get(address: &str, path: &str, header: &str) -> String {
     answer
 }
 
-fn is_there(program: &str) -> bool {
-    let found = Command::new(program).arg("-v").output().is_ok();
-    if !found {
-        eprintln!("skipped: no {program}");
-    }
-    found
-}
-
 /// Until it answers.
 fn wait_for(address: &str) {
     let begun = Instant::now();
@@ -76,11 +32,6 @@ fn wait_for(address: &str) {
         assert!(begun.elapsed() < LIMIT, "nobody listens on {address}");
         std::thread::sleep(Duration::from_millis(10));
     }
-}
-
-fn free_address() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().to_string()
 }
 
 #[test]

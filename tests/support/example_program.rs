@@ -17,7 +17,7 @@ pub fn build(name: &str) -> PathBuf {
         "--package",
         "green-std",
         "--features",
-        "http-client,proxy-protocol",
+        "http-client,proxy-protocol,websocket",
         "--example",
         name,
     ]);
