@@ -53,6 +53,10 @@ fn a_blocked_writer_and_an_idle_reader_cost_nothing() {
 }
 
 #[test]
+#[cfg_attr(
+    green_sanitize = "thread",
+    ignore = "a thread of the sanitizer's own wakes up"
+)]
 fn a_parked_crowd_costs_no_wake_ups() {
     alone("idle::a_parked_crowd_costs_no_wake_ups", &[], || {
         let (source, _peer) = pair();

@@ -291,6 +291,7 @@ const UNSAFE: &[&str] = &[
     "tests/support/ends/peer.rs",
     "green/tests/streams/pipes.rs",
     "tests/process.rs",
+    "tests/sanitized/faulty.rs",
     "tests/green_thread/shielded.rs",
     "tests/stacks/main.rs",
     "green/tests/std_parity/bodies/fd.rs",
