@@ -91,9 +91,21 @@ fn a_pool_that_cannot_grow_says_so_once_and_goes_on() {
             };
             // SAFETY: `limit` lives across the call.
             assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &limit) }, 0);
+            let gate = std::sync::Arc::new(std::sync::Mutex::new(()));
+            let shut = gate.lock().unwrap();
             let calls: Vec<_> = (0..8)
-                .map(|n| greenhub::green_thread::spawn(move || greenhub::blocking(move || n)))
+                .map(|n| {
+                    let gate = gate.clone();
+                    greenhub::green_thread::spawn_local(move || {
+                        greenhub::blocking(move || gate.lock().map(|_| n).unwrap())
+                    })
+                })
                 .collect();
+            // On this hub, so each has handed its call over by the time that it is parked.
+            while !calls.iter().all(|call| call.is_started()) {
+                greenhub::green_thread::yield_now();
+            }
+            drop(shut);
             go.send(()).unwrap();
             for (n, call) in calls.into_iter().enumerate() {
                 assert_eq!(call.join().unwrap(), n);
