@@ -7,6 +7,8 @@ fn outcome(server: &Server, request: &str) -> (u16, bool) {
     let mut client = server.connect();
     client.send(request);
     let answer = client.answer();
+    // Shown if the test fails: whose words they are tells who refused the request.
+    println!("{request:?}: {} {:?}", answer.status, answer.text());
     let _ = client
         .reader
         .get_mut()
