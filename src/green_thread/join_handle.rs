@@ -162,6 +162,9 @@ impl<T> JoinHandle<T> {
     /// Whether the green thread has had its first turn on its hub, even if only
     /// to end because it had been killed before.
     ///
+    /// A [`kill`](JoinHandle::kill) from then on finds the closure running: it acts in its next wait that is not
+    /// [shielded](crate::shield()), and no sooner.
+    ///
     /// ```
     /// use std::time::Duration;
     ///
@@ -181,7 +184,7 @@ impl<T> JoinHandle<T> {
             .thread
             .task
             .green()
-            .is_some_and(|green| green.is_new())
+            .is_some_and(|green| green.awaits_its_body())
     }
 
     /// Parks the running thread until the green thread has ended, and keeps the

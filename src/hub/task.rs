@@ -186,6 +186,12 @@ impl Green {
     pub(crate) fn is_new(&self) -> bool {
         !self.legs.have_begun()
     }
+
+    /// Whether it has not run its body yet, nor learned that it must not: the moment from which a kill comes too late to
+    /// keep it from running. A little after it [is no longer new](Green::is_new).
+    pub(crate) fn awaits_its_body(&self) -> bool {
+        self.is_new() || self.body.lock().is_some()
+    }
 }
 
 impl Timed for Green {

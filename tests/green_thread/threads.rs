@@ -46,6 +46,29 @@ fn killed_before_it_ran_a_body_never_runs() {
 }
 
 #[test]
+fn a_kill_of_a_thread_that_has_started_does_not_keep_its_body_from_running() {
+    // A thread takes longest to begin when it is the first of its process.
+    for _ in 0..100 {
+        let name =
+            "threads::a_kill_of_a_thread_that_has_started_does_not_keep_its_body_from_running";
+        let first = || {
+            let ran = Arc::new(AtomicBool::new(false));
+            let victim = spawn({
+                let ran = ran.clone();
+                move || ran.store(true, SeqCst)
+            });
+            while !victim.is_started() {
+                std::hint::spin_loop();
+            }
+            victim.kill().unwrap();
+            victim.wait();
+            assert!(ran.load(SeqCst));
+        };
+        alone(name, &[], || (0..10).for_each(|_| first())).well();
+    }
+}
+
+#[test]
 fn a_sleeper_sees_the_kill_before_the_killer_goes_on() {
     green("a sleeper sees the kill", || {
         let seen = Rc::new(Cell::new(false));
