@@ -165,7 +165,7 @@ fn haproxy_and_nginx_in_front_tell_whose_request_it_is() {
         if is_there("nginx") {
             let front = free_address();
             let text = format!(
-                "daemon off; pid {0}/pid; error_log stderr; events {{}}\n\
+                "daemon off; master_process off; pid {0}/pid; error_log stderr; events {{}}\n\
                  http {{ access_log off; client_body_temp_path {0}/b; proxy_temp_path {0}/p;\n\
                  fastcgi_temp_path {0}/f; uwsgi_temp_path {0}/u; scgi_temp_path {0}/s;\n\
                  server {{ listen {front}; location / {{ proxy_pass http://{address}; proxy_http_version 1.1; }} }} }}\n",
