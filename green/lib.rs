@@ -103,30 +103,30 @@
 //! | `proxy-protocol` | | `convenience::ProxyProtocol`: the client that a proxy in front passes on |
 //! | `parking_lot` | | `green::parking_lot`, that crate's names |
 //! | `socket2-0-5` | | conversions with socket2 0.5's sockets, beside 0.6's |
-//! | `sim` | | `green::sim`: a whole program in a simulation, by a seed |
+//! | `sim` | | `green::sim`: runs a whole program in a simulation that a seed decides |
 //! | `engine-may` | | the crate `may` switches between green threads, to tell whether a fault is in our switch |
 //!
 //! Without any of them everything under a name of std's is there, and [`signal`], [`select`], [`future`] and [`block_on`].
 //!
 //! # Settings
 //!
-//! [`Config`] before the first green thread, or the environment: `GREEN_HUBS` (default: one a core), `GREEN_STACK_SIZE`
-//! (bytes, default 262144), `GREEN_BLOCKING_THREADS`, `GREEN_THREAD_LOCALS` ([`ThreadLocals`]).
+//! [`Config`] before the first green thread, or the environment: `GREEN_HUBS` (default: one for each core),
+//! `GREEN_STACK_SIZE` (bytes, default 262144), `GREEN_BLOCKING_THREADS`, `GREEN_THREAD_LOCALS` ([`ThreadLocals`]).
 //!
 //! # Limits
 //!
 //! - Green threads of a hub take turns only when they wait. Computation belongs on an OS thread: [`blocking()`].
-//! - A call of std's that blocks holds up every green thread of the hub, and compiles: see [`guide::lints`].
-//! - A stack has 256 KiB of address space, [`Builder::stack_size`](thread::Builder::stack_size) to change it. An overflow
+//! - A blocking call of std still compiles, and holds up every green thread of the hub: see [`guide::lints`].
+//! - A stack has 256 KiB of address space, [`Builder::stack_size`](thread::Builder::stack_size) changes it. An overflow
 //!   ends the process with a message that names the green thread.
 //! - A green thread must not wait in a callback that C code calls.
 //! - Kills and time limits unwind, so they are refused under `panic = "abort"`.
 //!
 //! # A program that is stuck
 //!
-//! `println!("{}", green::report())` says of every green thread where it waits and since when; [`debug`] has more,
-//! [`debug::blocking_detection`] finds what holds a hub up, [`debug::deadlock_detection`] tells when all wait for one another, and
-//! [`backdoor`] answers all of it in a live program.
+//! `println!("{}", green::report())` says for every green thread where it waits and since when; [`debug`] has more,
+//! [`debug::blocking_detection`] finds what holds a hub up, [`debug::deadlock_detection`] tells when all wait for one
+//! another, and [`backdoor`] answers all of it in a live program.
 //!
 //! # Platforms
 //!

@@ -1,22 +1,24 @@
 //! Green sockets, pipes and TLS connections for `async` code: hyper, tonic, async-tungstenite and whatever else takes an
 //! `AsyncRead`.
 //!
-//! [`Async`] is a face around a stream of this library. It has futures-io's `AsyncRead` and `AsyncWrite`, with the feature
-//! `tokio-io` tokio's traits of these names, and with the feature `http` hyper's `Read` and `Write`. Any executor may poll it: [`block_on`](crate::block_on), `FuturesUnordered`, one on OS
-//! threads. There is no second reactor; a poll that finds nothing leaves its waker where the hub that knows the descriptor finds it.
+//! [`Async`] wraps a stream of this library. It has futures-io's `AsyncRead` and `AsyncWrite`, with the feature
+//! `tokio-io` tokio's traits of these names, and with the feature `http` hyper's `Read` and `Write`. Any executor may
+//! poll it: [`block_on`](crate::block_on), `FuturesUnordered`, one on OS threads. There is no second reactor: a poll
+//! that finds nothing leaves its waker with the hub that watches the descriptor.
 //!
-//! Threads and futures may use one connection at the same time, through clones: nothing is lost between them. Timeouts and
-//! non-blocking mode of the stream do not count for futures: drop a future that takes too long, or give it to
+//! Threads and futures may use one connection at the same time, through clones: nothing is lost between them. Timeouts
+//! and non-blocking mode of the stream do not apply to futures: drop a future that takes too long, or put it into a
 //! [`future::timeout`](crate::future::timeout).
 //!
-//! A poll never parks and never gives way. What you call in an `async fn` beside it may: it holds up that task alone.
+//! A poll never parks and never yields to other green threads. Other calls in your `async fn` may: they hold up only
+//! that task.
 //!
 //! # What needs tokio itself
 //!
 //! `tokio::net`, `tokio::time` and `tokio::spawn` need a runtime of tokio's and panic without one ("there is no reactor
-//! running"). Use a green stream in an [`Async`] and [`future::sleep`](crate::future::sleep) in their place. Where a crate
-//! insists, run tokio's runtime on OS threads of its own and wait for it by a channel or [`block_on`](crate::block_on): its wakers and
-//! ours may cross.
+//! running"). Use a green stream in an [`Async`] and [`future::sleep`](crate::future::sleep) instead. If a crate
+//! insists on them, run tokio's runtime on OS threads of its own and wait for it by a channel or
+//! [`block_on`](crate::block_on): either side may call the other's wakers.
 //!
 //! # Examples
 //!
@@ -55,13 +57,14 @@ pub use self::pollable::{PollRead, PollWrite, Pollable};
 
 /// A stream of this library as an `AsyncRead` and `AsyncWrite`.
 ///
-/// One task may read and another one write. Two that read at once need a handle each: `Async::new(stream.try_clone()?)`.
+/// One task may read while another one writes. Two tasks that read at once need a handle each:
+/// `Async::new(stream.try_clone()?)`.
 ///
-/// Close (tokio: shutdown) ends the sending direction: of a TLS connection by close_notify. Of a pipe it does nothing: its
-/// end is the drop of its last handle.
+/// Close (tokio: shutdown) ends the sending direction; for a TLS connection it sends close_notify. For a pipe it does
+/// nothing: a pipe ends when its last handle is dropped.
 ///
-/// TLS shakes hands in the first poll. A write may leave a part of what it has counted unsent until a flush, as the trait
-/// has it.
+/// TLS does its handshake in the first poll. As the trait allows, a write may leave bytes unsent that it has counted,
+/// until a flush.
 ///
 /// ```
 /// use std::io::Read;
@@ -89,7 +92,7 @@ pub struct Async<T> {
 }
 
 impl<T: Pollable> Async<T> {
-    /// The async face of `stream`.
+    /// Wraps `stream`.
     pub fn new(stream: T) -> Async<T> {
         Async {
             reader: stream.poller(),
@@ -100,7 +103,7 @@ impl<T: Pollable> Async<T> {
 }
 
 impl<T> Async<T> {
-    /// The stream, to use in blocking style or to ask.
+    /// The stream, to use it in blocking style or to ask it something.
     pub fn get_ref(&self) -> &T {
         &self.stream
     }

@@ -19,7 +19,7 @@ mod sealed {
 }
 use sealed::Sealed;
 
-/// A stream that may have an [`Async`](super::Async) face. Implemented for the streams of this library alone.
+/// A stream that an [`Async`](super::Async) can wrap. Implemented only for the streams of this library.
 ///
 /// ```
 /// use futures_util::AsyncReadExt;

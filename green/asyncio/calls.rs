@@ -1,9 +1,9 @@
-//! Callbacks that run later: soon, after a delay, at an instant.
+//! Callbacks that run later: soon, after a delay, or at a given instant.
 //!
-//! Each hub that is asked has one green thread for them, the *caller*. It keeps them sorted by when they are due and
-//! sleeps in between: the hub's timer queue holds the caller alone, however many callbacks wait. What is to run soon is
-//! due at the moment it was asked for. So callbacks run one at a time, in the order in which they are due, and of those
-//! due at one instant the one asked for first.
+//! Each hub where this is used has one green thread for them, the *caller*. It keeps them sorted by when they are due
+//! and sleeps in between: the hub's timer queue holds only the caller, however many callbacks wait. A callback that is
+//! to run soon is due at the moment it was asked for. So callbacks run one at a time, in the order in which they are
+//! due; of those due at the same instant, the one asked for first runs first.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -193,11 +193,11 @@ impl Waiting {
     }
 }
 
-/// Has `callback` run soon, on a green thread of this hub, after those that were asked for before.
+/// Runs `callback` soon, on a green thread of this hub, after those that were asked for before.
 ///
 /// Callbacks of a hub run one at a time, in order. One that waits holds up those that come after it, but nothing else
-/// on the hub: what has to wait is better off on a green thread of its own. A callback that panics is reported as a
-/// thread is that panics, and the next one runs. On a plain OS thread this is the first hub's queue.
+/// on the hub: what has to wait is better off on a green thread of its own. A callback that panics is reported like a
+/// thread that panics, and the next one runs. On a plain OS thread this uses the first hub's queue.
 ///
 /// # Panics
 ///
@@ -205,7 +205,7 @@ impl Waiting {
 ///
 /// # Differences from asyncio
 ///
-/// Arguments are what the closure captures. Each hub has a queue of its own, where asyncio has one a loop.
+/// The closure captures its arguments. Each hub has a queue of its own, where asyncio has one for each loop.
 ///
 /// # Examples
 ///
@@ -222,7 +222,7 @@ pub fn call_soon(callback: impl FnOnce() + Send + 'static) -> Handle {
     Calls::here().soon(Box::new(callback))
 }
 
-/// [`call_soon`] by the name that asyncio has for calls from other threads. Here both may be called from any thread.
+/// [`call_soon`], by asyncio's name for calls from other threads. Here both may be called from any thread.
 ///
 /// # Panics
 ///
@@ -243,7 +243,8 @@ pub fn call_soon_threadsafe(callback: impl FnOnce() + Send + 'static) -> Handle 
     call_soon(callback)
 }
 
-/// Has `callback` run after `delay`; otherwise as [`call_soon`]. A delay that no clock can name is one of thirty years.
+/// Runs `callback` after `delay`; otherwise as [`call_soon`]. A delay that is too long for the clock counts as thirty
+/// years.
 ///
 /// # Panics
 ///
@@ -270,7 +271,7 @@ pub fn call_later(delay: Duration, callback: impl FnOnce() + Send + 'static) -> 
     call_at(when, callback)
 }
 
-/// Has `callback` run at `when`, or soon if that has passed; otherwise as [`call_soon`].
+/// Runs `callback` at `when`, or soon if that has passed; otherwise as [`call_soon`].
 ///
 /// # Panics
 ///
@@ -295,7 +296,7 @@ pub fn call_at(when: Instant, callback: impl FnOnce() + Send + 'static) -> Timer
     TimerHandle(Calls::here().at(when, Box::new(callback)))
 }
 
-/// A callback that [`call_soon`] was asked for. Dropped, it lets the callback run.
+/// A callback that [`call_soon`] will run. Dropping this does not cancel it.
 ///
 /// # Examples
 ///
@@ -319,8 +320,8 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Keeps the callback from running and drops it, here and now. Says whether that was in time; once the callback has
-    /// begun nothing happens.
+    /// Keeps the callback from running, and drops it at once. Returns whether that was in time: once the callback has
+    /// begun, nothing happens.
     pub fn cancel(&self) -> bool {
         self.cancelled.store(true, Ordering::Relaxed);
         let callback = self.calls.waiting.lock().callbacks.remove(&self.due);
@@ -343,7 +344,7 @@ impl fmt::Debug for Handle {
     }
 }
 
-/// A callback that [`call_later`] or [`call_at`] was asked for. Dropped, it lets the callback run.
+/// A callback that [`call_later`] or [`call_at`] will run. Dropping this does not cancel it.
 ///
 /// # Examples
 ///

@@ -1,4 +1,4 @@
-//! Where a protocol lives: its transport calls it there, and its program looks at it.
+//! Where a protocol is kept: its transport calls it there, and the program looks at it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -56,9 +56,9 @@ impl<P> Drop for Using<'_, P> {
     }
 }
 
-/// A handle to the protocol of a transport, beside the transport: what `create_connection` returns with it.
+/// A handle to the protocol of a transport, which `create_connection` returns together with the transport.
 ///
-/// It outlives the connection, so results may be left in the protocol and taken from there.
+/// It outlives the connection, so the protocol may keep results, to be taken from there afterwards.
 ///
 /// # Examples
 ///
@@ -100,8 +100,8 @@ pub struct ProtocolRef<P> {
 }
 
 impl<P> ProtocolRef<P> {
-    /// Looks at the protocol, or changes it, while its transport does not call it: `look` is run when the call under
-    /// way, if any, has returned, and calls wait until it has.
+    /// Looks at the protocol, or changes it, while its transport does not call it: `look` runs once the call under
+    /// way, if any, has returned, and later calls wait until `look` has returned.
     ///
     /// # Panics
     ///

@@ -19,11 +19,11 @@ use crate::thread::Builder;
 /// What a function that makes a connection returns: its transport, and a handle to its protocol.
 pub type Connected<P> = io::Result<(Transport, ProtocolRef<P>)>;
 
-/// Connects to the first address of `address` that answers, and has a protocol made by `factory` serve the connection.
+/// Connects to the first address of `address` that answers; a protocol made by `factory` serves the connection.
 ///
-/// Waits until the connection stands, TLS included, and `connection_made` has returned. The protocol is then called on a
-/// green thread of its own; [`ProtocolRef`] looks at it from here. TCP sends small pieces at once (TCP_NODELAY), as in
-/// asyncio.
+/// Waits until the connection is made, TLS included, and `connection_made` has returned. The protocol is then called on
+/// a green thread of its own; the caller can look at it through the [`ProtocolRef`]. TCP sends small pieces at once
+/// (TCP_NODELAY), as in asyncio.
 ///
 /// # Errors
 ///
@@ -149,7 +149,7 @@ where
     launch(factory, socket, &options.security)
 }
 
-/// As [`create_connection`], over a socket that is connected already: its parameter `sock` in asyncio.
+/// As [`create_connection`], over a socket that is connected already: the parameter `sock` in asyncio.
 ///
 /// # Errors
 ///
@@ -195,8 +195,8 @@ where
     launch(factory, socket.into(), &options.security)
 }
 
-/// Serves a connection that was accepted outside of asyncio's names, as a [server](super::create_server) serves its
-/// own. Of the options only those for TLS matter.
+/// Serves a connection that was accepted by other means, as a [server](super::create_server) serves those that it
+/// accepts. Of the options only those for TLS matter.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! The connections of a server, whatever they are.
+//! The connections of a server, of whatever kind.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Datagram endpoints: a socket that is sent from without waiting, and calls a protocol with what it receives.
+//! Datagram endpoints: a socket that sends without waiting, and calls a protocol with what it receives.
 
 use std::io;
 use std::mem;
@@ -75,7 +75,7 @@ pub struct DatagramOptions {
 }
 
 impl DatagramOptions {
-    /// Neither address: one of them is needed.
+    /// Without any address: at least one must be set.
     pub fn new() -> DatagramOptions {
         DatagramOptions::default()
     }
@@ -92,14 +92,14 @@ impl DatagramOptions {
         self
     }
 
-    /// Lets sockets share the local address (SO_REUSEADDR): each gets what is sent to a multicast group, one of them
-    /// what is sent to it alone.
+    /// Lets sockets share the local address (SO_REUSEADDR): each of them gets what is sent to a multicast group; any
+    /// other datagram goes to only one of them.
     pub fn reuse_address(mut self, reuse: bool) -> Self {
         self.reuse_address = reuse;
         self
     }
 
-    /// Lets sockets of one user share the local address (SO_REUSEPORT), and the kernel spread senders over them.
+    /// Lets sockets of one user share the local address (SO_REUSEPORT); the kernel spreads senders over them.
     pub fn reuse_port(mut self, reuse: bool) -> Self {
         self.reuse_port = reuse;
         self

@@ -8,7 +8,7 @@ use crate::ssl::{Certificate, Cipher, GreenSslSocket, SslContext, TlsVersion};
 
 /// What is known of a connection beside its bytes: asyncio's `get_extra_info`, with a method for each of its names.
 ///
-/// The addresses are those of the start, so they are known after the end too.
+/// The addresses are stored at the start, so they are known after the end too.
 ///
 /// # Examples
 ///
@@ -77,7 +77,7 @@ impl ExtraInfo {
         self.sockname.as_ref()
     }
 
-    /// The socket, for its options. To read from it or to write to it would take the transport's bytes.
+    /// The socket, for its options. Do not read from it or write to it: the bytes are the transport's.
     pub fn socket(&self) -> &GreenSocket {
         &self.socket
     }
@@ -92,12 +92,12 @@ impl ExtraInfo {
         self.tls.as_ref().map(|(_, context)| context)
     }
 
-    /// The cipher. None without TLS, and by the native-tls engine, which cannot tell.
+    /// The cipher. None without TLS, and none with the native-tls engine, which cannot tell.
     pub fn cipher(&self) -> Option<Cipher> {
         self.ssl_object()?.cipher().ok().flatten()
     }
 
-    /// The version of TLS. None without it, and by the native-tls engine, which cannot tell.
+    /// The version of TLS. None without TLS, and none with the native-tls engine, which cannot tell.
     pub fn version(&self) -> Option<TlsVersion> {
         self.ssl_object()?.version().ok().flatten()
     }
@@ -107,8 +107,8 @@ impl ExtraInfo {
         self.ssl_object()?.peer_certificate().ok().flatten()
     }
 
-    /// The compression of the TLS connection: none, always, since compressed TLS gives secrets away (CRIME) and TLS 1.3
-    /// has done away with it.
+    /// The compression of the TLS connection: always none, since compressed TLS gives secrets away (CRIME) and TLS 1.3
+    /// does not have it any more.
     pub fn compression(&self) -> Option<&'static str> {
         None
     }

@@ -18,19 +18,19 @@ use greenhub::{Killed, blocking};
 
 use super::calls::Calls;
 
-/// A result that somebody sets once and any number of threads wait for.
+/// A result that is set once, and that any number of threads wait for.
 ///
-/// A handle: its clones are the same future. Green threads and OS threads may wait for it, complete it and cancel it, in
-/// any mixture. Waiting takes nothing away, so a waiter that is killed or whose time is up leaves the result to the
-/// others. [`wait`](Future::wait) is what plain code calls; `async` code awaits the future itself.
+/// A handle: its clones are the same future. Green threads and OS threads alike may wait for it, complete it and cancel
+/// it. Waiting takes nothing away, so if a waiter is killed or its time is up, the others still get the result.
+/// [`wait`](Future::wait) is what plain code calls; `async` code awaits the future itself.
 ///
-/// Callbacks run by way of [`call_soon`](super::call_soon), on the hub on which the future was made, in the order in
-/// which they were added; never inside the call that completes it.
+/// Callbacks run through [`call_soon`](super::call_soon), on the hub where the future was made, in the order in which
+/// they were added, and never inside the call that completes the future.
 ///
 /// # Differences from asyncio
 ///
-/// The result is cloned for each who asks for it; [`get`](Future::get) lends it instead. [`wait`](Future::wait) with a
-/// limit does not cancel the future when the limit passes. A callback is removed by the number that adding it returned. An
+/// Each waiter gets a clone of the result; [`get`](Future::get) lends it instead. [`wait`](Future::wait) with a limit
+/// does not cancel the future when the limit passes. A callback is removed by the number that adding it returned. An
 /// error that nobody asked for is not reported.
 ///
 /// # Examples
@@ -125,7 +125,7 @@ pub enum FutureError {
     Cancelled,
     /// It was completed by this error.
     Exception(Arc<dyn Error + Send + Sync>),
-    /// It has been completed already, where it must not be, or is not complete yet, where it must be.
+    /// It is complete already, or not complete yet, and the call needs the opposite.
     InvalidState,
     /// The limit of the wait passed first; the future may still complete.
     TimedOut,
@@ -203,7 +203,7 @@ impl<T: Send + Sync + 'static> Future<T> {
         self.complete(Ok(result))
     }
 
-    /// Completes the future with an error, which those who wait for it get.
+    /// Completes the future with an error, which all its waiters get.
     ///
     /// # Errors
     ///
@@ -227,8 +227,8 @@ impl<T: Send + Sync + 'static> Future<T> {
         self.complete(Err(FutureError::Exception(Arc::from(error.into()))))
     }
 
-    /// Cancels the future: those who wait for it get [`Cancelled`](FutureError::Cancelled). False, and nothing happens,
-    /// if it is complete already.
+    /// Cancels the future: all its waiters get [`Cancelled`](FutureError::Cancelled). If it is complete already, this
+    /// does nothing and returns false.
     ///
     /// # Examples
     ///
@@ -281,7 +281,7 @@ impl<T: Send + Sync + 'static> Future<T> {
         self.shared.outcome.get().is_some()
     }
 
-    /// Lends the result, without waiting: for values that cannot be cloned, or are not to be.
+    /// Lends the result, without waiting: for values that cannot or should not be cloned.
     ///
     /// # Errors
     ///
@@ -349,7 +349,8 @@ impl<T: Send + Sync + 'static> Future<T> {
 
     /// Waits for the result, for no longer than `limit`. A kill or a passed [`timeout`](crate::timeout()) ends the wait.
     ///
-    /// A callback of the same hub must not wait for a future that another callback completes: that one runs after it.
+    /// A callback must not wait for a future that another callback of the same hub completes: that callback runs only
+    /// after this one.
     ///
     /// # Errors
     ///
@@ -410,7 +411,7 @@ impl<T: Send + Sync + 'static> Future<T> {
         true
     }
 
-    /// Has `callback` called, with this future, when it is complete: soon if it is already.
+    /// Calls `callback` with this future when it is complete; soon, if it is complete already.
     ///
     /// # Examples
     ///
@@ -444,7 +445,7 @@ impl<T: Send + Sync + 'static> Future<T> {
         id
     }
 
-    /// Takes a callback out and drops it. False if it has been called or is about to be.
+    /// Removes a callback and drops it. False if it has been called or is about to be.
     ///
     /// # Examples
     ///
@@ -563,7 +564,7 @@ impl<T: fmt::Debug> fmt::Debug for Future<T> {
 /// Runs `f`, which may block, on an OS thread of the [blocking pool](crate::blocking()); the future completes with what
 /// it returns.
 ///
-/// A future that is cancelled before `f` begins keeps it from running; later, `f` runs to its end and its result is
+/// If the future is cancelled before `f` begins, `f` does not run; if later, `f` runs to its end and its result is
 /// dropped. A panic of `f` is an [`Exception`](FutureError::Exception) with the panic's message.
 ///
 /// # Panics

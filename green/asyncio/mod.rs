@@ -1,4 +1,5 @@
-//! asyncio's names on green threads: the callbacks, futures and socket calls of a program that comes from there.
+//! asyncio's names on green threads: for programs that are ported from asyncio, its callbacks, futures, sockets,
+//! transports and streams.
 //!
 //! | asyncio | here |
 //! |---|---|
@@ -8,7 +9,7 @@
 //! | `CancelledError`, `InvalidStateError`, `TimeoutError` | [`FutureError`] |
 //! | `loop.run_in_executor`, `to_thread` | [`run_in_executor`], [`blocking`](crate::blocking()) |
 //! | `loop.add_signal_handler`, `remove_signal_handler` | [`add_signal_handler`], [`remove_signal_handler`] |
-//! | `loop.sock_recv` and its kin | [`sock_recv`] and its kin |
+//! | `loop.sock_recv` and the other calls on sockets | [`sock_recv`] and the others |
 //! | `open_connection`, `open_unix_connection` | [`open_connection`], [`open_unix_connection`], [`open_connection_over`] |
 //! | `start_server`, `start_unix_server` | [`start_server`], [`start_unix_server`], [`start_server_over`] |
 //! | `StreamReader`, `StreamWriter` | [`StreamReader`], [`StreamWriter`] |
@@ -25,9 +26,9 @@
 //! | `sleep`, `timeout`, `create_task` | [`thread::sleep`](crate::thread::sleep), [`timeout`](crate::timeout()), [`thread::spawn`](crate::thread::spawn) |
 //!
 //! There is no loop to run and nothing to await: every call works from any green or OS thread, and one that has to wait
-//! parks the calling green thread. [`Future::wait`] waits for a future, that of [`run_in_executor`] too; `async` code may
-//! await it, since it is a Rust future as well. What [`call_soon`] and its kin return are handles that cancel: who wants to
-//! know when the call has run has it complete a [`Future`].
+//! parks the calling green thread. [`Future::wait`] waits for a future, such as that of [`run_in_executor`]; `async`
+//! code may await it, since it is a Rust future as well. [`call_soon`] and the like return handles that can only
+//! cancel: to know when the call has run, let it complete a [`Future`].
 //!
 //! # Examples
 //!

@@ -1,4 +1,4 @@
-//! Settings of connections to be made: what asyncio's functions take by keyword.
+//! Settings for connections to be made: what asyncio's functions take by keyword.
 
 use std::io;
 use std::net::SocketAddr;
@@ -58,7 +58,8 @@ macro_rules! tls_limits {
         }
 
         /// Limits the orderly end of TLS after a `close`: sending the rest and waiting for the peer's close_notify. 30
-        /// seconds by default, as in asyncio, where `connection_lost` is told `TimedOut` too. Zero is refused likewise.
+        /// seconds by default, as in asyncio. When they pass, `connection_lost` gets `TimedOut`, also as there. Zero is
+        /// refused likewise.
         pub fn ssl_shutdown_timeout(mut self, limit: Duration) -> Self {
             self.$field.shutdown_timeout = limit;
             self
@@ -69,7 +70,7 @@ macro_rules! tls_limits {
 macro_rules! limit {
     () => {
         /// How long, in bytes, a line may be for a [`StreamReader`](super::StreamReader), which buffers up to twice as
-        /// much; 64 KiB unless set. Of no effect on other protocols.
+        /// much; 64 KiB unless set. It has no effect on other protocols.
         pub fn limit(mut self, bytes: usize) -> Self {
             self.limit = bytes;
             self
@@ -77,7 +78,7 @@ macro_rules! limit {
     };
 }
 
-/// Settings of a connection to be made.
+/// Settings for a connection to be made.
 ///
 /// # Examples
 ///
@@ -126,7 +127,7 @@ impl ConnectionOptions {
     }
 
     /// Speaks TLS with the settings of `context` to a server that shows a certificate for `server_hostname`. An empty
-    /// name names none, and is refused when the connection is made unless the context checks no names.
+    /// name means none; the connection is then refused unless the context checks no names.
     ///
     /// # Examples
     ///
@@ -175,7 +176,7 @@ impl ConnectionOptions {
     limit!();
 }
 
-/// Settings of a server to be made.
+/// Settings for a server to be made.
 ///
 /// # Examples
 ///

@@ -17,8 +17,8 @@ pub(super) fn guarded<T>(call: impl FnOnce() -> io::Result<T>) -> io::Result<T> 
     })
 }
 
-/// A protocol's call panicked: what [`connection_lost`](super::Protocol::connection_lost) is told, inside an `io::Error` of
-/// kind `Other`.
+/// A protocol's call panicked: what [`connection_lost`](super::Protocol::connection_lost) gets, inside an `io::Error`
+/// of kind `Other`.
 ///
 /// # Examples
 ///

@@ -1,4 +1,4 @@
-//! Protocols: what a program does about the bytes of a connection.
+//! Protocols: what a program does with the bytes of a connection.
 //!
 //! A transport calls its protocol in this order and no other:
 //!
@@ -6,8 +6,8 @@
 //! connection_made  ( data_received | pause_writing, resume_writing )*  eof_received?  connection_lost
 //! ```
 //!
-//! `connection_lost` comes exactly once, whatever ended the connection, and nothing after it. A connection whose TLS
-//! handshake fails has not been made: then none of them is called.
+//! `connection_lost` comes exactly once, whatever ended the connection, and nothing after it. If the TLS handshake
+//! fails, no connection was made, and none of them is called.
 //!
 //! # On which thread
 //!
@@ -19,7 +19,8 @@
 //!
 //! An error that a call returns ends the connection at once, as an exception does in asyncio: the next call is
 //! `connection_lost` with that error. A panic does the same, with an error that has its message. A
-//! [`ClosedLocally`](crate::ClosedLocally) error of one's own transport changes nothing: it is closing already.
+//! [`ClosedLocally`](crate::ClosedLocally) error of the protocol's own transport changes nothing: it is closing
+//! already.
 //!
 //! # Examples
 //!
@@ -96,9 +97,9 @@ mod stream;
 pub(super) use datagram::Served;
 pub use stream::{OwnBuffer, Pieces, StreamProtocol};
 
-/// What to do about the bytes of a connection: asyncio's `Protocol`.
+/// What to do with the bytes of a connection: asyncio's `Protocol`.
 ///
-/// The [order of the calls](self), and which thread makes them, are the module's.
+/// The [module](self) says in which order the calls come, and which thread makes them.
 ///
 /// ```
 /// use std::io;
@@ -122,7 +123,7 @@ pub use stream::{OwnBuffer, Pieces, StreamProtocol};
 /// }
 /// ```
 pub trait Protocol: Send + 'static {
-    /// The connection stands, and its TLS handshake is done. The transport is what to write to; keep it.
+    /// The connection is made, and its TLS handshake is done. Keep the transport, to write to it.
     ///
     /// # Errors
     ///
@@ -132,7 +133,7 @@ pub trait Protocol: Send + 'static {
         Ok(())
     }
 
-    /// Bytes have come: never none, and cut where it happened to be.
+    /// Bytes have come: at least one. Where they are cut has no meaning.
     ///
     /// # Errors
     ///
@@ -141,8 +142,8 @@ pub trait Protocol: Send + 'static {
 
     /// The peer has ended its direction, and will send nothing more.
     ///
-    /// `false`, as by default, has the transport close itself, after what is still to be sent. `true` keeps our
-    /// direction open; then it is for the program to close it. Over TLS the answer has no effect, as in asyncio.
+    /// With `false`, the default, the transport closes itself once everything was sent. `true` keeps our direction
+    /// open; then the program has to close it. Over TLS the result has no effect, as in asyncio.
     ///
     /// # Errors
     ///
@@ -193,18 +194,18 @@ pub trait Protocol: Send + 'static {
         Ok(false)
     }
 
-    /// The connection is over. `None`: it was closed or aborted at this end, or the peer ended it in order. The last
-    /// call; the transport forgets the protocol after it.
+    /// The connection is over. `None`: it was closed or aborted at this end, or the peer ended it in order. This is the
+    /// last call; after it the transport forgets the protocol.
     fn connection_lost(&mut self, error: Option<io::Error>) {
         let _ = error;
     }
 
-    /// More than the high mark waits to be sent: stop writing, if you can. Comes in turn with
+    /// More than the high mark waits to be sent: stop writing, if you can. Alternates with
     /// [`resume_writing`](Self::resume_writing).
     ///
     /// # Differences from asyncio
     ///
-    /// It does not come out of [`write`](Transport::write) but after the call under way has returned, and not at all if
+    /// It is not called inside [`write`](Transport::write) but after the call under way has returned, and not at all if
     /// the peer has taken the bytes by then. Code that waits may call [`drain`](Transport::drain) instead.
     ///
     /// # Examples
@@ -247,11 +248,11 @@ pub trait Protocol: Send + 'static {
     /// ```
     fn pause_writing(&mut self) {}
 
-    /// What waits to be sent has sunk to the low mark.
+    /// No more than the low mark waits to be sent.
     fn resume_writing(&mut self) {}
 }
 
-/// As [`Protocol`], for one that has a buffer of its own to receive into: asyncio's `BufferedProtocol`.
+/// As [`Protocol`], for protocols that have their own buffer to receive into: asyncio's `BufferedProtocol`.
 ///
 /// A plain connection is received straight into the buffer; from TLS the bytes are copied once.
 ///
@@ -305,13 +306,13 @@ pub trait BufferedProtocol: Send + 'static {
         Ok(())
     }
 
-    /// Where to put what comes next. `size_hint` is how many bytes are known to wait, 0 if that is not known; the
-    /// buffer may be shorter or longer. It need not be followed by a [`buffer_updated`](Self::buffer_updated).
+    /// Returns the buffer for the next bytes. `size_hint` is how many are known to wait, 0 if that is not known; the
+    /// buffer may be shorter or longer. A [`buffer_updated`](Self::buffer_updated) need not follow.
     ///
     /// An empty buffer is a mistake that ends the connection, with `InvalidInput`.
     fn get_buffer(&mut self, size_hint: usize) -> &mut [u8];
 
-    /// The first `count` bytes of the buffer have been filled; never none.
+    /// The first `count` bytes of the buffer, at least one, have been filled.
     ///
     /// # Errors
     ///
@@ -339,7 +340,7 @@ pub trait BufferedProtocol: Send + 'static {
     fn resume_writing(&mut self) {}
 }
 
-/// What to do about datagrams: asyncio's `DatagramProtocol`.
+/// What to do with datagrams: asyncio's `DatagramProtocol`.
 ///
 /// `connection_made` comes first and `connection_lost` last, exactly once.
 ///

@@ -22,16 +22,17 @@ use super::protocol::StreamProtocol;
 use super::transport::{Shared, Transport, run};
 use crate::thread::Builder;
 
-/// Listens on every address of `address`, and has each connection served by a protocol of its own, made by `factory`.
+/// Listens on every address of `address`; each connection is served by a protocol of its own, made by `factory`.
 ///
 /// Returns when the addresses are bound. Port 0 has the kernel choose one, see [`Server::local_addr`]. Each connection
-/// has a green thread, which does the TLS handshake first: a client that says nothing holds nobody else up. One whose
-/// handshake fails, or exceeds its limit, is closed, its protocol is not made, and a log record at level debug says why. IPv6 addresses are for IPv6 alone.
+/// has a green thread, which does the TLS handshake first, so a client that says nothing holds nobody else up. If the
+/// handshake fails or exceeds its limit, the connection is closed, no protocol is made, and a log record at level debug
+/// says why. IPv6 addresses accept only IPv6.
 ///
 /// # Errors
 ///
-/// Those of [`TcpListener::bind`](crate::net::TcpListener::bind), of any of the addresses; `InvalidInput` if there is
-/// none, or for a limit of TLS of zero.
+/// Those of [`TcpListener::bind`](crate::net::TcpListener::bind), for any of the addresses; `InvalidInput` if there is
+/// none, or if a limit for TLS is zero.
 ///
 /// # Examples
 ///
@@ -149,7 +150,7 @@ where
     Server::new(factory, vec![socket], file, options)
 }
 
-/// As [`create_server`], over a socket that is bound already: its parameter `sock` in asyncio. It may listen already.
+/// As [`create_server`], over a socket that is bound already: the parameter `sock` in asyncio. It may listen already.
 ///
 /// # Errors
 ///
@@ -204,9 +205,9 @@ fn bind(address: &SocketAddr, options: &ServerOptions) -> io::Result<GreenSocket
     Ok(socket)
 }
 
-/// A server of [`create_server`] and its kin: asyncio's `Server`.
+/// A server made by [`create_server`] and the like: asyncio's `Server`.
 ///
-/// Dropping it is [`close`](Self::close), as the end of asyncio's `async with` is.
+/// Dropping it [closes](Self::close) it, as the end of asyncio's `async with` does.
 ///
 /// # Examples
 ///
@@ -309,7 +310,7 @@ impl Server {
         Ok(server)
     }
 
-    /// Begins to accept connections, if the server was made without. A second call does nothing.
+    /// Begins to accept connections, if the server does not do so yet. A second call does nothing.
     ///
     /// # Errors
     ///
@@ -356,7 +357,7 @@ impl Server {
         Ok(())
     }
 
-    /// Serves until another thread calls [`close`](Self::close), or the caller is killed or runs out of time, which
+    /// Serves until another thread calls [`close`](Self::close). If the caller is killed or runs out of time, that
     /// closes the server too. Connections go on.
     ///
     /// # Errors
@@ -399,7 +400,7 @@ impl Server {
 
     /// Accepts no more: the listening sockets are closed. Connections go on. A second call does nothing.
     ///
-    /// A server that cannot accept any more is closed too: the green thread that did was killed.
+    /// If the green thread that accepts is killed, the server is closed too.
     pub fn close(&self) {
         self.listening.close();
     }
@@ -418,8 +419,8 @@ impl Server {
         }
     }
 
-    /// Closes every connection in order, as [`Transport::close`](super::Transport::close) does. One in the midst of its
-    /// TLS handshake is closed at once.
+    /// Closes every connection in order, as [`Transport::close`](super::Transport::close) does. One in the middle of
+    /// its TLS handshake is closed at once.
     pub fn close_clients(&self) {
         for transport in self.listening.connections.made() {
             transport.close();

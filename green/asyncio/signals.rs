@@ -14,11 +14,11 @@ use crate::signal::Signals;
 /// The listener of each signal that has a handler.
 static HANDLERS: ShortLock<BTreeMap<c_int, Arc<Signals>>> = ShortLock::new(BTreeMap::new());
 
-/// Has `callback` called whenever `signal` comes, in place of the one that was set for it before, if any.
+/// Calls `callback` whenever `signal` comes, instead of the one that was set for it before, if any.
 ///
-/// It runs as [`call_soon`](super::call_soon) has it, on the hub that this was called on: an ordinary green thread, which
-/// may do anything. Signals of one kind that come faster than they are heard count as one. Each signal has a
-/// green thread of its own that waits for it.
+/// It runs as with [`call_soon`](super::call_soon), on the hub that this was called on: on an ordinary green thread, so
+/// it may do anything. Signals of one kind that come faster than they are handled count as one. Each signal has a green
+/// thread of its own that waits for it.
 ///
 /// # Errors
 ///
@@ -74,12 +74,12 @@ pub fn add_signal_handler(
     Ok(())
 }
 
-/// Takes away the callback of `signal`; false if there was none. One that is about to run still does.
+/// Removes the callback of `signal`; false if there was none. One that is about to run still does.
 ///
 /// # Differences from asyncio
 ///
-/// The signal is ignored from then on, as [`green::signal`](crate::signal) has it, where asyncio puts back what the
-/// system does by default. `signal_hook::low_level::emulate_default_handler` does that on demand.
+/// The signal is ignored from then on, as with [`green::signal`](crate::signal), where asyncio restores the system's
+/// default. `signal_hook::low_level::emulate_default_handler` does that on demand.
 ///
 /// # Examples
 ///

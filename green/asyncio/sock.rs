@@ -12,10 +12,10 @@ const CHUNK_BYTES: usize = 256 * 1024;
 /// What one sendfile(2) moves at most; it refuses larger counts that would pass the largest offset.
 const KERNEL_BYTES_MAX: u64 = 0x7fff_f000;
 
-/// Receives up to `max_bytes`; nothing is the end of the stream.
+/// Receives up to `max_bytes`; an empty result is the end of the stream.
 ///
-/// As for all of these calls, the socket is in blocking mode, which is how it is made: it is the calling green thread that
-/// waits. In non-blocking mode the call would not wait. The socket's time limits hold.
+/// For all of these calls the socket must be in blocking mode, which is the default; only the calling green thread
+/// waits. In non-blocking mode the call would not wait. The socket's time limits apply.
 ///
 /// # Errors
 ///
@@ -43,7 +43,7 @@ pub fn sock_recv(sock: &GreenSocket, max_bytes: usize) -> io::Result<Vec<u8>> {
     Ok(data)
 }
 
-/// Receives into `buf` and returns how many bytes; 0 is the end of the stream.
+/// Receives into `buf` and returns the number of bytes; 0 is the end of the stream.
 ///
 /// # Errors
 ///
@@ -245,10 +245,11 @@ pub fn sock_accept(sock: &GreenSocket) -> io::Result<(GreenSocket, SockAddr)> {
 /// than `count` if the file ends before.
 ///
 /// The kernel copies them (sendfile(2)). Where it cannot for this pair of file and socket, they are read on the
-/// [blocking pool](crate::blocking()) and sent, unless `fallback` is false. The file's position is that after the last
-/// byte sent when the call returns, also with an error. The socket's time limit for writing covers each wait for it.
+/// [blocking pool](crate::blocking()) and sent, unless `fallback` is false. When the call returns, even with an error,
+/// the file's position is after the last byte sent. The socket's time limit for writing applies to each wait for the
+/// socket.
 ///
-/// What the page cache does not hold keeps the hub while the disk is read, as it keeps asyncio's loop.
+/// While data that the page cache does not hold is read from the disk, the hub stands still, as asyncio's loop does.
 ///
 /// # Errors
 ///

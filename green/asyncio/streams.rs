@@ -1,4 +1,4 @@
-//! Streams: connections that are read from and written to in call and return.
+//! Streams: connections that are read from and written to by plain calls, without a protocol.
 
 use crate::net::ToSocketAddrs;
 use std::io;
@@ -25,9 +25,9 @@ pub(super) use reader::DEFAULT_LIMIT;
 pub use reader::{Lines, StreamReader};
 pub use writer::StreamWriter;
 
-/// Connects to the first address of `address` that answers, and returns the connection's two ends.
+/// Connects to the first address of `address` that answers, and returns a reader and a writer.
 ///
-/// Waits until the connection stands, TLS included.
+/// Waits until the connection is made, TLS included.
 ///
 /// # Errors
 ///
@@ -99,7 +99,7 @@ pub fn open_unix_connection(
     })
 }
 
-/// As [`open_connection`], over a socket that is connected already: its parameter `sock` in asyncio.
+/// As [`open_connection`], over a socket that is connected already: the parameter `sock` in asyncio.
 ///
 /// # Errors
 ///
@@ -143,8 +143,8 @@ fn open(
 
 /// Listens on every address of `address`, and runs `client_connected` on a green thread of its own for each connection.
 ///
-/// The connection is closed when the writer is dropped: at the latest when `client_connected` has returned, be it by a
-/// panic. An error that it returns is logged.
+/// The connection is closed when the writer is dropped: at the latest when `client_connected` has returned or panicked.
+/// An error that it returns is logged.
 ///
 /// # Errors
 ///
@@ -219,7 +219,7 @@ where
     create_unix_server(serving(client_connected, &options), path, options)
 }
 
-/// As [`start_server`], over a socket that is bound already: its parameter `sock` in asyncio.
+/// As [`start_server`], over a socket that is bound already: the parameter `sock` in asyncio.
 ///
 /// # Errors
 ///

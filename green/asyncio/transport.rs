@@ -1,4 +1,4 @@
-//! Transports: a connection that is written to without waiting, and calls a protocol with what it receives.
+//! Transports: a connection that sends without waiting, and calls a protocol with what it receives.
 
 use std::any::Any;
 use std::fmt;
@@ -31,15 +31,15 @@ pub(super) use upgrade::upgrade;
 
 /// A stream's connection: asyncio's `Transport`.
 ///
-/// It is made by [`create_connection`](super::create_connection), [`create_server`](super::create_server) and their
-/// kin, and handed to the protocol's `connection_made`. Clones are handles to the same connection; any thread may use
-/// any of them, and dropping them closes nothing. No method waits, but for [`drain`](Self::drain).
+/// It is made by [`create_connection`](super::create_connection), [`create_server`](super::create_server) and the like,
+/// and handed to the protocol's `connection_made`. Clones are handles to the same connection; any thread may use any of
+/// them, and dropping them closes nothing. No method waits except [`drain`](Self::drain).
 ///
 /// # When it ends
 ///
-/// | ended by | what is still to be sent | `connection_lost` is told |
+/// | ended by | what is still to be sent | `connection_lost` gets |
 /// |---|---|---|
-/// | [`close`](Self::close), or the peer's end and `eof_received` says `false` | is sent first | `None` |
+/// | [`close`](Self::close), or the peer's end if `eof_received` returns `false` | is sent first | `None` |
 /// | [`abort`](Self::abort) | is dropped | `None` |
 /// | an error of the connection, or of the protocol | is dropped | that error |
 /// | TLS whose peer ends without close_notify | is dropped | `UnexpectedEof` |
@@ -47,8 +47,8 @@ pub(super) use upgrade::upgrade;
 ///
 /// # Differences from asyncio
 ///
-/// Transports may be used from any thread. [`write`](Self::write) returns an error where asyncio raises or drops in
-/// silence. A truncated TLS stream is an error. After a call of `close` nothing is received over TLS either.
+/// Transports may be used from any thread. [`write`](Self::write) returns an error where asyncio raises one or silently
+/// drops the data. A truncated TLS stream is an error. After a call of `close` nothing is received over TLS either.
 ///
 /// # Examples
 ///
@@ -95,20 +95,20 @@ impl Transport {
         &self.shared
     }
 
-    /// Sends `data`, without waiting: what the kernel does not take at once is kept and sent by and by.
+    /// Sends `data`, without waiting: what the kernel does not take at once is kept and sent later.
     ///
-    /// An error of sending comes to the protocol, by `connection_lost`.
+    /// An error while sending is reported to the protocol's `connection_lost`.
     ///
     /// # Errors
     ///
     /// `BrokenPipe` after [`write_eof`](Self::write_eof); `NotConnected` with [`ClosedLocally`](crate::ClosedLocally)
-    /// inside when the transport is closing, but `ConnectionReset` when it was the peer who ended the connection: over TLS,
-    /// both directions end with the peer's. Nothing of `data` is sent then.
+    /// inside when the transport is closing, but `ConnectionReset` if the peer has ended the connection: over TLS, both
+    /// directions end when the peer ends its own. Nothing of `data` is sent then.
     pub fn write(&self, data: &[u8]) -> io::Result<()> {
         self.shared.write(data)
     }
 
-    /// Sends all of `pieces`, one behind the other: as [`write`](Self::write) of what they make together.
+    /// Sends all of `pieces`, one after the other, as one [`write`](Self::write) of them all would.
     ///
     /// # Errors
     ///
@@ -127,7 +127,7 @@ impl Transport {
         }
     }
 
-    /// Ends our direction when what was written has been sent; the peer's goes on. A second call does nothing.
+    /// Ends our direction once everything written has been sent; the peer's goes on. A second call does nothing.
     ///
     /// # Errors
     ///
@@ -157,21 +157,21 @@ impl Transport {
         self.shared.write_eof()
     }
 
-    /// Whether one direction can be ended alone: false over TLS, as in asyncio, since many a peer ends both at the
-    /// first close_notify.
+    /// Whether one direction can be ended alone: false over TLS, as in asyncio, since many peers end both when they
+    /// receive close_notify.
     pub fn can_write_eof(&self) -> bool {
         !self.shared.link.is_tls()
     }
 
-    /// Waits until what is to be sent has sunk to the low mark, if it has passed the high one; else returns at once.
+    /// If more than the high mark waits to be sent, waits until it is down to the low mark; otherwise returns at once.
     ///
-    /// What asyncio has in its `StreamWriter`. It may be called inside a protocol's call too, which holds the
-    /// connection's receiving up: the peer then has to read before it is read from.
+    /// asyncio has this in its `StreamWriter`. It may also be called inside a protocol's call, but nothing is received
+    /// on the connection meanwhile: the peer has to read before anything more is read from it.
     ///
     /// # Errors
     ///
-    /// `ConnectionReset` when the connection was lost before all that was written had been sent. The end of a connection
-    /// in order is no error: that is the next `write`'s.
+    /// `ConnectionReset` when the connection was lost before all that was written had been sent. If the connection was
+    /// ended in order, that is no error here; the next `write` returns one.
     ///
     /// # Examples
     ///
@@ -199,14 +199,14 @@ impl Transport {
     }
 
     /// Closes the connection: receives nothing more, sends what was written, then calls `connection_lost(None)`. A
-    /// second call does nothing. Sending may take as long as the peer wishes; [`abort`](Self::abort) cuts it short.
+    /// second call does nothing. Sending takes as long as the peer lets it; [`abort`](Self::abort) cuts it short.
     ///
-    /// Over TLS, sending and the exchange of close_notify together have the shutdown limit.
+    /// Over TLS, the shutdown limit covers sending and the exchange of close_notify together.
     pub fn close(&self) {
         self.shared.close();
     }
 
-    /// Closes the connection at once. What was not sent is dropped; over TLS the peer hears no close_notify.
+    /// Closes the connection at once. What was not sent is dropped; over TLS the peer gets no close_notify.
     ///
     /// # Examples
     ///
@@ -236,7 +236,7 @@ impl Transport {
     }
 
     /// Receives nothing until [`resume_reading`](Self::resume_reading): what the peer sends waits in the kernel, and
-    /// then at the peer's. A second call does nothing. While paused, the peer's end is not noticed.
+    /// once that is full, at the peer. A second call does nothing. While paused, the peer's end is not noticed.
     pub fn pause_reading(&self) {
         self.shared.state.lock().reading_paused = true;
         self.shared.call_reader();
@@ -297,7 +297,7 @@ impl Transport {
         !state.reading_paused && !state.life.is_ending()
     }
 
-    /// How many bytes wait to be sent; over TLS, with what is encrypted already.
+    /// How many bytes wait to be sent; over TLS this includes what is encrypted already.
     pub fn get_write_buffer_size(&self) -> usize {
         self.shared.size(&self.shared.state.lock())
     }
@@ -307,8 +307,8 @@ impl Transport {
         self.shared.state.lock().flow.limits()
     }
 
-    /// Sets the marks for [`pause_writing`](super::Protocol::pause_writing), in bytes. Of one alone the other follows:
-    /// low is a quarter of high. A high mark of zero pauses as soon as anything waits.
+    /// Sets the marks for [`pause_writing`](super::Protocol::pause_writing), in bytes. If only one is given, the other
+    /// follows from it: low is a quarter of high. A high mark of zero pauses as soon as anything waits.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! A listener and the sessions that came in by it, on OS threads, so that it opens also when every hub is held up.
+//! A listener and the sessions that came in by it, on OS threads, so that it works even when every hub is held up.
 
 use std::collections::HashMap;
 use std::io;

@@ -1,4 +1,5 @@
-//! The page for a browser, and what Prometheus asks for: HTTP/1.1, a request a connection, nothing that changes anything.
+//! The page for a browser, and what Prometheus asks for: HTTP/1.1, one request for each connection, and nothing that
+//! changes the program.
 
 use std::borrow::Cow;
 use std::io;

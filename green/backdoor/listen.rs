@@ -1,4 +1,4 @@
-//! Sockets to listen on that only those can reach who may.
+//! Listening sockets that only permitted clients can reach.
 
 use std::fs::{self, Permissions};
 use std::io;

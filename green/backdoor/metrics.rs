@@ -9,8 +9,8 @@ use super::kinds::kinds;
 /// What hubs and green threads do, in the text format that Prometheus reads
 /// (version 0.0.4): for a program that serves its own `/metrics`.
 ///
-/// Counters count from the program's start. The two figures about CPU time stand
-/// still while there is no [`CpuAccounting`](crate::debug::CpuAccounting).
+/// Counters count from the program's start. The two figures about CPU time do not change while
+/// there is no [`CpuAccounting`](crate::debug::CpuAccounting).
 ///
 /// Does not wait for the hubs.
 ///

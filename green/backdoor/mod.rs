@@ -1,4 +1,4 @@
-//! A look inside a live program, from outside: a line console on a local socket, figures for Prometheus, a page for a browser.
+//! A look inside a live program: a line console on a local socket, figures for Prometheus, a page for a browser.
 //!
 //! A program opens it where it starts, and keeps the [`Server`] as long as the
 //! backdoor is to be open:
@@ -19,7 +19,7 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
-//! and somebody who wonders what it does looks in:
+//! To see what the program does, connect to it:
 //!
 //! ```sh
 //! $ socat - UNIX-CONNECT:/run/shop/backdoor.sock    # or: nc -U …
@@ -33,14 +33,14 @@
 //!
 //! | command | answer |
 //! |---|---|
-//! | `threads [TEXT]` | every green thread, or those whose line contains `TEXT`: where it waits, on a socket with whom, and since when |
-//! | `thread ID` | one green thread, who started it and whom it has started |
+//! | `threads [TEXT]` | every green thread, or those whose line contains `TEXT`: where it waits, who the peer of its socket is, and since when |
+//! | `thread ID` | one green thread, which thread started it and which ones it has started |
 //! | `tree` | every green thread under the one that started it |
-//! | `hubs` | a line a hub: what it has done and what it has to do |
-//! | `stats` | the sums over all hubs, and how many green threads wait for what |
-//! | `listeners` | the descriptors that each hub watches, the ends of the sockets among them, and who waits for them |
+//! | `hubs` | a line for each hub: what it has done and what it has to do |
+//! | `stats` | the sums over all hubs, and how many green threads wait for each kind of thing |
+//! | `listeners` | the descriptors that each hub watches, for sockets with the addresses of both ends, and who waits for them |
 //! | `timers` | the deadlines, the nearest first |
-//! | `top [SECONDS]` | who used the CPU in that time, a second if none is given, sixty at most |
+//! | `top [SECONDS]` | who used the CPU in the next seconds: one if none is given, sixty at most |
 //! | `metrics` | the figures as Prometheus reads them |
 //! | `kill ID` | ends a green thread: see [`JoinHandle::kill`](crate::thread::JoinHandle::kill) |
 //! | `help`, `quit` | |
@@ -50,33 +50,29 @@
 //!
 //! # It answers when the hubs do not
 //!
-//! The backdoor runs on OS threads of its own: one that accepts, and one a
-//! session. So it takes no time from the hubs, its own work is not among what it
-//! shows, and it answers also when a green thread holds up every hub.
+//! The backdoor runs on OS threads of its own: one that accepts, and one for each session. So it takes no time from the
+//! hubs, its own work is not in what it shows, and it answers even when green threads hold up every hub.
 //!
 //! # Who may come in
 //!
-//! Whoever reaches it reads the names of green threads and can end each of them.
+//! Whoever can connect can read the names of green threads and end each of them.
 //!
 //! - A Unix socket has mode 0600: only the program's own user, and root, can
 //!   connect. This is the one to prefer.
-//! - A TCP address must be a loopback address, else it is refused, unless
-//!   [`allow_remote`](Server::allow_remote) was called. Every user of the machine
-//!   can connect to a loopback address.
-//! - [`read_only`](Server::read_only) takes `kill` away.
-//! - There is neither a password nor encryption. For another machine use what has
-//!   both: `ssh -L 7000:/run/shop/backdoor.sock host`.
-//! - A page in a browser cannot use the console: a line that is the beginning of
-//!   an HTTP request ends the session. Nor can it reach the page of
-//!   [`http`](Server::http) under a name of its own, since only a `Host` that is
-//!   an address or `localhost` is answered; and nothing there changes anything.
+//! - A TCP address is refused if it is not a loopback address, unless [`allow_remote`](Server::allow_remote) was
+//!   called. Every user of the machine can connect to a loopback address.
+//! - [`read_only`](Server::read_only) refuses `kill`.
+//! - There is neither a password nor encryption. From another machine use ssh, which has both: `ssh -L
+//!   7000:/run/shop/backdoor.sock host`.
+//! - Pages of other sites in a browser cannot use the console: a line that is the beginning of an HTTP request ends the
+//!   session. Nor can they reach the page of [`http`](Server::http) under a name of their own, since only a `Host` that
+//!   is an address or `localhost` is answered; and nothing there changes the program.
 //!
 //! # What a client can do to the program
 //!
 //! Up to 16 sessions are served at once by each listener; further clients are
-//! told so and cut. A line may have 1024 bytes; a longer one ends the session. A client that does not
-//! take an answer within 30 seconds is cut. Nothing that a client sends, or
-//! leaves out, concerns anybody but its own session.
+//! told so and cut. A line may have 1024 bytes; a longer one ends the session. A client that does not take an answer
+//! within 30 seconds is cut. Nothing that a client sends, or fails to send, affects any other session.
 
 mod answers;
 mod door;
@@ -107,10 +103,10 @@ pub use self::metrics::metrics;
 use self::settings::Settings;
 use crate::net::resolve::each_address;
 
-/// The backdoor of a program: listeners, and the sessions that came in by them.
+/// The backdoor of a program: listeners, and the sessions of their clients.
 ///
-/// Dropping it closes both. A Unix socket's file is removed; one that a program
-/// left behind because it was killed is replaced by the next that uses the path.
+/// Dropping it closes both. A Unix socket's file is removed; a file that a killed program left behind is replaced by
+/// the next program that uses the path.
 ///
 /// See the [module](self) for what the console answers and who may come in.
 ///
@@ -146,11 +142,9 @@ impl Server {
         }
     }
 
-    /// Allows the TCP addresses named after this call to be any, not just
-    /// loopback addresses.
+    /// Allows any TCP addresses in the calls after this one, not just loopback addresses.
     ///
-    /// Whoever reaches them then can look into the program and end its green
-    /// threads; nothing is encrypted.
+    /// Whoever can reach these addresses can look into the program and end its green threads; nothing is encrypted.
     ///
     /// ```
     /// use green::backdoor::Server;
@@ -164,7 +158,7 @@ impl Server {
         self
     }
 
-    /// Refuses `kill` in the sessions of the listeners named after this call.
+    /// Refuses `kill` in the sessions of listeners that are opened after this call.
     ///
     /// ```
     /// use std::io::{Read, Write};
@@ -269,7 +263,7 @@ impl Server {
     }
 
     /// Serves a page for a browser at a TCP address: a live table of green threads
-    /// and hubs, and a chart of resumes a second. [`url`](Server::url) says where.
+    /// and hubs, and a chart of how many green threads are resumed each second. [`url`](Server::url) says where.
     ///
     /// | path | what |
     /// |---|---|
@@ -278,9 +272,9 @@ impl Server {
     /// | `/health` | 200, or 503 while [`health`](Server::health) says no |
     /// | `/report.json` | what the page shows: hubs, and 200 green threads; `?limit=N` (2,000 at most), `sort=` `id`, `name`, `hub`, `state`, `since` or `cpu`, `match=TEXT` |
     ///
-    /// Only `GET` and `HEAD`, one request a connection, and only if `Host` is an
-    /// address or `localhost`. Nothing can be changed from here. A request has to
-    /// be there, and the answer to be taken, within ten seconds each.
+    /// It answers only `GET` and `HEAD`, one request for each connection, and only if `Host` is an address or
+    /// `localhost`. Nothing can be changed from here. The request must have come within ten seconds, and the answer
+    /// must be taken within ten seconds.
     ///
     /// ```
     /// use std::io::{Read, Write};
@@ -315,10 +309,10 @@ impl Server {
         Ok(self)
     }
 
-    /// Has `is_well` asked at each request for `/health` of the pages that are opened after this call: by a load balancer that
-    /// is to send nobody here any more, say, once the server is to stop. It is called on an OS thread that answers also
-    /// when every hub is held up, and should not wait; a panic counts as no. Without it the answer is 200 as long as the
-    /// process lives.
+    /// Calls `is_well` at each request for `/health` of the pages that are opened after this call. A load balancer asks
+    /// there, say, so that it sends no more clients once the server is to stop. `is_well` is called on an OS thread
+    /// that answers even when every hub is held up, and should not wait; a panic counts as no. Without it the answer is
+    /// 200 as long as the process lives.
     ///
     /// ```
     /// use std::io::{Read, Write};
@@ -348,8 +342,8 @@ impl Server {
         self
     }
 
-    /// Has CPU time by green thread counted as long as the server lives, as a
-    /// [`CpuAccounting`] does: the page shows it then. `top` counts by itself.
+    /// Counts CPU time for each green thread as long as the server lives, as a [`CpuAccounting`] does; the page then
+    /// shows it. `top` counts by itself.
     ///
     /// ```
     /// use green::{backdoor::Server, debug::CpuAccounting};
@@ -386,7 +380,7 @@ impl Server {
         self.address
     }
 
-    /// The address of the page opened last, as a browser takes it.
+    /// The address of the page opened last, as a URL for a browser.
     ///
     /// ```
     /// use green::backdoor::Server;

@@ -15,16 +15,16 @@ pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 
 /// The body of a request: a [`Read`], which waits for the peer as a socket does.
 ///
-/// What the handler does not read the peer need not have sent: nothing is taken from it before a read asks, so a slow
-/// reader holds the sender back. With `Expect: 100-continue` the first read sends the go-ahead. Who answers before the
-/// end of a body ends an HTTP/1.1 connection: behind the answer what the peer still sends is dropped, until it has ended
-/// too, or been silent for two seconds, or gone on for half a minute or 256 MiB. Then it may meet a reset.
+/// A body of more than 16 KiB is received only as it is read, so a slow reader holds the sender back. With `Expect:
+/// 100-continue` the first read sends the go-ahead. If a handler answers before the end of a body, that ends an
+/// HTTP/1.1 connection: after the answer, what the peer still sends is dropped until the peer has ended too, has been
+/// silent for two seconds, or has gone on for half a minute or 256 MiB. After that it may meet a reset.
 ///
 /// # Errors
 ///
 /// A read fails with `UnexpectedEof` or `ConnectionReset` when the peer goes in the middle, with `TimedOut` when
-/// nothing comes within [`Server::read_timeout`](super::Server::read_timeout), with `FileTooLarge` behind
-/// [`Server::max_body`](super::Server::max_body), and with `InvalidData` for what is no HTTP.
+/// nothing comes within [`Server::read_timeout`](super::Server::read_timeout), with `FileTooLarge` beyond
+/// [`Server::max_body`](super::Server::max_body), and with `InvalidData` for what is not HTTP.
 ///
 /// # Examples
 ///
@@ -101,7 +101,7 @@ impl Body {
         self.length
     }
 
-    /// What came behind the body, once it was read to its end: the trailers.
+    /// The trailers, which come after the body, once it was read to its end.
     pub fn trailers(&self) -> Option<&HeaderMap> {
         self.trailers.as_ref()
     }

@@ -20,7 +20,7 @@ use super::upgrade::Opens;
 /// Request bodies up to this length are received whole before the handler is called.
 const SMALL: u64 = 16 * 1024;
 
-/// Who asks: an extension of every request that came by TCP.
+/// The client's address: an extension of every request that came by TCP.
 ///
 /// ```
 /// use green::http::{self, Body, Peer, Request};
@@ -58,7 +58,7 @@ pub struct Place {
 #[doc(hidden)]
 pub type Answer = Pin<Box<dyn Future<Output = Response<Reply>>>>;
 
-/// What answers requests: a function, or a service in a [`Tower`](super::Tower).
+/// Answers requests: a function, or a service in a [`Tower`](super::Tower).
 ///
 /// A function gets a [`Request`] with a [`Body`] and returns whatever can be made a response, see [`IntoResponse`]. It
 /// may wait: its own connection waits with it, or, over HTTP/2, its own stream.

@@ -1,4 +1,4 @@
-//! What the head of an HTTP/1 request may not say, though hyper reads it.
+//! Heads of HTTP/1 requests that are refused although hyper accepts them.
 
 use std::net::Ipv6Addr;
 

@@ -1,8 +1,9 @@
 //! HTTP in blocking style: a server whose handlers are functions.
 //!
-//! [`serve`] answers HTTP/1.1 and HTTP/2, in the clear and with TLS, on a green thread a connection; [`Server`] has the
-//! settings. hyper speaks the protocol. Requests and responses are those of the crate `http`; a request's [`Body`] is a
-//! [`Read`](std::io::Read), a response's is text, bytes, or a [`Reply`] that is read or written while the peer takes it.
+//! [`serve`] answers HTTP/1.1 and HTTP/2, in the clear and with TLS, with one green thread for each connection;
+//! [`Server`] has the settings. hyper speaks the protocol. Requests and responses are those of the crate `http`; a
+//! request's [`Body`] is a [`Read`](std::io::Read), a response's is text, bytes, or a [`Reply`] that is read or written
+//! while the peer takes it.
 //!
 //! ```
 //! use std::io::{self, Write};
@@ -38,14 +39,15 @@
 //!
 //! # When a handler runs, and where
 //!
-//! A request of HTTP/1 without a body, or with one of up to 16 KiB, which is received first, is handled on its connection's own
-//! green thread; one with a longer body, and each of HTTP/2, on a thread of its own, while the connection's receives the body. So a handler
-//! may read, write and wait as it likes, and never waits for itself.
+//! A request of HTTP/1 without a body, or with one of up to 16 KiB, which is received first, is handled on its
+//! connection's green thread. One with a longer body, and each request of HTTP/2, is handled on a green thread of its
+//! own, while the connection's thread receives the body. So a handler may read, write and wait as it likes, and never
+//! waits for itself.
 //!
-//! A request of HTTP/1 that two servers could understand differently never reaches a handler: without exactly one `Host` that is a
-//! host it is answered with 400, and coded for its way otherwise than in chunks with 501.
+//! A request of HTTP/1 that two servers could understand differently never reaches a handler: without exactly one
+//! `Host` that is a valid host it is answered with 400, and with a transfer coding other than chunked with 501.
 //!
-//! What the peer owes has time limits, see [`Server`]; what the handler does has none: [`timeout`](crate::timeout()) is for that.
+//! Waits for the peer have time limits, see [`Server`]; the handler itself has none: use [`timeout`](crate::timeout()).
 //!
 //! # More
 //!
@@ -93,11 +95,12 @@ pub use ::http::{
 
 use crate::convenience::Accept;
 
-/// What a TLS server offers by ALPN, the best first: for [`set_alpn_protocols`](crate::ssl::SslContext::set_alpn_protocols).
+/// What a TLS server offers by ALPN, the preferred one first: for
+/// [`set_alpn_protocols`](crate::ssl::SslContext::set_alpn_protocols).
 #[cfg(feature = "tls")]
 pub const ALPN: [&str; 2] = ["h2", "http/1.1"];
 
-/// Answers the requests that come to `listener` by `handler`, for ever. [`Server`] has limits, and can be stopped.
+/// Answers the requests that come to `listener` by `handler`, for ever. A [`Server`] has settings, and can be stopped.
 ///
 /// # Errors
 ///

@@ -73,12 +73,12 @@ impl Reply {
     }
 
     /// What `write` writes. It is called when the head has been sent; a write waits while the peer does not read. An
-    /// error cuts the response off, so that the peer does not take it for a whole, and is logged.
+    /// error is logged, and cuts the response off, so that the peer does not take it for complete.
     pub fn written(write: impl FnOnce(&mut Writer) -> io::Result<()> + Send + 'static) -> Reply {
         Reply(Kind::Later(Box::new(write)))
     }
 
-    /// What `read` gives until its end: a file, a pipe, another response. What one read gives is sent at once.
+    /// What `read` returns until its end: a file, a pipe, another response. The result of each read is sent at once.
     pub fn reader(mut read: impl Read + Send + 'static) -> Reply {
         Reply::written(move |out| {
             let mut buffer = vec![0; PIECE];
@@ -156,7 +156,7 @@ impl fmt::Debug for Reply {
 
 /// Where the closure of [`Reply::written`] writes to.
 ///
-/// Up to 16 KiB are kept back until a flush or the end; each piece is one of the chunked encoding, or a DATA frame.
+/// Up to 16 KiB are kept back until a flush or the end; each piece is sent as one chunk, or as one DATA frame.
 ///
 /// ```
 /// use std::io::{Read, Write};
@@ -191,8 +191,8 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Sends `trailers` behind the body, which is over then. HTTP/1.1 sends those alone that the response's header
-    /// `Trailer` names, to a peer that says `TE: trailers`.
+    /// Ends the body, and sends `trailers` after it. HTTP/1.1 sends only those that the response's header `Trailer`
+    /// names, and only to a peer that says `TE: trailers`.
     ///
     /// # Errors
     ///

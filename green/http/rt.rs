@@ -1,4 +1,4 @@
-//! What hyper asks of a runtime: timers, and somewhere to run the streams of HTTP/2.
+//! What hyper needs of a runtime: timers, and an executor for the streams of HTTP/2.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use crate::thread::{Builder, JoinHandle};
 use crate::wait_queue::WaitQueue;
 
-/// hyper's timers, on green's. For connections of hyper's that you run yourself, over an [`Async`](crate::aio::Async).
+/// Timers for hyper. For connections of hyper that you run yourself, over an [`Async`](crate::aio::Async).
 ///
 /// ```
 /// use std::convert::Infallible;
@@ -46,7 +46,7 @@ use crate::wait_queue::WaitQueue;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct GreenTimer;
 
-/// Where hyper runs what is to run by itself: each future on a green thread of its own, so it may block.
+/// hyper's executor: each future runs on a green thread of its own, so it may block.
 ///
 /// # Panics
 ///

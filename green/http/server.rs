@@ -35,9 +35,9 @@ const LAST: Duration = Duration::from_millis(500);
 
 /// A listener and the settings of the HTTP server on it.
 ///
-/// The listener is a `TcpListener`, a `UnixListener`, or one with TLS by [`wrap_ssl`](crate::wrap_ssl): then the context's
-/// ALPN decides between HTTP/2 and HTTP/1.1 (`context.set_alpn_protocols(&http::ALPN)`). In the clear a client that
-/// begins with HTTP/2 gets it.
+/// The listener is a `TcpListener`, a `UnixListener`, or one with TLS made by [`wrap_ssl`](crate::wrap_ssl): then the
+/// context's ALPN decides between HTTP/2 and HTTP/1.1 (`context.set_alpn_protocols(&http::ALPN)`). In the clear, a
+/// client that begins with HTTP/2 is answered in HTTP/2.
 ///
 /// ```
 /// use green::http::{Body, Request, Server};
@@ -97,9 +97,9 @@ pub struct StopHandle {
 }
 
 impl StopHandle {
-    /// Has the server accept no more connections, and tells those under way: an idle one is closed half a second later, for
-    /// its client may have sent a request just now, one that is answering is closed behind its answer, a client of HTTP/2 gets GOAWAY. Who is not done within
-    /// [`Server::grace`] is ended. Returns at once.
+    /// Makes the server accept no more connections, and ends those under way: an idle one is closed half a second
+    /// later, since its client may have sent a request just now; one that is answering is closed after its answer; a
+    /// client of HTTP/2 gets GOAWAY. Those that are not done within [`Server::grace`] are cut. Returns at once.
     pub fn stop(&self) {
         self.server.stop();
         self.stop.send_replace(true);
@@ -116,8 +116,8 @@ where
     L: Accept,
     L::Stream: Transport,
 {
-    /// At most 1000 connections at once; 30 s each for a request's head, for the next piece of a body to come, for
-    /// a peer that takes nothing, and for connections to finish when the server stops.
+    /// At most 1000 connections at once; 30 s each for a request's head, for the next piece of a body, for a peer that
+    /// takes nothing, and for connections to finish when the server stops.
     pub fn new(listener: L) -> Server<L> {
         Server {
             server: convenience::Server::new(listener),
@@ -151,26 +151,27 @@ where
         self
     }
 
-    /// How long a request's head may take to come whole, and so how long a connection may be idle. `None` is for ever.
+    /// How long it may take until the whole head of a request has come, and so how long a connection may be idle.
+    /// `None` is for ever.
     pub fn head_timeout(mut self, limit: Option<Duration>) -> Server<L> {
         self.settings.head = limit;
         self
     }
 
-    /// How long the next piece of a request's body may take: then a read of it fails, see [`Body`](super::Body).
+    /// How long the next piece of a request's body may take; after that a read of it fails, see [`Body`](super::Body).
     pub fn read_timeout(mut self, limit: Option<Duration>) -> Server<L> {
         self.settings.read = limit;
         self
     }
 
-    /// How long a peer may take nothing of what it is sent: then its connection is cut.
+    /// How long a peer may take nothing of what it is sent; after that its connection is cut.
     pub fn write_timeout(mut self, limit: Option<Duration>) -> Server<L> {
         self.settings.write = limit;
         self
     }
 
-    /// How many bytes a request's body may have. One that says it has more is answered with 413 at once; of one that
-    /// does not say, a read fails.
+    /// How many bytes a request's body may have. If the request says that it has more, it is answered with 413 at once;
+    /// if it does not say its length, a read fails.
     pub fn max_body(mut self, bytes: u64) -> Server<L> {
         self.settings.body = bytes;
         self
@@ -188,8 +189,8 @@ where
         self
     }
 
-    /// Has each connection begin with the word of a proxy in front: [`Peer`] is the client that it names. One that does
-    /// not begin so, or comes from elsewhere, is closed.
+    /// Expects each connection to begin with the header of a proxy in front: [`Peer`] is the client that it names. A
+    /// connection without one, or from elsewhere, is closed.
     #[cfg(feature = "proxy-protocol")]
     pub fn proxy_protocol(mut self, proxy: convenience::ProxyProtocol) -> Server<L> {
         self.settings.proxy = Some(proxy);
@@ -211,9 +212,9 @@ where
 
     /// Answers requests by `handler` until it is told to stop.
     ///
-    /// A connection has a green thread; so has each request of HTTP/2, and one of HTTP/1 with a body that is not short. A
-    /// handler may wait anywhere, and holds up nobody else.
-    /// Its panic is answered with 500 and logged. Each request is logged by the target `green::http`, level info.
+    /// A connection has a green thread; so has each request of HTTP/2, and each of HTTP/1 whose body is not short. A
+    /// handler may wait anywhere, and holds up nobody else. Its panic is answered with 500 and logged. Each request is
+    /// logged by the target `green::http`, level info.
     ///
     /// # Errors
     ///

@@ -16,10 +16,10 @@ use super::body::BoxError;
 use super::handler::{Answer, Handler, Place};
 use super::reply::{IntoResponse, Reply};
 
-/// A service of tower as a [`Handler`]: axum's `Router`, for one.
+/// A service of tower as a [`Handler`], such as axum's `Router`.
 ///
-/// An `async fn` in it may call what parks green threads: it holds up its own connection, or its own stream of HTTP/2. What
-/// needs tokio's own sockets or timers does not work; see [`aio`](crate::aio).
+/// An `async fn` in it may call functions that park green threads: it holds up only its own connection, or its own
+/// stream of HTTP/2. Code that needs tokio's own sockets or timers does not work; see [`aio`](crate::aio).
 ///
 /// ```no_run
 /// use std::convert::Infallible;

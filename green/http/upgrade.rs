@@ -15,8 +15,8 @@ use super::transport::Transport;
 
 /// A connection that has left HTTP: the stream, in blocking style.
 ///
-/// With a second handle ([`try_clone`](Upgraded::try_clone)) one green thread writes while another one waits for what the
-/// peer says.
+/// With a second handle ([`try_clone`](Upgraded::try_clone)) one green thread can write while another one waits for the
+/// peer.
 ///
 /// ```
 /// use std::io::{BufRead, BufReader, Write};
@@ -74,7 +74,8 @@ impl<T: Transport> Duplex for T {
 }
 
 impl Upgraded {
-    /// Another handle to this connection. What came behind the request already is read from the first one alone.
+    /// Another handle to this connection. Bytes that have already come after the request can be read only from the
+    /// first one.
     ///
     /// # Errors
     ///
@@ -86,7 +87,7 @@ impl Upgraded {
         })
     }
 
-    /// Ends the connection in both directions, also under whoever reads or writes it; over TLS without a word to the peer.
+    /// Ends the connection in both directions, even while others read or write it; over TLS without a close_notify.
     ///
     /// # Errors
     ///
@@ -122,7 +123,7 @@ pub(super) struct Place {
 /// Calls `then` with the connection once the response to `request`, which must be a 101, has been sent, on a green
 /// thread of its own. It counts as a connection of the server until `then` returns.
 ///
-/// Over HTTP/2 nothing can be upgraded, and `then` is not called; nor is it if the response is another one.
+/// Over HTTP/2 nothing can be upgraded, and `then` is not called; nor is it if the response is not a 101.
 ///
 /// ```
 /// use std::io::{Read, Write};

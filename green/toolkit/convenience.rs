@@ -54,7 +54,7 @@ pub use tls::wrap_ssl;
 
 use crate::net::{TcpListener, TcpStream};
 
-/// Connects to the first address of `addr` that answers; [`Connect`] has more to choose.
+/// Connects to the first address of `addr` that answers; [`Connect`] has options.
 ///
 /// ```
 /// use std::io::{Read, Write};
@@ -75,7 +75,7 @@ pub fn connect<A: ToSocketAddrs>(addr: A) -> io::Result<TcpStream> {
     Connect::new().to(addr)
 }
 
-/// Listens on the first address of `addr` that can be bound; [`Listen`] has more to choose.
+/// Listens on the first address of `addr` that can be bound; [`Listen`] has options.
 ///
 /// ```
 /// let listener = green::listen("127.0.0.1:0")?;
@@ -93,10 +93,10 @@ pub fn listen<A: ToSocketAddrs>(addr: A) -> io::Result<TcpListener> {
 }
 
 /// Calls `handler` on a green thread of its own for each connection, at most `concurrency` at once,
-/// until one of them says [`StopServe`]. Then those under way have 30 s to finish.
+/// until one of them returns [`StopServe`]. Then those under way have 30 s to finish.
 ///
-/// [`Server`] does the same with a handle to stop it from outside and another time to finish, and
-/// has the details.
+/// [`Server`] does the same with more settings: a handle to stop it from outside, and another time
+/// to finish. Its page has the details.
 ///
 /// ```
 /// use std::io::{Read, Write};
@@ -136,8 +136,9 @@ pub fn listen<A: ToSocketAddrs>(addr: A) -> io::Result<TcpListener> {
 ///
 /// # Differences from eventlet
 ///
-/// A connection that fails does not end the server: a handler that wants that says so with
-/// [`StopServe::because`]. eventlet leaves the connections under way to themselves when it stops.
+/// A connection that fails does not end the server: a handler that wants that returns
+/// [`StopServe::because`]. When eventlet's server stops, it does not wait for the connections under
+/// way.
 pub fn serve<L, H, O>(listener: L, handler: H, concurrency: usize) -> io::Result<()>
 where
     L: Accept,

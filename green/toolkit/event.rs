@@ -2,10 +2,10 @@
 //!
 //! # Differences from eventlet
 //!
-//! A wait whose limit passed is told apart from a value (`None` beside `Some`). An error is a value
-//! of the event's error type, not an exception that is raised in each waiter. Waiters that were
-//! there when the event was sent get what was sent, even if it is [`reset`](Event::reset) before
-//! they run.
+//! A wait whose limit passed can be told from one that got a value (`None` and `Some`). An error is
+//! a value of the event's error type, not an exception that is raised in each waiter. Waiters that
+//! were there when the event was sent get what was sent, even if it is [`reset`](Event::reset)
+//! before they run.
 //!
 //! # Examples
 //!
@@ -61,7 +61,7 @@ use parking_lot::RwLock;
 /// assert!(GREETING.send("again").is_err());
 /// ```
 ///
-/// An event that can fail says with what:
+/// An event that can fail names its error type:
 ///
 /// ```
 /// use green::event::Event;
@@ -124,8 +124,8 @@ impl<T, E> Event<T, E> {
         self.round.read().clone()
     }
 
-    /// Makes it happen, with this value: wakes everybody who waits. Does not wait itself, and the
-    /// waiters run in their turn.
+    /// Makes it happen, with this value, and wakes everybody who waits. It does not wait itself,
+    /// nor for the waiters to run.
     ///
     /// ```
     /// use green::event::Event;
@@ -146,7 +146,7 @@ impl<T, E> Event<T, E> {
         })
     }
 
-    /// As [`send`](Event::send), with an error: every wait gives it.
+    /// As [`send`](Event::send), with an error, which every wait then returns.
     ///
     /// ```
     /// use green::event::Event;
@@ -174,7 +174,7 @@ impl<T, E> Event<T, E> {
         Ok(())
     }
 
-    /// Whether it has been sent: then a wait does not wait.
+    /// Whether it has been sent: then a wait returns at once.
     ///
     /// ```
     /// use green::event::Event;
@@ -217,7 +217,7 @@ impl<T, E> Event<T, E> {
         matches!(self.round().outcome.get(), Some(Err(_)))
     }
 
-    /// Makes an event that was sent one that has not happened yet; what was sent is forgotten.
+    /// Turns an event that was sent into one that has not happened yet; what was sent is forgotten.
     ///
     /// ```
     /// use green::event::{Event, NotSent};
@@ -367,7 +367,7 @@ impl<T, E> fmt::Debug for Event<T, E> {
     }
 }
 
-/// An event that had not been sent was to be reset: see [`Event::reset`].
+/// The event had not been sent, so it cannot be reset: see [`Event::reset`].
 ///
 /// ```
 /// use green::event::{Event, NotSent};

@@ -1,15 +1,16 @@
-//! [`Pool`]: things that are dear to make, such as connections, used in turn.
+//! [`Pool`]: things that are costly to make, such as connections, used again and again.
 //!
 //! # Differences from eventlet
 //!
-//! `get` gives a guard, which puts its item back when dropped; if that happens while a panic, a kill
-//! or a time limit unwinds, the item is discarded instead, since nobody knows what state it was left
-//! in, or [cleaned up](Pool::cleanup) first. An item that does not work any more is
-//! [discarded](Item::discard), and its place taken by a new one. A `TokenPool` is a [`Semaphore`].
+//! `get` returns a guard, which puts its item back when dropped. If it is dropped while a panic, a kill or
+//! a time limit unwinds, nobody knows in what state the item was left: so it is discarded instead, or
+//! [cleaned up](Pool::cleanup) first. An item that does not work any more is [discarded](Item::discard),
+//! and its place taken by a new one. A `TokenPool` is a [`Semaphore`].
 //!
 //! # A pool of database connections
 //!
-//! eventlet's `db_pool` is a pool that is told how a connection ages and what to do with it:
+//! eventlet's `db_pool` is a pool with settings for the age of connections, and for what to do with a
+//! broken one:
 //!
 //! ```
 //! use std::time::Duration;
@@ -54,9 +55,8 @@ pub use item::Item;
 
 /// Items that are made when needed, no more than so many, and used again.
 ///
-/// Whoever gets one when all are in use waits until one is put back, and is served in the order in
-/// which it came. One that is killed or runs out of time meanwhile takes nothing. Putting back never
-/// waits.
+/// If all are in use, whoever asks for one waits until one is put back, and is served in order of arrival.
+/// A thread that is killed or runs out of time while it waits takes nothing. Putting back never waits.
 ///
 /// # Examples
 ///
@@ -124,7 +124,7 @@ impl<T, E> Pool<T, E> {
     /// A pool that makes its items with `create`, and never has more than `max_size`. It is empty at
     /// first; see [`fill`](Pool::fill).
     ///
-    /// `create` may wait, as connecting does. When it fails or is cut short, nothing is taken.
+    /// `create` may wait, as connecting does. If it fails or is cut short, its place stays free.
     ///
     /// ```
     /// use std::convert::Infallible;
@@ -160,8 +160,8 @@ impl<T, E> Pool<T, E> {
         }
     }
 
-    /// Gives out first what was put back last, so that what is not needed stays unused. Otherwise all
-    /// take turns.
+    /// Gives out first the item that was put back last, so that items that are not needed stay idle.
+    /// Without this, all items take turns.
     ///
     /// ```
     /// use std::convert::Infallible;
@@ -180,7 +180,7 @@ impl<T, E> Pool<T, E> {
         self
     }
 
-    /// Drops an item, instead of giving it out or putting it back, once it was made so long ago.
+    /// Drops an item, instead of giving it out or putting it back, once it is older than this.
     ///
     /// ```
     /// use std::{convert::Infallible, time::Duration};
@@ -201,10 +201,10 @@ impl<T, E> Pool<T, E> {
         self
     }
 
-    /// Drops an item, instead of giving it out, if nobody has used it for so long: a server may have
+    /// Drops an item, instead of giving it out, if nobody has used it for this long: a server may have
     /// closed its end meanwhile.
     ///
-    /// There is no thread that looks after idle items: one goes when somebody would have got it.
+    /// No thread watches idle items: one is dropped when somebody would have got it.
     ///
     /// ```
     /// use std::{sync::atomic::{AtomicU32, Ordering::Relaxed}, time::Duration};
@@ -225,8 +225,8 @@ impl<T, E> Pool<T, E> {
         self
     }
 
-    /// Has `check` look at an item that was idle before it is given out; one for which it says false is
-    /// dropped, and the next, or a new one, is got instead.
+    /// Calls `check` with an item that was idle, before it is given out; if it returns false, the item is
+    /// dropped, and the next one, or a new one, is given out instead.
     ///
     /// It runs in the thread that gets the item, and may wait. A panic, a kill or a limit in it drops
     /// the item.
@@ -250,11 +250,12 @@ impl<T, E> Pool<T, E> {
         self
     }
 
-    /// Has `cleanup` look at an item whose user unwinds, by a panic, a kill or a time limit, instead of
-    /// discarding it: a rollback, say. One for which it says true within `limit` is put back.
+    /// Calls `cleanup` with an item whose user unwinds, by a panic, a kill or a time limit, instead of
+    /// discarding it: to roll back a transaction, say. If it returns true within `limit`, the item is put
+    /// back.
     ///
     /// It runs in the thread that unwinds, before that goes on, and may wait; kills do not cut it short, so
-    /// choose `limit` accordingly. A panic in it says false.
+    /// choose `limit` accordingly. A panic in it counts as false.
     ///
     /// ```
     /// use std::{convert::Infallible, time::Duration};
@@ -285,7 +286,7 @@ impl<T, E> Pool<T, E> {
         self
     }
 
-    /// Makes items until there are `min_size`, or as many as there may be.
+    /// Makes items until there are `min_size`, or `max_size` if that is less.
     ///
     /// ```
     /// use std::convert::Infallible;
@@ -325,7 +326,7 @@ impl<T, E> Pool<T, E> {
     ///
     /// # Errors
     ///
-    /// What kept a new one from being made.
+    /// The error of `create`, if a new one was to be made.
     pub fn get(&self) -> Result<Item<'_, T, E>, E> {
         self.permits.acquire(Deadline::NEVER);
         self.item()
@@ -473,7 +474,7 @@ impl<T, E> Pool<T, E> {
     ///
     /// # Errors
     ///
-    /// Gives it back if there are as many as there may be.
+    /// Gives it back if the pool has `max_size` items already.
     pub fn put(&self, item: T) -> Result<(), T> {
         let mut state = self.state.lock();
         if state.size >= state.max_size {

@@ -1,10 +1,10 @@
 //! A connection that is reopened when its peer has gone, however it went.
 //!
 //! A [`Reconnect`] is given a closure that opens the connection, and is then [`run`](Reconnect::run) with closures that
-//! use it. Opening and using both stand under a time limit, so that a peer which says nothing is noticed like one which
-//! hangs up. After an error that [may pass](is_worth_retrying) the connection is dropped, and after a pause another one is
-//! opened and the closure called again; any other error, such as a rejected certificate, is returned at once.
-//! [`Presence`] has the kernel notice peers that vanish from connections which may rightly be silent for long.
+//! use it. Opening and using both have a time limit, so a peer that says nothing is noticed as well as one that hangs
+//! up. After an error that [may pass](is_worth_retrying) the connection is dropped, and after a pause another one is
+//! opened and the closure called again; any other error, such as a rejected certificate, is returned at once. If a
+//! connection may be silent for long, [`Presence`] makes the kernel notice when its peer vanishes.
 //!
 //! ```
 //! use std::io::{self, Read, Write};
@@ -82,7 +82,7 @@ type OnOpen<'a, C> = Box<dyn FnMut(&mut C) + Send + 'a>;
 type OnRetry<'a> = Box<dyn FnMut(u32, &io::Error, Duration) + Send + 'a>;
 type RetryIf<'a> = Box<dyn Fn(&io::Error) -> bool + Send + 'a>;
 
-/// A connection, and what it takes to have another one. The [module](self) has an example.
+/// A connection, and how to open another one. The [module](self) has an example.
 ///
 /// ```
 /// use std::io::{Read, Write};
@@ -154,15 +154,15 @@ impl<'a, C> Reconnect<'a, C> {
         self
     }
 
-    /// The longest that one use may take (30 s). `None` is for uses that bound their waits themselves, by read
-    /// timeouts or [`Presence`]; without either, a peer that falls silent holds them for ever.
+    /// The longest that one use may take (30 s). `None` is for uses that limit their waits themselves, by read timeouts
+    /// or [`Presence`]; without either, a peer that falls silent makes them wait for ever.
     pub fn use_limit(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.use_limit = limit.into();
         self
     }
 
-    /// The first pause and the longest (100 ms, 10 s). Each is twice as long as the one before. Of every pause a random
-    /// part of up to a half is left out, so that many clients of a server that comes back do not all come at once.
+    /// The first pause and the longest (100 ms, 10 s). Each is twice as long as the one before. Every pause is
+    /// shortened at random, by up to a half, so that the clients of a server that comes back do not all come at once.
     pub fn pauses(mut self, range: RangeInclusive<Duration>) -> Self {
         self.pauses = range;
         self
@@ -181,9 +181,9 @@ impl<'a, C> Reconnect<'a, C> {
         self
     }
 
-    /// A use that lasted this long (60 s) shows that all was well until it failed: attempts, total time and pauses then
-    /// begin anew. One that was ended by [`use_limit`](Self::use_limit) shows nothing. Choose a time above the read
-    /// timeouts in use, or a peer that takes connections and never answers is tried without end.
+    /// A use that lasted this long (60 s) before it failed counts as a success: attempts, total time and pauses then
+    /// begin anew. One that was ended by [`use_limit`](Self::use_limit) does not. Choose a time above the read timeouts
+    /// in use; otherwise a peer that accepts connections but never answers is tried without end.
     pub fn steady_after(mut self, time: Duration) -> Self {
         self.steady_after = time;
         self
@@ -211,19 +211,19 @@ impl<'a, C> Reconnect<'a, C> {
         self
     }
 
-    /// Is called before every pause: with the number of the attempt that failed, counted from 1, why it failed, and
-    /// how long the pause will be.
+    /// Is called before every pause, with the number of the attempt that failed, counted from 1, with its error, and
+    /// with the length of the pause.
     pub fn on_retry(mut self, hook: impl FnMut(u32, &io::Error, Duration) + Send + 'a) -> Self {
         self.on_retry = Box::new(hook);
         self
     }
 
-    /// Calls `work` with the connection, and again with another one whenever it failed for a reason that may pass.
+    /// Calls `work` with the connection, and again with a new one whenever it failed for a reason that may pass.
     ///
     /// The connection is kept for the next call if `work` succeeded, and dropped if not, also when it ends by a panic,
     /// by an outer [`timeout`](crate::timeout()) or by [`kill`](crate::thread::JoinHandle::kill).
     ///
-    /// What `work` sent before it failed may have reached the peer: it should be something that can be done twice.
+    /// What `work` sent before it failed may have reached the peer, so it should do only what may be done twice.
     ///
     /// # Errors
     ///

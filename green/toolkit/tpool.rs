@@ -1,14 +1,14 @@
 //! Blocking calls on OS threads: [`execute`] one, or have a [`Proxy`] execute every call on a value.
 //!
-//! Both stand on the pool of [`green::blocking`](crate::blocking()): its threads start when they are
-//! needed, [`Config::blocking_threads`](crate::Config::blocking_threads) at most, and end when they
-//! have been idle.
+//! Both use the pool of [`green::blocking`](crate::blocking()): its threads start when they are needed,
+//! [`Config::blocking_threads`](crate::Config::blocking_threads) at most, and end when they have been
+//! idle.
 //!
 //! # Differences from eventlet
 //!
-//! A proxy cannot stand in for the value by itself, since Rust has no objects that answer to every
-//! name; each call names what it does in a closure. Calls of one proxy run one after the other. The
-//! pool has a size from the start and at least one thread, and need not be shut down.
+//! A proxy does not have the value's methods, since a Rust type cannot take over all methods of
+//! another; each call gives a closure that does the work. Calls of one proxy run one after the other.
+//! The pool has a size from the start and at least one thread, and need not be shut down.
 //!
 //! # Examples
 //!
@@ -87,9 +87,9 @@ where
 ///
 /// A clone is another handle to the same value. Calls run one after the other, in the order in which
 /// they were made; not all on the same OS thread, which is why the value must be [`Send`]. A caller
-/// that is killed or whose limit passes goes on at once: if its call had begun, it runs on to its
-/// end, and the next call waits for that; if not, it never runs. A call that panics leaves the value
-/// to the next as it is.
+/// that is killed or whose limit passes goes on at once: if its call has begun, it runs on to its end,
+/// and the next call waits for that; if not, it never runs. If a call panics, the next one gets the
+/// value as it was left.
 ///
 /// When the last handle goes, the value is dropped on the pool too.
 ///
@@ -173,7 +173,8 @@ impl<T: Send + 'static> Proxy<T> {
         })
     }
 
-    /// As [`call`](Proxy::call), but waits no longer than `limit`, for its right and for the result.
+    /// As [`call`](Proxy::call), but waits no longer than `limit`, both for its turn and for the
+    /// result.
     ///
     /// ```
     /// use std::{sync::mpsc, time::Duration};

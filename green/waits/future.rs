@@ -1,4 +1,4 @@
-//! std's `future`, and what waits for futures: sleeps that any executor may poll.
+//! std's `future`, with sleeps and time limits that any executor may poll.
 //!
 //! [`block_on`](crate::block_on) runs a future on the calling thread, green or not; a
 //! [`JoinHandle`](crate::thread::JoinHandle) is itself a future. `green::aio` (feature `async`) has streams for futures.

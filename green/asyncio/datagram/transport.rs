@@ -18,7 +18,8 @@ use super::endpoint::{Callbacks, Endpoint};
 ///
 /// # Differences from asyncio
 ///
-/// [`send`](Self::send) and [`sendto`](Self::sendto) are two, since one needs an address and the other must have none.
+/// [`send`](Self::send) and [`sendto`](Self::sendto) are two methods, since one needs an address and the other must
+/// have none.
 ///
 /// # Examples
 ///
@@ -70,7 +71,8 @@ impl DatagramTransport {
     }
 
     /// Sends a datagram to the endpoint's remote address, without waiting: one that the kernel does not take at once is
-    /// kept and sent by and by. What goes wrong comes to [`error_received`](crate::asyncio::DatagramProtocol::error_received).
+    /// kept and sent later. Errors are reported to
+    /// [`error_received`](crate::asyncio::DatagramProtocol::error_received).
     ///
     /// # Errors
     ///
@@ -79,7 +81,7 @@ impl DatagramTransport {
         self.endpoint.send(data, None)
     }
 
-    /// As [`send`](Self::send), to `address`: a `SocketAddr`, or what `datagram_received` was told.
+    /// As [`send`](Self::send), to `address`: a `SocketAddr`, or the address that `datagram_received` got.
     ///
     /// # Errors
     ///
@@ -96,7 +98,7 @@ impl DatagramTransport {
         }
     }
 
-    /// Closes the endpoint: receives nothing more, sends what was given to it, then calls `connection_lost(None)`.
+    /// Closes the endpoint: receives nothing more, sends what it still has, then calls `connection_lost(None)`.
     pub fn close(&self) {
         self.endpoint.close();
     }
@@ -192,7 +194,7 @@ impl DatagramTransport {
         Some(ProtocolRef { cell })
     }
 
-    /// Addresses, and the socket for its options: reach and loop of multicast, for one.
+    /// Addresses, and the socket for its options, such as those for multicast.
     pub fn get_extra_info(&self) -> &ExtraInfo {
         &self.endpoint.extra
     }

@@ -19,7 +19,7 @@ pub enum OwnBuffer {}
 
 /// A [`Protocol`] or a [`BufferedProtocol`]: what the transport of a stream takes. `Kind` is found by the compiler.
 ///
-/// It has no methods for users and cannot be implemented for other types.
+/// It has no methods for users, and cannot be implemented by them.
 ///
 /// # Examples
 ///
@@ -115,7 +115,8 @@ pub(in super::super) mod sealed {
 
 impl Transport {
     /// Replaces the protocol of this connection. From now on callbacks go to the new one, which gets no
-    /// `connection_made`. If another thread asks, a callback that runs or is about to run still goes to the old one.
+    /// `connection_made`. If another thread calls this, a callback that runs or is about to run still goes to the
+    /// old one.
     ///
     /// # Errors
     ///

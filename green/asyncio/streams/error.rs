@@ -1,4 +1,4 @@
-//! Why a read from a stream ended without what was asked for.
+//! Why a read from a stream did not return what was asked for.
 
 use std::error::Error;
 use std::fmt;
@@ -30,11 +30,11 @@ pub enum ReadError {
     Incomplete(IncompleteReadError),
     /// The separator did not come within the limit.
     LimitOverrun(LimitOverrunError),
-    /// The connection failed, or what was asked for makes no sense.
+    /// The connection failed, or the arguments make no sense.
     Io(io::Error),
 }
 
-/// The stream ended before all that was asked for had come; what had come is here.
+/// The stream ended before all that was asked for had come; this holds what had come.
 ///
 /// # Examples
 ///
@@ -75,10 +75,10 @@ pub struct IncompleteReadError {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LimitOverrunError {
-    /// How many bytes are to be read, by [`readexactly`](super::StreamReader::readexactly), say, to get rid of what was
-    /// searched in vain.
+    /// How many bytes were searched in vain. Read them, by [`readexactly`](super::StreamReader::readexactly) for
+    /// example, to get past them.
     pub consumed: usize,
-    /// Whether a separator comes after them.
+    /// Whether a separator follows them.
     pub found: bool,
 }
 

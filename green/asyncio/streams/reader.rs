@@ -24,14 +24,14 @@ pub(in crate::asyncio) const DEFAULT_LIMIT: usize = 64 * 1024;
 
 /// The bytes that have come from a connection and wait to be read.
 ///
-/// A handle: its clones are the same stream, and its methods may be called from any number of green and OS threads. Of
-/// several that read, each gets its whole answer before the next begins. A reader that is killed or whose
-/// [`timeout`](crate::timeout()) passes takes nothing away.
+/// A handle: its clones are the same stream, and its methods may be called from any number of green and OS threads. If
+/// several threads read, each gets its whole result before the next begins. A thread that is killed or whose
+/// [`timeout`](crate::timeout()) passes while it reads takes nothing away.
 ///
-/// It buffers up to twice its limit; then the connection is not read from until no more than the limit is left.
+/// It buffers up to twice its limit; then nothing is received until no more than the limit is left.
 ///
-/// As [`io::Read`] it reads what [`read`](StreamReader::read) would return; beside that trait, call it
-/// [`read_some`](StreamReader::read_some).
+/// It is also an [`io::Read`], which reads what [`read`](StreamReader::read) would return; where that trait is in
+/// scope, call [`read_some`](StreamReader::read_some) instead.
 ///
 /// # Differences from asyncio
 ///
@@ -83,12 +83,12 @@ pub(super) trait Pausable: Send {
 }
 
 impl StreamReader {
-    /// A reader with a limit of 64 KiB, which somebody feeds by [`feed_data`](StreamReader::feed_data).
+    /// A reader with a limit of 64 KiB, to be fed by [`feed_data`](StreamReader::feed_data).
     pub fn new() -> StreamReader {
         StreamReader::with_limit(DEFAULT_LIMIT)
     }
 
-    /// A reader with a limit of so many bytes, at least 1.
+    /// A reader with this limit in bytes, at least 1.
     ///
     /// # Examples
     ///
@@ -111,7 +111,7 @@ impl StreamReader {
         self.0.limit
     }
 
-    /// Reads up to `max_bytes`: what has come, as soon as anything has. Nothing is the end of the stream.
+    /// Reads up to `max_bytes`: what has come, as soon as anything has. An empty result is the end of the stream.
     ///
     /// # Errors
     ///
@@ -137,8 +137,8 @@ impl StreamReader {
         Ok(self.take_front(&mut state, max_bytes))
     }
 
-    /// As [`read`](StreamReader::read): a name for where [`io::Read`] is in scope and the reader is behind a `&mut`, since
-    /// there `read` is the trait's.
+    /// The same as [`read`](StreamReader::read), under another name: where [`io::Read`] is in scope and the reader is
+    /// behind a `&mut`, `read` is the trait's method.
     ///
     /// # Errors
     ///
@@ -187,8 +187,8 @@ impl StreamReader {
         Ok(state)
     }
 
-    /// Reads everything to the end of the stream, as `read(-1)` does in asyncio. However much that is, it is kept in
-    /// memory.
+    /// Reads everything to the end of the stream, as `read(-1)` does in asyncio. All of it is kept in memory, however
+    /// much that is.
     ///
     /// # Errors
     ///
@@ -214,7 +214,7 @@ impl StreamReader {
         Ok(self.take_front(&mut state, usize::MAX))
     }
 
-    /// Reads exactly `len` bytes, be it more than the limit.
+    /// Reads exactly `len` bytes, which may be more than the limit.
     ///
     /// # Errors
     ///
@@ -248,13 +248,14 @@ impl StreamReader {
         }))
     }
 
-    /// Reads a line with the newline that ends it; the stream's last one may lack it. Nothing is the end of the stream.
+    /// Reads a line with the newline that ends it; the stream's last line may lack it. An empty result is the end of
+    /// the stream.
     ///
     /// # Errors
     ///
-    /// [`LimitOverrun`](ReadError::LimitOverrun) if the line is longer than the limit. The line is dropped then, or as
-    /// much of it as has come, so that the next call goes on behind it; [`readuntil`](StreamReader::readuntil)
-    /// keeps it. What broke the connection.
+    /// [`LimitOverrun`](ReadError::LimitOverrun) if the line is longer than the limit. Then the line, or as much of it
+    /// as has come, is dropped, so that the next call goes on after it; [`readuntil`](StreamReader::readuntil) keeps
+    /// it. What broke the connection.
     ///
     /// # Examples
     ///
@@ -287,13 +288,13 @@ impl StreamReader {
         }
     }
 
-    /// Reads up to and with `separator`.
+    /// Reads up to and including `separator`.
     ///
     /// # Errors
     ///
     /// [`Incomplete`](ReadError::Incomplete), with what came, if the stream ends first.
     /// [`LimitOverrun`](ReadError::LimitOverrun) if more than the limit comes before the separator; it stays to be read.
-    /// `InvalidInput` for a separator of no length. What broke the connection.
+    /// `InvalidInput` for an empty separator. What broke the connection.
     ///
     /// # Examples
     ///
@@ -312,7 +313,7 @@ impl StreamReader {
         self.readuntil_any(&[separator])
     }
 
-    /// As [`readuntil`](StreamReader::readuntil), up to whichever of `separators` ends first.
+    /// As [`readuntil`](StreamReader::readuntil), up to the one of `separators` that ends first.
     ///
     /// # Errors
     ///
@@ -395,7 +396,7 @@ impl StreamReader {
         state.ended && state.buffer.is_empty()
     }
 
-    /// What broke the connection, if anything did; read or not.
+    /// What broke the connection, if anything did, even if it was not reached by a read yet.
     pub fn exception(&self) -> Option<io::Error> {
         let state = self.0.state.lock();
         state.failure.as_ref().map(KeptError::error)

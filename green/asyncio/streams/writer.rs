@@ -12,13 +12,14 @@ use crate::io::kept_error::KeptError;
 
 /// What writes to a connection, and closes it.
 ///
-/// [`write`](StreamWriter::write) never waits; [`drain`](StreamWriter::drain) after it keeps what waits to be sent
-/// small. Any number of green and OS threads may use one writer at once, through an [`Arc`](std::sync::Arc).
+/// [`write`](StreamWriter::write) never waits; a [`drain`](StreamWriter::drain) after it keeps the amount that waits to
+/// be sent small. Any number of green and OS threads may use one writer at once, through an [`Arc`](std::sync::Arc).
 ///
-/// Dropped, it closes the connection as [`close`](StreamWriter::close) does, for the [`StreamReader`] too. Dropped by a thread
-/// that unwinds, over TLS, it [aborts](Transport::abort) it: the peer must not take half an answer for a whole one.
+/// Dropping it closes the connection as [`close`](StreamWriter::close) does, for the [`StreamReader`] too. If a thread
+/// that unwinds drops it, a TLS connection is [aborted](Transport::abort) instead: the peer must not take half an
+/// answer for a whole one.
 ///
-/// As [`io::Write`] it drains after each write, so that what is copied to it does not pile up.
+/// It is also an [`io::Write`], which drains after each write, so that data copied to it does not pile up.
 ///
 /// # Differences from asyncio
 ///
@@ -68,16 +69,16 @@ impl StreamWriter {
         }
     }
 
-    /// Sends `data`, without waiting: what the kernel does not take at once is kept, however much, and sent by and by.
+    /// Sends `data`, without waiting: what the kernel does not take at once is kept, however much, and sent later.
     ///
     /// # Errors
     ///
-    /// What broke the connection; else as [`Transport::write`].
+    /// What broke the connection; otherwise as [`Transport::write`].
     pub fn write(&self, data: &[u8]) -> io::Result<()> {
         self.explained(self.transport.write(data))
     }
 
-    /// Sends all of `pieces`, one behind the other, without waiting.
+    /// Sends all of `pieces`, one after the other, without waiting.
     ///
     /// # Errors
     ///
@@ -86,12 +87,12 @@ impl StreamWriter {
         self.explained(self.transport.writelines(pieces))
     }
 
-    /// Waits until what waits to be sent has sunk to the low mark, if it has passed the high one, else returns at once.
+    /// If more than the high mark waits to be sent, waits until it is down to the low mark; otherwise returns at once.
     /// The marks are the [transport's](Transport::set_write_buffer_limits): 16 KiB and 64 KiB unless set.
     ///
     /// # Errors
     ///
-    /// What broke the connection; else as [`Transport::drain`].
+    /// What broke the connection; otherwise as [`Transport::drain`].
     ///
     /// # Examples
     ///
@@ -120,7 +121,7 @@ impl StreamWriter {
         self.explained(self.transport.drain())
     }
 
-    /// Ends our direction when what was written has been sent; the peer's goes on.
+    /// Ends our direction once everything written has been sent; the peer's goes on.
     ///
     /// # Errors
     ///
@@ -194,10 +195,10 @@ impl StreamWriter {
         }
     }
 
-    /// Speaks TLS from here on: sends what was written before in the clear, and shakes hands.
+    /// Speaks TLS from here on: sends what was written before in the clear, and does the handshake.
     ///
-    /// What has come and was not read belongs to the handshake: what the peer said in the clear must have been read
-    /// before.
+    /// What has come and was not read counts as part of the handshake, so everything that the peer sent in the clear
+    /// must have been read before.
     ///
     /// # Errors
     ///
@@ -243,7 +244,7 @@ impl StreamWriter {
         Ok(())
     }
 
-    /// Addresses, the socket, what TLS agreed on.
+    /// Addresses, the socket, and what was agreed on for TLS.
     pub fn get_extra_info(&self) -> &ExtraInfo {
         self.transport.get_extra_info()
     }

@@ -1,4 +1,4 @@
-//! How a reader is called away from wherever it waits.
+//! How a reader is woken, wherever it waits, to look at what others want.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -1,13 +1,13 @@
-//! How far the life of a connection has come.
+//! The state of a connection, from open to over.
 //!
 //! | life | what goes on | who moves it, and where to |
 //! |---|---|---|
 //! | `Open` | bytes are received and sent | `close`, by us, or by the peer's end: `Closing`; a failure to send: `Broken`; anything else that ends it at once: `Over` |
-//! | `Closing` | nothing more is received; what was written is sent, and then comes the parting | the reader, once all is done or the time is up, `abort`, or a failure: `Over` |
-//! | `Broken` | nothing more is sent; what the peer has said before is delivered | the reader, once that is done, `abort`, or another failure: `Over` |
+//! | `Closing` | nothing more is received; what was written is sent, then the connection is ended | the reader, once all is done or the time is up, `abort`, or a failure: `Over` |
+//! | `Broken` | nothing more is sent; what the peer has sent before is delivered | the reader, once that is done, `abort`, or another failure: `Over` |
 //! | `Over` | nothing | |
 //!
-//! It never goes back. The first cause is the one that the protocol is told.
+//! It never goes back. The protocol is told the first cause.
 
 use greenhub::Deadline;
 use std::io;

@@ -18,20 +18,21 @@ use greenhub::Killed;
 /// Speaks TLS on the connection of `transport` from here on, and returns the transport that takes its place, with the
 /// same protocol: asyncio's `start_tls`.
 ///
-/// Sends what was written before, in the clear, shakes hands, and returns. It may be called inside the protocol's own
-/// call, or by any other thread. The protocol hears nothing of it, no second `connection_made` either: give it the new
-/// transport. The old one is of no use any more; its methods find it closing. Asked in the midst of the handshake, its
-/// `close` is done when that is over, within its limit, and its `abort` at once.
+/// Sends what was written before, in the clear, does the handshake, and returns. It may be called inside the protocol's
+/// own call, or by any other thread. The protocol is not told, not even by a second `connection_made`: give it the new
+/// transport. The old one is of no use any more; for its methods it is closing. If its `close` is called in the middle
+/// of the handshake, that takes effect when the handshake is over, within its limit; its `abort` takes effect at once.
 ///
-/// What the peer sent behind the word that begins TLS must not have been received already: hence a protocol should
-/// have the peer wait for an answer, as SMTP's and IMAP's STARTTLS do.
+/// What the peer sends after its request for TLS must not have been received already. So a protocol should make the
+/// peer wait for an answer, as STARTTLS of SMTP and IMAP does.
 ///
 /// # Errors
 ///
 /// `Unsupported` if the connection speaks TLS already; `NotConnected` with [`ClosedLocally`](crate::ClosedLocally) inside if
-/// the transport is closing, `ConnectionReset` if it was the peer who ended it; `BrokenPipe` after `write_eof`; `AlreadyExists` while another call is under way; `InvalidInput` for a limit of zero; those of
-/// [`do_handshake`](crate::ssl::GreenSslSocket::do_handshake), after which the connection is over, and `connection_lost`
-/// is told the same.
+/// the transport is closing, `ConnectionReset` if the peer has ended it; `BrokenPipe` after `write_eof`;
+/// `AlreadyExists` while another call is under way; `InvalidInput` for a limit of zero; those of
+/// [`do_handshake`](crate::ssl::GreenSslSocket::do_handshake), after which the connection is over, and
+/// `connection_lost` is told the same.
 ///
 /// # Examples
 ///

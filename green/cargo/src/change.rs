@@ -1,4 +1,5 @@
-//! A change of the program on disk: made whole beside it first, then put in place at once, or not at all.
+//! A change of the program on disk: first made completely in another place, then put in place at once, or
+//! not at all.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -48,7 +49,8 @@ impl Change {
         self.files.push((path, text));
     }
 
-    /// Puts everything in place and calls `check`; should that fail, or anything before, all is as it was.
+    /// Puts everything in place and calls `check`; if that fails, or anything before it, everything is
+    /// restored.
     pub fn apply<T>(self, watched: &[PathBuf], check: impl FnOnce() -> Result<T>) -> Result<T> {
         let mut before = Vec::new();
         for path in self.files.iter().map(|(path, _)| path).chain(watched) {

@@ -33,7 +33,7 @@ struct Finding {
     what: String,
 }
 
-/// Prints what it finds; whether there is no error among it.
+/// Prints what it finds; returns whether there was no error.
 pub fn check(asking: &Asking, into: &Path) -> Result<bool> {
     let program = Program::load(asking)?;
     let at = program.root.join(into);

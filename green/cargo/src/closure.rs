@@ -1,7 +1,7 @@
-//! What has to go along with the crates that were asked for.
+//! Which other crates have to be copied with the ones that were asked for.
 //!
 //! - What a copied crate depends on, if it waits: for a thread, a peer or a condition, on a hub that has to run meanwhile. One that
-//!   only locks is told of.
+//!   only locks is just reported.
 //! - Neighbours of a copied crate that name the same type: `TcpStream` is green's on one side then, so it must be on the other.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,7 +24,7 @@ pub struct Chosen<'a> {
 #[derive(Debug)]
 pub struct Closure<'a> {
     pub chosen: Vec<Chosen<'a>>,
-    /// What stays std's, and why.
+    /// Packages that stay as they are, and why.
     pub left: Vec<(&'a Package, String)>,
 }
 
@@ -52,7 +52,8 @@ impl<'a> Surveys<'a> {
     }
 }
 
-/// The closure of `asked`. `stays` says of a package that it is not to be copied: it is already, or the user wants it so.
+/// The closure of `asked`. `stays` tells whether a package is not to be copied, since it is a copy already, or since
+/// the user wants that.
 pub fn closure<'a>(
     program: &'a Program,
     surveys: &mut Surveys<'_>,

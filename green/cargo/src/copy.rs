@@ -19,7 +19,7 @@ pub struct Order<'a> {
     pub package: &'a Package,
     /// Another name for the package.
     pub new_name: Option<&'a str>,
-    /// Where it will lie in the end.
+    /// Where it will lie when all is done.
     pub at: &'a Path,
     pub green: &'a GreenSource,
 }
@@ -30,8 +30,7 @@ const DROPPED: &[&str] = &["Cargo.lock", ".cargo-ok", ".cargo-checksum.json"];
 /// Writes the copy into `into`, a folder that is not there yet.
 ///
 /// # Errors
-///
-/// Also if nothing in the crate changes: the copy would be of no use.
+/// Among others, if nothing in the crate changes: the copy would be of no use.
 pub fn copy(order: &Order<'_>, survey: &Survey, into: &Path) -> Result<()> {
     let package = order.package;
     write(order, survey, into).with_context(|| format!("{} cannot be copied", title(package)))

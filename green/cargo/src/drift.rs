@@ -1,4 +1,5 @@
-//! Copies that the program no longer uses: cargo only warns of that, and std is back.
+//! Copies that the program no longer uses: cargo only warns about that, and the program blocks
+//! again.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +10,7 @@ use crate::lockfile;
 use crate::program::{Program, folder, title};
 use crate::record::Record;
 
-/// What is wrong between the copies in `at` and the program, a sentence each.
+/// Where the copies in `at` and the program no longer fit together, a sentence for each.
 pub fn drift(program: &Program, record: &Record, at: &Path) -> Result<Vec<String>> {
     let mut wrong = Vec::new();
     let lock = fs::read_to_string(program.root.join("Cargo.lock"))?;
@@ -50,7 +51,7 @@ pub fn drift(program: &Program, record: &Record, at: &Path) -> Result<Vec<String
     Ok(wrong)
 }
 
-/// An error if anything is.
+/// An error if anything does not fit.
 pub fn refuse(program: &Program, record: &Record, at: &Path) -> Result<()> {
     let wrong = if record.crates.is_empty() {
         Vec::new()

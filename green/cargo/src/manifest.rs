@@ -65,10 +65,10 @@ impl GreenSource {
 /// A dependency that is to come from another copy, because green-std uses that crate itself.
 #[derive(Clone, Debug)]
 pub struct Renamed {
-    /// As others know it.
+    /// The name by which others depend on it.
     pub name: String,
     pub version: String,
-    /// As it is called now.
+    /// The name of the copy.
     pub package: String,
     /// Where it lies.
     pub folder: PathBuf,
@@ -123,7 +123,7 @@ pub struct Redirected {
     pub before: String,
 }
 
-/// Has every dependency of the manifest on one of `renamed` come from its copy.
+/// Points every dependency of the manifest on one of `renamed` at its copy.
 ///
 /// `resolved` tells which version a dependency of that name has here.
 ///

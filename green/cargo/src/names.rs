@@ -1,9 +1,9 @@
-//! The one table: which names of std and of other crates green has itself, and what they do to a hub.
+//! The one table: for which names of std and of other crates green has its own, and what the originals do to a hub.
 
 /// What a name does to a hub when std's, and not green's, is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
-    /// Nothing: it must only be of one family with those that wait.
+    /// Nothing: it only has to come from the same crate as those that wait.
     Plain,
     /// Waits for the disk, a terminal or a resolver of names: it ends by itself, and nobody else has to run for it.
     Disk,
@@ -186,7 +186,7 @@ pub enum Meaning {
         /// The whole module is meant, not a name in it.
         whole: bool,
     },
-    /// Green has nothing in its place, and it waits.
+    /// It waits, and green has nothing to replace it.
     Raw,
     /// A lock of another crate's.
     Foreign,
@@ -194,7 +194,7 @@ pub enum Meaning {
     FirstUse,
     /// `socket2::Socket`, whose `connect` and `connect_timeout` hold the hub.
     Socket2,
-    /// Ours no more than any other path.
+    /// Nothing that matters here.
     Other,
 }
 
@@ -205,7 +205,7 @@ pub enum End {
     Glob,
 }
 
-/// Which names go to those of green whose waits let kills and limits pass later.
+/// Which names are replaced by shielded ones, whose waits kills and limits do not end.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Shield {
     pub locks: bool,

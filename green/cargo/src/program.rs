@@ -164,7 +164,8 @@ impl Program {
         users.map(|(id, _)| &self.packages[id])
     }
 
-    /// All that is reached from `package`, itself without, but for what lies behind packages that `through` refuses.
+    /// All that `package` depends on, directly or not, without `package` itself and without what is reached only
+    /// through packages that `through` refuses.
     pub fn closure<'a>(
         &'a self,
         package: &Package,

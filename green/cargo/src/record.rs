@@ -16,7 +16,7 @@ pub struct Record {
     pub crates: Vec<Entry>,
     #[serde(rename = "manifest", default)]
     pub manifests: Vec<Manifest>,
-    /// Crates that the user wants to stay std's.
+    /// Crates that the user wants left as they are.
     #[serde(default)]
     pub except: Vec<String>,
 }
@@ -31,10 +31,10 @@ pub struct Entry {
     /// Another name that it goes by, because green-std uses the crate itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub package: Option<String>,
-    /// Why it went along; nothing if it was asked for.
+    /// Why it was copied too; nothing if it was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
-    /// Its waits let kills and limits pass later.
+    /// Its waits are shielded: kills and limits do not end them.
     pub shielded: bool,
     /// The table of `patch` it is in, and its key there.
     pub registry: String,

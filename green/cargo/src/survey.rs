@@ -70,7 +70,7 @@ impl Survey {
         Ok(survey)
     }
 
-    /// The first place where the package does the worst that it does.
+    /// The first place of the worst kind that the package has.
     pub fn worst(&self) -> Option<(Kind, &Path, &Mention)> {
         let kinds = self
             .mentions
@@ -85,7 +85,7 @@ impl Survey {
         kinds.rev().max_by_key(|(kind, ..)| *kind)
     }
 
-    /// Types that wait and that other crates are handed or hand in.
+    /// Types that wait and that are exchanged with other crates.
     pub fn types(&self) -> impl Iterator<Item = (&str, &Path, usize)> {
         self.mentions.iter().filter_map(|(file, mention)| {
             let name = mention.what.rsplit("::").next()?;

@@ -1,9 +1,9 @@
 //! One thread's wait for one of several operations.
 //!
 //! The thread registers the context with each channel it is interested in, and parks, in one step
-//! that no kill and no limit comes between. A channel that can go on with one of the operations *selects* it: at most one operation of a context is
-//! ever selected, and a thread that was selected comes up and completes it. A thread that timed
-//! out or is being killed cannot be selected: the channel turns to the next waiter.
+//! that no kill and no limit can interrupt. A channel that can go on with one of the operations *selects* it: at most
+//! one operation of a context is ever selected, and a thread that was selected comes up and completes it. A thread that
+//! timed out or is being killed cannot be selected: the channel turns to the next waiter.
 //!
 //! | state       | means                          | may become                                        |
 //! |-------------|--------------------------------|---------------------------------------------------|

@@ -4,17 +4,18 @@ use std::{fmt, iter::FusedIterator};
 
 use super::Receiver;
 
-/// Waits for each value; ends when the channel is empty and disconnected. By [`Receiver::iter`].
+/// Waits for each value; ends when the channel is empty and disconnected. Made by
+/// [`Receiver::iter`].
 pub struct Iter<'a, T> {
     receiver: &'a Receiver<T>,
 }
 
-/// Never waits; ends when the channel is empty. By [`Receiver::try_iter`].
+/// Never waits; ends when the channel is empty. Made by [`Receiver::try_iter`].
 pub struct TryIter<'a, T> {
     receiver: &'a Receiver<T>,
 }
 
-/// As [`Iter`], and owns the receiver.
+/// As [`Iter`], but owns the receiver.
 pub struct IntoIter<T> {
     receiver: Receiver<T>,
 }

@@ -43,7 +43,7 @@ macro_rules! __channel_select {
     };
 }
 
-/// As `select!`, but of several operations that can go on the first is chosen.
+/// As `select!`, but if several operations can go on, the first is chosen.
 ///
 /// # Examples
 ///

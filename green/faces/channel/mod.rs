@@ -5,11 +5,11 @@
 //! end of the same channel. To port a program, change `use crossbeam_channel::…` to
 //! `use green::channel::…`.
 //!
-//! Values come out in the order in which they went in. Those who wait are served in the order in
-//! which they came, senders and receivers alike: a value goes to the receiver that has waited
-//! longest even if another comes first to fetch it; threads in `recv` and threads in a [`select!`]
-//! of one channel take turns. A thread whose limit passes, or which is killed
-//! while it waits, takes nothing with it, and nothing is given to it.
+//! Values come out in the order in which they went in. Waiting threads are served in order of
+//! arrival, senders and receivers alike: a value goes to the receiver that has waited longest, even
+//! if another one asks before it has woken up; threads in `recv` and threads in a [`select!`] of
+//! one channel take turns. A thread whose limit passes, or which is killed while it waits, takes
+//! nothing with it, and nothing is given to it.
 //!
 //! # Examples
 //!
@@ -36,11 +36,11 @@
 //!
 //! # Differences from crossbeam-channel
 //!
-//! - [`Select`] does not leave its thread.
-//! - In a channel of capacity zero, `try_recv` that meets a `select` which has chosen to send waits
-//!   for the value that this `select` is about to hand in.
-//! - A value that was on its way to a receiver which was killed goes to the next receiver, or waits
-//!   for one, even in a channel that is full or of capacity zero.
+//! - [`Select`] is neither `Send` nor `Sync`.
+//! - In a channel of capacity zero, if a `select` has chosen to send, `try_recv` waits for the
+//!   value that this `select` is about to hand in.
+//! - If a receiver is killed while a value is on its way to it, the value goes to the next
+//!   receiver, or waits for one, even in a channel that is full or of capacity zero.
 //!
 //! Error types are crossbeam-channel's own, re-exported.
 
@@ -122,7 +122,7 @@ fn channel<T>(capacity: Option<usize>) -> (Sender<T>, Receiver<T>) {
 
 /// Creates a channel that delivers one message, after `duration`: the moment at which it was due.
 ///
-/// It never disconnects: who receives a second time waits for ever.
+/// It never disconnects: a second `recv` waits for ever.
 ///
 /// # Examples
 ///
@@ -161,9 +161,9 @@ pub fn at(when: Instant) -> Receiver<Instant> {
 
 /// Creates a channel that delivers a message every `duration`: the moment at which it was due.
 ///
-/// Who waits in `recv` for each message in time has them at that distance exactly. Messages do not
-/// pile up: when one was asked for late, the next is due `duration` after that. The channel never
-/// disconnects.
+/// A receiver that is in `recv` whenever a message is due gets them exactly `duration` apart.
+/// Messages do not pile up: if one is received late, the next is due `duration` after that. The
+/// channel never disconnects.
 ///
 /// # Examples
 ///
@@ -183,7 +183,7 @@ pub fn tick(duration: Duration) -> Receiver<Instant> {
     }
 }
 
-/// Creates a channel that delivers nothing and never disconnects: who receives waits for ever.
+/// Creates a channel that delivers nothing and never disconnects: a `recv` waits for ever.
 ///
 /// # Examples
 ///

@@ -17,16 +17,16 @@ use super::{
     selectable::{SelectHandle, Token},
 };
 
-/// Waits for the first of several channel operations, when their number is known at run time only;
-/// else see [`select!`](super::select!).
+/// Waits for the first of several channel operations, when their number is known only at run time;
+/// otherwise see [`select!`](super::select!).
 ///
 /// Operations are numbered in the order in which they were added. If several can go on, one is
 /// chosen at random, or with [`new_biased`](Select::new_biased) the first. An operation on a
 /// disconnected channel can go on: it completes with an error.
 ///
 /// The `select` methods choose an operation, which must then be completed, by
-/// [`SelectedOperation`]. The `ready` methods only tell which can go on; another thread may be
-/// faster to use it.
+/// [`SelectedOperation`]. The `ready` methods only tell which can go on; another thread may use it
+/// first.
 ///
 /// # Examples
 ///
@@ -183,7 +183,7 @@ impl<'a> Select<'a> {
             .expect("a wait without a limit ends with an operation")
     }
 
-    /// As [`select`](Select::select), for at most `timeout`. An empty list waits that long.
+    /// As [`select`](Select::select), for at most `timeout`. With an empty list it waits that long.
     ///
     /// # Errors
     ///
@@ -208,7 +208,7 @@ impl<'a> Select<'a> {
             .ok_or(SelectTimeoutError)
     }
 
-    /// As [`select`](Select::select), until `deadline`. An empty list waits that long.
+    /// As [`select`](Select::select), until `deadline`. With an empty list it waits that long.
     ///
     /// # Errors
     ///

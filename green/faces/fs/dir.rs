@@ -141,7 +141,7 @@ impl DirEntry {
         self.inner.path()
     }
 
-    /// Returns what the file system knows of the entry itself, be it a symbolic link.
+    /// Returns the metadata of the entry itself; a symbolic link is not followed.
     ///
     /// # Errors
     ///
@@ -155,7 +155,7 @@ impl DirEntry {
     ///
     /// # Errors
     ///
-    /// Where the directory does not tell: as [`metadata`](DirEntry::metadata).
+    /// As [`metadata`](DirEntry::metadata), if the directory does not say what the entry is.
     pub fn file_type(&self) -> io::Result<FileType> {
         match self.file_type {
             Some(file_type) => Ok(file_type),
@@ -215,7 +215,7 @@ impl DirBuilder {
         }
     }
 
-    /// Whether to make the missing ones above too, and to accept one that is there.
+    /// Whether to make missing parent directories too, and to accept a directory that exists.
     pub fn recursive(&mut self, recursive: bool) -> &mut DirBuilder {
         self.recursive = recursive;
         self

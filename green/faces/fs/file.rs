@@ -70,7 +70,7 @@ impl File {
         super::with_path(path, |path| std_fs::File::open(path)).map(File::from)
     }
 
-    /// Opens a file for writing; makes it, or empties it.
+    /// Opens a file for writing; makes it if it is missing, and empties it otherwise.
     ///
     /// # Errors
     ///
@@ -144,7 +144,7 @@ impl File {
     ///
     /// # Differences from std
     ///
-    /// It tries again every 1 to 50 ms, so it may come late by as much, and waiters are not served in order.
+    /// It tries again every 1 to 50 ms, so it may get the lock that much later, and waiters are not served in order.
     ///
     /// # Examples
     ///
@@ -196,7 +196,7 @@ impl File {
         self.lock_once(|file| file.try_lock_shared())
     }
 
-    /// Gives all locks back.
+    /// Releases all locks.
     ///
     /// # Errors
     ///
@@ -229,7 +229,7 @@ impl File {
         self.call(move |file| file.set_len(size))
     }
 
-    /// Returns what the file system knows of the file.
+    /// Returns the file's metadata.
     ///
     /// # Errors
     ///

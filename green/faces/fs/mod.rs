@@ -14,8 +14,8 @@
 //! - `Arc<File>` has no `Read`, `Write` and `Seek`, which only std can give it; `&File` has, so `(&*file).read(…)` does.
 //! - One `read` or `write` moves at most 1 MiB.
 //! - [`File::lock`] and [`File::lock_shared`] try again every 1 to 50 ms instead of queueing in the kernel, so that a
-//!   waiter holds no thread of the pool and can be killed.
-//! - Closing a file is left to the dropping thread, as it does not wait on local file systems.
+//!   waiter occupies no thread of the pool and can be killed.
+//! - A file is closed by the thread that drops it, since closing does not wait on local file systems.
 //! - The methods of `std::path::Path` that ask the file system (`exists`, `metadata` …) are std's and block the hub.
 //! - A FIFO or a device opened as a [`File`] occupies a thread of the pool while it waits; hand its descriptor to
 //!   [`GreenPipe`](crate::greenio::GreenPipe) instead.
@@ -82,17 +82,17 @@ path_functions! {
 let path = directory.path().join("new");
 green::fs::create_dir(&path)?;
 assert!(green::fs::create_dir(&path).is_err());"#;
-    /// Makes a directory and those above it that are missing.
+    /// Makes a directory and its missing parents.
     create_dir_all -> (), as in r#"let directory = tempfile::tempdir()?;
 let path = directory.path().join("a/b/c");
 green::fs::create_dir_all(&path)?;
 green::fs::create_dir_all(&path)?;"#;
-    /// Returns whether something is there; an error when that cannot be found out.
+    /// Returns whether something is there; an error if that cannot be found out.
     exists -> bool, as in r#"assert!(green::fs::exists("/proc")?);
 assert!(!green::fs::exists("/no such directory")?);"#;
-    /// Returns what the file system knows of a path, after symbolic links.
+    /// Returns the metadata of a path; symbolic links are followed.
     metadata -> Metadata, as in r#"assert!(green::fs::metadata("/proc/self")?.is_dir());"#;
-    /// Returns a whole file.
+    /// Reads a whole file and returns its bytes.
     read -> Vec<u8>, as in r#"let limits = green::fs::read("/proc/self/limits")?;
 assert!(limits.starts_with(b"Limit"));"#;
     /// Returns where a symbolic link points.
@@ -100,7 +100,7 @@ assert!(limits.starts_with(b"Limit"));"#;
 let link = directory.path().join("link");
 green::os::unix::fs::symlink("elsewhere", &link)?;
 assert_eq!(green::fs::read_link(&link)?, std::path::Path::new("elsewhere"));"#;
-    /// Returns a whole file as text.
+    /// Reads a whole file as text.
     read_to_string -> String, as in r#"let limits = green::fs::read_to_string("/proc/self/limits")?;
 assert!(limits.lines().count() > 1);"#;
     /// Removes an empty directory.
@@ -120,7 +120,7 @@ let path = directory.path().join("note");
 green::fs::write(&path, "text")?;
 green::fs::remove_file(&path)?;
 assert!(!green::fs::exists(&path)?);"#;
-    /// Returns what the file system knows of a path itself, be it a symbolic link.
+    /// Returns the metadata of a path itself; a symbolic link is not followed.
     symlink_metadata -> Metadata, as in r#"assert!(green::fs::symlink_metadata("/proc/self")?.is_symlink());"#;
 }
 
@@ -144,7 +144,7 @@ pub fn copy<P: AsRef<Path>, Q: AsRef<Path>>(from: P, to: Q) -> io::Result<u64> {
     with_paths(from, to, |from, to| std::fs::copy(from, to))
 }
 
-/// Makes another name for a file.
+/// Makes a hard link, another name for a file.
 ///
 /// # Errors
 ///

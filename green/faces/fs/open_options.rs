@@ -51,7 +51,7 @@ impl OpenOptions {
         write;
         /// For writing at the end, wherever that is at the time of each write.
         append;
-        /// Empties the file.
+        /// Empties the file when it is opened.
         truncate;
         /// Makes the file if it is missing.
         create;

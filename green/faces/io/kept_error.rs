@@ -1,4 +1,4 @@
-//! An error that is answered more than once.
+//! An error that is returned more than once.
 
 use std::error::Error;
 use std::fmt;

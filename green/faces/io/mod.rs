@@ -1,6 +1,6 @@
 //! std's `io` for green threads: the traits and types are std's own, the descriptors park instead of blocking.
 //!
-//! [`pipe`], [`stdin`], [`stdout`], [`stderr`] and [`copy`] are made anew here, and so are the macros
+//! [`pipe`], [`stdin`], [`stdout`], [`stderr`] and [`copy`] are green's own, and so are the macros
 //! [`print!`](crate::print!), [`println!`](crate::println!), [`eprint!`](crate::eprint!) and
 //! [`eprintln!`](crate::eprintln!); everything else is re-exported from `std::io`.
 //!

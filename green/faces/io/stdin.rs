@@ -57,7 +57,7 @@ impl Stdin {
     ///
     /// # Panics
     ///
-    /// When this very thread has it already, and would wait for itself.
+    /// If this thread has it already: it would wait for itself.
     pub fn lock(&self) -> StdinLock<'static> {
         StdinLock {
             buffered: self.shared.lock_exclusive(),

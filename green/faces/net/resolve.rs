@@ -41,8 +41,8 @@ pub(crate) fn each_address<A: ToSocketAddrs, T>(
     }))
 }
 
-/// What has addresses, or is a name that has, as [`std::net::ToSocketAddrs`]; but a look-up
-/// parks the calling green thread, and not its hub.
+/// Addresses, or a name that has some, as [`std::net::ToSocketAddrs`]; but a look-up parks only the calling green
+/// thread.
 ///
 /// Everything that implements std's trait implements this one.
 ///
@@ -71,7 +71,7 @@ pub trait ToSocketAddrs {
     ///
     /// # Errors
     ///
-    /// As std's: `InvalidInput` for what is no `host:port`, and what the resolver says.
+    /// As std's: `InvalidInput` for what is no `host:port`, and the resolver's errors.
     fn to_socket_addrs(&self) -> io::Result<Self::Iter>;
 }
 

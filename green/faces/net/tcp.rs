@@ -192,7 +192,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// None; std's signature.
+    /// None; the signature is std's.
     pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
         Ok(self.socket.read_timeout())
     }
@@ -201,7 +201,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// None; std's signature.
+    /// None; the signature is std's.
     pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
         Ok(self.socket.write_timeout())
     }
@@ -282,7 +282,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// None; std's signature.
+    /// None; the signature is std's.
     ///
     /// # Examples
     ///
@@ -475,7 +475,7 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// None; std's signature.
+    /// None; the signature is std's.
     pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
         self.socket.set_nonblocking(nonblocking);
         Ok(())

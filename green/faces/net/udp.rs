@@ -158,7 +158,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// None; std's signature.
+    /// None; the signature is std's.
     pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
         Ok(self.socket.read_timeout())
     }
@@ -167,7 +167,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// None; std's signature.
+    /// None; the signature is std's.
     pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
         Ok(self.socket.write_timeout())
     }
@@ -311,8 +311,8 @@ impl UdpSocket {
         self.socket.take_error()
     }
 
-    /// Sends from now on to the first address of `addr` that this is possible for,
-    /// and receives only from there. Nothing goes over the network.
+    /// From now on sends to the first address of `addr` for which that is possible, and receives
+    /// only from there. Nothing is sent over the network by this call.
     ///
     /// # Errors
     ///
@@ -371,7 +371,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// None; std's signature.
+    /// None; the signature is std's.
     pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
         self.socket.set_nonblocking(nonblocking);
         Ok(())

@@ -14,7 +14,7 @@ use lock_api::RawMutex as _;
 
 use super::{MutexGuard, RawMutex};
 
-/// A condition variable, used with a [`Mutex`](super::Mutex). One may be used with many.
+/// A condition variable, used with a [`Mutex`](super::Mutex), or with several.
 #[derive(Default)]
 pub struct Condvar {
     /// Moves with every notification.

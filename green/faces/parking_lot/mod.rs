@@ -1,13 +1,13 @@
 //! The names of the crate parking_lot 0.12, on green threads.
 //!
 //! Locks without poison, guards that can be mapped, a lock that can be upgraded: lock_api's types over the locks of
-//! [`green::sync`](crate::sync). A thread that waits parks, green, or blocks, OS.
+//! [`green::sync`](crate::sync). A green thread that waits parks; an OS thread blocks.
 //!
 //! # Differences from parking_lot
 //!
 //! - The wait for a lock outlives kills and limits around it, as in a [`shield`](crate::shield()), since guards of
-//!   lock_api rely on it. The wait for a [`Condvar`] ends by them, once the lock is taken again.
-//! - Locks are fair in the end, so [`FairMutex`] is [`Mutex`], and unlocking fairly is unlocking.
+//!   lock_api rely on it. The wait for a [`Condvar`] can be ended by them, once the lock is taken again.
+//! - Locks are eventually fair, so [`FairMutex`] is [`Mutex`], and to unlock fairly is just to unlock.
 //! - There is no deadlock detection ([`report`](crate::report()) says who waits for what), no `arc_lock`, no serde.
 //!
 //! # Examples
@@ -45,13 +45,13 @@ pub type MutexGuard<'a, T> = lock_api::MutexGuard<'a, RawMutex, T>;
 /// The right to a part of a locked [`Mutex`]'s data.
 pub type MappedMutexGuard<'a, T> = lock_api::MappedMutexGuard<'a, RawMutex, T>;
 
-/// A lock whose waiters are served in order: as [`Mutex`], which does so in the end.
+/// The same as [`Mutex`], which is eventually fair.
 pub type FairMutex<T> = Mutex<T>;
 /// The right to a locked [`FairMutex`]'s data.
 pub type FairMutexGuard<'a, T> = MutexGuard<'a, T>;
 /// The right to a part of a locked [`FairMutex`]'s data.
 pub type MappedFairMutexGuard<'a, T> = MappedMutexGuard<'a, T>;
-/// Beneath a [`FairMutex`].
+/// The raw lock of a [`FairMutex`].
 pub type RawFairMutex = RawMutex;
 
 /// A lock around data that its owner, a green or an OS thread, may take again.

@@ -14,7 +14,7 @@ pub enum OnceState {
     New,
     /// One has run, and panicked.
     Poisoned,
-    /// One runs.
+    /// One is running.
     InProgress,
     /// One has run to its end.
     Done,

@@ -1,4 +1,4 @@
-//! [`RawMutex`]: what is locked when a mutex is.
+//! [`RawMutex`]: the lock inside a mutex.
 #![expect(unsafe_code, reason = "lock_api's traits are unsafe")]
 
 use std::fmt;
@@ -63,7 +63,7 @@ impl fmt::Debug for RawMutex {
     }
 }
 
-/// Who owns a [`ReentrantMutex`](super::ReentrantMutex): a green thread, or an OS thread that is none.
+/// Who owns a [`ReentrantMutex`](super::ReentrantMutex): a green thread, or a plain OS thread.
 #[derive(Clone, Copy, Debug)]
 pub struct RawThreadId;
 

@@ -1,4 +1,4 @@
-//! [`RawRwLock`]: what is locked when a reader-writer lock is.
+//! [`RawRwLock`]: the lock inside a reader-writer lock.
 #![expect(unsafe_code, reason = "lock_api's traits are unsafe")]
 
 use std::fmt;

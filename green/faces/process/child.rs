@@ -67,7 +67,7 @@ impl Child {
         }
     }
 
-    /// Kills the child by SIGKILL. `Ok` when it has been waited for already.
+    /// Kills the child by SIGKILL. Returns `Ok` if it has been waited for already.
     ///
     /// # Errors
     ///
@@ -93,7 +93,7 @@ impl Child {
         self.inner.id()
     }
 
-    /// Closes the child's standard input, waits for its end and returns how it ended; at once when that is known.
+    /// Closes the child's standard input, waits for its end and returns how it ended; at once if that is known.
     ///
     /// # Errors
     ///
@@ -115,11 +115,11 @@ impl Child {
         self.wait_for_end(Deadline::NEVER)
     }
 
-    /// As [`wait`](Child::wait), for no longer than `limit`. The child goes on after it.
+    /// As [`wait`](Child::wait), for no longer than `limit`. If that passes, the child goes on.
     ///
     /// # Errors
     ///
-    /// [`TimedOut`](ErrorKind::TimedOut) around a [`TimeoutExpired`], which tells command and limit;
+    /// [`TimedOut`](ErrorKind::TimedOut) around a [`TimeoutExpired`], which names the command and the limit;
     /// [`green::is_timeout`](crate::is_timeout) recognises it. Else as [`wait`](Child::wait).
     ///
     /// # Examples

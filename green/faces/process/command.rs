@@ -19,9 +19,9 @@ use super::child::Child;
 ///
 /// # Differences from std
 ///
-/// A kill or a time limit does not cut [`spawn`](Command::spawn) short: it waits for the next wait, so no child is lost.
-/// It does cut [`status`](Command::status) and [`output`](Command::output) short. The child runs on then, without its
-/// pipes, and is waited for in the background.
+/// A kill or a time limit does not cut [`spawn`](Command::spawn) short: it takes effect at the next wait, so no child
+/// is lost. It does cut [`status`](Command::status) and [`output`](Command::output) short. Then the child runs on
+/// without its pipes, and is waited for in the background.
 ///
 /// # Examples
 ///

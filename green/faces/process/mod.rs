@@ -4,9 +4,9 @@
 //! Neither SIGCHLD nor a helper process is used: a child is reaped by the call that waits for it, as in std, and other
 //! code in the process may wait for children of its own.
 //!
-//! Starting a child takes a quarter of a millisecond, and tens of them where the process is large and has to be copied
-//! (`pre_exec`, `uid`, `gid`), so it happens on the blocking pool. The child's parent *thread* is therefore one of the
-//! pool's: see [`CommandExt::pre_exec`](crate::os::unix::process::CommandExt::pre_exec).
+//! Starting a child takes a quarter of a millisecond, and tens of milliseconds where the process is large and has to be
+//! copied (`pre_exec`, `uid`, `gid`), so it happens on the blocking pool. The child's parent *thread* is therefore one
+//! of the pool's: see [`CommandExt::pre_exec`](crate::os::unix::process::CommandExt::pre_exec).
 //!
 //! # Differences from std
 //!

@@ -1,11 +1,10 @@
-//! std's names once more, for code with `unsafe` of its own: what waits here is not ended by a kill or a limit.
+//! std's names once more, for code with `unsafe` of its own: a wait here is not ended by a kill or a limit.
 //!
 //! Each type is the one of the same name in [`green::sync`](crate::sync), [`green::thread`](crate::thread) or
-//! [`green::channel`](crate::channel), and its every wait is in a [`shield`](crate::shield()). Kills and limits come
-//! after it. Why `unsafe` code may need that stands on the page
-//! [*Soundness*](crate::guide::soundness).
+//! [`green::channel`](crate::channel), but each of its waits is in a [`shield`](crate::shield()). Kills and limits take
+//! effect after it. Why `unsafe` code may need that stands on the page [*Soundness*](crate::guide::soundness).
 //!
-//! A type here can be used as the one that it stands for, by reference; [`of`](sync::Mutex::of) and
+//! A reference to a type here can be used as one to the type that it stands for; [`of`](sync::Mutex::of) and
 //! [`into_unshielded`](sync::Mutex::into_unshielded) convert. Guards and errors are those of the other module. A method
 //! that is called by path on the other type (`green::sync::Mutex::lock(&mutex)`) is not shielded.
 //!

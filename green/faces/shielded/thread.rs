@@ -53,7 +53,8 @@ pub fn park_timeout(duration: Duration) {
     shield(|| thread::park_timeout(duration));
 }
 
-/// As [`thread::spawn`]. Only the join is shielded; the new thread's waits are what its code makes them.
+/// As [`thread::spawn`]. Only the join is shielded; in the new thread only those waits are shielded that
+/// its code shields.
 ///
 /// # Panics
 ///

@@ -44,7 +44,7 @@ pub struct BarrierWaitResult {
 }
 
 impl Barrier {
-    /// Creates a barrier for `n` threads. One for none behaves as one for a single thread.
+    /// Creates a barrier for `n` threads. With 0 it behaves as with 1.
     #[must_use]
     #[inline]
     pub const fn new(n: usize) -> Barrier {

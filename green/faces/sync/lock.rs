@@ -1,7 +1,7 @@
 //! The mutual exclusion under [`Mutex`](super::Mutex): one byte and a queue, no data, no poison.
 //!
 //! Taking and leaving a free lock is one compare-and-swap each way. Under contention the lock is
-//! *fair in the end*: a newcomer may take a lock that is free just then, although others wait, so
+//! *eventually fair*: a newcomer may take a lock that is free just then, although others wait, so
 //! that two hubs which pass a lock to and fro need not wait for a wake-up each time. But
 //!
 //! - that lasts for half a millisecond at most: who leaves the lock later than that, and finds the

@@ -5,16 +5,17 @@
 //! with std. Each is an atomic and a [`WaitQueue`](crate::wait_queue::WaitQueue): nothing is
 //! asked of the operating system, or of the hub, as long as nobody has to wait.
 //!
-//! Waiters are served in the order in which they came, apart from what [`Mutex`] says of its
-//! newcomers. A waiter whose limit passes or which is killed takes nothing with it: a lock, a
+//! Waiters are served in order of arrival; only at a [`Mutex`] may newcomers be served first, as
+//! its page says. A waiter whose limit passes or which is killed takes nothing with it: a lock, a
 //! notification or a value that was on its way to it goes to the next.
 //!
 //! # Differences from std
 //!
 //! Error types, `Arc`, `Weak` and atomics *are* std's, re-exported, so that `?` and `match` go on
-//! working; guards, [`WaitTimeoutResult`], [`BarrierWaitResult`] and [`OnceState`] are own types of
-//! the same shape, as std's cannot be made outside std. What is particular to one type stands on
-//! its page. Nightly items (`mpmc`, `ReentrantLock`, mapped guards) are absent.
+//! working; guards, [`WaitTimeoutResult`], [`BarrierWaitResult`] and [`OnceState`] are types of
+//! this crate with the same methods, since std's cannot be made outside std. What differs in one
+//! type alone stands on its page. Nightly items (`mpmc`, `ReentrantLock`, mapped guards) are
+//! absent.
 
 #[doc(no_inline)]
 pub use std::sync::{Arc, LockResult, PoisonError, TryLockError, TryLockResult, Weak, atomic};

@@ -5,8 +5,8 @@
 //!
 //! # Differences from std
 //!
-//! - A value that was on its way to a green thread which is killed in `recv` is the next that this
-//!   receiver delivers, and counts as sent.
+//! - If a green thread is killed in `recv`, a value that was on its way to it is the next one that
+//!   the receiver delivers. For its sender it counts as sent.
 //! - Iterators and errors are as in std; the errors *are* std's.
 
 #[doc(no_inline)]
@@ -248,19 +248,20 @@ impl<T> Receiver<T> {
 
 // The three fields are named as `Debug` shows them in std.
 
-/// Waits for each value; ends when the channel is empty and disconnected. By [`Receiver::iter`].
+/// Waits for each value; ends when the channel is empty and disconnected. Made by
+/// [`Receiver::iter`].
 #[derive(Debug)]
 pub struct Iter<'a, T: 'a> {
     rx: &'a Receiver<T>,
 }
 
-/// Never waits; ends when the channel is empty. By [`Receiver::try_iter`].
+/// Never waits; ends when the channel is empty. Made by [`Receiver::try_iter`].
 #[derive(Debug)]
 pub struct TryIter<'a, T: 'a> {
     rx: &'a Receiver<T>,
 }
 
-/// As [`Iter`], and owns the receiver.
+/// As [`Iter`], but owns the receiver.
 #[derive(Debug)]
 pub struct IntoIter<T> {
     rx: Receiver<T>,

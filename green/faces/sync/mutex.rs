@@ -20,9 +20,9 @@ use super::{
 /// Green threads and OS threads may share one. A green thread that finds it locked parks, and its
 /// hub goes on with others; an OS thread blocks. The lock may be held across anything that parks.
 ///
-/// Waiters are served fairly in the end: a thread that comes to a free lock may take it although
-/// others wait, but a waiter that was passed over once, or for half a millisecond, gets the lock
-/// handed to it, in order of arrival.
+/// The lock is eventually fair: a thread that finds it free may take it although others wait, but a
+/// waiter that was passed over once, or for half a millisecond, gets the lock handed to it, in
+/// order of arrival.
 ///
 /// # Differences from std
 ///

@@ -88,7 +88,7 @@ impl Once {
     /// Runs `f` unless an initialiser has run already; waits for one that is running.
     ///
     /// When this returns, an initialiser has run to its end, and what it did is visible here. `f`
-    /// must not come back to the same `Once`: that never returns.
+    /// must not call the same `Once` again: such a call never returns.
     ///
     /// # Panics
     ///
@@ -179,7 +179,7 @@ impl Once {
         }
     }
 
-    /// As [`wait`](Once::wait), but waits on when an initialiser panicked.
+    /// As [`wait`](Once::wait), but goes on waiting if an initialiser panicked.
     pub fn wait_force(&self) {
         if !self.is_completed() {
             self.wait_while_pending(true);

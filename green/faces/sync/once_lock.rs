@@ -124,7 +124,7 @@ impl<T> OnceLock<T> {
     /// The value; if the cell is empty, `f` makes it. Of several threads one runs its `f`, and the
     /// others wait.
     ///
-    /// `f` must not come back to the same cell: that never returns.
+    /// `f` must not initialise the same cell: such a call never returns.
     ///
     /// # Panics
     ///

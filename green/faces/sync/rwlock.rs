@@ -26,9 +26,9 @@ use super::{
 ///
 /// # Differences from std
 ///
-/// - std leaves open who comes first; here it is as said above. It follows (and std's own page
-///   warns of it) that a thread which reads must not read again before it is done: if a writer came
-///   in between, it never returns.
+/// - std does not say who comes first; here it is as said above. So a thread that holds the lock
+///   for reading must not take it for reading again (std's own page warns of this too): if a writer
+///   has come in between, the call never returns.
 /// - A green thread that is killed, or whose [`timeout`](crate::timeout()) passes, while it writes
 ///   poisons the lock as a panic does. One that is killed while it waits leaves nothing behind.
 ///

@@ -7,9 +7,9 @@
 //! - Beyond std: [`JoinHandle::kill`], [`JoinHandle::cancel`], [`JoinHandle::wait`],
 //!   [`JoinHandle::link`], [`spawn_after`], [`spawn_local`], [`sleep_until`], [`Inherited`], and
 //!   [`Builder::hub`].
-//! - Green threads of one hub share its OS thread, and with it
-//!   `std::thread_local!` values and `std::thread::current()`. Use
-//!   [`green::thread_local!`](crate::thread_local!) and [`current`].
+//! - `std::thread::current()` knows nothing of green threads: use [`current`]. Where green threads
+//!   have no thread-locals of their own ([`ThreadLocals`](crate::ThreadLocals)), those of one hub
+//!   share its `std::thread_local!` values: use [`green::thread_local!`](crate::thread_local!).
 //! - `JoinHandleExt` (a pthread handle) has no meaning here.
 
 pub use greenhub::green_thread::{

@@ -15,8 +15,9 @@ use connector::{GreenConnector, GreenResolver};
 /// An agent of ureq's whose requests park the green thread that makes them: it keeps connections for the next request, follows
 /// redirects, and has ureq's settings for limits, proxies and the rest.
 ///
-/// `https` goes over [`native_tls`](crate::native_tls) and trusts what the system trusts; without the feature `tls` it fails. A
-/// name is looked up on the blocking pool. Proxies are those for HTTP (`CONNECT`); SOCKS needs ureq's feature.
+/// `https` uses [`native_tls`](crate::native_tls) and trusts the certificates that the system trusts; without the
+/// feature `tls` it fails. A name is looked up on the blocking pool. Proxies are those for HTTP (`CONNECT`); SOCKS
+/// needs ureq's feature.
 ///
 /// ```
 /// use std::time::Duration;
@@ -39,7 +40,7 @@ pub fn agent(config: Config) -> Agent {
     Agent::with_parts(config, connector, GreenResolver)
 }
 
-/// Gets what `url` names, by an agent that all such calls share. It has no time limit but those of the system:
+/// Gets what `url` names, by an agent that all such calls share. It has no time limits but the system's:
 /// [`timeout`](crate::timeout()) around the call, or an [`agent`].
 ///
 /// # Errors

@@ -1,4 +1,5 @@
-//! TLS for ureq's connections: the pipe over whatever the connectors before have connected, a proxy's tunnel too.
+//! TLS for ureq's connections: the pipe over whatever the earlier connectors have connected, such as a proxy's
+//! tunnel.
 
 use std::error::Error as _;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! What a hook answers, in the C library's ways.
+//! What a hook returns, in the C library's conventions.
 
 use std::ffi::{c_int, c_long, c_void};
 use std::ptr;

@@ -1,9 +1,9 @@
-//! The functions that stand before the C library's, a family a file.
+//! The functions that the linker puts before the C library's, one family in each file.
 //!
 //! They keep nothing about a descriptor: what they need to know they ask the kernel, when they
-//! would have to wait. Each tries first, without waiting, parks the green thread until a try is
-//! worth it, and tries again. Where the thread must not be parked they really block, as if nothing
-//! were patched.
+//! would have to wait. Each tries first, without waiting; if it would have to wait, it parks the
+//! green thread until another try is worth it. Where the thread must not be parked they block the
+//! OS thread, as if nothing were patched.
 
 use std::ffi::CStr;
 
@@ -19,9 +19,9 @@ pub(crate) struct Hook {
     pub(crate) ours: fn() -> *const (),
 }
 
-/// Defines hooks: `gate(switches) fn name(arguments) -> type = own;`. Called on a thread that the
-/// gate lets in, `own` does the work; elsewhere the function behind is called at once, which is
-/// `real::name` for whoever needs it.
+/// Defines hooks: `gate(switches) fn name(arguments) -> type = own;`. On a thread that the gate
+/// lets in, `own` does the work; elsewhere the function behind it is called at once. Others can
+/// call that one as `real::name`.
 macro_rules! hooks {
     ($($gate:ident($switches:expr) fn $name:ident($($arg:ident: $type:ty),*) -> $ret:ty = $own:path;)*) => {
         /// The functions behind.

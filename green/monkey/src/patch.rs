@@ -7,7 +7,7 @@
 use std::io;
 
 bitflags::bitflags! {
-    /// What is patched, by eventlet's names. All of it is the usual choice.
+    /// What is patched, by eventlet's names. The usual choice is all of it.
     ///
     /// ```
     /// use green_monkey::Patch;
@@ -41,11 +41,11 @@ impl Default for Patch {
     }
 }
 
-/// Has blocking calls of unmodified code park the green thread that makes them.
+/// Makes blocking calls of unmodified code park the green thread that makes them.
 ///
-/// To be called at the start of `main`, after `green::Config` and before any green
-/// thread waits. It starts the hubs. OS threads do not notice it. A second call adds what it names;
-/// nothing takes a patch off again.
+/// Call it at the start of `main`, after `green::Config` and before any green thread waits. It
+/// starts the hubs. For OS threads nothing changes. A second call adds what it names; a patch
+/// cannot be undone.
 ///
 /// ```
 /// use std::time::{Duration, Instant};
@@ -72,11 +72,11 @@ impl Default for Patch {
 ///
 /// # Safety
 ///
-/// From then on other green threads run on the same OS thread while code waits that knows nothing
-/// of it. That code must not rely on being alone there: what it keeps by OS thread id (a recursive
-/// mutex of C is taken again by a neighbour) or in the OS thread's kernel state (its signal mask,
-/// its credentials) is its neighbours' too. A signal handler that runs on a green thread's stack
-/// must not wait.
+/// From then on, while code waits that knows nothing of green threads, others run on the same OS
+/// thread. That code must not rely on being alone there: what it keeps by OS thread id (a neighbour
+/// can take a recursive mutex of C that is held) or in the OS thread's kernel state (its signal
+/// mask, its credentials) it shares with its neighbours. A signal handler that runs on a green
+/// thread's stack must not wait.
 pub unsafe fn monkey_patch(patch: Patch) -> io::Result<()> {
     #[cfg(all(target_env = "gnu", not(target_feature = "crt-static")))]
     return on::turn_on(patch);
@@ -102,7 +102,7 @@ pub fn is_monkey_patched(patch: Patch) -> bool {
     patch.is_empty()
 }
 
-/// Calls `f`, in which calls of the running thread mean what they did before the patch: they hold
+/// Calls `f`, inside which the running thread's calls do what they did before the patch: they block
 /// its hub.
 ///
 /// ```

@@ -1,7 +1,7 @@
-//! Looks whether the hooks are reached: by std, and by libraries that are loaded.
+//! Checks that the hooks are reached: by std, and by libraries that are loaded.
 //!
-//! A linker may leave a symbol out of the table that libraries are bound by, or another library may
-//! stand before us. What is not reached would block its hub and say nothing.
+//! A linker may leave a symbol out of the table that libraries are bound by, or another library's
+//! function may come before ours. A hook that is not reached would silently block its hub.
 #![expect(unsafe_code, reason = "symbols are looked up by name")]
 
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};

@@ -28,13 +28,14 @@ use crate::ssl::SslPipe;
 pub struct TlsAcceptorBuilder(native_tls::TlsAcceptorBuilder);
 
 impl TlsAcceptorBuilder {
-    /// The oldest protocol to speak; `None` is the library's own choice. TLS 1.2 by default.
+    /// The oldest protocol version to accept; `None` is the library's own choice. TLS 1.2 by default.
     pub fn min_protocol_version(&mut self, protocol: Option<Protocol>) -> &mut Self {
         self.0.min_protocol_version(protocol);
         self
     }
 
-    /// The newest protocol to speak; `None`, the default, is the newest there is, which with OpenSSL is TLS 1.2.
+    /// The newest protocol version to accept; `None`, the default, is the newest there is, which with OpenSSL is
+    /// TLS 1.2.
     pub fn max_protocol_version(&mut self, protocol: Option<Protocol>) -> &mut Self {
         self.0.max_protocol_version(protocol);
         self
@@ -104,7 +105,7 @@ impl fmt::Debug for TlsAcceptorBuilder {
 pub struct TlsAcceptor(native_tls::TlsAcceptor);
 
 impl TlsAcceptor {
-    /// An acceptor with the default settings that shows `identity`.
+    /// An acceptor with the default settings, whose certificate and key are `identity`.
     ///
     /// # Errors
     ///

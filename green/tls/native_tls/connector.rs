@@ -40,25 +40,25 @@ impl TlsConnectorBuilder {
         self
     }
 
-    /// The oldest protocol to speak; `None` is the library's own choice. TLS 1.2 by default.
+    /// The oldest protocol version to accept; `None` is the library's own choice. TLS 1.2 by default.
     pub fn min_protocol_version(&mut self, protocol: Option<Protocol>) -> &mut Self {
         self.0.min_protocol_version(protocol);
         self
     }
 
-    /// The newest protocol to speak; `None`, the default, is the newest there is.
+    /// The newest protocol version to accept; `None`, the default, is the newest there is.
     pub fn max_protocol_version(&mut self, protocol: Option<Protocol>) -> &mut Self {
         self.0.max_protocol_version(protocol);
         self
     }
 
-    /// Trusts certificates that `certificate` has issued, beside the system's.
+    /// Trusts certificates that `certificate` has issued, as well as those that the system trusts.
     pub fn add_root_certificate(&mut self, certificate: Certificate) -> &mut Self {
         self.0.add_root_certificate(certificate);
         self
     }
 
-    /// Whether the system's trust is left out.
+    /// Whether the certificates that the system trusts are left out.
     pub fn disable_built_in_roots(&mut self, disable: bool) -> &mut Self {
         self.0.disable_built_in_roots(disable);
         self
@@ -149,7 +149,8 @@ impl TlsConnector {
         TlsConnectorBuilder(native_tls::TlsConnector::builder())
     }
 
-    /// Does a handshake with the server at the other end of `stream`, which is to be `domain`. Waits as `stream` does.
+    /// Does a handshake with the server at the other end of `stream`, which must prove that it is `domain`. Waits as
+    /// `stream` does.
     ///
     /// # Errors
     ///

@@ -1,15 +1,16 @@
 //! The `native-tls` crate's names, for programs that use it: change `native_tls::` to `green::native_tls::`.
 //!
 //! A [`TlsStream`] works over any stream that reads and writes in blocking style: `green::net::TcpStream`,
-//! `green::os::unix::net::UnixStream`, or another. Nothing is parked inside the TLS library, so green threads of one
-//! OS thread do not mix its error queue.
+//! `green::os::unix::net::UnixStream`, or another. No green thread is parked inside the TLS library, so those of one
+//! OS thread do not mix up its error queue.
 //!
-//! For TLS 1.3 servers, client certificates, sessions, and a reader beside a writer, see [`green::ssl`](crate::ssl).
+//! For TLS 1.3 servers, client certificates, sessions, and for reading and writing at once, see
+//! [`green::ssl`](crate::ssl).
 //!
 //! # Differences from native-tls
 //!
 //! - An end without close_notify is `UnexpectedEof`, not `Ok(0)`; a reset stays a reset on every later read.
-//! - [`Error`] is a type of its own. Its source is an [`SslError`](crate::ssl::SslError) with the cause, or the
+//! - [`Error`] is green's own type. Its source is an [`SslError`](crate::ssl::SslError) with the cause, or the
 //!   stream's own error.
 //!
 //! # Examples
@@ -82,7 +83,8 @@ enum Cause {
 }
 
 impl Error {
-    /// The failure as an `io::Error`, with its kind: `InvalidData` for TLS's own, else the stream's.
+    /// The failure as an `io::Error`. Its kind is `InvalidData` for a failure of TLS, otherwise that of the stream's
+    /// error.
     pub fn into_io(self) -> io::Error {
         match self.0 {
             Cause::Settings(error) => io::Error::new(io::ErrorKind::InvalidInput, error),

@@ -17,14 +17,14 @@ const FIRST: usize = 1024;
 /// A TLS connection over `S`. [`TlsAcceptor`](super::TlsAcceptor) has an example.
 ///
 /// Its calls wait as those of `S` do: over a green stream a green thread parks, under the stream's own timeouts, which cover
-/// each call as a whole. What could not be sent, because a write timed out or the stream is non-blocking, keeps nobody from
-/// reading: what has arrived is read first, and the rest is sent in passing.
+/// each call as a whole. Bytes that could not be sent, because a write timed out or the stream is non-blocking, do not
+/// block reads: a read first takes what has arrived, and sends the rest if that needs no wait.
 pub struct TlsStream<S> {
     pipe: SslPipe,
     stream: S,
 }
 
-/// A handshake that is to go on when the stream is ready.
+/// A handshake that can go on once the stream is ready.
 ///
 /// ```
 /// use std::time::Duration;
@@ -47,7 +47,7 @@ pub struct TlsStream<S> {
 /// ```
 pub struct MidHandshakeTlsStream<S>(Box<TlsStream<S>>);
 
-/// Why a handshake did not end.
+/// Why a handshake was not completed.
 ///
 /// ```
 /// use std::io::{self, ErrorKind, Read, Write};
@@ -98,7 +98,7 @@ impl<S> MidHandshakeTlsStream<S> {
 }
 
 impl<S: Read + Write> MidHandshakeTlsStream<S> {
-    /// Goes on.
+    /// Goes on with the handshake.
     ///
     /// # Errors
     ///

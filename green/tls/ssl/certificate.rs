@@ -34,7 +34,7 @@ impl Certificate {
     ///
     /// # Errors
     ///
-    /// `InvalidData` when it is none.
+    /// `InvalidData` if it is no certificate.
     pub fn from_der(der: &[u8]) -> io::Result<Self> {
         native_tls::Certificate::from_der(der).map_err(malformed)?;
         Ok(Self::of_der(der))

@@ -49,8 +49,8 @@ pub enum VerifyLocation<'a> {
 
 /// Chooses a server's context by the name that a client asks for (`None`: it names none).
 ///
-/// `Ok(None)` stays with the present context; an error refuses the client with the alert `unrecognized_name`.
-/// It is called in the midst of a handshake, above the TLS library's frames, and must not wait for anything.
+/// `Ok(None)` keeps the present context; an error refuses the client with the alert `unrecognized_name`.
+/// The TLS library calls it in the middle of a handshake, so it must not wait for anything.
 pub type ServerNameCallback =
     Arc<dyn Fn(Option<&str>) -> io::Result<Option<SslContext>> + Send + Sync>;
 
@@ -130,7 +130,7 @@ impl SslContext {
         })
     }
 
-    /// A context for ordinary use: as [`new`](Self::new), and a client trusts whom the system trusts.
+    /// A context for ordinary use: as [`new`](Self::new), but a client trusts the certificates that the system trusts.
     ///
     /// # Errors
     ///
@@ -153,8 +153,9 @@ impl SslContext {
         self.state.lock().settings.purpose
     }
 
-    /// Shows the certificates in `certfile`, our own first, to peers; its key is in `keyfile`, or in the same file.
-    /// Both are PEM. The key may be encrypted under `password`. The files are read on the calling OS thread, as std does.
+    /// Shows the certificates in `certfile`, our own first, to peers; the key is in `keyfile`, or in the same file.
+    /// Both are PEM. The key may be encrypted under `password`. The files are read on the calling OS thread, as std
+    /// does.
     ///
     /// # Errors
     ///
@@ -285,7 +286,7 @@ impl SslContext {
         })
     }
 
-    /// Trusts whom the system trusts.
+    /// Trusts the certificates that the system trusts.
     ///
     /// # Errors
     ///
@@ -297,7 +298,7 @@ impl SslContext {
         })
     }
 
-    /// Whether a client insists that the certificate is for the host which it meant to reach.
+    /// Whether a client checks that the certificate is for the host that it connects to.
     pub fn check_hostname(&self) -> bool {
         self.state.lock().settings.check_hostname
     }
@@ -394,7 +395,8 @@ impl SslContext {
         })
     }
 
-    /// Sets the ciphers of TLS 1.2 and older, in OpenSSL's language. Those of TLS 1.3 are all good and stay.
+    /// Sets the ciphers of TLS 1.2 and older, in OpenSSL's language. Those of TLS 1.3 are all good and cannot be
+    /// changed.
     ///
     /// # Errors
     ///
@@ -419,16 +421,16 @@ impl SslContext {
         })
     }
 
-    /// Sets the application protocols to offer (clients) or to choose from (servers), the dearest first.
+    /// Sets the application protocols to offer (clients) or to choose from (servers), the preferred one first.
     ///
-    /// Where both ends name some and share none, the server ends the handshake with the alert `no_application_protocol` (RFC
-    /// 7301), so that nobody is made to speak a protocol that is not meant. Where one names none, the connection is made
-    /// without one.
+    /// If both ends name some and have none in common, the server ends the handshake with the alert
+    /// `no_application_protocol` (RFC 7301), so that nobody speaks a protocol that the other does not expect. If one
+    /// end names none, the connection is made without one.
     ///
     /// # Differences from Python
     ///
-    /// There, a server goes on without a protocol. So does one on the native-tls engine, which cannot refuse: ask for what was
-    /// [agreed on](super::GreenSslSocket::negotiated_alpn).
+    /// Python's server then goes on without a protocol. So does one on the native-tls engine, which cannot refuse: ask
+    /// for what was [agreed on](super::GreenSslSocket::negotiated_alpn).
     ///
     /// # Errors
     ///
@@ -480,10 +482,10 @@ impl SslContext {
     /// are those of the context that the connection began with. An error refuses the name: the client gets the alert
     /// `unrecognized_name`, and the handshake fails with [`NameRefused`](super::Reason::NameRefused).
     ///
-    /// The callback is called in the midst of a handshake, inside the TLS library, so it must not wait: it may compute, and
-    /// look up what is in memory, such as contexts that were loaded before. A call of this crate's that has to wait (a
-    /// sleep, a file, a socket, a lock that another holds) panics there. A panic fails the handshake as an error does, with
-    /// its message, and the client gets the alert `internal_error`.
+    /// The callback is called in the middle of a handshake, inside the TLS library, so it must not wait: it may
+    /// compute, and look up what is in memory, such as contexts that were loaded before. A call of this crate's that
+    /// has to wait (a sleep, a file, a socket, a lock that another holds) panics there. A panic fails the handshake as
+    /// an error does, with its message, and the client gets the alert `internal_error`.
     ///
     /// # Errors
     ///
@@ -546,11 +548,13 @@ impl SslContext {
         Ok(())
     }
 
-    /// A new connection without a transport: a server's, or a client's to `server_hostname`, as the context is for.
+    /// A new connection without a transport: a server's or a client's, as the context's purpose says; a client's is to
+    /// `server_hostname`.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` when a server is given a host name, when host names are checked and none is given, or when it cannot be one; `InvalidData` when the engine cannot use the settings.
+    /// `InvalidInput` when a server is given a host name, when host names are checked and none is given, or when it is
+    /// no valid host name; `InvalidData` when the engine cannot use the settings.
     ///
     /// # Examples
     ///

@@ -1,4 +1,4 @@
-//! Why one direction of a connection is over: recorded once, answered again on every later call.
+//! Why one direction of a connection is over: recorded once, and returned by every later call.
 
 use std::io;
 

@@ -60,9 +60,9 @@ pub struct SslError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reason {
-    /// The peer's certificate, or one that it rests on, is past its last day.
+    /// The peer's certificate, or one in its chain, has expired.
     CertificateExpired,
-    /// The peer's certificate, or one that it rests on, is not valid yet.
+    /// The peer's certificate, or one in its chain, is not valid yet.
     CertificateNotYetValid,
     /// The peer's certificate is for another host.
     HostnameMismatch,
@@ -76,12 +76,12 @@ pub enum Reason {
     NotTls,
     /// The peer refused or ended the conversation with this fatal alert (its number in the TLS registry).
     Alert(u8),
-    /// The two ends share no protocol version, no cipher, or none of the application protocols that both name.
+    /// The two ends have no protocol version in common, no cipher, or no application protocol though both name some.
     NothingInCommon,
     /// Our [server-name callback](super::SslContext::set_server_name_callback) refused the name that the client asked for, or
     /// panicked; the message tells which.
     NameRefused,
-    /// Anything else against the protocol: a record that was changed on its way, a message out of turn.
+    /// Any other violation of the protocol: a record that was changed on its way, a message that was not expected.
     Protocol,
 }
 

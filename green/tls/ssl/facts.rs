@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A version of the protocol, in order of age.
+/// A version of the protocol; they are ordered from the oldest to the newest.
 ///
 /// # Examples
 ///

@@ -9,17 +9,19 @@
 //! | [`SslError`] | why a conversation failed, by [cause](Reason) |
 //!
 //! Defaults are the safe ones: TLS 1.2 and 1.3 at both ends, certificates and host names checked, ciphers with
-//! forward secrecy and authenticated encryption only, a truncated stream told from a finished one.
+//! forward secrecy and authenticated encryption only, and a truncated stream is an error.
 //!
 //! # Engines
 //!
-//! This stands on OpenSSL, or, with the cargo feature `native-tls-engine`, on the platform's library through native-tls, which
-//! is OpenSSL too on Linux. What an engine cannot do is refused with `Unsupported`; [`EngineKind`] lists it.
+//! This is built on OpenSSL, or, with the cargo feature `native-tls-engine`, on the platform's library through
+//! native-tls, which on Linux is OpenSSL too. What an engine cannot do is refused with `Unsupported`; [`EngineKind`]
+//! lists it.
 //!
 //! # Differences from Python's `ssl`
 //!
 //! A connection that ends without close_notify is an error (`UnexpectedEof`) by default. A folder of trusted certificates
-//! is read whole, at once, and need not be hashed. A session may be offered after the settings changed; it is then not resumed.
+//! is read whole, at once, and need not be hashed. A session may be offered after the settings have changed, but then
+//! it is not resumed.
 //!
 //! # Examples
 //!

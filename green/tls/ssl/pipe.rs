@@ -1,8 +1,8 @@
 //! TLS without I/O: plaintext at one end, ciphertext at the other, and calls that never wait.
 //!
-//! An [`SslPipe`] holds a TLS engine between two buffers of ciphertext. Whoever owns the transport feeds it
-//! what arrived and takes from it what must leave; nothing in here knows what a socket is, so a pipe works
-//! over anything that keeps bytes in order.
+//! An [`SslPipe`] holds a TLS engine between two buffers of ciphertext. Whoever owns the transport feeds it what
+//! arrived and takes from it what must be sent; nothing in here knows what a socket is, so a pipe works over anything
+//! that keeps bytes in order.
 //!
 //! ```text
 //!                    feed, feed_from, feed_eof, feed_error
@@ -23,13 +23,13 @@
 //!
 //! # Answers
 //!
-//! A call that cannot finish says what it lacks: [`Progress::WantRead`], more ciphertext from the peer;
-//! [`Progress::WantWrite`], room in `outgoing`. Whatever a call answered, an error too, `outgoing` may hold
-//! bytes that must leave: a read can answer a key update, a failed handshake leaves an alert. So the loop
-//! around every call is: call; drain what the transport takes of `outgoing`; if the call wanted to read, feed, whether or
-//! not all could be drained. A read that waited until the rest is sent would wait for a peer that may itself be waiting
-//! until it is read from.
-//! A `write` that wants to read is met by the same loop: in TLS 1.2 the peer may begin a new handshake.
+//! A call that cannot finish says what it needs: [`Progress::WantRead`], more ciphertext from the peer;
+//! [`Progress::WantWrite`], room in `outgoing`. After every call, even one that failed, `outgoing` may hold bytes that
+//! must be sent: a read can answer a key update, a failed handshake leaves an alert. So the loop around every call is:
+//! call; drain as much of `outgoing` as the transport takes; if the call wanted to read, feed, whether or not all could
+//! be drained. A reader that first waited until the rest is sent could wait for ever, since the peer may be waiting
+//! until it is read from. The same loop serves a `write` that wants to read: in TLS 1.2 the peer may begin a new
+//! handshake.
 //!
 //! ```
 //! use std::io::{self, Read, Write};
@@ -95,17 +95,17 @@
 //!
 //! # Ends
 //!
-//! The first end of a direction is recorded, and every later call answers it again, after what was decrypted
-//! before it. close_notify is `Done(0)`. A transport that ends without one is `UnexpectedEof`, since data may be missing.
-//! A reset or any other error given to [`feed_error`](SslPipe::feed_error) keeps its kind and code.
-//! A TLS failure is `InvalidData` with an [`SslError`] inside, in both directions. The end of one direction is
-//! not the end of the other: after the peer's close_notify, or its FIN, writes still work.
+//! The first end of a direction is recorded, and every later call returns it again, once what was decrypted before it
+//! has been read. close_notify is `Done(0)`. A transport that ends without one is `UnexpectedEof`, since data may be
+//! missing. A reset or any other error given to [`feed_error`](SslPipe::feed_error) keeps its kind and code. A TLS
+//! failure is `InvalidData` with an [`SslError`] inside, in both directions. The end of one direction is not the end of
+//! the other: after the peer's close_notify, or its FIN, writes still work.
 //!
 //! # Bounds
 //!
 //! `incoming` takes 65 KiB, four records; `feed` takes no more until a read has used it. A write stops at three
 //! records in `outgoing`; a read, whose answers to key updates may add to them, at twice that.
-//! What is beyond waits outside, in the peer's hands.
+//! Anything beyond that waits in the transport, or with the peer.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -195,7 +195,7 @@ impl SslPipe {
         })
     }
 
-    /// Takes ciphertext that arrived from the peer, as much as there is room for, and says how much that was.
+    /// Takes ciphertext that arrived from the peer, as much as there is room for, and returns how much that was.
     ///
     /// Nothing is taken after an end was fed.
     pub fn feed(&mut self, ciphertext: &[u8]) -> usize {
@@ -208,10 +208,10 @@ impl SslPipe {
         taken
     }
 
-    /// Takes ciphertext by one `read` of `source`, straight into the buffer, and says how much that was.
+    /// Takes ciphertext by one `read` of `source`, straight into the buffer, and returns how much that was.
     ///
     /// The buffer is borrowed from the pool for the length of the call, and kept only when something arrived. `Ok(0)` from the source is its end, as by [`feed_eof`](Self::feed_eof).
-    /// When there is no room, the source is not read and the answer is `Ok(0)` too; read plaintext first.
+    /// If there is no room, the source is not read and the result is `Ok(0)` too; read plaintext first.
     ///
     /// # Errors
     ///
@@ -258,7 +258,7 @@ impl SslPipe {
 
     /// Records that the transport has failed, for reads after what was fed, and for writes at once.
     ///
-    /// `WouldBlock` and `Interrupted` are no failures and are not recorded. The first end stays.
+    /// `WouldBlock` and `Interrupted` are no failures and are not recorded. Only the first end counts.
     ///
     /// # Examples
     ///
@@ -283,15 +283,15 @@ impl SslPipe {
         }
     }
 
-    /// Gives waiting ciphertext to `sink` by one `write`, and says how much it took.
+    /// Gives waiting ciphertext to `sink` by one `write`, and returns how much it took.
     ///
     /// `Ok(0)` when nothing waits. What the sink did not take stays, in order, so a sender that gives up
     /// loses nothing, and it does not matter which of several senders comes next.
     ///
     /// # Errors
     ///
-    /// The sink's own. Kinds other than `WouldBlock` and `Interrupted` are recorded: later writes answer the
-    /// same, waiting ciphertext is dropped, and reads go on.
+    /// The sink's own. Kinds other than `WouldBlock` and `Interrupted` are recorded: later writes return the same
+    /// error, waiting ciphertext is dropped, and reads go on.
     pub fn drain_to(&mut self, sink: &mut (impl Write + ?Sized)) -> io::Result<usize> {
         let mut outgoing = self.bio.lend(|wire| &mut wire.outgoing);
         if outgoing.queue.is_empty() {
@@ -350,8 +350,8 @@ impl SslPipe {
     /// # Errors
     ///
     /// `UnexpectedEof` when the transport ended, its own error when it failed, `InvalidData` with an
-    /// [`SslError`] that names the cause when the two ends did not come to terms. Each is answered again by every
-    /// later call. An alert that tells the peer waits in `outgoing`.
+    /// [`SslError`] that names the cause when the two ends could not agree. Every later call returns the same error. An
+    /// alert that tells the peer waits in `outgoing`.
     pub fn handshake(&mut self) -> io::Result<Progress<()>> {
         match self.state {
             State::Wrapped | State::ShutDown => return Ok(Progress::Done(())),
@@ -437,10 +437,10 @@ impl SslPipe {
         }
     }
 
-    /// Encrypts from `plaintext` until it is used up or `outgoing` is full, and says how many bytes were taken.
+    /// Encrypts from `plaintext` until it is used up or `outgoing` is full, and returns how many bytes were taken.
     ///
-    /// `Done` with fewer bytes than given means: drain, and go on with the rest. The bytes taken are the
-    /// pipe's; they are never to be written again, and the next call may come with any others.
+    /// `Done` with fewer bytes than given means: drain, and go on with the rest. The bytes taken now belong to the
+    /// pipe: do not write them again; the next call may bring any others.
     ///
     /// # Errors
     ///
@@ -493,12 +493,12 @@ impl SslPipe {
 
     /// Ends our direction: close_notify is put in `outgoing`, and nothing can be written after it. Reading goes on.
     ///
-    /// A second call sends nothing. Neither does a call on a connection whose writing is already over, so that
-    /// closing never fails because of how the connection fared.
+    /// A second call sends nothing. Neither does a call on a connection whose writing is already over, so that closing
+    /// does not fail because the connection has failed before.
     ///
     /// # Errors
     ///
-    /// `NotConnected` before the handshake is done, `InvalidData` in the midst of a renewed one.
+    /// `NotConnected` before the handshake is done, `InvalidData` in the middle of a renewed one.
     pub fn shutdown(&mut self) -> io::Result<()> {
         self.require_handshake()?;
         self.state = State::ShutDown;
@@ -509,7 +509,7 @@ impl SslPipe {
         Ok(on_os_thread(|| self.engine.shutdown())?)
     }
 
-    /// Gives back what arrived behind the peer's close_notify: the bytes of whatever is spoken after TLS.
+    /// Returns what arrived after the peer's close_notify: bytes of whatever protocol follows TLS on the connection.
     ///
     /// # Errors
     ///

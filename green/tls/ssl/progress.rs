@@ -1,6 +1,6 @@
-//! What came of a call that never waits.
+//! The result of a call that never waits.
 
-/// What a call on a pipe came to.
+/// The result of a call on a pipe.
 ///
 /// ```
 /// use green::ssl::{Progress, Purpose, SslContext};

@@ -1,4 +1,4 @@
-//! A session to resume: what a client keeps of one connection to shorten the next handshake.
+//! A session to resume: what a client keeps from one connection to shorten the next handshake.
 
 use std::any::Any;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! What can be set of a context, in no library's form.
+//! The settings of a context, independent of any TLS library.
 
 use super::certificate::Certificate;
 use super::facts::TlsVersion;
@@ -53,7 +53,8 @@ pub enum Purpose {
 pub enum VerifyMode {
     /// Any certificate or none will do. Python's `CERT_NONE`. A client in this mode may be talking to anybody.
     None,
-    /// A server asks for a certificate and checks the one that it gets. For a client the same as `Required`. Python's `CERT_OPTIONAL`.
+    /// A server asks for a certificate and checks it if there is one. For a client the same as `Required`. Python's
+    /// `CERT_OPTIONAL`.
     Optional,
     /// No certificate, or a bad one, fails the handshake. Python's `CERT_REQUIRED`.
     Required,

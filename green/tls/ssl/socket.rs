@@ -32,28 +32,29 @@ pub const DEFAULT_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 /// # The handshake
 ///
 /// Unless it was done when the socket was wrapped, the first read or write does it, or
-/// [`do_handshake`](Self::do_handshake). One deadline covers the whole of it, 30 seconds by default, also against a peer
-/// that sends a byte at a time.
+/// [`do_handshake`](Self::do_handshake). One deadline covers the whole of it, 30 seconds by default, so a peer that
+/// sends a byte at a time cannot prolong it.
 ///
 /// # When the peer goes away
 ///
-/// No call hangs because of what the peer did. What was received before is delivered first; then the end, always the
-/// same from then on:
+/// No call hangs because of what the peer did. What was received before is delivered first; then comes the end, and it
+/// stays the same for every later call:
 ///
 /// | the peer | `read` | `write` |
 /// |---|---|---|
-/// | sent close_notify | `Ok(0)` | goes on |
-/// | ended without it (FIN alone) | `UnexpectedEof`, or `Ok(0)` under [`set_suppress_ragged_eofs`](Self::set_suppress_ragged_eofs) | goes on until the kernel objects |
+/// | sent close_notify | `Ok(0)` | still works |
+/// | ended without it (FIN alone) | `UnexpectedEof`, or `Ok(0)` under [`set_suppress_ragged_eofs`](Self::set_suppress_ragged_eofs) | still works until the kernel returns an error |
 /// | reset the connection | `ConnectionReset` | `ConnectionReset` or `BrokenPipe` |
 /// | sent a fatal alert, or what is not TLS | `InvalidData` with the [cause](super::SslError) | the same |
-/// | fell silent | `TimedOut` with a [timeout](Self::set_read_timeout), else waits: nothing has happened | the same |
+/// | fell silent | `TimedOut` with a [timeout](Self::set_read_timeout), otherwise it waits, since nothing has happened | the same |
 ///
 /// A close by a thread of this process ends every wait with [`ClosedLocally`].
 ///
 /// # Time limits
 ///
-/// A timeout covers a call as a whole and is reported as `TimedOut`. A read that timed out may be repeated. A write that
-/// timed out with part of it on its way leaves unknown what the peer has, so later writes fail with `TimedOut` too.
+/// A timeout covers a call as a whole and is reported as `TimedOut`. A read that timed out may be repeated. After a
+/// write that timed out with a part of it sent, nobody knows how much the peer has, so later writes fail with
+/// `TimedOut` too.
 ///
 /// # Examples
 ///
@@ -162,7 +163,7 @@ impl Drop for Shared {
 pub struct Unwrapped {
     /// The connection, in the clear from now on.
     pub socket: GreenSocket,
-    /// What came behind the peer's close_notify: it was received already and belongs before what `socket` reads.
+    /// What came after the peer's close_notify: it was received already, and comes before what `socket` reads.
     pub unread: Vec<u8>,
     /// Whether the peer sent its close_notify; if not, it ended or reset the connection instead.
     pub peer_closed_cleanly: bool,
@@ -187,7 +188,7 @@ impl GreenSslSocket {
     ///
     /// # Errors
     ///
-    /// `InvalidData` with an [`SslError`](super::SslError) that names the cause when the two ends do not come to terms;
+    /// `InvalidData` with an [`SslError`](super::SslError) that names the cause when the two ends cannot agree;
     /// `UnexpectedEof` or `ConnectionReset` when the peer goes; `TimedOut` when the limit passes; `WouldBlock` in
     /// non-blocking mode.
     ///
@@ -229,11 +230,11 @@ impl GreenSslSocket {
         }
     }
 
-    /// Sends close_notify, after which nothing can be written, and goes on reading. Where the socket is full it waits,
+    /// Sends close_notify, after which nothing can be written; reading goes on. If the socket is full it waits,
     /// under the [write timeout](Self::set_write_timeout).
     ///
-    /// The connection itself stays open in both directions: TLS peers that end their side at the first close_notify
-    /// are many, so do not count on an answer.
+    /// The connection itself stays open in both directions. Many TLS peers end their side too when they receive
+    /// close_notify, so do not count on an answer.
     ///
     /// # Errors
     ///
@@ -246,8 +247,8 @@ impl GreenSslSocket {
 
     /// Ends TLS in both directions and gives the connection back, in the clear.
     ///
-    /// Sends close_notify and waits for the peer's until `limit` passes; `None` is for ever. Read to the end before, if
-    /// the peer may still be sending.
+    /// Sends close_notify and waits for the peer's until `limit` passes; `None` is for ever. If the peer may still be
+    /// sending, read to the end first.
     ///
     /// # Errors
     ///
@@ -333,16 +334,16 @@ impl GreenSslSocket {
 
     /// Closes the connection for every handle, now: whoever waits on it gets [`ClosedLocally`].
     ///
-    /// One attempt is made to send close_notify; that never waits. With a peer that reads slowly the attempt may find the
-    /// socket full, and the peer sees an end without close_notify: where that matters, call
-    /// [`shutdown_write`](Self::shutdown_write) before, which waits under the write timeout. Dropping the last handle is
-    /// the same, but does not linger: see [`GreenSocket::close`].
+    /// One attempt is made to send close_notify; that never waits. If the peer reads slowly, the socket may be full
+    /// then, and the peer sees an end without close_notify: where that matters, first call
+    /// [`shutdown_write`](Self::shutdown_write), which waits under the write timeout. Dropping the last handle does the
+    /// same, but does not linger: see [`GreenSocket::close`].
     ///
     /// The peer must not take half an answer for a whole one. So there is no close_notify while the thread unwinds, by a
     /// panic, a kill or a time limit; none on a connection that has failed, by an error or by a write that was cut short;
-    /// and a socket whose linger time is zero is reset. A drop does not send it either after the peer has ended without
-    /// its own. One who gives up for a reason of his own, such as the failure of another connection, closes the
-    /// [socket below](Self::get_ref), which says nothing.
+    /// and a socket whose linger time is zero is reset. A drop does not send it either if the peer has ended without
+    /// its own. If you give up for another reason, such as the failure of another connection, close the [socket
+    /// below](Self::get_ref), which sends none.
     ///
     /// # Examples
     ///
@@ -394,8 +395,7 @@ impl GreenSslSocket {
     /// Another handle to this connection.
     ///
     /// # Errors
-    ///
-    /// None; a `Result` as std's has it.
+    /// None; the `Result` is there because std's has one.
     pub fn try_clone(&self) -> io::Result<GreenSslSocket> {
         Ok(GreenSslSocket {
             shared: self.shared.clone(),

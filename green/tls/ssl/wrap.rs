@@ -11,9 +11,9 @@ use super::socket::GreenSslSocket;
 impl SslContext {
     /// Speaks TLS on a connected socket: `green::net::TcpStream`, `green::os::unix::net::UnixStream`, or any other.
     ///
-    /// Whether it is the client or the server is told by what the context is [for](SslContext::purpose). A client names the
-    /// server, a server nobody. The handshake is done by the first read or write, or by
-    /// [`do_handshake`](GreenSslSocket::do_handshake). Does not wait.
+    /// Whether this end is the client or the server follows from what the context is [for](SslContext::purpose). A
+    /// client gives the name of the server, a server gives none. The handshake is done by the first read or write, or
+    /// by [`do_handshake`](GreenSslSocket::do_handshake). Does not wait.
     ///
     /// # Errors
     ///
@@ -21,8 +21,10 @@ impl SslContext {
     ///
     /// # Differences from Python
     ///
-    /// The side is the context's. Python's other arguments are calls: [`connect`](SslContext::connect) shakes hands at once,
-    /// [`set_suppress_ragged_eofs`](GreenSslSocket::set_suppress_ragged_eofs) takes an end without close_notify for one.
+    /// The context decides which side this is. Python's other arguments are methods here:
+    /// [`connect`](SslContext::connect) does the handshake at once,
+    /// [`set_suppress_ragged_eofs`](GreenSslSocket::set_suppress_ragged_eofs) accepts an end without close_notify as a
+    /// clean one.
     ///
     /// # Examples
     ///
@@ -107,8 +109,8 @@ impl SslContext {
         Ok(tls)
     }
 
-    /// A server's connection. The handshake is left to the first read or write, which are the connection's own green
-    /// thread's: an accept loop must not wait for it.
+    /// A server's connection. The handshake is done by the first read or write, on the connection's own green thread,
+    /// since an accept loop must not wait for it.
     ///
     /// # Errors
     ///
@@ -129,8 +131,8 @@ impl SslContext {
 
 /// A listener whose connections speak TLS.
 ///
-/// [`accept`](Self::accept) never waits for a handshake, so a client that says nothing, or something else than TLS,
-/// keeps nobody else from being served: the connection's first read reports it.
+/// [`accept`](Self::accept) never waits for a handshake, so a client that sends nothing, or something other than TLS,
+/// does not keep others from being served: the connection's first read reports it.
 ///
 /// # Examples
 ///
@@ -183,7 +185,7 @@ pub struct SslListener {
 }
 
 impl SslListener {
-    /// Waits for a connection, and takes it under the context's settings of this moment.
+    /// Waits for a connection, and uses the context's settings of that moment for it.
     ///
     /// # Errors
     ///

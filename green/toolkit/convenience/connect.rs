@@ -1,4 +1,4 @@
-//! Connecting with an address of one's own, and within a limit.
+//! Connecting from a chosen local address, and within a limit.
 
 use crate::net::ToSocketAddrs;
 use std::io;
@@ -35,13 +35,13 @@ pub struct Connect {
 }
 
 impl Connect {
-    /// From any address, without a limit.
+    /// Connects from any local address, without a limit.
     pub fn new() -> Connect {
         Connect::default()
     }
 
-    /// Connects from this address; port 0 leaves the port to the kernel. Only addresses of its
-    /// family are tried then.
+    /// Connects from this local address; port 0 leaves the port to the kernel. Only addresses of
+    /// its family are tried then.
     ///
     /// ```
     /// use green::convenience::Connect;
@@ -91,7 +91,7 @@ impl Connect {
     /// The error of the last address tried, such as
     /// [`ConnectionRefused`](io::ErrorKind::ConnectionRefused);
     /// [`AddrInUse`](io::ErrorKind::AddrInUse) and
-    /// [`AddrNotAvailable`](io::ErrorKind::AddrNotAvailable) for the address of one's own;
+    /// [`AddrNotAvailable`](io::ErrorKind::AddrNotAvailable) for the local address;
     /// [`TimedOut`](io::ErrorKind::TimedOut) when the limit has passed;
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if there is no address to try; that of the
     /// look-up if it fails. With a limit, `Unsupported` in a program built with `panic = "abort"`.

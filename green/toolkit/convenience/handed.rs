@@ -9,8 +9,9 @@
 //! # A restart that loses no connection
 //!
 //! The new process connects to a Unix socket that the old one serves, is sent the listeners, and says when it is
-//! [ready](Handed::ready). The old one then accepts no more and finishes what is under way. In between both accept,
-//! and what nobody has accepted yet waits in the queue of the one listener that they share; so nobody is refused.
+//! [ready](Handed::ready). The old one then accepts no more and finishes what is under way. In between both accept, and
+//! connections that nobody has accepted yet wait in the queue of the one listener that they share; so nobody is
+//! refused.
 //!
 //! ```
 //! use green::convenience::{Handed, HandOver, Server};
@@ -79,8 +80,8 @@ const READY: u8 = b'R';
 
 /// Listeners that this process was handed, by name.
 ///
-/// A listener is taken out by its name and kind. What is not taken is closed with this. Closing a listener that was
-/// handed over, as a server does when it stops, leaves it open for the other processes that have it.
+/// A listener is taken out by its name and kind. Those that are not taken are closed when this is dropped. Closing a
+/// listener that was handed over, as a server does when it stops, leaves it open for the other processes that have it.
 ///
 /// ```
 /// use green::convenience::Handed;
@@ -104,13 +105,13 @@ pub struct Handed {
 }
 
 impl Handed {
-    /// The listeners that the environment tells of: `LISTEN_FDS` of them, from number 3 on, called as
-    /// `LISTEN_FDNAMES` says (systemd's `FileDescriptorName=`), if `LISTEN_PID` is this process. None
-    /// otherwise, and when called again.
+    /// The listeners that the environment names: `LISTEN_FDS` of them, from descriptor 3 on, with the names in
+    /// `LISTEN_FDNAMES` (systemd's `FileDescriptorName=`), if `LISTEN_PID` is this process. None otherwise, and none
+    /// when called again.
     ///
-    /// To be called at the beginning of `main`: as long as the process has one thread, the variables are taken out
-    /// of the environment, so that its children do not see them (they would not be meant by `LISTEN_PID` either). The
-    /// descriptors are closed on exec.
+    /// Call it at the beginning of `main`: while the process has only one thread, the variables are removed from the
+    /// environment, so that its children do not see them (`LISTEN_PID` would not be theirs either). The descriptors are
+    /// closed on exec.
     ///
     /// ```
     /// use green::convenience::Handed;
@@ -168,12 +169,12 @@ impl Handed {
 
     /// The listeners of the process that serves [`HandOver`] at `path`; none if there is no such process.
     ///
-    /// Who has them can accept, and says then by [`ready`](Handed::ready) that the other is to stop. If this is dropped
-    /// before, the other goes on alone.
+    /// This process can then accept too, and tells the other by [`ready`](Handed::ready) to stop. If this is dropped
+    /// before that, the other goes on alone.
     ///
     /// # Errors
     ///
-    /// Those of connect(2), but for there being nobody; `InvalidData` if something else answers there;
+    /// Those of connect(2), except when no process serves there; `InvalidData` if something else answers there;
     /// `WouldBlock` if it does not within ten seconds.
     pub fn from_process(path: impl AsRef<Path>) -> io::Result<Handed> {
         let socket = GreenSocket::new(Domain::UNIX, Type::STREAM, None)?;
@@ -213,11 +214,11 @@ impl Handed {
         self.listeners.push((name, socket));
     }
 
-    /// Takes out the first TCP listener of this name; `None` if no listener is called so.
+    /// Takes out the first TCP listener of this name; `None` if no listener has it.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if what is called so is no TCP listener; it stays.
+    /// `InvalidInput` if what has this name is no TCP listener; it stays.
     pub fn tcp(&mut self, name: &str) -> io::Result<Option<TcpListener>> {
         let socket = self.take(name, &[Domain::IPV4, Domain::IPV6])?;
         Ok(socket.map(TcpListener::from))
@@ -227,7 +228,7 @@ impl Handed {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if what is called so is no such listener; it stays.
+    /// `InvalidInput` if what has this name is no such listener; it stays.
     pub fn unix(&mut self, name: &str) -> io::Result<Option<UnixListener>> {
         let socket = self.take(name, &[Domain::UNIX])?;
         Ok(socket.map(UnixListener::from))
@@ -251,12 +252,12 @@ impl Handed {
         Ok(Some(self.listeners.remove(place).1))
     }
 
-    /// The names of what is still here.
+    /// The names of the listeners that have not been taken out.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.listeners.iter().map(|(name, _)| name.as_str())
     }
 
-    /// Tells the process before, if there is one, that this one accepts from now on.
+    /// Tells the previous process, if there is one, that this one accepts from now on.
     ///
     /// # Errors
     ///
@@ -271,7 +272,7 @@ impl Handed {
 
 /// Offers this process's listeners to the one that takes its place.
 ///
-/// The path belongs to whoever offered last: a successor that offers at the same path takes it over.
+/// The path belongs to the last process that offered there: a successor that offers at the same path takes it over.
 ///
 /// ```
 /// use green::convenience::{HandOver, Handed};
@@ -302,7 +303,7 @@ pub struct HandOver {
 }
 
 impl HandOver {
-    /// Listens on `path`, for this user alone (mode 0600), in the place of whoever did.
+    /// Listens on `path`, for this user alone (mode 0600), in place of any process that did so before.
     ///
     /// # Errors
     ///
@@ -349,12 +350,12 @@ impl HandOver {
         Ok(self)
     }
 
-    /// Parks until a successor has the listeners and is ready. One that comes and goes without saying so changes
+    /// Parks until a successor has the listeners and is ready. One that goes away without having said so changes
     /// nothing.
     ///
     /// # Errors
     ///
-    /// Those of accept(2), when nobody can come any more.
+    /// Those of accept(2), after which no successor can come any more.
     pub fn wait(&self) -> io::Result<()> {
         loop {
             let (successor, _) = self.socket.accept()?;

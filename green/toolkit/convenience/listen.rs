@@ -48,8 +48,8 @@ impl Default for Listen {
 }
 
 impl Listen {
-    /// With `SO_REUSEADDR`, as [`TcpListener::bind`], and a backlog of 4096, where that has std's 128: a burst of
-    /// clients finds room, though all of them are accepted by one green thread in its turn.
+    /// With `SO_REUSEADDR`, as [`TcpListener::bind`], and a backlog of 4096 instead of std's 128: so a burst of
+    /// clients finds room while a single green thread accepts them one by one.
     pub fn new() -> Listen {
         Listen::default()
     }
@@ -69,7 +69,7 @@ impl Listen {
         self
     }
 
-    /// Whether an address may be bound on which connections of an ended server linger.
+    /// Whether an address may be bound while connections of a server that has ended still linger on it.
     ///
     /// ```
     /// use green::convenience::Listen;
@@ -88,8 +88,8 @@ impl Listen {
         self
     }
 
-    /// Whether several listeners may share the address, each of which asks for it: the kernel
-    /// spreads the connections over them.
+    /// Whether several listeners may share the address, if each of them asks for that: the kernel spreads the
+    /// connections over them.
     ///
     /// ```
     /// use std::io::ErrorKind::AddrInUse;
@@ -112,7 +112,7 @@ impl Listen {
         self
     }
 
-    /// Whether a listener on an IPv6 address refuses IPv4; else the system's setting decides.
+    /// Whether a listener on an IPv6 address refuses IPv4; if not set, the system's setting decides.
     ///
     /// ```
     /// use green::convenience::Listen;
@@ -229,7 +229,7 @@ impl Listen {
 pub trait Accept: AsRef<GreenSocket> + Send + Sync + 'static {
     /// A connection.
     type Stream: Send + 'static;
-    /// Whose it is.
+    /// The address of its peer.
     type Address: Send + 'static;
 
     /// Waits for the next connection. A closed socket ends the wait with an error.

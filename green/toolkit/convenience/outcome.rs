@@ -1,4 +1,4 @@
-//! What a handler says when it is done.
+//! What a handler returns when it is done.
 
 use std::error::Error;
 use std::fmt;
@@ -24,7 +24,7 @@ use std::io;
 pub struct StopServe(Option<io::Error>);
 
 impl StopServe {
-    /// The server ends well.
+    /// The server ends without an error.
     ///
     /// ```
     /// use green::convenience::StopServe;
@@ -80,8 +80,8 @@ impl Error for StopServe {
 
 /// What a handler may return: nothing, `io::Result<()>`, or `Result<(), StopServe>`.
 ///
-/// An `io::Error` ends its connection alone: it is the peer's doing as often as not, and no reason to end a server. It is
-/// logged as a warning. Only [`StopServe`] ends the server.
+/// An `io::Error` ends only its own connection: more often than not the peer is the cause, and that is no reason to end
+/// a server. It is logged as a warning. Only [`StopServe`] ends the server.
 ///
 /// A closure that uses `?` has to say which it returns: `|stream, _| -> io::Result<()> { … }`.
 ///

@@ -1,4 +1,4 @@
-//! The PROXY protocol, versions 1 and 2: whose connection it is that a proxy in front has passed on.
+//! The PROXY protocol, versions 1 and 2: from which client a proxy in front has passed on a connection.
 
 use std::fmt;
 use std::io;
@@ -20,11 +20,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 type Trusted = dyn Fn(IpAddr) -> bool + Send + Sync;
 
-/// How to learn from a proxy in front, such as HAProxy or nginx, whose connection it has passed on.
+/// Learns from a proxy in front, such as HAProxy or nginx, from which client it has passed on a connection.
 ///
-/// A proxy that is told to (`send-proxy`, `send-proxy-v2`, `proxy_protocol on`) begins each connection with a short
-/// header. Its word counts only if the connection comes from a [trusted](ProxyProtocol::trusting) address: everybody
-/// else could say the same.
+/// A proxy that is configured for it (`send-proxy`, `send-proxy-v2`, `proxy_protocol on`) begins each connection with a
+/// short header. The header is believed only if the connection comes from a [trusted](ProxyProtocol::trusting) address,
+/// since anybody could send one.
 ///
 /// ```
 /// use std::io::{Read, Write};
@@ -61,7 +61,7 @@ pub struct ProxyProtocol {
 }
 
 impl ProxyProtocol {
-    /// Believes those for whose address `trusted` says so; a peer on a Unix socket is believed always.
+    /// Believes a peer if `trusted` returns true for its address; a peer on a Unix socket is always believed.
     pub fn trusting(trusted: impl Fn(IpAddr) -> bool + Send + Sync + 'static) -> ProxyProtocol {
         ProxyProtocol {
             trusted: Arc::new(trusted),
@@ -69,15 +69,15 @@ impl ProxyProtocol {
         }
     }
 
-    /// How long the header may take to come whole; five seconds if not told otherwise.
+    /// How long it may take until the whole header has come; five seconds by default.
     #[must_use]
     pub fn limit(mut self, limit: Duration) -> ProxyProtocol {
         self.limit = limit;
         self
     }
 
-    /// Reads the header, and not a byte more, and gives the client's address; `None` if the proxy does not say, or asks
-    /// for itself, as when it looks whether the server is well.
+    /// Reads the header, and not a byte more, and returns the client's address; `None` if the proxy does not tell it,
+    /// or if the connection is the proxy's own, such as a health check.
     ///
     /// # Errors
     ///

@@ -117,14 +117,14 @@ impl Stop {
 pub struct StopHandle(Arc<Stop>);
 
 impl StopHandle {
-    /// Has the server accept no more connections: those that wait in the listener's queue and all
-    /// that come are refused. It then waits for those under way as [`Server::grace`] says. Returns
-    /// at once. A server that is not running yet will not begin.
+    /// Makes the server accept no more connections: those that wait in the listener's queue and all
+    /// later ones are refused. The server then waits for those under way, as [`Server::grace`] says.
+    /// Returns at once. A server that is not running yet will not begin.
     pub fn stop(&self) {
         self.0.ask();
     }
 
-    /// Whether the server was told to stop, by whomever.
+    /// Whether the server was told to stop, by a handle or by a handler.
     pub fn is_stopping(&self) -> bool {
         self.0.is_asked()
     }
@@ -183,8 +183,8 @@ impl<L: Accept> Server<L> {
         self
     }
 
-    /// How long connections may take to finish when the server stops. Whoever is not done by then
-    /// is ended: its green thread unwinds at its wait and the connection is closed.
+    /// How long connections may take to finish when the server stops. Those that are not done by then
+    /// are ended: their green threads unwind where they wait, and the connections are closed.
     ///
     /// ```
     /// use std::io::{Read, Write};
@@ -242,13 +242,13 @@ impl<L: Accept> Server<L> {
 
     /// Accepts connections and calls `handler` for each, on a green thread of its own, until it is
     /// told to stop: by a handler's [`StopServe`], or by a [`StopHandle`]. It returns when the
-    /// connections under way have ended, or were ended. The listener is closed then, whoever else has
-    /// a handle to it.
+    /// connections under way have ended, or were ended. The listener is closed then, even if others
+    /// have a handle to it.
     ///
-    /// A handler's panic ends its own connection, and is reported as a thread's panic is. So does
-    /// a failing accept leave the server running (and is logged); while descriptors or memory are
-    /// short, it pauses. If `run` itself is killed or runs into a time limit, the connections under
-    /// way are ended at once. It may be called from green threads and from OS threads.
+    /// A handler's panic ends only its own connection, and is reported as a thread's panic is. If an
+    /// accept fails, that is logged and the server goes on; while descriptors or memory are short, it
+    /// pauses. If `run` itself is killed or runs into a time limit, the connections under way are
+    /// ended at once. It may be called from green threads and from OS threads.
     ///
     /// ```
     /// use std::io::{Read, Write};

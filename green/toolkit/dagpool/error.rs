@@ -22,7 +22,8 @@ use std::sync::Arc;
 pub enum Refused<K> {
     /// The key has a task or a value already.
     Collision(K),
-    /// The task would wait for itself. The way from it back to it, both ends included.
+    /// The task would wait for itself. These are the keys on the way from it back to it, both ends
+    /// included.
     Cycle(Vec<K>),
 }
 

@@ -1,4 +1,5 @@
-//! Who waits for what, under the pool's lock: no code of the user's runs here but that of keys.
+//! Who waits for what, under the pool's lock: the only code of users that runs here is that of their
+//! keys.
 //!
 //! A node is *waiting*, then *running*, then *ended*; a failure of what it waits for takes it from the
 //! first to the last. A key that is only depended on has no node.

@@ -2,11 +2,11 @@
 //!
 //! # Differences from eventlet
 //!
-//! A task starts when all that it depends on is there, and is given it as a map; until then it is no
-//! green thread and has no stack. One that can begin with less spawns without dependencies and asks by
-//! [`wait_each`](DagPool::wait_each). Tasks that would wait for each other in a circle are refused;
-//! eventlet lets them wait for ever. A task fails by returning an error as well as by a panic or a
-//! kill. A value that was posted stays: there is no `replace`.
+//! A task starts when all values that it depends on are there, and gets them as a map; until then it is no green thread
+//! and has no stack. A task that can begin with fewer values is spawned without dependencies, and asks for them by
+//! [`wait_each`](DagPool::wait_each). Tasks that would wait for each other in a circle are refused; eventlet lets them
+//! wait for ever. A task fails by returning an error as well as by a panic or a kill. A value that was posted stays:
+//! there is no `replace`.
 //!
 //! # Examples
 //!
@@ -41,10 +41,10 @@ pub use error::{Cause, PropagateError, Refused};
 
 /// Tasks with names, each of which starts when the values that it depends on are there.
 ///
-/// A value has a key, and comes from a task or from [`post`](DagPool::post). A task names the keys that
-/// it depends on, also such that nobody has named yet, and runs as a green thread of its own once they
-/// all have their values. If one of them fails, it never runs, and has failed for the same reason; and
-/// so on, so that whoever waits for what cannot come is told why.
+/// A value has a key, and comes from a task or from [`post`](DagPool::post). A task names the keys that it depends on,
+/// even keys that nobody has named yet, and runs as a green thread of its own once they all have their values. If one
+/// of them fails, the task never runs and counts as failed for the same reason, and so do those that depend on it. So
+/// whoever waits for a value that cannot come is told why.
 ///
 /// Values are shared: who asks gets an `Arc`. Keys are cloned, hashed and compared under the pool's
 /// lock, so their code for that must not wait. A clone is another handle to the same pool.
@@ -67,7 +67,7 @@ pub use error::{Cause, PropagateError, Refused};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// What fails is known to all that depends on it:
+/// A failure is passed on to all that depends on it:
 ///
 /// ```
 /// use std::io;
@@ -109,7 +109,7 @@ where
         }
     }
 
-    /// Gives a key its value from outside, which starts what waits for it alone.
+    /// Gives a key its value from outside, and starts the tasks that wait for nothing else.
     ///
     /// ```
     /// use green::dagpool::{DagPool, Refused};
@@ -136,8 +136,8 @@ where
         Ok(())
     }
 
-    /// Has `f` run, as a green thread, once all that it depends on has its value; what it returns is
-    /// the value of `key`. Does not wait.
+    /// Runs `f`, as a green thread, once all that it depends on has its value; what it returns is the value of `key`.
+    /// This call does not wait.
     ///
     /// ```
     /// use green::dagpool::DagPool;
@@ -154,8 +154,8 @@ where
     ///
     /// # Errors
     ///
-    /// [`Refused::Collision`] if the key has a task or a value; [`Refused::Cycle`] if it would, by way of
-    /// what it depends on, wait for itself.
+    /// [`Refused::Collision`] if the key has a task or a value; [`Refused::Cycle`] if the task would wait for itself
+    /// through what it depends on.
     pub fn spawn<D, F>(&self, key: K, depends: D, f: F) -> Result<(), Refused<K>>
     where
         D: IntoIterator<Item = K>,
@@ -169,7 +169,7 @@ where
         self.add(vec![task])
     }
 
-    /// Has `f` run for each key with all that it depends on: all of them, or, if one is refused, none.
+    /// Spawns `f` for each key with all that it depends on; if one is refused, none is spawned.
     ///
     /// ```
     /// use green::dagpool::{DagPool, Refused};
@@ -240,12 +240,11 @@ where
 
     /// Parks until all of the keys have their values, and gives them.
     ///
-    /// A key that nobody has named yet is waited for. A task that waits for itself so waits for ever,
-    /// unless by a [`timeout`](crate::timeout()).
+    /// A key that nobody has named yet is waited for. A task that waits for itself in this way waits for ever, unless a
+    /// [`timeout`](crate::timeout()) ends it.
     ///
     /// # Errors
-    ///
-    /// As soon as one of them has failed, why.
+    /// Why one of them has failed; returned as soon as it has.
     pub fn wait<I>(&self, keys: I) -> Result<HashMap<K, Arc<V>>, PropagateError<K, E>>
     where
         I: IntoIterator<Item = K>,
@@ -274,8 +273,8 @@ where
         self.wait(self.keys())
     }
 
-    /// Gives each of the keys with its value, or with why it has failed, in the order in which they
-    /// come; parks until there is the next.
+    /// Returns each of the keys with its value, or with the reason why it failed, in the order in which these become
+    /// known; parks until the next one is there.
     ///
     /// ```
     /// use std::time::Duration;

@@ -13,12 +13,12 @@ use crate::thread::{self, JoinHandle, Thread, ThreadId};
 
 /// Green threads that are killed, and waited for, together: gevent's `Group`.
 ///
-/// Who ends leaves the group by itself, so that a server may start one for each piece of background
-/// work and keep the group for as long as it runs. The results are those of the handles, which stay
-/// their owners'; join the handle to wait for the destructors of its thread-locals, too. A clone is
-/// another handle to the same group; when the last one goes, what runs goes on.
+/// A green thread that ends leaves the group by itself, so a server may start one for each piece of
+/// background work and keep the group for as long as it runs. Results come by the handles, which stay
+/// with their owners; join a handle to wait for the destructors of its thread-locals, too. A clone is
+/// another handle to the same group; when the last one is dropped, its threads go on.
 ///
-/// It has no limit; see [`GreenPool`](super::GreenPool) for that, whose handles can be
+/// It has no limit; for that there is [`GreenPool`](super::GreenPool), whose handles can be
 /// [added](Group::add).
 ///
 /// # Examples
@@ -51,13 +51,13 @@ struct Members {
 }
 
 impl Group {
-    /// A group of nobody.
+    /// A group without members.
     #[must_use]
     pub fn new() -> Group {
         Group::default()
     }
 
-    /// Starts a green thread that is a member.
+    /// Starts a green thread as a member.
     ///
     /// ```
     /// use green::pool::Group;
@@ -91,7 +91,7 @@ impl Group {
         handle
     }
 
-    /// Makes a green thread a member; one that has ended is none.
+    /// Makes a green thread a member, unless it has ended.
     ///
     /// ```
     /// use green::{pool::{GreenPool, Group}, thread};
@@ -116,7 +116,7 @@ impl Group {
         handle.link(move |_| drop(members.remove(id)));
     }
 
-    /// Lets a member go on outside the group, and says whether it was one.
+    /// Takes a member out of the group, where it goes on; returns whether it was one.
     ///
     /// ```
     /// use green::{pool::Group, thread};
@@ -136,7 +136,7 @@ impl Group {
     /// Kills all members and parks until they have ended, also those that are added meanwhile. A
     /// member that calls it is killed with them.
     ///
-    /// Whoever unwinds takes its time, and one that is [shielded](crate::shield()) ends its block
+    /// Unwinding may take time, and a member that is [shielded](crate::shield()) ends its block
     /// first; see [`kill_timeout`](Group::kill_timeout).
     ///
     /// ```

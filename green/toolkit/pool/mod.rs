@@ -1,21 +1,21 @@
 //! [`GreenPool`]: green threads, but no more than so many at a time; [`GreenPile`]: their results in
 //! order; [`Group`]: green threads that are killed and waited for together.
 //!
-//! A pool starts a green thread for each task; who would start one too many waits until one ends.
+//! A pool starts a green thread for each task; whoever would start one too many waits until one ends.
 //! So a server serves no more connections, and a crawler opens no more, than it can afford.
 //!
 //! # A task that spawns into its own pool
 //!
-//! If all the others in a full pool did the same, each would wait for another to end. So a task that
-//! spawns into its own full pool lends the new one its place, and goes on when that has ended. There
-//! are never more running than the pool has places, and what was spawned always runs.
+//! If all tasks of a full pool did this, each would wait for another to end. So a task that spawns
+//! into its own full pool lends its place to the new task, and goes on when that has ended. There are
+//! never more running than the pool has places, and what was spawned always runs.
 //!
 //! # Differences from eventlet
 //!
-//! What fails gives its panic in place of its value; in eventlet it raises it in the one who asks.
-//! A task that was lent a place runs as a green thread of its own. [`imap`](GreenPool::imap) and
-//! [`starmap`](GreenPool::starmap) start their tasks while they are iterated over, from the thread
-//! that does so.
+//! A task that fails gives its panic in place of its value; in eventlet the exception is raised in
+//! whoever asks. A task that was lent a place still runs as a green thread of its own.
+//! [`imap`](GreenPool::imap) and [`starmap`](GreenPool::starmap) start their tasks while they are
+//! iterated over, from the thread that does so.
 //!
 //! # Examples
 //!
@@ -53,11 +53,11 @@ use greenhub::Deadline;
 
 /// Runs tasks as green threads, no more than its size at a time.
 ///
-/// A clone is another handle to the same pool. When the last one goes, what runs goes on.
+/// A clone is another handle to the same pool. When the last one is dropped, tasks that run go on.
 ///
 /// A place is free again as soon as the task's function has returned, panicked or been killed, before
-/// anybody who joins it goes on. Whoever waits for a place gets one in the order in which it came; one
-/// that is killed or runs out of time meanwhile has started nothing.
+/// anybody who joins it goes on. Places are given in order of arrival; a thread that is killed or runs
+/// out of time while it waits for one has started nothing.
 ///
 /// # Examples
 ///
@@ -85,8 +85,7 @@ pub struct GreenPool {
 }
 
 impl GreenPool {
-    /// A pool of this many places. In one without a place nothing runs until it is
-    /// [resized](GreenPool::resize).
+    /// A pool with this many places. With 0, nothing runs until it is [resized](GreenPool::resize).
     ///
     /// ```
     /// use green::pool::GreenPool;
@@ -204,7 +203,7 @@ impl GreenPool {
     ///
     /// # Errors
     ///
-    /// Gives the function back if there is none, also to a task of this pool.
+    /// Gives the function back if there is none, even if a task of this pool calls this.
     ///
     /// # Panics
     ///
@@ -240,8 +239,8 @@ impl GreenPool {
         thread::spawn(move || slot.occupy(f))
     }
 
-    /// Parks until nothing runs any more and nobody waits for a place; at once if that is so. What was
-    /// spawned has returned by then.
+    /// Parks until nothing runs any more and nobody waits for a place; returns at once if that is so
+    /// already. What was spawned has returned by then.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -303,8 +302,8 @@ impl GreenPool {
         self.slots.size()
     }
 
-    /// Changes how many places there are. More serves those who wait for one; if there are to be
-    /// fewer than run, the places that are too many go as tasks end.
+    /// Changes how many places there are. New places go to those who wait for one; if there are to be
+    /// fewer than tasks that run, places are removed as tasks end.
     ///
     /// ```
     /// use green::pool::GreenPool;
@@ -385,8 +384,8 @@ impl GreenPool {
     /// of the items.
     ///
     /// The tasks are started as the results are asked for, as many ahead as the pool has places for,
-    /// so any number of items takes the same memory. A call that panics gives its panic in its
-    /// place, and the rest goes on. Dropping the iterator lets the calls under way run to their end.
+    /// so any number of items takes the same memory. A call that panics gives its panic instead of its
+    /// result, and the rest goes on. Dropping the iterator lets the calls under way run to their end.
     ///
     /// For a function of several arguments see [`starmap`](GreenPool::starmap).
     ///
@@ -411,7 +410,7 @@ impl GreenPool {
     /// As [`imap`](GreenPool::imap), for a function of several arguments: each item is a tuple of
     /// them.
     ///
-    /// A closure must name the types of its arguments; `imap(|(a, b)| …)` does not ask for that.
+    /// A closure must name the types of its arguments; with `imap(|(a, b)| …)` it need not.
     ///
     /// # Examples
     ///

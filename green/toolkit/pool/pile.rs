@@ -7,11 +7,11 @@ use crate::thread::{self, JoinHandle};
 use greenhub::Deadline;
 
 /// Many tasks that belong together: spawn them, then iterate over their results, which come in the
-/// order in which they were spawned. A task that panicked gives its panic in its place.
+/// order in which they were spawned. A task that panicked gives its panic instead of its result.
 ///
 /// Several piles may share a pool. Spawning and iterating may alternate: the iterator ends when there
-/// is no more result to come, and goes on when something has been spawned since. A `next` that is cut
-/// short by a [`timeout`](crate::timeout()) has lost nothing. Dropping the pile lets its tasks run to
+/// is no more result to come, and goes on once something more has been spawned. A `next` that is cut
+/// short by a [`timeout`](crate::timeout()) loses nothing. Dropping the pile lets its tasks run to
 /// their end.
 ///
 /// # Examples
@@ -114,8 +114,8 @@ impl<T: Send + 'static> GreenPile<T> {
         }
     }
 
-    /// Parks until the next result is there, for no longer than `limit`; false if it passed. If there
-    /// is none to come, `next` need not wait for that, so it is true.
+    /// Parks until the next result is there, for no longer than `limit`; false if it passed. True if
+    /// there is none to come, since `next` then need not wait.
     ///
     /// ```
     /// use std::time::Duration;

@@ -1,7 +1,7 @@
 //! Functions whose arguments come as a tuple.
 
 /// A function whose arguments come as a tuple: what [`GreenPool::starmap`](super::GreenPool::starmap)
-/// calls. Functions and closures of one to six arguments are.
+/// calls. Functions and closures of one to six arguments implement it.
 ///
 /// ```
 /// use green::pool::Spread;

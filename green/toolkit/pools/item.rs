@@ -29,7 +29,7 @@ pub struct Item<'a, T, E = io::Error> {
 
 impl<T, E> Item<'_, T, E> {
     /// Drops the item instead of putting it back, because it does not work any more. Its place is
-    /// free for a new one, which who waits may make.
+    /// free for a new one, which a thread that waits for an item may make.
     ///
     /// ```
     /// use std::convert::Infallible;

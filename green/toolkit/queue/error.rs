@@ -3,7 +3,7 @@
 use std::{error::Error, fmt};
 
 /// An item was not put: there was no room for it, within the limit if one was given, or the queue was
-/// shut down. It is in here.
+/// shut down. This holds the item.
 ///
 /// ```
 /// use green::queue::{Full, Queue};

@@ -3,22 +3,22 @@
 //!
 //! | | gives out |
 //! |---|---|
-//! | [`Queue`] | first what was put first |
-//! | [`LifoQueue`] | first what was put last |
-//! | [`PriorityQueue`] | first what is least |
+//! | [`Queue`] | the item that was put first |
+//! | [`LifoQueue`] | the item that was put last |
+//! | [`PriorityQueue`] | the smallest item |
 //! | [`LightQueue`] | as `Queue`, without `task_done` and `join` |
 //!
-//! A queue made by `new` is unbounded, and a put never waits. One made by `bounded` waits as soon
-//! as it holds as many items as that; a bound of zero makes it a *rendezvous*, where a put returns
-//! when a get has taken its item.
+//! A queue made by `new` is unbounded, and a put never waits. With one made by `bounded` a put waits while the
+//! queue holds that many items; a bound of zero makes it a *rendezvous*, where a put returns when a get has taken
+//! its item.
 //!
-//! Whoever waits is served in the order in which it came. A getter whose limit passes or that is
-//! killed is given no item, and a putter's item is its own again: nothing is lost, and nobody who
-//! has gone is served. [`green::timeout`](crate::timeout()) limits every wait here.
+//! Waiting threads are served in order of arrival. If a thread that waits to get is killed or its limit passes, it
+//! is given no item; one that waits to put keeps its item. So nothing is lost, and nobody who has gone is served.
+//! [`green::timeout`](crate::timeout()) limits every wait here.
 //!
-//! A queue ends when it is [shut down](Queue::shutdown): nothing is put any more, and who
-//! [iterates](Queue::iter) over it gets what is in it, and then the end. A queue has no ends that could
-//! be dropped; where the last producer's drop is to end it, use a [`channel`](crate::channel).
+//! A queue ends when it is [shut down](Queue::shutdown): nothing can be put any more, and [iterating](Queue::iter)
+//! over it gives what is in it, and then ends. A queue has no sender and receiver that could be dropped; if it is
+//! to end when the last producer is dropped, use a [`channel`](crate::channel).
 //!
 //! # Differences from eventlet
 //!
@@ -28,7 +28,7 @@
 //!
 //! # Examples
 //!
-//! Workers that share a queue, and one who waits until all is done:
+//! Workers that share a queue, and a thread that waits until all is done:
 //!
 //! ```
 //! use std::sync::Arc;
@@ -188,8 +188,7 @@ macro_rules! queue {
                 Ok(())
             }
 
-            /// Puts an item without waiting. On a queue of capacity zero, only somebody who waits
-            /// for it can take it.
+            /// Puts an item without waiting. With capacity zero, that works only if a thread waits to get one.
             ///
             /// ```
             #[doc = concat!("use green::queue::", stringify!($name), ";")]
@@ -252,8 +251,8 @@ macro_rules! queue {
                 std::iter::from_fn(|| self.core.get(Deadline::NEVER))
             }
 
-            /// Ends the queue: nothing can be put any more, what is in it can still be got. Who waits to
-            /// put is refused at once, and who waits to get goes on when it is empty. A second time
+            /// Ends the queue: nothing can be put any more, but what is in it can still be got. Threads that wait
+            /// to put are refused at once; threads that wait to get return as soon as it is empty. A second call
             /// changes nothing.
             ///
             /// ```
@@ -270,8 +269,8 @@ macro_rules! queue {
                 self.core.shut_down();
             }
 
-            /// As [`shutdown`](Self::shutdown), and takes out what is in it, in its order; nobody works on that any
-            /// more, so nobody waits for it either.
+            /// As [`shutdown`](Self::shutdown), and takes out what is in it, in the queue's order. These items
+            /// count as done, so nobody waits for them.
             ///
             /// ```
             #[doc = concat!("use green::queue::", stringify!($name), ";")]
@@ -381,8 +380,8 @@ macro_rules! queue {
                 self.core.capacity()
             }
 
-            /// Changes how many items it may hold. More room serves those who wait to put; less
-            /// takes nothing away.
+            /// Changes how many items it may hold. New room goes to those who wait to put; if there is to be less,
+            /// no item is removed.
             ///
             /// ```
             #[doc = concat!("use green::queue::", stringify!($name), ";")]
@@ -466,8 +465,8 @@ macro_rules! queue {
 macro_rules! counts_tasks {
     ($name:ident [$($bound:path)?]) => {
         impl<T $(: $bound)?> $name<T> {
-            /// Says that the work on an item which was got is done. The last one lets those go on
-            /// who [`join`](Self::join).
+            /// Says that the work on an item that was got is done. When all items are done, [`join`](Self::join)
+            /// returns.
             ///
             /// ```
             #[doc = concat!("use green::queue::{NothingOutstanding, ", stringify!($name), "};")]
@@ -486,7 +485,7 @@ macro_rules! counts_tasks {
                 self.tasks.done()
             }
 
-            /// How many items were put, or are being put, and not called done yet.
+            /// How many items were put, or are being put, and are not done yet.
             ///
             /// ```
             #[doc = concat!("use green::queue::", stringify!($name), ";")]
@@ -500,8 +499,8 @@ macro_rules! counts_tasks {
                 self.tasks.outstanding()
             }
 
-            /// Parks until every item that was put has been called done; returns at once if none is
-            /// outstanding.
+            /// Parks until [`task_done`](Self::task_done) was called for every item that was put; returns at once
+            /// if none is outstanding.
             ///
             /// ```
             /// use std::sync::Arc;

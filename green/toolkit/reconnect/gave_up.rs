@@ -1,4 +1,4 @@
-//! What comes of trying in vain.
+//! The error after trying in vain.
 
 use std::error::Error;
 use std::fmt;
@@ -42,7 +42,7 @@ impl GaveUp {
         self.attempts
     }
 
-    /// Whether trying again would not help; else a limit was reached.
+    /// Whether trying again would not help; if false, a limit was reached.
     pub fn is_permanent(&self) -> bool {
         self.permanent
     }

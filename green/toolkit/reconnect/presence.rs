@@ -10,7 +10,8 @@ use socket2::TcpKeepalive;
 ///
 /// A peer whose machine or network has gone sends nothing that could be noticed. With these options the kernel probes a
 /// connection that is silent, and counts how long sent data stays unacknowledged; then reads and writes that wait end with
-/// the kernel's `TimedOut`, or with `HostUnreachable` where the network said so. A peer that is there but does not answer is not noticed so: that takes a time limit.
+/// the kernel's `TimedOut`, or with `HostUnreachable` where the network said so. A peer that is there but does not
+/// answer is not noticed in this way: that takes a time limit.
 ///
 /// ```
 /// use std::time::Duration;
@@ -34,8 +35,9 @@ pub struct Presence {
     pub interval: Duration,
     /// How many probes go unanswered before the connection ends (`TCP_KEEPCNT`).
     pub probes: u32,
-    /// How long sent data may stay unacknowledged (`TCP_USER_TIMEOUT`, in milliseconds). While Linux probes, this
-    /// decides instead of `probes`. `None` leaves it to the kernel's retransmissions, which go on for a quarter of an hour.
+    /// How long sent data may stay unacknowledged (`TCP_USER_TIMEOUT`, in milliseconds). If it is set, it also decides
+    /// instead of `probes` while Linux probes. With `None` the kernel goes on retransmitting for a quarter of an
+    /// hour.
     pub user_timeout: Option<Duration>,
 }
 

@@ -1,4 +1,4 @@
-//! A semaphore that notices a release too many.
+//! A semaphore that notices when more is released than was acquired.
 
 use std::{
     error::Error,
@@ -10,7 +10,7 @@ use std::{
 use greenhub::Deadline;
 use greenhub::semaphore::Semaphore;
 
-/// A [`Semaphore`] whose permits cannot become more than it had at first: to release what nobody
+/// A [`Semaphore`] that cannot have more permits than it had at first: to release more than was
 /// acquired is an error.
 ///
 /// # Examples

@@ -1,4 +1,4 @@
-//! A semaphore that can be full.
+//! A semaphore whose `release` waits while it is full.
 
 use std::{fmt, time::Duration};
 
@@ -8,8 +8,8 @@ use greenhub::Deadline;
 /// A semaphore whose [`release`](CappedSemaphore::release) waits while it has as many permits as it
 /// may.
 ///
-/// With a cap of zero acquiring and releasing meet: each waits for the other. It is a
-/// [`queue`](crate::queue) of nothing but a number, and as fair.
+/// With a cap of zero, acquiring and releasing wait for each other. It is a [`queue`](crate::queue)
+/// that holds only a number, and is as fair.
 ///
 /// # Examples
 ///

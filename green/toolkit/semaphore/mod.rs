@@ -6,8 +6,8 @@
 //! | [`BoundedSemaphore`] | is an error |
 //! | [`CappedSemaphore`] | waits until somebody acquires |
 //!
-//! Waiters are served in the order in which they came. One that runs out of time or is killed takes
-//! no permit with it. Every permit can be had as a count, given back by hand, or as a guard.
+//! Waiters are served in order of arrival. One that runs out of time or is killed takes no permit
+//! with it. A permit can be taken as a mere count and given back by a call, or as a guard.
 //!
 //! # Differences from eventlet
 //!

@@ -51,8 +51,8 @@ impl StreamReader {
         self.0.more.wake_all();
     }
 
-    /// Ends the stream with an error, for whoever reads once all before it is read, again and again. The first end stays: after
-    /// [`feed_eof`](StreamReader::feed_eof) only [`exception`](StreamReader::exception) tells of an error.
+    /// Ends the stream with an error: once everything before it has been read, every read returns it. The first end
+    /// counts: after [`feed_eof`](StreamReader::feed_eof) only [`exception`](StreamReader::exception) shows the error.
     ///
     /// # Examples
     ///

@@ -17,8 +17,8 @@ impl io::Read for StreamReader {
     }
 }
 
-/// The lines of a stream, each with its newline, waiting for each; made by iterating over a `&StreamReader`. An error of
-/// the connection is the last item; after a line that is too long the next one follows.
+/// The lines of a stream, each with its newline, waiting for each; made by iterating over a `&StreamReader`. An error
+/// of the connection is the last item; a line that is too long is an error too, but the next line follows it.
 ///
 /// # Examples
 ///

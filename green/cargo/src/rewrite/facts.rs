@@ -10,7 +10,7 @@ use crate::names::{MACROS, selects};
 pub struct Facts {
     /// Other names for std: `extern crate std as alias`, `use std as alias`.
     pub aliases: BTreeSet<String>,
-    /// Macros of the prelude that the crate has its own of.
+    /// Macros of the prelude that the crate defines itself.
     pub own_macros: BTreeSet<String>,
     /// Modules that the crate itself has and that are called like a crate we know.
     pub own_modules: BTreeSet<String>,

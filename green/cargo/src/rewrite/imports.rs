@@ -1,4 +1,4 @@
-//! What becomes of a `use`: each leaf is sent home.
+//! What becomes of a `use`: each leaf stays std's or becomes green's.
 
 use std::collections::BTreeMap;
 

@@ -29,9 +29,9 @@ use crate::names::{Kind, Shield};
 #[derive(Clone, Copy, Debug)]
 pub struct Manner<'a> {
     pub facts: &'a Facts,
-    /// What is compiled here; everything is rewritten, this alone is told of.
+    /// What is compiled here. Everything is rewritten, but only what is compiled is reported.
     pub cfg: &'a Cfg,
-    /// The crate has `unsafe` code, which no kill and no limit may unwind.
+    /// The crate has `unsafe` code, so kills and limits must not unwind through it.
     pub shielded: bool,
 }
 
@@ -45,7 +45,7 @@ impl Manner<'_> {
     }
 }
 
-/// A place that matters to who asks what a crate does to a hub.
+/// A place in the source that matters for what the crate does to a hub.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mention {
     pub line: usize,
@@ -134,8 +134,8 @@ pub fn rewrite(text: &str, manner: Manner<'_>) -> Result<Rewritten> {
     })
 }
 
-/// What the root of a copy has in front: its warnings are nobody's business, and green is declared where the edition or
-/// the crate's macros need it.
+/// What is put at the beginning of a copy's root: its warnings are switched off, and green is declared if the edition
+/// or the crate's macros need that.
 pub fn head(text: &str, edition_2015: bool, exports: bool) -> Result<String> {
     struct FirstItem(usize);
     impl Visitor for FirstItem {

@@ -30,7 +30,7 @@ pub fn symlink<P: AsRef<Path>, Q: AsRef<Path>>(original: P, link: Q) -> io::Resu
     greenhub::blocking(move || std::os::unix::fs::symlink(original, link))
 }
 
-/// Sets a path's owner and group, after symbolic links. `None` leaves one as it is.
+/// Sets a path's owner and group; symbolic links are followed. `None` leaves one as it is.
 ///
 /// # Errors
 ///
@@ -40,7 +40,8 @@ pub fn chown<P: AsRef<Path>>(dir: P, uid: Option<u32>, gid: Option<u32>) -> io::
     greenhub::blocking(move || std::os::unix::fs::chown(path, uid, gid))
 }
 
-/// Sets the owner and group of a path itself, be it a symbolic link. `None` leaves one as it is.
+/// Sets the owner and group of a path itself; a symbolic link is not followed. `None` leaves one as
+/// it is.
 ///
 /// # Errors
 ///

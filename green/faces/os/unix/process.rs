@@ -1,4 +1,4 @@
-//! std's `os::unix::process`: what a Unix child can be told besides.
+//! std's `os::unix::process`: settings of child processes that only Unix has.
 //!
 //! # Safety
 //!
@@ -46,8 +46,9 @@ pub trait CommandExt: sealed::Sealed {
     ///
     /// # Differences from std
     ///
-    /// The thread that forks is one of the blocking pool's, which end when they have been idle: a child that asks for a
-    /// signal at its parent's death (PR_SET_PDEATHSIG, which means the parent *thread*) may get it early.
+    /// The thread that forks belongs to the blocking pool, whose threads end when they have been idle for a while: a
+    /// child that asks for a signal at its parent's death (PR_SET_PDEATHSIG, which means the parent *thread*) may get
+    /// it early.
     ///
     /// # Safety
     ///
@@ -62,7 +63,7 @@ pub trait CommandExt: sealed::Sealed {
     /// As in std, a failed attempt leaves SIGPIPE with its default action, to end the process.
     fn exec(&mut self) -> io::Error;
 
-    /// Sets the child's first argument, its name for itself, apart from the program that is run.
+    /// Sets the child's `argv[0]`, which otherwise is the program as given.
     fn arg0<S: AsRef<OsStr>>(&mut self, arg: S) -> &mut Command;
 
     /// Puts the child into a process group; 0 makes it the first of a new one.

@@ -1,4 +1,4 @@
-//! std's `os::unix::thread`, as far as a green thread has a part in it.
+//! std's `os::unix::thread`, as far as it applies to green threads.
 //!
 //! # Differences from std
 //!

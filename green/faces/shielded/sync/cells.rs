@@ -1,4 +1,5 @@
-//! What is made once. The initialisers are shielded with the wait for them, as one call is both.
+//! Values that are made once. Their initialisers are shielded too, since one call both makes the
+//! value and waits for it.
 
 use std::ops::Deref;
 

@@ -1,7 +1,8 @@
 //! accept(2), accept4(2).
 //!
-//! No flag of the call keeps it from waiting, so the descriptor is set to O_NONBLOCK for the one
-//! system call. An OS thread that accepts from the same listener tries again if it has met that.
+//! No flag of the call keeps it from waiting, so the descriptor is set to O_NONBLOCK for this one
+//! system call. If an OS thread accepts from the same listener at that moment and fails for it, it
+//! tries again.
 #![expect(unsafe_code, reason = "hooks")]
 
 use std::ffi::c_int;

@@ -1,4 +1,5 @@
-//! close(2), dup2(2), dup3(2): a number gets a new meaning, or none, which ends the waits for it.
+//! close(2), dup2(2), dup3(2): a descriptor's number gets a new meaning, or none, so the waits for
+//! it end.
 #![expect(unsafe_code, reason = "hooks")]
 
 use std::ffi::c_int;

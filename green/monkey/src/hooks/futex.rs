@@ -1,8 +1,8 @@
 //! futex(2) by syscall(2): how std and most crates lock and park.
 //!
-//! Waiting and waking with the private flag; what else there is (shared between processes,
-//! priorities, requeuing) goes to the kernel as it is. A wait is ended neither by a kill nor by a
-//! limit: who locks knows no such error.
+//! Waiting and waking with the private flag; everything else (shared between processes, priorities,
+//! requeuing) goes to the kernel as it is. Neither a kill nor a limit ends a wait: code that locks
+//! knows no such error.
 #![expect(unsafe_code, reason = "hooks")]
 
 use std::ffi::{c_int, c_long};

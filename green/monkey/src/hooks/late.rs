@@ -1,5 +1,5 @@
-//! Wakes that come where nobody can be woken: from an allocator that the runtime calls under its
-//! locks, or from a signal handler. A thread of its own makes up for them.
+//! Wake-ups that come where no green thread can be woken: from an allocator that the runtime calls
+//! under its locks, or from a signal handler. A separate thread delivers them later.
 #![expect(unsafe_code, reason = "a futex by the system call")]
 
 use std::io;

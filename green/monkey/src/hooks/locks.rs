@@ -1,9 +1,8 @@
 //! C's locks: mutexes, read-write locks, semaphores.
 //!
-//! What can be taken at once is. Else the green thread parks by the lock's address, and whoever
-//! lets go wakes it. The C library also lets go of locks without our function, inside of
-//! `pthread_cond_wait`, so a wait looks again now and then. It is ended neither by a kill nor by a
-//! limit.
+//! A lock that is free is taken at once. Otherwise the green thread parks by the lock's address,
+//! and whoever unlocks wakes it. The C library also unlocks without our function, inside
+//! `pthread_cond_wait`, so a wait looks again now and then. Neither a kill nor a limit ends it.
 #![expect(unsafe_code, reason = "hooks")]
 
 use std::ffi::c_int;

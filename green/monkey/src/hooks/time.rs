@@ -1,5 +1,5 @@
-//! Sleeping, and sched_yield(2). A sleep that is told to end ends early, as if it were over: who
-//! sleeps expects no other error than EINTR, and then sleeps on.
+//! Sleeping, and sched_yield(2). A sleep that a kill or a limit ends returns early, as if it were
+//! over: code that sleeps expects no other error than EINTR, and then sleeps on.
 #![expect(unsafe_code, reason = "hooks")]
 
 use std::ffi::{c_int, c_uint};

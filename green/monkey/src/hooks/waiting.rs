@@ -1,4 +1,4 @@
-//! What hooks need to know of a descriptor, and the loop that most of them are.
+//! What hooks need to know of a descriptor, and the loop that most of them consist of.
 #![expect(unsafe_code, reason = "system calls")]
 
 use std::ffi::{c_int, c_short};

@@ -28,7 +28,8 @@ use crate::ssl::refusal::refused;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CertificateDetails {
-    /// Whom it is for: pairs such as (`commonName`, `example.org`), in its own order.
+    /// Whom it is for: pairs such as (`commonName`, `example.org`), in the order of the
+    /// certificate.
     pub subject: Vec<(String, String)>,
     /// Who issued it.
     pub issuer: Vec<(String, String)>,
@@ -36,13 +37,13 @@ pub struct CertificateDetails {
     pub dns_names: Vec<String>,
     /// The addresses that it is valid for.
     pub addresses: Vec<IpAddr>,
-    /// From when, such as `Nov 21 00:00:00 2026 GMT`.
+    /// From when it is valid, such as `Nov 21 00:00:00 2026 GMT`.
     pub not_before: String,
-    /// Until when.
+    /// Until when it is valid.
     pub not_after: String,
-    /// In hexadecimal.
+    /// Its serial number, in hexadecimal.
     pub serial_number: String,
-    /// Of the format: 3 nearly always.
+    /// The version of its format: 3 nearly always.
     pub version: i32,
 }
 

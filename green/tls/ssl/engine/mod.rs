@@ -1,4 +1,4 @@
-//! What a pipe owes to a TLS library, and the libraries that give it.
+//! What a pipe needs of a TLS library, and the libraries that offer it.
 //!
 //! Two small traits: a [`Factory`] is a context's settings in a library's own form, made once and shared by
 //! connections; an [`Engine`] is one connection. Engines move ciphertext through a [`Bio`](bio::Bio) only, so
@@ -36,8 +36,8 @@ pub(crate) use traits::{Choice, ChooseByName, Engine, Factory};
 pub enum EngineKind {
     /// OpenSSL through the `openssl` crate: everything that this module offers.
     OpenSsl,
-    /// The platform's own library through `native-tls`. It has no TLS 1.3 for servers, asks clients for no
-    /// certificate, resumes no session, chooses no certificate by name, and tells neither version nor cipher.
+    /// The platform's own library through `native-tls`. It has no TLS 1.3 for servers, and cannot ask clients
+    /// for a certificate, resume a session, choose a certificate by name, or tell the version or the cipher.
     NativeTls,
 }
 

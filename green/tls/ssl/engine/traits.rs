@@ -1,4 +1,4 @@
-//! What a library gives: contexts and connections.
+//! What a TLS library has to offer: contexts and connections.
 
 use std::any::Any;
 use std::io;

@@ -68,8 +68,8 @@ impl SslPipe {
 
     /// The session, for a client to resume later.
     ///
-    /// In TLS 1.3 the server sends what can be resumed after the handshake, so take it once something was read;
-    /// one taken earlier leads to a whole handshake.
+    /// In TLS 1.3 the server sends the session after the handshake, so take it once something has been read;
+    /// one that was taken earlier cannot be resumed.
     ///
     /// # Errors
     ///

@@ -1,4 +1,5 @@
-//! The calls of a TLS connection for futures: each is tried, and pending where it would wait.
+//! The calls of a TLS connection for futures: each is tried, and is pending if it would have to
+//! wait.
 
 use std::io;
 use std::task::{Context, Poll};

@@ -131,7 +131,7 @@ impl UnixDatagram {
     /// Sends a datagram to the socket file at `path`.
     ///
     /// While the receiver's queue is full, the call tries again after pauses of at
-    /// most 16 ms: the kernel tells of no room.
+    /// most 16 ms: the kernel does not report when there is room.
     ///
     /// # Errors
     ///
@@ -229,7 +229,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// None; std's signature.
+    /// None; the signature is std's.
     pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
         Ok(self.socket.read_timeout())
     }
@@ -238,7 +238,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// None; std's signature.
+    /// None; the signature is std's.
     pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
         Ok(self.socket.write_timeout())
     }
@@ -248,7 +248,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// None; std's signature.
+    /// None; the signature is std's.
     pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
         self.socket.set_nonblocking(nonblocking);
         Ok(())

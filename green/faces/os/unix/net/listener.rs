@@ -103,7 +103,7 @@ impl UnixListener {
     ///
     /// # Errors
     ///
-    /// None; std's signature.
+    /// None; the signature is std's.
     pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
         self.socket.set_nonblocking(nonblocking);
         Ok(())

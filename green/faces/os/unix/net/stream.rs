@@ -37,7 +37,7 @@ impl UnixStream {
     /// Connects to the socket file at `path`.
     ///
     /// While the listener's queue is full, the call tries again after pauses of at
-    /// most 16 ms: the kernel tells of no room.
+    /// most 16 ms: the kernel does not report when there is room.
     ///
     /// # Errors
     ///
@@ -132,7 +132,7 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// None; std's signature.
+    /// None; the signature is std's.
     pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
         Ok(self.socket.read_timeout())
     }
@@ -141,7 +141,7 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// None; std's signature.
+    /// None; the signature is std's.
     pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
         Ok(self.socket.write_timeout())
     }
@@ -151,7 +151,7 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// None; std's signature.
+    /// None; the signature is std's.
     pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
         self.socket.set_nonblocking(nonblocking);
         Ok(())
