@@ -7,7 +7,8 @@ use crate::hub::interrupt::{Raised, resume_unwind};
 
 /// Runs `f` and catches its panic; a kill and a time limit, which unwind as well, pass through.
 ///
-/// For who answers for others' code and goes on after it, such as a server with its handlers.
+/// For code that calls others' code and goes on after a panic, such as a server that calls
+/// handlers.
 ///
 /// # Errors
 ///

@@ -7,9 +7,9 @@ use parking_lot::Mutex;
 
 /// Settings of the runtime: how many hubs, how large a stack.
 ///
-/// Each is taken from here, else from the environment (`GREEN_HUBS`,
-/// `GREEN_STACK_SIZE`, `GREEN_BLOCKING_THREADS`, `GREEN_THREAD_LOCALS`), else from its default. The
-/// first green thread fixes them.
+/// Each is taken from here, otherwise from the environment (`GREEN_HUBS`, `GREEN_STACK_SIZE`,
+/// `GREEN_BLOCKING_THREADS`, `GREEN_THREAD_LOCALS`), otherwise its default holds. They are fixed when
+/// the first green thread is started.
 ///
 /// ```
 /// green::Config::new().hubs(1).stack_size(64 * 1024).apply().unwrap();
@@ -42,13 +42,14 @@ pub struct Config {
 #[non_exhaustive]
 pub enum ThreadLocals {
     /// As `Own` where that is proved to work at the first start (glibc from 2.34 on,
-    /// on x86-64 with FSGSBASE, which Linux has from 5.9 on, or on aarch64), else as
-    /// `Shared`. [`report`](crate::report()) says which, and why.
+    /// on x86-64 with FSGSBASE, which Linux has from 5.9 on, or on aarch64), otherwise as `Shared`.
+    /// [`report`](crate::report()) says which, and why.
     Auto,
     /// Each green thread has its own, as an OS thread does, with destructors that
-    /// run at its end. An idle one takes 4.4 KB more, each switch some 10 ns, and a
-    /// program with many of them some per cent more time. They lie at the top of its stack, beside the
-    /// bytes of [`Config::stack_size`]. Where it does not work, the first start fails.
+    /// run at its end. An idle green thread takes 4.4 KB more, each switch takes some 10 ns more, and
+    /// a program with many green threads some per cent more time. The thread-locals lie at the top of
+    /// the stack, in addition to the bytes of [`Config::stack_size`]. Where this does not work, the
+    /// first start fails.
     Own,
     /// The green threads of a hub share those of its OS thread.
     Shared,

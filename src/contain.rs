@@ -1,4 +1,4 @@
-//! Code of a user that has nobody to tell of its panic: it is contained.
+//! Users' callbacks, whose panics nobody could receive: a panic is caught and dropped.
 
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,4 +1,5 @@
-//! When a wait is over, as one word: the one type that every wait takes, and the one place where a limit becomes one.
+//! When a wait is over, in one word: the type that every wait takes, and the only place where a limit becomes a
+//! deadline.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +9,8 @@ use crate::clock::Nanos;
 
 /// When a wait is to be over, if what it waits for has not come: at a moment of the monotonic clock, or never.
 ///
-/// The later one is the greater, and [`NEVER`](Deadline::NEVER) the greatest: so of two that both hold, `min` is the one that counts.
+/// A later deadline is greater, and [`NEVER`](Deadline::NEVER) is the greatest: if two hold, their `min` is the one
+/// that counts.
 ///
 /// # Examples
 ///
@@ -33,7 +35,7 @@ impl Deadline {
     /// Does not wait at all: a call with it is tried, and fails where it would wait.
     pub const NOW: Deadline = Deadline(Nanos::LONG_AGO);
 
-    /// `limit` from now on. A limit that no clock can count to is never over.
+    /// `limit` from now on. A limit that is too long for the clock is [`NEVER`](Deadline::NEVER).
     ///
     /// ```
     /// use std::time::Duration;
@@ -48,7 +50,7 @@ impl Deadline {
         Deadline::counted_from(Nanos::now(), limit)
     }
 
-    /// `limit` from now on; never, if there is none.
+    /// `limit` from now on; [`NEVER`](Deadline::NEVER) if there is none.
     ///
     /// ```
     /// use green::Deadline;
@@ -111,7 +113,7 @@ impl Deadline {
         self.0 <= now
     }
 
-    /// How long it still is from now on, nothing once it has passed; `None` if that is for ever.
+    /// How long it is from now until then, zero once it has passed; `None` for [`NEVER`](Deadline::NEVER).
     ///
     /// ```
     /// use std::time::Duration;

@@ -8,8 +8,8 @@
 //!   keeps of them;
 //! - `Fiber`: `new`, `resume`, `suspend`, `suspend_for`, `end`, and the `top` of its stack.
 //!
-//! Two engines have it: [`own`], and `may` by the feature `engine-may`. Where a
-//! program goes wrong with the one and well with the other, the switch is at fault.
+//! There are two engines: [`own`], and `may` by the feature `engine-may`. If a program goes wrong
+//! with the one and well with the other, the switch is at fault.
 
 #[cfg(feature = "engine-may")]
 mod may;

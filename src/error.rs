@@ -114,9 +114,8 @@ impl Killed {
 /// write time-out (`WouldBlock`, as std has it on Unix), a connect time-out or
 /// a kernel's ETIMEDOUT (`TimedOut`), or [`Elapsed`].
 ///
-/// A non-blocking call that would block has the same kind as std's read
-/// time-out, hence is recognised too; code that sets `set_nonblocking` tells
-/// the two apart by knowing that it did.
+/// A non-blocking call that would block has the same kind as std's read time-out, so it is
+/// recognised too; only code that has called `set_nonblocking` itself can tell the two apart.
 ///
 /// ```
 /// use std::io::{Error, ErrorKind};

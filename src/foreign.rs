@@ -1,13 +1,15 @@
-//! Waits of code that was not written for green threads: they end by a code, never by an unwind.
+//! Waits of code that was not written for green threads: they end by an error code, never by an
+//! unwind.
 //!
-//! For whoever stands between such code and the system, as the package `green-monkey` does: above
-//! frames of C an unwind is not allowed. A kill is told as `ECANCELED`, a limit of
-//! [`timeout`](crate::timeout()) that has passed as `ETIMEDOUT`, never as `EINTR`, after which
-//! everybody tries again. Both stay in force: the next wait is told too, or is ended by an
-//! unwind if it is one of this crate's; and `timeout` gives [`Elapsed`](crate::Elapsed) once
-//! it was told.
+//! This is for layers between such code and the system, such as the package `green-monkey`: an
+//! unwind must not cross frames of C. A kill is reported as `ECANCELED`, a limit of
+//! [`timeout`](crate::timeout()) that has passed as `ETIMEDOUT`, never as `EINTR`, after which all
+//! code tries again. Both stay in force: the next wait reports them too, or is ended by an unwind if
+//! it is a wait of this crate; and `timeout` returns [`Elapsed`](crate::Elapsed) once the limit was
+//! reported.
 //!
-//! [`may_park`] must have said yes just before; the functions here do not ask.
+//! Call the functions here only if [`may_park`] has just returned true; they do not ask it
+//! themselves.
 
 use std::fmt;
 use std::io;
@@ -29,7 +31,7 @@ use crate::trampoline::watch::{self, Outcome};
 /// The process that has the hubs; 0 before they were asked for here.
 static PROCESS: AtomicU32 = AtomicU32::new(0);
 
-/// Starts the hubs, and sees to it that green threads have thread-locals of their own: foreign
+/// Starts the hubs, and checks that green threads have thread-locals of their own, since foreign
 /// code keeps much there over its waits.
 ///
 /// # Errors
@@ -77,7 +79,7 @@ pub fn may_park() -> bool {
 /// Parks until `fd` is ready in `direction`, which gives true, or `deadline` passes. Ready means
 /// that a call is worth a try.
 ///
-/// The number stays registered until [`closing`] tells that it is closed.
+/// The number stays registered until [`closing`] says that it will be closed.
 ///
 /// # Errors
 ///
@@ -93,8 +95,8 @@ pub fn wait_fd(fd: RawFd, direction: Direction, deadline: Deadline) -> io::Resul
 
 /// To be called before `fd` is closed: ends all waits for it by number.
 ///
-/// Does nothing in a child process, or where the running thread may be in the midst of the
-/// runtime, as in a signal handler.
+/// Does nothing in a child process, or where the running thread may be inside the runtime, as in a
+/// signal handler.
 pub fn closing(fd: RawFd) {
     if may_tell() {
         watch::closing(fd);
@@ -113,8 +115,8 @@ fn may_tell() -> bool {
     watch::are_any() && !is_inside() && is_our_process()
 }
 
-/// Whether the running thread is in the midst of the runtime, because of an allocator that is
-/// called there, or of a signal: then nothing of this crate may be called, [`Waker::wake`] included.
+/// Whether the running thread is inside the runtime, because of an allocator that is called there,
+/// or of a signal: then nothing of this crate may be called, not even [`Waker::wake`].
 pub fn is_inside() -> bool {
     lock::is_any_held() || current::local().is_some_and(|local| !local.is_settled())
 }
@@ -144,7 +146,7 @@ pub fn yield_now() {
     wait::requeue();
 }
 
-/// To be called after a call that did not have to wait: now and then lets others run, if the
+/// To be called after a call that did not have to wait: now and then it lets others run, if the
 /// running thread may be parked.
 pub fn give_way() {
     if current::local().is_some_and(|local| current::is_green() && local.spend()) && may_park() {
@@ -156,7 +158,7 @@ pub fn give_way() {
 pub struct Waker(Waiter);
 
 impl Waker {
-    /// Ends the wait; says whether it was still under way.
+    /// Ends the wait; returns whether it was still under way.
     pub fn wake(self) -> bool {
         self.0.wake()
     }
@@ -171,8 +173,9 @@ impl fmt::Debug for Waker {
 /// Parks until the waker is used, which gives true, or `deadline` passes. Neither a kill nor a
 /// limit ends it: for locks, whose callers know no error. `what` names them in a report.
 ///
-/// `enqueue` hands the waker to whoever will use it, or drops it and says no, which gives true
-/// too. It must not wait. `dequeue` takes it back after the deadline.
+/// `enqueue` hands the waker to whoever will use it; or it drops the waker and returns false, and
+/// then `park` returns true at once. It must not wait. `dequeue` takes the waker back after the
+/// deadline.
 pub fn park(
     what: &'static str,
     deadline: Deadline,
@@ -195,7 +198,7 @@ pub fn park(
 }
 
 /// Runs `f`, which may block and must not panic, on the pool of [`blocking`](crate::blocking()),
-/// and parks until it is done. If it is told to end before, `f` runs on to its end, and its
+/// and parks until it is done. If a kill or a limit ends the wait, `f` runs on to its end, and its
 /// result is dropped there.
 ///
 /// # Errors

@@ -109,8 +109,8 @@ pub use trampoline::{trampoline, wait_readable, wait_writable};
 
 /// Runs `f` as a green thread, waits for it, and gives its value.
 ///
-/// A program whose `main` is to be green itself calls this once; one that is
-/// content with an OS thread there need not call anything.
+/// A program whose `main` is to run on a green thread calls this once. If `main` may stay on its OS
+/// thread, nothing need be called.
 ///
 /// # Panics
 ///
@@ -131,10 +131,9 @@ where
 
 /// Ends the process, as [`std::process::exit`] does.
 ///
-/// That runs the destructors of the calling thread's thread-locals. Where green
-/// threads share those of their hub ([`ThreadLocals`]), they are the neighbours' too:
-/// so from then on none of these runs, also if a destructor waits. With glibc that holds for
-/// `std::process::exit` too.
+/// That runs the destructors of the calling thread's thread-locals. Where green threads share those
+/// of their hub ([`ThreadLocals`]), the neighbours use them too: so from then on no neighbour runs,
+/// even if a destructor waits. With glibc that holds for `std::process::exit` too.
 ///
 /// ```no_run
 /// greenhub::run(|| greenhub::exit(1));

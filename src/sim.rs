@@ -7,15 +7,15 @@
 //!   moment each time, the first second of 2026;
 //! - **who runs next** is chosen by the seed among those who are ready, and so is whether a call that need not wait lets
 //!   others run before it;
-//! - **the network** is one of its own, in memory: TCP, UDP and Unix sockets, and names, under the same names. It has latency, buffers
-//!   of any size, pieces of any length, readiness that is late or not true, and, if [`Faults`] say so, resets, silence,
-//!   refusals, losses and more, as the seed will have it;
+//! - **the network** is simulated in memory: TCP, UDP and Unix sockets, and look-ups of names, by the same functions
+//!   and types. It has latency, buffers of any size, pieces of any length, readiness that is late or false, and, if
+//!   [`Faults`] say so, resets, silence, refusals, losses and more, as the seed decides;
 //! - **random bytes** by libc's `getrandom` come from the seed, so std's `HashMap` has the same order each time (where
 //!   green threads have thread-locals of their own).
 //!
-//! No line of the program changes: the same names do it. Everything that a green thread of the program starts runs in
-//! the simulation too, and ends with it: once the given function has returned, those who are left are killed, as they
-//! would be at the end of a process.
+//! Nothing in the program changes: it uses the same names. Everything that a green thread of the program starts runs in
+//! the simulation too, and ends with it: once the given function has returned, green threads that are left are killed,
+//! as they would be at the end of a process.
 //!
 //! ```
 //! use std::time::{Duration, Instant};
@@ -43,7 +43,7 @@
 //! # When it fails
 //!
 //! A panic of the program passes through [`run`], after the seed and the end of the [`Trace`] were printed on standard error.
-//! If nobody is ready and nobody waits for a moment, that is a deadlock: the run ends with a panic that has a
+//! If no green thread is ready and none waits with a deadline, that is a deadlock: the run ends with a panic that has a
 //! [`report`](crate::report()) of who waits for what.
 //!
 //! ```should_panic
@@ -60,7 +60,7 @@
 //!   simulated time: so it should not wait for another thread.
 //! - OS threads that the program starts run beside the simulation, in real time, and it does not wait for them.
 //! - std's own waits (`std::thread::sleep`, a `std::sync` lock) block as ever, and the simulation with them.
-//! - Random bytes in there are no secrets: make no keys that are to last.
+//! - Random bytes in a simulation are not secret: make no keys there that are to last.
 
 use std::io;
 use std::net::IpAddr;
@@ -79,7 +79,7 @@ use crate::report::{Report, report};
 use crate::world::{self, World};
 pub use crate::world::{Faults, Trace};
 
-/// Runs `f` as the main thread of a simulated program, and gives its value.
+/// Runs `f` as the main thread of a simulated program, and returns its value.
 ///
 /// Blocks the calling thread; a green thread waits as for [`blocking`](crate::blocking()). Several may run at once, on several
 /// threads.
@@ -126,10 +126,10 @@ pub fn is_simulated() -> bool {
     world::here().is_some()
 }
 
-/// The number of the simulation that the running thread belongs to; no two in a process have the same. `None` outside of
-/// one, and in one whose main thread is over.
+/// The number of the simulation that the running thread belongs to; no two in a process have the same. `None` outside
+/// simulations, and in one whose main thread has ended.
 ///
-/// It is for what is kept once a process, in a static, and must not come from another simulation.
+/// It is for values that are kept in a static, once for each process, and must not come from another simulation.
 ///
 /// ```
 /// use green::sim;
@@ -141,8 +141,8 @@ pub fn number() -> Option<u64> {
     world::here()?.number()
 }
 
-/// Looks a name up as a simulation has it: `localhost` is this machine, and any other name has an address of its own, the
-/// same each time, unless there is no answer by [`Faults::no_answer`]. `None` outside a simulation.
+/// Looks a name up in the simulation: `localhost` is this machine, and any other name has an address of its own, the
+/// same each time, unless [`Faults::no_answer`] makes the look-up fail. `None` outside a simulation.
 ///
 /// It is what `green::net` asks; a resolver of your own may ask too.
 ///
@@ -162,7 +162,7 @@ pub fn look_up(name: &str) -> Option<io::Result<IpAddr>> {
     Some(world.look_up(name))
 }
 
-/// A simulation to be run: the seed, and what is to be otherwise than by default.
+/// A simulation to be run: its seed and its settings.
 ///
 /// ```
 /// use std::time::Duration;
@@ -179,13 +179,13 @@ pub struct Simulation {
     faults: Faults,
 }
 
-/// What came of a simulation.
+/// The outcome of a simulation.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Outcome<T> {
-    /// What the function returned, or the payload of its panic; a text, if there was a deadlock.
+    /// What the function returned, or the payload of its panic; after a deadlock, a text.
     pub result: Result<T>,
-    /// Who waited for what, if nobody was ready and nobody waited for a moment.
+    /// Who waited for what, if there was a deadlock.
     pub deadlock: Option<Report>,
     /// How long it took, in simulated time.
     pub elapsed: Duration,
@@ -194,7 +194,7 @@ pub struct Outcome<T> {
 }
 
 impl Simulation {
-    /// With this seed.
+    /// A simulation with this seed.
     pub fn new(seed: u64) -> Simulation {
         Simulation {
             seed,
@@ -202,12 +202,12 @@ impl Simulation {
         }
     }
 
-    /// On a network that does this; by default, [`Faults::mild`].
+    /// Sets what the network does; by default [`Faults::mild`].
     pub fn faults(self, faults: Faults) -> Simulation {
         Simulation { faults, ..self }
     }
 
-    /// Runs `f` as the main thread of a simulated program, and tells what came of it.
+    /// Runs `f` as the main thread of a simulated program, and returns the outcome.
     ///
     /// Blocks the calling thread, as [`run`] does.
     ///

@@ -11,15 +11,14 @@ use crate::hub::interrupt::{CAN_UNWIND, Raised, resume_unwind};
 
 /// Runs `block`, but for no longer than `limit`.
 ///
-/// When the limit passes, the wait under way, or the next one, ends by an
-/// unwind, which drops what the block holds and ends here. So code inside that
-/// retries on every error cannot swallow it. Whoever catches it with
-/// [`catch_unwind`] meets it again at the next wait.
+/// When the limit passes, the current wait, or the next one, ends by an unwind, which drops what
+/// the block holds and is caught here. So code inside that retries on every error cannot swallow
+/// it. Whoever catches it with [`catch_unwind`] meets it again at the next wait.
 ///
-/// Blocks nest: only the one whose own limit passed reports it. A block that
-/// never waits is not interrupted. On a plain OS thread only waits of this
-/// crate's end. Inside a destructor that an unwind runs, where neither a kill
-/// nor an outer limit may interrupt, a block's own limit holds all the same.
+/// Blocks nest: only the one whose own limit passed reports it. A block that never waits is not
+/// interrupted. On a plain OS thread only waits of this crate are ended. Inside a destructor that
+/// an unwind runs, neither a kill nor an outer limit interrupts anything, but a block's own limit
+/// still works.
 ///
 /// ```
 /// use std::time::Duration;

@@ -35,13 +35,13 @@ use crate::hub::task::Task;
 use crate::hub::wait::{self, Request, Waiter};
 use crate::hub::wait_word::Ticket;
 
-/// To be called by a call that could wait, before it tries whether it has to: now
-/// and then it lets others run.
+/// Now and then lets others run. A call that could wait calls this first, before it tries whether
+/// it has to.
 ///
-/// Without it, a green thread that makes such calls in a loop, and never has to
-/// wait, keeps its hub for itself, and the one that it waits for may be on it. It
-/// raises no kill or time limit, and does nothing on a plain OS thread. It must
-/// not be called under a lock that the others may want.
+/// Without it, a green thread that makes such calls in a loop and never has to wait would keep the
+/// hub to itself, though what it polls for may have to be done by another thread there. This raises
+/// no kill or time limit, and does nothing on a plain OS thread. It must not be called under a lock
+/// that others may want.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicBool, Ordering};
@@ -63,8 +63,8 @@ pub fn give_way() {
     wait::look_up();
 }
 
-/// Microseconds of the monotonic clock, wrapping: for a primitive that measures how long
-/// somebody stands in its queue.
+/// Microseconds of the monotonic clock, wrapping: for a primitive that measures how long a thread
+/// waits in its queue.
 ///
 /// ```
 /// use green::wait_queue::now_us;
@@ -241,10 +241,10 @@ impl WaitQueue {
         !self.is_empty() && self.wake_one_then(|_, _| ())
     }
 
-    /// As [`wake_one`](WaitQueue::wake_one), and calls `under_lock` with
-    /// whether somebody was woken and whether others still wait, before
-    /// anybody can join or leave the queue. It must not use this queue, and must
-    /// not wait, which nobody checks: both would hold up everybody who comes to it.
+    /// As [`wake_one`](WaitQueue::wake_one), and calls `under_lock` with whether somebody was woken
+    /// and whether others still wait, before anybody can join or leave the queue. `under_lock` must
+    /// not use this queue, and must not wait: both would hold up everybody who comes to the queue,
+    /// and neither is checked.
     pub fn wake_one_then(&self, under_lock: impl FnOnce(bool, bool)) -> bool {
         let mut waiters = self.waiters.lock();
         let mut woken = false;
@@ -259,7 +259,7 @@ impl WaitQueue {
         woken
     }
 
-    /// Wakes every thread that waits now, in order, and says how many.
+    /// Wakes every thread that waits now, in order, and returns how many.
     pub fn wake_all(&self) -> usize {
         fence(Ordering::SeqCst);
         if self.is_empty() {

@@ -14,14 +14,14 @@ mod pool;
 
 pub(crate) use pool::busy;
 
-/// Runs `f`, which may block, on an OS thread of a bounded pool, and parks the
-/// calling green thread until it is done: its neighbours go on.
+/// Runs `f`, which may block, on an OS thread of a bounded pool, and parks the calling green thread
+/// until it is done, while its neighbours go on.
 ///
 /// The pool's threads are named `green-blocking-N`, start when they are needed,
 /// [`Config::blocking_threads`](crate::Config::blocking_threads) at most, and
-/// end after ten idle seconds; calls beyond that wait their turn. A caller whose
-/// time limit passes, or that is killed, goes on at once; `f` runs on to its end
-/// and its result is dropped there.
+/// end after ten idle seconds; calls beyond that wait their turn. A caller whose time limit passes,
+/// or that is killed, does not wait any longer; `f` runs on to its end and its result is dropped
+/// there.
 ///
 /// On a plain OS thread without a time limit `f` runs right here, and so it does in a
 /// simulation, where the calling green thread sleeps for a moment first.
@@ -92,11 +92,11 @@ where
     }
 }
 
-/// As [`blocking`], for a call whose effect must not be lost with its result, such
-/// as a process that was started: it cannot be cut short.
+/// As [`blocking`], but it cannot be cut short: for a call whose result must not be lost, such as
+/// one that starts a process.
 ///
-/// A kill or a time limit that is due when it is called is raised before `f` is
-/// taken up; one that comes later waits for the caller's next wait.
+/// A kill or a time limit that is due when this is called is raised before `f` is begun; one that
+/// comes later takes effect at the caller's next wait.
 ///
 /// # Panics
 ///

@@ -1,8 +1,7 @@
-//! Finding green threads that keep a hub to themselves: the monitor samples counters that hubs keep anyway.
+//! Finding green threads that hold up their hub: the monitor samples counters that hubs keep anyway.
 //!
-//! A green thread that computes for long, or calls what blocks the OS thread,
-//! holds up every neighbour on its hub. [`blocking_detection`] says which one it
-//! is and where.
+//! A green thread that computes for long, or calls something that blocks the OS thread, holds up
+//! every neighbour on its hub. [`blocking_detection`] says which one it is and where.
 
 #[cfg(feature = "backtrace")]
 use std::fmt::Write;
@@ -28,16 +27,14 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// green thread for `limit` and up to a quarter more, it logs a warning through
 /// [`log`] that names the green thread and the hub, says for how long, and shows
 /// the stack of the green thread at that moment. Each offence is reported once,
-/// however long it goes on. Time that the machine gave to other processes
-/// counts, so choose a limit well above what a busy machine does to a thread:
-/// 100 ms is a good one.
+/// however long it goes on. Time in which the machine ran other processes counts too, so choose a
+/// limit well above the delays of a busy machine: 100 ms is a good one.
 ///
-/// The hubs themselves do nothing for it, on or off. A stack is copied by a
-/// signal handler, and worked out elsewhere; it ends early at code that has no
-/// unwinding tables, and names functions as far as the program has symbols.
-/// Without the feature `backtrace` it is one address. A
-/// system call that the offender blocks in may end with `EINTR`, which std's
-/// own functions see to.
+/// The hubs themselves do nothing for it, on or off. A signal handler copies the stack, and another
+/// thread unwinds it. The listing ends early at code that has no unwinding tables, and names
+/// functions as far as the program has symbols. Without the feature `backtrace` it is a single
+/// address. A system call in which the offender blocks may end with `EINTR`, which std's own
+/// functions handle.
 ///
 /// # Errors
 ///

@@ -2,14 +2,13 @@
 
 use crate::hub::meter::{self, Asking};
 
-/// Has the hubs count CPU time, as long as it lives.
+/// Makes the hubs count CPU time, as long as this lives.
 ///
 /// Fills [`ThreadReport::cpu`](crate::ThreadReport::cpu),
 /// [`HubReport::cpu`](crate::HubReport::cpu) and
-/// [`HubReport::longest_turn`](crate::HubReport::longest_turn). What was counted
-/// stays when the last one is dropped, and counting goes on from there with the
-/// next. A hub begins with its next turn; a green thread's time is added when it
-/// waits or gives way, so one that has not done so yet shows none.
+/// [`HubReport::longest_turn`](crate::HubReport::longest_turn). When the last one is dropped, the
+/// counts stay, and the next one goes on from there. A hub begins with its next turn; a green
+/// thread's time is added when it waits or gives way, so one that has not done so yet shows none.
 ///
 /// Each switch to a green thread then costs one reading of the OS thread's CPU
 /// clock, a system call of some 200 ns. Without any, a switch costs nothing.

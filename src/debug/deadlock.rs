@@ -1,4 +1,4 @@
-//! Telling that every green thread waits for another: the monitor looks at the report.
+//! Noticing that all green threads wait for one another: the monitor looks at the report.
 
 use std::fmt::Write;
 use std::io;
@@ -10,20 +10,20 @@ use crate::contain::contain;
 use crate::hub::placement;
 use crate::report::{Report, Site, State, report};
 
-/// Reports, from now on, when for `limit` every green thread has been waiting for
-/// another one; `None` ends it.
+/// Reports, from now on, when all green threads have been waiting for one another for `limit`;
+/// `None` ends it.
 ///
 /// That is so when none is ready, none waits for a descriptor, for a time or for a
 /// call on the [blocking](crate::blocking) pool, and there is at least one. Nothing within the
 /// program's green threads can then wake any of them: a lock that its holder will
 /// not give back, a channel that nobody sends to. A warning through [`log`] lists
-/// them with what each waits for. It comes once, and again after one has run.
+/// them with what each waits for. It is logged once, and again only after one of them has run.
 ///
-/// It is a notice and no verdict, so nothing is ended: an OS thread that uses
-/// `green` may still send, unlock or unpark. A program whose green threads are fed by
-/// OS threads alone gets the notice whenever it is idle; leave it off there.
+/// It is only a notice, and nothing is ended: an OS thread that uses `green` may still send, unlock
+/// or unpark. If all work comes to the green threads from OS threads, the program gets the notice
+/// whenever it is idle; leave it off there.
 ///
-/// An OS thread of its own looks, four times within the limit; the hubs do
+/// A separate OS thread looks four times within the limit; the hubs do
 /// nothing for it, on or off. The limit counts from the first look that found
 /// all of them waiting, so the notice may be a quarter late.
 ///

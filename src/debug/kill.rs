@@ -1,4 +1,4 @@
-//! Ending a green thread that is known by its number alone.
+//! Ending a green thread of which only the id is known.
 
 use std::io;
 
@@ -7,10 +7,9 @@ use crate::hub::placement;
 
 /// Ends the green thread with this id, as
 /// [`JoinHandle::kill`](crate::green_thread::JoinHandle::kill) does; `Ok(false)`
-/// if there is none, or no longer. One that has just ended may still count for
-/// a moment.
+/// if there is none, or none any more. One that has just ended may still count for a moment.
 ///
-/// For consoles: a program that has the handle uses that.
+/// This is for consoles: a program that has the handle uses that.
 ///
 /// # Errors
 ///

@@ -37,9 +37,9 @@ pub struct Listener {
     pub hub: usize,
     /// The number of the descriptor.
     pub fd: RawFd,
-    /// Whether it is thought to be readable: the next call tries before it waits.
+    /// Whether the hub believes it to be readable: then the next call tries before it waits.
     pub readable: bool,
-    /// Whether it is thought to be writable.
+    /// Whether the hub believes it to be writable.
     pub writable: bool,
     /// The two ends, if it is a socket and they have names.
     pub socket: Option<SocketEnds>,
@@ -52,8 +52,8 @@ pub struct Listener {
 /// Lists every descriptor that a hub watches, as eventlet's
 /// `format_hub_listeners` does.
 ///
-/// A descriptor is watched from the first time that a green thread had to wait
-/// for it until it is closed, by one hub, in both directions.
+/// A descriptor is watched by one hub, in both directions, from the first time that a green thread had to
+/// wait for it until it is closed.
 ///
 /// ```
 /// use std::os::fd::AsRawFd;

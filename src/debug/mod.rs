@@ -7,14 +7,13 @@
 //! | Which descriptors does each hub watch, and who waits for them? | [`listeners`] |
 //! | Which deadlines are near? | [`timers`] |
 //! | Who uses the CPU? How long was the longest turn? | [`CpuAccounting`] |
-//! | Who keeps a hub to himself? | [`blocking_detection`] |
-//! | Do all wait for one another? | [`deadlock_detection`] |
+//! | Which green thread holds up its hub? | [`blocking_detection`] |
+//! | Do all green threads wait for one another? | [`deadlock_detection`] |
 //!
-//! Each prints as text, a line an item, in the manner of eventlet's
-//! `format_hub_listeners` and `format_hub_timers` and gevent's
-//! `print_run_info`. None stops a hub: a listing is made from what hubs note
-//! anyway, so one entry may be a moment older than the next. What would cost
-//! the hubs anything is off until it is asked for.
+//! Each prints as text, a line for each item, in the manner of eventlet's `format_hub_listeners` and
+//! `format_hub_timers` and gevent's `print_run_info`. None stops a hub: a listing is made from what hubs note
+//! anyway, so one entry may be a moment older than the next. Anything that costs the hubs time is off until it is
+//! asked for.
 //!
 //! None of it waits for a hub, so an OS thread can ask when every hub is held
 //! up.

@@ -19,7 +19,7 @@ pub struct Timers {
     pub timers: Vec<Timer>,
 }
 
-/// A wait that ends by a deadline, if not before.
+/// A wait with a deadline.
 ///
 /// ```
 /// use std::time::Duration;

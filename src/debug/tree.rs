@@ -28,7 +28,7 @@ pub struct Tree {
 /// Lists every green thread under the one that started it, with its name and
 /// its wait, as gevent's `print_run_info` does.
 ///
-/// One that was started by an OS thread stands at the margin, and so does one
+/// One that was started by an OS thread is not indented, and neither is one
 /// whose parent has ended; its line says which that was.
 ///
 /// ```

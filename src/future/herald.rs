@@ -1,9 +1,9 @@
-//! Calling the wakers of others.
+//! Calling wakers that belong to other executors.
 //!
 //! The waker of a user's executor may do anything: take a lock, wait, drop a future that closes a
 //! socket. A hub that hands events out can do none of that. So it leaves such wakers to a green
-//! thread of its own, the *herald*. Should a waker wait, that herald stands in it, and another one
-//! goes on with the rest.
+//! thread of its own, the *herald*. If a waker waits, its herald waits with it, and another herald goes on
+//! with the rest.
 //!
 //! A hub's heralds and whoever leaves wakers to them run on the hub's OS thread alone, one at a time.
 

@@ -1,8 +1,8 @@
 //! Futures that are ready at an instant.
 //!
 //! Each hub has a heap of them and a green thread, the *sleeper*, that sleeps until the first is due:
-//! so the hub's own timers hold one entry for them all, and a wake never runs in the hub's context.
-//! On a plain OS thread the first hub's is used.
+//! so the hub's own timers hold one entry for them all, and a waker is never called in the hub's
+//! context. On a plain OS thread the first hub's is used.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -47,7 +47,8 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
     Sleep::new(Deadline::at(deadline))
 }
 
-/// Gives what `future` gives, if it is ready within `limit` from this call on, and drops it otherwise.
+/// Returns the output of `future` if that is ready within `limit` from this call on, and drops it
+/// otherwise.
 ///
 /// # Errors
 ///
@@ -85,12 +86,11 @@ pub fn timeout<F: Future>(
 
 /// A future that is ready at an instant; see [`sleep`] and [`sleep_until`].
 ///
-/// It may be polled by any executor. The task that polled last is woken. Dropped, it leaves nothing
-/// behind.
+/// It may be polled by any executor. The task that polled last is woken. Dropping it cancels it.
 ///
 /// # Panics
 ///
-/// Polling it, if the first green thread of a hub that serves these cannot be started.
+/// When polled, if the hub's green thread that serves these futures cannot be started.
 #[must_use = "a future does nothing unless it is polled"]
 pub struct Sleep {
     deadline: Deadline,
@@ -105,7 +105,7 @@ impl Sleep {
         }
     }
 
-    /// Has it be ready at `deadline` instead, also if it was ready before.
+    /// Makes it ready at `deadline` instead, even if it was ready before.
     pub fn reset(&mut self, deadline: Instant) {
         self.forget();
         self.deadline = Deadline::at(deadline);

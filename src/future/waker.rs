@@ -74,12 +74,12 @@ pub(crate) fn is_a_thread(waker: &Waker) -> bool {
 /// blocks.
 ///
 /// The future is polled on the calling thread only, so that it need not be `Send`. It may be woken
-/// from anywhere. It may also call what parks green threads, `block_on` itself too: that holds up this future alone. While a
-/// future that wakes itself is polled again and again, others run in between. The waker is the
-/// thread itself, and costs no allocation.
+/// from anywhere. It may also call functions that park green threads, even `block_on` itself: that holds up only this
+/// future. While a future that wakes itself is polled again and again, other green threads run in between. The waker is
+/// the thread itself, and costs no allocation.
 ///
-/// Futures over green sockets are those of `green::aio` (feature `async`). A future that stands on another
-/// reactor (tokio's sockets and timers, say) needs that runtime running elsewhere, and its context entered.
+/// Futures over green sockets are those of `green::aio` (feature `async`). A future that depends on another reactor
+/// (tokio's sockets and timers, say) needs that runtime running elsewhere, and its context entered.
 ///
 /// # Panics
 ///

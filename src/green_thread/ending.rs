@@ -4,11 +4,11 @@ use std::any::Any;
 
 use crate::error::Killed;
 
-/// What a join gives: the value, or the panic's payload. A green thread that
+/// What a join returns: the value, or the panic's payload. A green thread that
 /// was killed gives [`Killed`](crate::Killed).
 pub type Result<T> = std::result::Result<T, Box<dyn Any + Send + 'static>>;
 
-/// How a green thread ended: what a [link](super::JoinHandle::link) is told.
+/// How a green thread ended, as a [link](super::JoinHandle::link) is told.
 ///
 /// ```
 /// use std::sync::mpsc;
@@ -29,7 +29,7 @@ pub type Result<T> = std::result::Result<T, Box<dyn Any + Send + 'static>>;
 pub enum Ending {
     /// It returned a value.
     Returned,
-    /// It panicked, or could not be started for want of a stack.
+    /// It panicked, or could not be started for lack of a stack.
     Panicked,
     /// It was killed or cancelled.
     Killed,

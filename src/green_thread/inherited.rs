@@ -11,11 +11,11 @@ use crate::hub::current;
 use crate::hub::heritage::Value;
 use crate::hub::task::Task;
 
-/// A value that new green threads inherit: the number of a request, say, that whatever works for it
-/// may want to log. Python's `contextvars.ContextVar`.
+/// A value that new green threads inherit: the number of a request, say, which all threads that work
+/// on the request can log. Python's `contextvars.ContextVar`.
 ///
-/// A green thread begins with the values that its spawner had when it was spawned, by whichever
-/// function and also if it starts later. From then on each is its own: what one sets the other does
+/// A green thread begins with the values that its spawner had at the spawn, whichever function was
+/// used, even if it starts later. From then on the two are independent: what one sets, the other does
 /// not see. A green thread that an OS thread starts inherits as well; an OS thread that is started
 /// does not, nor does work handed to the pool of [`blocking`](crate::blocking()).
 ///
@@ -49,7 +49,7 @@ pub struct Inherited<T> {
 }
 
 impl<T> Inherited<T> {
-    /// One that nobody has set.
+    /// A value that nobody has set yet.
     #[must_use]
     pub const fn new() -> Inherited<T> {
         Inherited {
@@ -65,8 +65,8 @@ impl<T: Send + Sync + 'static> Inherited<T> {
     }
 
     /// Sets the running thread's value until the guard is dropped: then it is again what it was
-    /// before. Guards are dropped in the reverse of the order in which they were made. A green thread
-    /// that forgets one keeps the value to its end.
+    /// before. Guards are dropped in the reverse of the order in which they were made. If a guard is
+    /// forgotten (`mem::forget`), the green thread keeps the value to its end.
     ///
     /// ```
     /// use green::thread::Inherited;
@@ -128,7 +128,8 @@ impl<T> fmt::Debug for Inherited<T> {
     }
 }
 
-/// A value that is set as long as this lives: see [`Inherited::set`]. It stays with its thread.
+/// Keeps a value set as long as this lives: see [`Inherited::set`]. It cannot be sent to another
+/// thread.
 pub struct InheritedGuard<T> {
     key: usize,
     before: Option<Value>,

@@ -159,11 +159,11 @@ impl<T> JoinHandle<T> {
         self.0.is_finished()
     }
 
-    /// Whether the green thread has had its first turn on its hub, even if only
-    /// to end because it had been killed before.
+    /// Whether the green thread has begun to run on its hub, even if only to end because it had been killed
+    /// before.
     ///
-    /// A [`kill`](JoinHandle::kill) from then on finds the closure running: it acts in its next wait that is not
-    /// [shielded](crate::shield()), and no sooner.
+    /// From then on a [`kill`](JoinHandle::kill) cannot keep the closure from running: it takes effect in the
+    /// closure's next wait that is not [shielded](crate::shield()), and no sooner.
     ///
     /// ```
     /// use std::time::Duration;
@@ -231,13 +231,11 @@ impl<T> JoinHandle<T> {
         self.0.wait(Deadline::after(limit))
     }
 
-    /// Has `f` run when the green thread ends, with how it ended: in that green
-    /// thread, before anybody who joins it goes on. If it has ended already, `f`
-    /// runs at once, right here.
+    /// Runs `f` when the green thread ends, and tells it how that happened: in that green thread, before
+    /// anybody who joins it goes on. If it has ended already, `f` runs at once, right here.
     ///
-    /// Links run in the order in which they were made. They run where no kill
-    /// interrupts, and the joiners wait for them, so they should be short. What
-    /// `f` panics with reaches nobody, apart from the panic hook's message.
+    /// Links run in the order in which they were made. No kill interrupts them, and joiners wait for them, so
+    /// they should be short. If `f` panics, only the panic hook is told.
     ///
     /// ```
     /// use std::sync::mpsc;
@@ -254,8 +252,7 @@ impl<T> JoinHandle<T> {
         self.0.packet.links.add(Box::new(f))
     }
 
-    /// Takes a link back, and says whether it was still there: then its function
-    /// is dropped and does not run.
+    /// Removes a link, and returns whether it was still there: then its function is dropped and does not run.
     ///
     /// ```
     /// use green::thread::{park, spawn};
@@ -274,9 +271,8 @@ impl<T> JoinHandle<T> {
     /// Ends the green thread: the wait that it is in, or its next one, unwinds.
     /// If it has not run yet, it never will. If it has ended, nothing happens.
     ///
-    /// Asked by a green thread of the same hub, the victim sees it before the
-    /// asker goes on. A green thread that catches the unwind meets it again at
-    /// its next wait.
+    /// If a green thread of the same hub calls this, the victim begins to unwind before the caller goes on. A
+    /// green thread that catches the unwind meets it again at its next wait.
     ///
     /// ```
     /// use std::time::Duration;
@@ -306,8 +302,8 @@ impl<T> JoinHandle<T> {
         self.0.kill()
     }
 
-    /// Keeps the green thread from running, if it has not started yet, and says
-    /// whether that was so; one that has started is left alone.
+    /// Keeps the green thread from running, if it has not started yet, and returns whether that was so; one
+    /// that has started is left alone.
     ///
     /// One that is to start later (see [`Builder::after`](super::Builder::after))
     /// ends at once, and its join gives [`Killed`](crate::Killed).

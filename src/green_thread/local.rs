@@ -138,8 +138,8 @@ impl<T: 'static> LocalKey<T> {
     /// As [`try_with`](LocalKey::try_with), with the OS thread's value, which all
     /// green threads of a hub share.
     ///
-    /// For what each hub is to keep once, such as memory to be used again. No other
-    /// thread may see it change halfway: `f` must not wait.
+    /// For values that each hub keeps once, such as memory to be used again. `f` must not wait, so
+    /// that no other green thread sees the value half changed.
     ///
     /// # Errors
     ///

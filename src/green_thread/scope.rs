@@ -14,15 +14,14 @@ use super::spawn::Builder;
 use super::thread::Thread;
 use crate::hub::interrupt::{Mask, resume_unwind};
 
-/// Calls `f` with a scope in which green threads may borrow what lives outside,
-/// and joins them all before it returns, also when it unwinds.
+/// Calls `f` with a scope in which green threads may borrow from outside, and joins them all before
+/// it returns, even if it unwinds.
 ///
-/// A kill or a time limit that arrives while it joins is raised at the next
-/// wait after.
+/// A kill or a time limit that arrives while it joins is raised at the first wait after that.
 ///
 /// # Panics
 ///
-/// If a green thread panicked, or was killed, that was not joined by hand.
+/// If a green thread that was not joined by hand panicked or was killed.
 ///
 /// ```
 /// use green::thread;
@@ -109,8 +108,7 @@ impl Builder {
     }
 }
 
-/// A handle to a scoped green thread; dropping it leaves the joining to the
-/// scope.
+/// A handle to a scoped green thread; if it is dropped, the scope joins the thread.
 pub struct ScopedJoinHandle<'scope, T>(JoinInner<T>, PhantomData<&'scope ()>);
 
 // SAFETY: as for `JoinHandle`.

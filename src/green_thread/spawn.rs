@@ -20,7 +20,7 @@ use crate::hub::task::{Body, Green, Kind, PinnedBody, Start, Task};
 use crate::hub::{Hub, current, placement};
 use crate::thread_locals;
 
-/// Starts a green thread on the hub that has the fewest; it stays there for
+/// Starts a green thread on the hub that has the fewest green threads; it stays there for
 /// its whole life.
 ///
 /// # Panics
@@ -39,9 +39,8 @@ where
     Builder::new().spawn(f).expect("failed to spawn thread")
 }
 
-/// As [`spawn`], but has it start no sooner than `delay` from now, whether the
-/// spawner is still there or not. Until then it can be
-/// [cancelled](JoinHandle::cancel).
+/// As [`spawn`], but the green thread starts no sooner than `delay` from now, whether the spawner
+/// still exists or not. Until then it can be [cancelled](JoinHandle::cancel).
 ///
 /// # Panics
 ///
@@ -121,7 +120,7 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// No name, the default stack, any hub.
+    /// Without a name, with the default stack size, on any hub.
     pub fn new() -> Builder {
         Builder::default()
     }
@@ -180,9 +179,8 @@ impl Builder {
         self
     }
 
-    /// Has it start no sooner than `delay` after it was spawned. Until then it
-    /// takes up no memory of a stack, it can be
-    /// [cancelled](JoinHandle::cancel), and a report shows it as asleep.
+    /// Lets it start no sooner than `delay` after it was spawned. Until then its stack takes up no
+    /// memory, it can be [cancelled](JoinHandle::cancel), and a report shows it as asleep.
     ///
     /// ```
     /// use std::time::{Duration, Instant};
@@ -222,8 +220,7 @@ impl Builder {
         Ok(JoinHandle(placed.start(body, packet)))
     }
 
-    /// Starts the green thread without asking that what it borrows live as long
-    /// as the program.
+    /// Starts the green thread without requiring that what it borrows live as long as the program.
     ///
     /// # Errors
     ///
@@ -231,8 +228,8 @@ impl Builder {
     ///
     /// # Safety
     ///
-    /// The caller sees to it that the green thread has ended, by joining it,
-    /// before anything that `f` or its result borrows goes.
+    /// The caller must make sure, by joining it, that the green thread has ended before anything
+    /// that `f` or its result borrows is dropped.
     ///
     /// # Panics
     ///

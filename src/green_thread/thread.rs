@@ -79,8 +79,8 @@ impl Thread {
         super::park::unpark(&self.task);
     }
 
-    /// Ends the green thread, as [`JoinHandle::kill`](super::JoinHandle::kill) does, for who has no handle of it: a
-    /// handle can be kept by one owner alone. Who kills [`current`] ends at its next wait.
+    /// Ends the green thread, as [`JoinHandle::kill`](super::JoinHandle::kill) does, for callers that do not have
+    /// its `JoinHandle`, which has only one owner. A green thread that kills [`current`] ends at its next wait.
     ///
     /// ```
     /// use green::{Killed, thread::{park, spawn}};

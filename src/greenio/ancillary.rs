@@ -1,9 +1,8 @@
-//! Ancillary data: what travels beside the bytes of a message.
+//! Ancillary data, which travels with the bytes of a message.
 //!
-//! Control messages (`cmsg(3)`) are read and written as plain bytes; what they
-//! mean is a matter between the socket's family and its user. The one kind with
-//! a life of its own, descriptors under way (`SCM_RIGHTS`), is turned into
-//! [`OwnedFd`]s, so that none leaks.
+//! Control messages (`cmsg(3)`) are read and written as plain bytes; what they mean is left to the
+//! socket's family and its user. The one exception, descriptors that are sent along (`SCM_RIGHTS`),
+//! is turned into [`OwnedFd`]s, so that none leaks.
 
 #![expect(unsafe_code, reason = "takes ownership of received descriptors")]
 
@@ -25,7 +24,7 @@ const HEADER: usize = WORD + 2 * size_of::<c_int>();
 pub struct Received<'control> {
     /// How many bytes are in the buffers.
     pub len: usize,
-    /// Who sent them, if the family tells.
+    /// Who sent them, if the socket's family says so.
     pub address: SockAddr,
     /// The flags of the message, such as `MSG_TRUNC` and `MSG_CTRUNC`.
     pub flags: c_int,
@@ -111,7 +110,7 @@ fn take_descriptors(data: &[u8]) -> Vec<OwnedFd> {
 ///
 /// # Examples
 ///
-/// A pipe's end travels through a socket:
+/// A pipe's end is sent through a socket:
 ///
 /// ```
 /// use green::greenio::{ControlMessage, ControlWriter, Domain, GreenSocket, Type};
@@ -147,7 +146,7 @@ pub struct ControlWriter<'fd> {
 }
 
 impl<'fd> ControlWriter<'fd> {
-    /// No control message yet.
+    /// Without a control message.
     pub const fn new() -> ControlWriter<'fd> {
         ControlWriter {
             bytes: Vec::new(),
@@ -175,13 +174,13 @@ impl<'fd> ControlWriter<'fd> {
         self.add(libc::SOL_SOCKET, libc::SCM_RIGHTS, &numbers);
     }
 
-    /// Adds a control message of any kind whose data is data alone.
+    /// Adds a control message of any kind whose data is plain data.
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) for a kind whose data stands
-    /// for something of the process: descriptors by number (`SCM_RIGHTS`, which
-    /// [`rights`](Self::rights) adds) and addresses of memory (those of RDS).
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) for a kind whose data refers to something of
+    /// the process: numbers of descriptors (`SCM_RIGHTS`, which [`rights`](Self::rights) adds) and
+    /// addresses of memory (those of RDS).
     pub fn push(&mut self, level: c_int, kind: c_int, data: &[u8]) -> io::Result<()> {
         /// From linux/socket.h; libc does not have it.
         const SOL_RDS: c_int = 276;

@@ -23,11 +23,11 @@ use crate::source::Direction;
 
 /// # Connecting
 impl GreenSocket {
-    /// Connects to `address`, waiting until the connection stands or has failed.
+    /// Connects to `address`, waiting until the connection is made or has failed.
     ///
     /// The limit is that of [`set_write_timeout`](Self::set_write_timeout), as it
-    /// is for the kernel. In non-blocking mode the attempt starts and the call
-    /// returns raw error `EINPROGRESS`; calling again later tells the outcome.
+    /// is for the kernel. In non-blocking mode the attempt starts and the call returns the raw
+    /// error `EINPROGRESS`; a later call returns the outcome.
     ///
     /// # Errors
     ///

@@ -1,9 +1,8 @@
 //! Taking over descriptors from std, `socket2` and others, and giving them back.
 //!
-//! A descriptor that comes in brings its settings: was it non-blocking, the green
-//! socket is in non-blocking mode; its kernel timeouts become the socket's limits.
-//! A descriptor that goes out takes them along, so that it behaves in std's hands
-//! as it did in ours. In between, the descriptor itself is non-blocking.
+//! A descriptor that comes in keeps its settings: if it was non-blocking, the green socket is in non-blocking
+//! mode; its kernel timeouts become the socket's limits. A descriptor that goes out takes them along, so that it
+//! behaves in std's hands as it did in ours. In between, the descriptor itself is non-blocking.
 
 #![expect(unsafe_code, reason = "implements FromRawFd, whose method is unsafe")]
 
@@ -23,8 +22,9 @@ use crate::sys::fd;
 
 /// # Giving the descriptor back
 impl GreenSocket {
-    /// Has [`close`](Self::close) end this process's part alone, for a listener that other processes have too: a
-    /// shutdown(2), which tells the peer of a connection at once, would end it for all of them.
+    /// From now on [`close`](Self::close) ends only this process's part: for a listener that other processes
+    /// have too. Otherwise close calls shutdown(2), which tells the peer of a connection at once, but would end
+    /// a listener for all of them.
     ///
     /// ```
     /// use green::greenio::GreenSocket;

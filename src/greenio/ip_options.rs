@@ -1,5 +1,5 @@
-//! Options of IP sockets: hops, service classes, groups. The manual pages `ip(7)`
-//! and `ipv6(7)` have the fine print.
+//! Options of IP sockets: hops, service classes, groups. The manual pages `ip(7)` and `ipv6(7)`
+//! have the details.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};

@@ -13,9 +13,10 @@ use crate::source::Direction;
 /// While it lives, the [timeouts](GreenSocket::set_read_timeout) of the calls that this thread makes on green sockets
 /// count from the first of them: together they take no longer than one call may.
 ///
-/// For a protocol over a stream whose own calls receive or send several times: without it, each of them would have the
-/// whole limit again, and a peer that sends a byte at a time would never let it pass. Once the limit has passed, further
-/// calls in that direction fail with `WouldBlock` without looking at the socket. One inside another is part of it.
+/// For a protocol over a stream whose calls receive or send several times: without it, each of these would have the
+/// whole limit again, and with a peer that sends a byte at a time it would never pass. Once the limit has passed,
+/// further calls in that direction fail with `WouldBlock` without looking at the socket. A `OneCall` inside another is
+/// part of that one.
 ///
 /// # Examples
 ///
@@ -53,7 +54,7 @@ pub struct OneCall {
 }
 
 impl OneCall {
-    /// Begins it.
+    /// Begins such a call.
     pub fn begin() -> OneCall {
         OneCall::enter(|outer| outer.max(BEGUN))
     }
@@ -93,7 +94,7 @@ const BEGUN: u64 = 1;
 const IN_PASSING: u64 = u64::MAX;
 
 impl GreenSocket {
-    /// When a call in `direction` that begins now is to be over, as the socket is set: [`NOW`](Deadline::NOW) in
+    /// When a call in `direction` that begins now is to be over, by the socket's settings: [`NOW`](Deadline::NOW) in
     /// non-blocking mode. Within a [`OneCall`] the limit counts from the first call.
     ///
     /// # Errors

@@ -1,6 +1,5 @@
-//! Options of any socket: addresses, buffers, keep-alive, what arrives beside the
-//! data. Each is one option of the kernel; the manual page `socket(7)` has the
-//! fine print.
+//! Options of any socket: addresses, buffers, keep-alive, what arrives with the data. Each is one
+//! option of the kernel; the manual page `socket(7)` has the details.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -80,9 +79,9 @@ impl GreenSocket {
     ///
     /// # Differences from std
     ///
-    /// Dropping the last handle does not wait, however long the lingering: the data
-    /// is sent in the background. That switches the setting off for whoever holds a
-    /// duplicate of the descriptor, in this process or another.
+    /// Dropping the last handle does not wait, however long the linger time: the data is sent in
+    /// the background. That switches the setting off for whoever holds a duplicate of the
+    /// descriptor, in this process or another.
     ///
     /// # Errors
     ///
@@ -109,8 +108,8 @@ impl GreenSocket {
         self.sock().linger()
     }
 
-    /// Room for data under way, in bytes (`SO_SNDBUF`). The kernel doubles what it
-    /// is given, for its own books, and reports that.
+    /// Room for data under way, in bytes (`SO_SNDBUF`). The kernel doubles the number, to have room
+    /// for its bookkeeping, and reports the doubled one.
     ///
     /// # Errors
     ///
@@ -128,8 +127,8 @@ impl GreenSocket {
         self.sock().send_buffer_size()
     }
 
-    /// Room for data not yet received, in bytes (`SO_RCVBUF`). The kernel doubles
-    /// what it is given, for its own books, and reports that.
+    /// Room for data not yet received, in bytes (`SO_RCVBUF`). The kernel doubles the number, to
+    /// have room for its bookkeeping, and reports the doubled one.
     ///
     /// # Errors
     ///
@@ -256,7 +255,7 @@ impl GreenSocket {
         self.sock().mark()
     }
 
-    /// Has each message bring its sender's process, user and group, as ancillary
+    /// Makes each message bring its sender's process, user and group, as ancillary
     /// data of type `SCM_CREDENTIALS` (`SO_PASSCRED`, Unix sockets).
     ///
     /// # Errors
@@ -275,7 +274,7 @@ impl GreenSocket {
         self.sock().passcred()
     }
 
-    /// Has each message bring the time of its arrival, as ancillary data of type
+    /// Makes each message bring the time of its arrival, as ancillary data of type
     /// `SCM_TIMESTAMP` (`SO_TIMESTAMP`).
     ///
     /// # Errors

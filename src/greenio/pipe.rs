@@ -1,4 +1,4 @@
-//! A pipe end, or any other pipe-like descriptor, with a blocking face: reads and writes park the calling green thread.
+//! A pipe end, or any other pipe-like descriptor, in blocking style: reads and writes park the calling green thread.
 
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -66,7 +66,7 @@ impl GreenPipe {
     /// Takes over a descriptor and makes it non-blocking.
     ///
     /// O_NONBLOCK belongs to the open file, so every other descriptor of the same open file becomes non-blocking too,
-    /// also in other processes. `green::io::stdin` and its sisters never do this to descriptors 0, 1 and 2.
+    /// also in other processes. `green::io::stdin`, `stdout` and `stderr` never do this to descriptors 0, 1 and 2.
     pub fn new(fd: OwnedFd) -> GreenPipe {
         // It fails for a descriptor that is not open only, which an `OwnedFd` rules out.
         let _ = set_nonblocking(fd.as_fd(), true);
@@ -108,7 +108,7 @@ impl GreenPipe {
     /// Writes all of `buf`, waiting for the reader as often as needed, and returns its length.
     ///
     /// After an error in the middle it returns the number of bytes taken before; the error comes with the next call.
-    /// Up to `PIPE_BUF` (4096) bytes enter a pipe in one piece, also beside other writers.
+    /// Up to `PIPE_BUF` (4096) bytes enter a pipe in one piece, even if others write to it too.
     ///
     /// # Errors
     ///

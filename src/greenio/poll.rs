@@ -1,6 +1,6 @@
-//! The calls of sockets and pipes for futures: tried, and pending where they would wait.
+//! The calls of sockets and pipes for futures: each is tried, and is pending if it would have to wait.
 //!
-//! Limits and non-blocking mode of the socket do not count here: a future is dropped when it has taken
+//! Limits and non-blocking mode of the socket do not apply here: a future is dropped when it has taken
 //! too long.
 
 use std::io::{self, IoSlice, Read, Write};
@@ -100,7 +100,7 @@ impl GreenSocket {
 ///
 /// As those of [`GreenSocket`].
 impl GreenPipe {
-    /// A new one who polls this end.
+    /// A new poller for this end.
     pub fn poller(&self) -> Poller {
         self.source().poller()
     }

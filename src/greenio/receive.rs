@@ -1,9 +1,9 @@
 //! Receiving.
 //!
 //! Each call is one system call, retried until it need not wait; a limit covers
-//! the call as a whole. What the kernel then says is returned as it is, but for
-//! the places where it says something else to a call that must not block than to
-//! one that may, and for a broken stream, which never reads as ended.
+//! the call as a whole. The kernel's result is returned as it is, except where it differs between a
+//! call that must not block and one that may, and except for a broken stream, which never reads as
+//! ended.
 
 use std::io::{self, IoSliceMut};
 use std::os::fd::BorrowedFd;

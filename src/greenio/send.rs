@@ -134,13 +134,11 @@ impl GreenSocket {
         })
     }
 
-    /// Sends as `send(2)` does on a blocking descriptor: all of `buf`, unless an
-    /// error or the limit comes between, and then what was sent before counts
-    /// first.
+    /// Sends as `send(2)` does on a blocking descriptor: all of `buf`, unless an error or the limit interrupts
+    /// it; then it returns how much was sent before, if anything.
     ///
-    /// Code that was written for blocking sockets may not look at the count, and
-    /// would lose the rest. An error that was held back for the count is what the
-    /// next send reports.
+    /// This is for code that was written for blocking sockets, which may not look at the count and would lose
+    /// the rest. If a count is returned instead of an error, the next send reports the error.
     ///
     /// # Errors
     ///

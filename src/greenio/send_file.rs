@@ -9,10 +9,11 @@ use crate::source::Direction;
 
 /// # Sending a file
 impl GreenSocket {
-    /// Sends up to `count` bytes of `file` from `offset` on, which it moves behind them, by `sendfile(2)`; 0 at the end
-    /// of the file. The file's own position stays.
+    /// Sends up to `count` bytes of `file` from `offset` on, by `sendfile(2)`, and moves `offset` past them; 0 at the
+    /// end of the file. The file's own position stays.
     ///
-    /// Waits for the socket only: what the page cache does not hold keeps the hub while the disk is read.
+    /// Waits only for the socket: while data that the page cache does not hold is read from the disk, the hub stands
+    /// still.
     ///
     /// # Errors
     ///

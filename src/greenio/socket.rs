@@ -25,9 +25,8 @@ use crate::sys::socket;
 ///
 /// It has the whole socket interface: a call that would block parks the calling
 /// green thread (or blocks the calling OS thread, outside of green threads) until
-/// the peer, a limit or a close ends the wait. Any number of threads may use one
-/// socket at once, through `&self`; of several that wait in one direction the
-/// first comes first.
+/// the peer, a limit or a close ends the wait. Any number of threads may use one socket at once, through `&self`; those
+/// that wait in one direction are served in order of arrival.
 ///
 /// # Clones
 ///
@@ -205,8 +204,7 @@ impl GreenSocket {
 
     /// Takes the error that is stored on the socket (`SO_ERROR`), if any.
     ///
-    /// The kernel reports it to nobody else then, but a stream that it broke stays
-    /// broken: reads go on to report it.
+    /// The kernel does not report it again, but a stream that it broke stays broken: reads go on reporting it.
     ///
     /// # Errors
     ///
@@ -265,13 +263,11 @@ impl GreenSocket {
 
     /// Closes the connection now, for all handles, and wakes whoever waits on it.
     ///
-    /// The peer is told, even if another handle or another process still holds
-    /// the descriptor: by an end of stream, or, after
-    /// [`set_linger`](Self::set_linger) with zero, by a reset and nothing before it
-    /// (which another process that holds the descriptor puts off). From here on each call that would transfer data fails with
-    /// kind [`NotConnected`](io::ErrorKind::NotConnected). Dropping the last
-    /// handle closes as well; this is for code that must close while others still
-    /// hold a handle. Closing twice is harmless.
+    /// The peer is told, even if another handle or another process still holds the descriptor: by an end of stream, or,
+    /// after [`set_linger`](Self::set_linger) with zero, by a reset alone (which comes later if another process holds
+    /// the descriptor). From then on each call that would transfer data fails with kind
+    /// [`NotConnected`](io::ErrorKind::NotConnected). Dropping the last handle closes as well; this is for code that
+    /// must close while others still hold a handle. Closing twice is harmless.
     ///
     /// It waits only for a TCP connection that lingers
     /// ([`set_linger`](Self::set_linger)): until the peer has confirmed all that was

@@ -1,4 +1,4 @@
-//! Options of TCP connections; the manual page `tcp(7)` has the fine print.
+//! Options of TCP connections; the manual page `tcp(7)` has the details.
 
 use std::io;
 use std::time::Duration;
@@ -49,9 +49,8 @@ impl GreenSocket {
 
     /// How long sent data may stay unacknowledged before the connection is given up
     /// with [`TimedOut`](io::ErrorKind::TimedOut) (`TCP_USER_TIMEOUT`, in
-    /// milliseconds). This is what notices a peer that vanished without a word
-    /// while there is something to send; see
-    /// [`set_tcp_keepalive`](Self::set_tcp_keepalive) for the idle connection.
+    /// milliseconds). This detects a peer that has vanished silently while there is something to
+    /// send; for an idle connection see [`set_tcp_keepalive`](Self::set_tcp_keepalive).
     ///
     /// # Errors
     ///
@@ -69,7 +68,7 @@ impl GreenSocket {
         self.sock().tcp_user_timeout()
     }
 
-    /// Has a listener wake its acceptor only when data has come, or after this time
+    /// Makes a listener wake its acceptor only when data has come, or after this time
     /// (`TCP_DEFER_ACCEPT`, in seconds; the kernel rounds).
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! How the calls on a socket wait, as its user sets it.
+//! How the calls on a socket wait: settings for its user.
 
 use std::io;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What is to end a thread's waits: its kill, its time limits, and what holds them off.
+//! What can end a thread's waits: its kill, its time limits, and what keeps them off.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 

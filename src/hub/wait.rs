@@ -239,11 +239,11 @@ thread_local! {
     static WHY: Cell<Option<&'static str>> = const { Cell::new(None) };
 }
 
-/// Calls `f`, in which this thread must not wait: where others could not bear it, under a lock of an OS thread's or
-/// above frames of C.
+/// Calls `f`, in which this thread must not wait, since it holds a lock that blocks OS threads, or since frames of C
+/// have called it.
 ///
 /// A call that would wait panics with `why` as its message, and no other thread runs on the hub meanwhile. A kill or a
-/// time limit that is due acts at the next wait after it.
+/// time limit that is due takes effect at the first wait after `f`.
 ///
 /// # Panics
 ///

@@ -1,4 +1,4 @@
-//! The names of a socket's two ends, for those who know it by its descriptor's number.
+//! The names of a socket's two ends, found by its descriptor's number.
 
 use std::fmt;
 use std::os::fd::RawFd;
@@ -9,7 +9,7 @@ use super::{Site, State, ThreadReport};
 use crate::calls;
 use crate::sys::fd::look_at_number;
 
-/// How the two ends of a socket are called: addresses, or paths of Unix sockets.
+/// The names of the two ends of a socket: addresses, or paths of Unix sockets.
 ///
 /// ```
 /// use std::net::TcpListener;
@@ -37,7 +37,7 @@ use crate::sys::fd::look_at_number;
 pub struct SocketEnds {
     /// Our own.
     pub local: String,
-    /// The peer's; nothing where there is none, as of a listener.
+    /// The peer's; `None` if there is no peer, as for a listener.
     pub peer: Option<String>,
 }
 
@@ -87,7 +87,8 @@ impl fmt::Display for SocketEnds {
 }
 
 impl ThreadReport {
-    /// The ends of the socket that it waits for, as the number says at the moment of this call; nothing if it waits for none.
+    /// The ends of the socket that it waits for, found by the descriptor's number at the moment of this call; `None` if
+    /// it waits for no socket.
     pub fn socket(&self) -> Option<SocketEnds> {
         match self.state {
             State::Waiting(site) => Awaited(site).socket(),

@@ -1,4 +1,4 @@
-//! Who is parked where, since when: every green thread of the process, for people who look for a stuck one.
+//! Which green thread is parked where, and since when: for people who look for a stuck one.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -35,7 +35,7 @@ pub(crate) use text::Called;
 pub struct Report {
     /// In order of hub and id.
     pub threads: Vec<ThreadReport>,
-    /// One entry a hub.
+    /// One entry for each hub.
     pub hubs: Vec<HubReport>,
     /// Whose thread-locals code on a green thread sees, and why; empty before the
     /// first start.
@@ -124,12 +124,11 @@ pub struct HubReport {
     pub threads: usize,
     /// How many of them do not wait: it runs, is about to, or is new.
     pub ready: usize,
-    /// Green threads that others have woken or started and that its loop has not
-    /// met yet.
+    /// Green threads that other OS threads have woken or started and that its loop has not seen
+    /// yet.
     pub inbox: usize,
-    /// Whether its OS thread sleeps in its poller for lack of anything to do. A
-    /// hub that is awake while its turns stand still is held by the green thread
-    /// that it runs.
+    /// Whether its OS thread sleeps in its poller because there is nothing to do. If a hub is awake
+    /// but its turns stand still, the green thread that it runs holds it up.
     pub idle: bool,
     /// Descriptors registered with its poller.
     pub descriptors: usize,

@@ -1,4 +1,4 @@
-//! A report as text, a line an item.
+//! A report as text, a line for each item.
 
 use std::fmt::{self, Write};
 

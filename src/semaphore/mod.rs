@@ -13,7 +13,7 @@ pub use permit::Permit;
 /// The most permits that a semaphore can have.
 pub const MAX_PERMITS: usize = isize::MAX as usize >> 3;
 
-/// A number of permits that green threads and OS threads share.
+/// Permits that green threads and OS threads share.
 ///
 /// A permit that is given back goes straight to the thread that has waited
 /// longest, so nobody is overtaken, and a waiter that timed out or was killed

@@ -1,15 +1,15 @@
-//! What is due before a descriptor is closed, so that nobody waits too long.
+//! What must be done before a descriptor is closed, so that nobody waits too long.
 //!
 //! # Lingering
 //!
-//! close(2) of a socket that lingers (`SO_LINGER`) waits until the peer has
-//! everything or the time has passed, O_NONBLOCK or not, and would hold the hub.
-//! What it does to the connection is the same without lingering: the kernel goes on
-//! sending in the background, also after the time. So lingering is switched off.
+//! close(2) of a socket that lingers (`SO_LINGER`) waits until the peer has everything or the time
+//! has passed, O_NONBLOCK or not, and would block the hub. For the connection it makes no
+//! difference: without lingering, too, the kernel goes on sending in the background. So lingering
+//! is switched off.
 //!
-//! To ask about it costs a system call, so it is remembered whether it may be on:
-//! it was switched on here, inherited from a listener, or the descriptor was lent
-//! to somebody who may have done it.
+//! Asking the kernel costs a system call, so it is remembered whether lingering may be on: it was
+//! switched on here, inherited from a listener, or the descriptor was lent to somebody who may have
+//! switched it on.
 //!
 //! # Waits by number
 //!

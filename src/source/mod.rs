@@ -9,26 +9,24 @@
 //!
 //! # Who is served
 //!
-//! An edge wakes the first waiter of its direction. Whoever has been woken
-//! passes the turn on when its call has returned, if the direction is still
-//! ready; if the call found nothing, it stands at the front again. A newcomer
-//! stands behind those who wait. So any number of threads may read one
-//! descriptor, each is served in its turn, and none is woken in vain.
+//! An edge wakes the first waiter of its direction. When the call of a thread that was woken has returned and the
+//! direction is still ready, it wakes the next waiter; if its call found nothing, it waits at the front of the
+//! queue again. A newcomer queues behind those who wait. So any number of threads may read one descriptor, each is
+//! served in its turn, and none is woken in vain.
 //!
-//! *Invariant*: if a line is ready and its queue is not empty, somebody who has
-//! been woken, or an edge's delivery, is on the way to pass the turn on.
+//! *Invariant*: if a line is ready and its queue is not empty, a thread that was woken, or the delivery of an
+//! edge, is about to wake the next waiter.
 //!
 //! # Futures
 //!
-//! A future [polls](Source::poll), and leaves its waker in the line. An edge wakes, beside the first waiter, every
-//! waker, and none is kept: a future that was woken may be dropped, and passes no turn on.
+//! A future [polls](Source::poll), and leaves its waker in the line. An edge wakes the first waiter and also every
+//! waker, and keeps none: a future that was woken may be dropped, and then would not wake the next one.
 //!
 //! # Closing
 //!
-//! [`close`](Source::close) marks, wakes every waiter, deregisters, and then
-//! releases the open file while the number stays taken until the last owner is
-//! gone. So a call under way on another thread can never meet another
-//! descriptor under the number that it knows.
+//! [`close`](Source::close) marks the source as closed, wakes every waiter, deregisters, and then releases the
+//! open file, while the number stays taken until the last owner is gone. So a call under way on another thread can
+//! never hit another descriptor under the number that it knows.
 
 use std::fmt;
 use std::io;
@@ -77,8 +75,7 @@ impl UnwindSafe for Source {}
 impl RefUnwindSafe for Source {}
 
 impl Source {
-    /// Takes `fd`, which must be in non-blocking mode (O_NONBLOCK): else a call
-    /// would block the hub.
+    /// Takes `fd`, which must be in non-blocking mode (O_NONBLOCK): otherwise a call would block the hub.
     pub fn new(fd: OwnedFd) -> Source {
         Source {
             lines: Registered(Lines::ready(fd.as_raw_fd())),
@@ -113,8 +110,8 @@ impl Source {
     }
 
     /// Parks the running thread until the direction is ready or `deadline`
-    /// passes; `Ok(false)` is the latter. Ready means that a call is worth a
-    /// try, also because the peer is gone.
+    /// passes; `Ok(false)` is the latter. Ready means that a call is worth a try, which is so also when the peer
+    /// is gone.
     ///
     /// # Errors
     ///
@@ -140,16 +137,15 @@ impl Source {
         Ok(woke != Wake::TimedOut)
     }
 
-    /// Has whoever waits in `direction` call its operation again, or, if nobody
-    /// does, the next one that would wait: because of something that no event
-    /// of the kernel tells, such as a flag that the operation looks at.
+    /// Makes the thread that waits in `direction` try its operation again, or, if none waits, the next one that
+    /// would: because something has changed that the kernel reports no event for, such as a flag that the
+    /// operation looks at.
     pub fn nudge(&self, direction: Direction) {
         self.lines.line(direction).edge(false);
     }
 
-    /// As [`wait`](Source::wait), for either direction: for a layer that has
-    /// something to send and something to receive and must not let one wait for
-    /// the other. The caller tries both then.
+    /// As [`wait`](Source::wait), but until either direction is ready: for a layer that has something to send and
+    /// something to receive, neither of which must wait for the other. The caller then tries both.
     ///
     /// # Errors
     ///
@@ -162,9 +158,8 @@ impl Source {
         Ok(woke != Wake::TimedOut)
     }
 
-    /// Ends every wait on it with [`ClosedLocally`], now and from now on, shuts
-    /// a socket down in both directions, so that the peer hears of it whoever
-    /// else holds a duplicate, and closes the open file. Does not wait: a socket
+    /// Ends every present and later wait on it with [`ClosedLocally`], shuts a socket down in both directions, so
+    /// that the peer notices even if others hold a duplicate, and closes the open file. Does not wait: a socket
     /// that lingers does so in the background.
     ///
     /// The number of the descriptor stays taken until the source is dropped.

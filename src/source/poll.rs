@@ -3,9 +3,9 @@
 //! The memory of readiness is that of [`retry`](Source::retry), so a future and a thread may use one
 //! descriptor at once. An edge wakes the first thread that waits and every waker.
 //!
-//! A poll never parks and never gives way: its caller may hold a lock of an OS thread (h2 polls its
-//! socket under one), and another green thread that wants it would block the hub. After as many calls in a
-//! row as a thread may make, a poll wakes its own task and is pending, so that its executor lets others run.
+//! A poll never parks and never gives way: its caller may hold a lock that blocks OS threads (h2 polls its
+//! socket under one), and another green thread that wants it would block the hub. After as many calls in a row
+//! as a thread may make, a poll wakes its own task and is pending, so that its executor lets others run.
 
 use std::fmt;
 use std::io;
@@ -19,10 +19,10 @@ use crate::error::ClosedLocally;
 use crate::hub::current;
 use crate::hub::wait::without_waiting;
 
-/// Who polls a source: it has a place for one waker in each direction.
+/// The place where one task that polls a source leaves its wakers, one in each direction.
 ///
-/// Two tasks that poll one source at once need one each, or the first would not be woken. Dropped, it takes back
-/// what it has left.
+/// Two tasks that poll one source at once need one each; otherwise the first would not be woken. Dropping it
+/// removes its wakers.
 pub struct Poller {
     id: u64,
     lines: Arc<Lines>,
@@ -51,7 +51,7 @@ impl Poller {
 }
 
 impl Source {
-    /// A new one who polls this source.
+    /// A new poller for this source.
     pub fn poller(&self) -> Poller {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Poller {
@@ -70,9 +70,9 @@ impl Source {
         );
     }
 
-    /// Calls `operation`, unless nothing is known to be ready for it. If it says EAGAIN, the waker of
-    /// `context` is left, to be called at the next event in `direction` or at a close, and the call
-    /// is pending.
+    /// Calls `operation`, unless the direction is known not to be ready. If that returns EAGAIN, the waker of
+    /// `context` is kept, to be called at the next event in `direction` or at a close, and the call is
+    /// pending.
     ///
     /// # Errors
     ///
@@ -163,10 +163,10 @@ impl Source {
         }
     }
 
-    /// Calls `operation` of a layer that may need either direction whatever it is about, such as TLS. If it
-    /// says EAGAIN, the waker of `context` is left in both directions.
+    /// Calls an `operation` that may need either direction, whether it reads or writes, such as one of TLS. If
+    /// it returns EAGAIN, the waker of `context` is kept in both directions.
     ///
-    /// It calls the operation first, whatever is known: data may lie in the layer.
+    /// It calls the operation first, whatever is known of readiness: the layer may have data of its own.
     ///
     /// # Errors
     ///

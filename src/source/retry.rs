@@ -10,8 +10,8 @@ use crate::hub::wait::give_way;
 use crate::wait_queue::{Place, Wake};
 
 impl Source {
-    /// Calls `operation` until it does not say EAGAIN, and waits for readiness
-    /// between the tries, until `deadline`.
+    /// Calls `operation` until it does not return EAGAIN, and waits for readiness between the
+    /// tries, until `deadline`.
     ///
     /// EINTR goes to the caller, as std has it for reads and writes.
     ///

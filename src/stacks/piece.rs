@@ -1,4 +1,5 @@
-//! The address space that stacks lie in. Pieces are never given back, and are known to debuggers, who find the stacks by arithmetic.
+//! The address space that stacks lie in. Pieces are never given back. Debuggers know them, and find the stacks in them
+//! by arithmetic.
 
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};

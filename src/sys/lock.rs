@@ -47,9 +47,9 @@ pub(crate) fn is_any_held() -> bool {
 
 /// A lock around data for critical sections of a few instructions, on a futex of its own.
 ///
-/// Whoever finds it held blocks the OS thread, and with it the hub; so nobody may wait, give way,
-/// or run a user's code while holding one. Debug builds panic at a wait under one. There is no poison: a panic just lets go. What a wait
-/// queue's `still_needed` looks at is a good fit.
+/// Whoever finds it held blocks the OS thread, and with it the hub; so nobody may wait, give way, or run a user's code
+/// while holding one. Debug builds panic at a wait under one. There is no poison: a panic just unlocks it. It suits the
+/// state that a wait queue's `still_needed` looks at.
 ///
 /// ```
 /// use green::wait_queue::ShortLock;
@@ -71,7 +71,7 @@ unsafe impl<T: ?Sized + Send> Send for Lock<T> {}
 unsafe impl<T: ?Sized + Send> Sync for Lock<T> {}
 
 impl<T> Lock<T> {
-    /// An unlocked one.
+    /// An unlocked lock.
     pub const fn new(value: T) -> Lock<T> {
         Lock {
             state: AtomicU32::new(FREE),
@@ -94,7 +94,7 @@ impl<T: ?Sized> Lock<T> {
         }
     }
 
-    /// Without the lock, since nobody else can reach it.
+    /// The value, without locking, since `&mut` proves that nobody else can reach it.
     pub fn get_mut(&mut self) -> &mut T {
         self.value.get_mut()
     }

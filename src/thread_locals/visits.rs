@@ -19,11 +19,11 @@ fn replace_left(base: usize) -> usize {
     LEFT.replace(base)
 }
 
-/// Calls `f` with the thread-locals of the OS thread, on a green thread that has
-/// some of its own. Elsewhere it only calls `f`.
+/// On a green thread that has thread-locals of its own, calls `f` with those of the OS thread.
+/// Elsewhere it only calls `f`.
 ///
-/// For libraries that keep something large for each thread, and are called for a
-/// moment. `f` must not wait: [`without_waiting`](crate::without_waiting) sees to it.
+/// For libraries that keep something large for each thread, and whose calls are short. `f` must not
+/// wait: it runs in [`without_waiting`](crate::without_waiting).
 ///
 /// # Panics
 ///
@@ -49,9 +49,8 @@ pub fn on_os_thread<R>(f: impl FnOnce() -> R) -> R {
     outcome.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
-/// Calls `f` with the green thread's own thread-locals, inside of what it called by
-/// [`on_os_thread`]: for functions of users that a library calls. Elsewhere it only
-/// calls `f`. `f` must not wait.
+/// Inside [`on_os_thread`], calls `f` with the green thread's own thread-locals: for functions of
+/// users that a library calls. Elsewhere it only calls `f`. `f` must not wait.
 ///
 /// # Panics
 ///

@@ -2,8 +2,8 @@
 //!
 //! For any descriptor, by number; on a plain OS thread it is a poll(2). Sockets
 //! of this crate do not come through here: they are registered once, as a
-//! [`Source`](crate::source::Source). A descriptor that is only passing by is [watched](watch)
-//! while somebody waits.
+//! [`Source`](crate::source::Source). Any other descriptor is [watched](watch) only while somebody
+//! waits.
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -44,10 +44,9 @@ use watch::Outcome;
 ///
 /// # Errors
 ///
-/// EBADF if `fd` is not open. `NotConnected` with
-/// [`ClosedLocally`] inside if it was closed during the wait: a descriptor of this
-/// library's at once, another's when its number has come to be used for something
-/// else. What epoll_ctl(2) says, at a limit of the system.
+/// EBADF if `fd` is not open. `NotConnected` with [`ClosedLocally`] inside if it was closed during
+/// the wait: at once for a descriptor of this library, for any other when its number is used for
+/// something else. The errors of epoll_ctl(2), at a limit of the system.
 pub fn trampoline(fd: &impl AsRawFd, direction: Direction, deadline: Deadline) -> io::Result<bool> {
     let fd = fd.as_raw_fd();
     if poll_now(fd, direction)? {

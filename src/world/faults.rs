@@ -3,8 +3,8 @@
 use std::ops::Range;
 use std::time::Duration;
 
-/// What the network of a simulation does, and how often. A chance is from 0, never, to 1, each time; when it happens is the
-/// seed's choice.
+/// What the network of a simulation does, and how often. A chance is from 0 (never) to 1 (each time); the seed decides
+/// when it happens.
 ///
 /// ```
 /// use green::sim::{Faults, Simulation};
@@ -23,22 +23,22 @@ use std::time::Duration;
 pub struct Faults {
     /// How long a piece of a TCP stream or a datagram is under way.
     pub latency: Range<Duration>,
-    /// How many bytes one direction of a stream holds: sent and not yet read. Chosen for each connection.
+    /// How many bytes that are sent and not yet read one direction of a stream can hold. Chosen for each connection.
     pub buffer: Range<usize>,
     /// The chance that a send takes only a part, and that what it took arrives in several pieces.
     pub short: f64,
-    /// The chance that a call finds nothing although there is something, which it is told of a moment later.
+    /// The chance that a call finds nothing although there is something; its readiness is reported a moment later.
     pub would_block: f64,
     /// The chance that a call is interrupted, as by a signal: an error of kind `Interrupted`.
     pub interrupted: f64,
-    /// The chance that a call is followed by readiness that is not true.
+    /// The chance that after a call readiness is reported that is false.
     pub spurious: f64,
     /// The chance that a piece of a TCP stream is followed by the reset of its connection, at both ends.
     pub reset: f64,
     /// The chance that a piece of a TCP stream finds the connection silent: nothing gets through, either way, for a
     /// while.
     pub silence: f64,
-    /// How long that is.
+    /// How long the silence lasts.
     pub silence_for: Range<Duration>,
     /// The chance that a TCP connection is refused although somebody listens.
     pub refused: f64,
@@ -48,8 +48,8 @@ pub struct Faults {
     pub lost: f64,
     /// The chance that a datagram arrives twice.
     pub doubled: f64,
-    /// The most connections that wait to be accepted, whatever `listen` was told. TCP clients that find no room try again
-    /// after a second, two, four and so on.
+    /// The most connections that can wait to be accepted, whatever `listen` was given. TCP clients that find no room
+    /// try again after a second, two, four and so on.
     pub backlog: usize,
     /// Local ports for those who do not ask for one.
     pub ports: Range<u16>,
@@ -84,7 +84,8 @@ impl Faults {
         }
     }
 
-    /// What no program may notice: latency, small buffers, pieces of any size, readiness that is late or not true.
+    /// Faults that must not disturb any program: latency, small buffers, pieces of any size, readiness that is late or
+    /// false.
     pub fn mild() -> Faults {
         Faults {
             latency: Duration::ZERO..ms(5),
@@ -96,8 +97,8 @@ impl Faults {
         }
     }
 
-    /// What a program has to live with besides: interrupted calls, resets, silence, refusals, lost and doubled datagrams,
-    /// short queues, no descriptors and no answers now and then.
+    /// In addition, faults that every program must handle: interrupted calls, resets, silence, refusals, lost and
+    /// doubled datagrams, short queues, no descriptors and no answers now and then.
     pub fn harsh() -> Faults {
         Faults {
             interrupted: 0.02,

@@ -1,4 +1,4 @@
-//! What a simulated program has in the system's place: a clock, choices by a seed, and a trace of what happened.
+//! What a simulated program has instead of the system: a clock, choices by a seed, and a trace of what happened.
 //!
 //! An OS thread that runs simulations has a world, which each of them begins anew. Whoever would ask the system asks here
 //! first ([`here`]); on any other thread there is none.

@@ -9,8 +9,8 @@ const KEPT: usize = 2_000;
 
 /// What happened in a simulation, in order: who ran when, and what the network did.
 ///
-/// It prints as text, a line an event: the last two thousand. Two runs in which the same things happened at the same
-/// moments have the same [`fingerprint`](Trace::fingerprint).
+/// It prints as text, a line for each event: the last two thousand. Two runs in which the same things happened at
+/// the same moments have the same [`fingerprint`](Trace::fingerprint).
 ///
 /// ```
 /// use green::sim::Simulation;
@@ -98,7 +98,7 @@ impl Trace {
         }
     }
 
-    /// A number that stands for all that happened, also for what is not kept as text.
+    /// A number that stands for all that happened, including what is not kept as text.
     pub fn fingerprint(&self) -> u64 {
         self.hash
     }

@@ -1,8 +1,8 @@
 //! The network of a simulation: sockets that exist in memory alone, and what is under way between them.
 //!
-//! A simulated socket has a descriptor of the kernel's, a socket that is never bound nor connected. So its number is its
-//! own, closing it is what it always is, and its options are kept by the kernel. What it sends, receives and is ready for is
-//! told by the table here.
+//! A simulated socket has a descriptor of the kernel's, a socket that is never bound nor connected. So its number
+//! belongs to it alone, it is closed as usual, and its options are kept by the kernel. What it sends, receives and is
+//! ready for is kept in the table here.
 //!
 //! Whatever happens later is an [`table::Event`], due at a moment. The hub of the simulation has it happen ([`Network::happen`]) and is told who is
 //! to look again ([`Network::take_touched`]).
