@@ -4,6 +4,7 @@ mod convenience;
 mod dag_pool;
 mod events;
 mod groups;
+mod handed;
 mod pools;
 #[cfg(feature = "proxy-protocol")]
 mod proxied;

@@ -76,6 +76,8 @@ const MOST: usize = 253;
 const UNKNOWN: &str = "unknown";
 /// How long the other process may take for its part of a hand-over.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a successor may take until it is ready, unless set otherwise: it may have much to prepare.
+const PREPARATION: Duration = Duration::from_secs(60);
 const READY: u8 = b'R';
 
 /// Listeners that this process was handed, by name.
@@ -261,7 +263,7 @@ impl Handed {
     ///
     /// # Errors
     ///
-    /// Those of send(2), such as `BrokenPipe` if that process has ended.
+    /// Those of send(2), such as `BrokenPipe` if that process has ended, or has [waited too long](HandOver::ready_within).
     pub fn ready(self) -> io::Result<()> {
         match self.before {
             Some(before) => Ok(before.send_all(&[READY])?),
@@ -300,6 +302,7 @@ pub struct HandOver {
     socket: GreenSocket,
     names: Vec<u8>,
     listeners: Vec<GreenSocket>,
+    preparation: Duration,
 }
 
 impl HandOver {
@@ -325,7 +328,15 @@ impl HandOver {
             socket,
             names: Vec::new(),
             listeners: Vec::new(),
+            preparation: PREPARATION,
         })
+    }
+
+    /// How long a successor may take from when it has the listeners until it is ready, a minute unless set here. One
+    /// that takes longer is given up: its [`ready`](Handed::ready) fails, and the next may come.
+    pub fn ready_within(mut self, limit: Duration) -> HandOver {
+        self.preparation = limit;
+        self
     }
 
     /// Offers a listener by this name. From now on closing it here leaves it open for others.
@@ -350,8 +361,8 @@ impl HandOver {
         Ok(self)
     }
 
-    /// Parks until a successor has the listeners and is ready. One that goes away without having said so changes
-    /// nothing.
+    /// Parks until a successor has the listeners and is ready. One that goes away without having said so, or is not ready
+    /// [in time](HandOver::ready_within), changes nothing.
     ///
     /// # Errors
     ///
@@ -362,20 +373,28 @@ impl HandOver {
             match self.hand_over(&successor) {
                 Ok(true) => return Ok(()),
                 Ok(false) => log::warn!("a successor came and went"),
-                Err(error) => log::warn!("a successor was not handed the listeners: {error}"),
+                Err(error) => log::warn!("a successor was given up: {error}"),
             }
         }
     }
 
     fn hand_over(&self, successor: &GreenSocket) -> io::Result<bool> {
         successor.set_write_timeout(Some(PATIENCE))?;
-        // It may have much to prepare before it can serve.
+        // Others may come while this one prepares, and it may hang.
+        successor.set_read_timeout(Some(self.preparation.max(Duration::from_nanos(1))))?;
         let descriptors: Vec<_> = self.listeners.iter().map(AsFd::as_fd).collect();
         let mut control = ControlWriter::new();
         control.rights(&descriptors);
         successor.sendmsg(&[IoSlice::new(&self.names)], None, &control, 0)?;
         let mut word = [0];
-        Ok(successor.recv(&mut word)? == 1 && word == [READY])
+        match successor.recv(&mut word) {
+            Ok(count) => Ok(count == 1 && word == [READY]),
+            Err(error) if crate::is_timeout(&error) => {
+                let late = "it was not ready in time";
+                Err(io::Error::new(io::ErrorKind::TimedOut, late))
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 
