@@ -164,7 +164,7 @@ where
         self
     }
 
-    /// How long a peer may take nothing of what it is sent; after that its connection is cut.
+    /// How long a peer may take nothing of what it is sent, also after an upgrade; after that its connection is cut.
     pub fn write_timeout(mut self, limit: Option<Duration>) -> Server<L> {
         self.settings.write = limit;
         self

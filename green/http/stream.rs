@@ -61,8 +61,14 @@ impl<T: Transport> Io<T> {
         }
     }
 
-    pub(super) fn into_inner(self) -> T {
-        self.stream.into_inner()
+    /// The stream for threads, whose writes have the same limit.
+    pub(super) fn into_blocking(self) -> io::Result<T> {
+        let stream = self.stream.into_inner();
+        let limit = self.write_limit;
+        // Zero is refused as an argument; the least there is times out all the same.
+        let limit = limit.map(|limit| limit.max(Duration::from_nanos(1)));
+        stream.socket().set_write_timeout(limit)?;
+        Ok(stream)
     }
 
     /// What a write comes to that has just been tried.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
+use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
 use greenhub::future::block_on;
@@ -12,11 +13,16 @@ use super::body::Body;
 use super::rt::Crew;
 use super::stream::Io;
 use super::transport::Transport;
+use crate::sync::Mutex;
 
 /// A connection that has left HTTP: the stream, in blocking style.
 ///
 /// With a second handle ([`try_clone`](Upgraded::try_clone)) one green thread can write while another one waits for the
-/// peer.
+/// peer. A write sends all of it before it returns, and the handles take turns. So each may have a `WebSocket` of its own,
+/// although tungstenite answers pings while it reads. Each of these knows only of a close that it has itself sent or received.
+///
+/// A write fails with `TimedOut`, and the connection is cut, when the peer has taken nothing for as long as
+/// [`Server::write_timeout`](super::Server::write_timeout) says. A read has no limit.
 ///
 /// ```
 /// use std::io::{BufRead, BufReader, Write};
@@ -56,6 +62,8 @@ pub struct Upgraded {
     stream: Box<dyn Duplex>,
     /// What came behind the request already.
     early: Bytes,
+    /// Whoever writes has it, of all handles.
+    writing: Arc<Mutex<()>>,
 }
 
 trait Duplex: Read + Write + Send + Sync {
@@ -84,6 +92,7 @@ impl Upgraded {
         Ok(Upgraded {
             stream: self.stream.another()?,
             early: Bytes::new(),
+            writing: self.writing.clone(),
         })
     }
 
@@ -103,8 +112,9 @@ pub(super) type Opens = fn(hyper::upgrade::Upgraded) -> io::Result<Upgraded>;
 pub(super) fn open<T: Transport>(upgraded: hyper::upgrade::Upgraded) -> io::Result<Upgraded> {
     match upgraded.downcast::<Io<T>>() {
         Ok(parts) => Ok(Upgraded {
-            stream: Box::new(parts.io.into_inner()),
+            stream: Box::new(parts.io.into_blocking()?),
             early: parts.read_buf,
+            writing: Arc::default(),
         }),
         Err(_) => Err(io::Error::new(
             io::ErrorKind::Unsupported,
@@ -229,7 +239,19 @@ impl Read for Upgraded {
 
 impl Write for Upgraded {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.stream.write(buf)
+        // Who was cut short while it wrote has left half of something behind.
+        let cut = |_| io::Error::new(io::ErrorKind::BrokenPipe, "a write before was cut short");
+        let _writing = self.writing.lock().map_err(cut)?;
+        match self.stream.write_all(buf) {
+            Ok(()) => Ok(buf.len()),
+            Err(error) if crate::is_timeout(&error) => {
+                // It may have ended by itself.
+                let _ = self.stream.end();
+                let late = "the peer takes nothing";
+                Err(io::Error::new(io::ErrorKind::TimedOut, late))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {

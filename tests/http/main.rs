@@ -8,6 +8,7 @@ mod peers;
 mod requests;
 mod stopping;
 mod streams;
+mod upgraded;
 
 use std::io::{Read, Write};
 use std::net::SocketAddr;

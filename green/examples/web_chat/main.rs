@@ -179,7 +179,8 @@ fn write(stream: Upgraded, messages: &Receiver<Message>) -> tungstenite::Result<
     }
 }
 
-/// The stream for who reads: what the protocol answers by itself would go between what the other one writes, and is left out.
+/// The stream for who reads: what the protocol answers by itself is left out, since the other one alone knows whether the
+/// last word has been said.
 struct ReadOnly(Upgraded);
 
 impl Read for ReadOnly {
