@@ -5,6 +5,7 @@ mod backdoor;
 #[path = "../browser/mod.rs"]
 mod browser;
 mod httpd;
+mod json_service;
 mod running;
 mod small;
 mod tls;
