@@ -6,6 +6,7 @@ mod backdoor;
 mod browser;
 mod httpd;
 mod json_service;
+mod reverse_proxy;
 mod running;
 mod small;
 mod tls;

@@ -35,6 +35,15 @@ impl Running {
     }
 }
 
+/// How much memory a process has, in KiB.
+pub fn memory(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let mut lines = status.lines();
+    let line = lines.find_map(|line| line.strip_prefix("VmRSS:"));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    number.unwrap().parse().unwrap()
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.process.kill();

@@ -179,18 +179,7 @@ fn ten_thousand_idle_connections_disturb_nobody() {
     setrlimit(Resource::Nofile, limit).unwrap();
     let most = (all + more).to_string();
     let server = Server::start(&["--connections", &most, "--limit", "300"]);
-    let memory = || {
-        let status = fs::read_to_string(format!("/proc/{}/status", server.child.id())).unwrap();
-        let line = status
-            .lines()
-            .find(|line| line.starts_with("VmRSS"))
-            .unwrap();
-        line.split_whitespace()
-            .nth(1)
-            .unwrap()
-            .parse::<u64>()
-            .unwrap()
-    };
+    let memory = || crate::running::memory(server.child.id());
     server.get("/hello.txt").expect(200);
     let before = memory();
     let mut idle: Vec<Client> = (0..all)
