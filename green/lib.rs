@@ -74,7 +74,8 @@
 //! | use asyncio's names | [`asyncio`] |
 //! | build sockets, locks and protocols of your own | [`greenio`], [`source`], [`wait_queue`], [`trampoline`](trampoline()) |
 //!
-//! The [`guide`] has the long pages: [porting a program](guide::porting), [from one process to many machines](guide::production), [what clippy finds in one](guide::lints),
+//! The [`guide`] has the long pages: [porting a program](guide::porting), from Flask, net/http or axum (features `http-client`, `tower` and
+//! `websocket`: `guide::web`), [from one process to many machines](guide::production), [what clippy finds in one](guide::lints),
 //! [crates that work](guide::crates) and [those made green by their source](guide::unmodified_crates), [std item by item](guide::std_table), [soundness](guide::soundness),
 //! [what happens when the peer goes away](guide::peer_close), a program in a simulation (feature `sim`: `guide::simulation`), [what was tried to break green](guide::what_we_tried), [debuggers](guide::debugging), and
 //! [coming from eventlet, gevent or asyncio](guide::coming_from).

@@ -1,9 +1,13 @@
-//! Long pages: porting a program, from one process to many machines, what clippy finds in one, crates that work, crates made green by their source, std item by item, coming from eventlet, gevent or asyncio, soundness, what happens when the peer goes away, debuggers, and what was tried.
+//! Long pages: porting a program, coming from Flask, net/http or axum, from one process to many machines, what clippy finds in one, crates that work, crates made green by their source, std item by item, coming from eventlet, gevent or asyncio, soundness, what happens when the peer goes away, debuggers, and what was tried.
 //!
 //! There is no code here; the examples compile and run with the tests.
 
 #[doc = include_str!("porting.md")]
 pub mod porting {}
+
+#[cfg(all(feature = "http-client", feature = "tower", feature = "websocket"))]
+#[doc = include_str!("web.md")]
+pub mod web {}
 
 #[doc = include_str!("production.md")]
 pub mod production {}

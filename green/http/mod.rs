@@ -53,6 +53,9 @@
 //!
 //! With the feature `http-client` there are `get` and `agent`: ureq over green sockets. A handler's `Err` is logged and answered with 500. With the feature `tower` the same call serves axum's `Router` and any
 //! other service of tower, as a `Tower`; with `websocket` a handler turns its connection into a websocket.
+//!
+//! Routes, JSON, state, middleware, TLS, tests: the guide's page *From Flask, net/http or axum* has an example of each, beside those three
+//! (`guide::web`, where these features are all on).
 
 use std::io;
 
