@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::sys;
 
-/// A moment that is, or was: CLOCK_MONOTONIC's nanoseconds.
+/// A moment, in nanoseconds of CLOCK_MONOTONIC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Nanos(pub(crate) u64);
 
@@ -50,7 +50,7 @@ impl Nanos {
         Nanos(sys::coarse_clock())
     }
 
-    /// So much later; at the end of time at the latest.
+    /// The moment that is `time` later; the last possible one, if that is too late.
     pub(crate) fn later_by(self, time: Duration) -> Nanos {
         let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         Nanos(self.0.saturating_add(nanos))

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::{mem, process};
 
-/// Runs `f`, and says whether it came to its end. What it panics with reaches
-/// nobody, apart from the panic hook; not even if dropping that panics in turn.
+/// Runs `f`, and returns whether it came to its end. If it panics, only the panic hook is told,
+/// even if dropping the payload panics in turn.
 pub(crate) fn contain(f: impl FnOnce()) -> bool {
     let Err(payload) = catch_unwind(AssertUnwindSafe(f)) else {
         return true;
@@ -16,7 +16,7 @@ pub(crate) fn contain(f: impl FnOnce()) -> bool {
     false
 }
 
-/// Runs `f`, whose panic ends the process with `message`, as std ends it.
+/// Runs `f`. If it panics, the process is aborted with `message`, as std would do it.
 pub(crate) fn or_abort(message: &str, f: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
         // Its drop might panic.

@@ -77,12 +77,12 @@ impl Deadline {
     /// assert!(Deadline::at(Instant::now()) <= Deadline::at(Instant::now()));
     /// ```
     pub fn at(moment: Instant) -> Deadline {
-        /// Later than any process lives, and yet a moment.
+        /// A moment that no process lives to see, but still a moment, not "never".
         const LAST: Nanos = Nanos(u64::MAX - 1);
         Nanos::from(moment).min(LAST).into()
     }
 
-    /// When it is over; nothing if that is never.
+    /// When it is over; `None` if that is never.
     #[cfg(feature = "sim")]
     pub(crate) fn moment(self) -> Option<Nanos> {
         (!self.is_never()).then_some(self.0)

@@ -8,8 +8,8 @@
 //! it is a wait of this crate; and `timeout` returns [`Elapsed`](crate::Elapsed) once the limit was
 //! reported.
 //!
-//! Call the functions here only if [`may_park`] has just returned true; they do not ask it
-//! themselves.
+//! Call a function that parks only if [`may_park`] has just returned true; none of them asks it
+//! itself.
 
 use std::fmt;
 use std::io;
@@ -28,7 +28,7 @@ use crate::sys::lock;
 use crate::thread_locals;
 use crate::trampoline::watch::{self, Outcome};
 
-/// The process that has the hubs; 0 before they were asked for here.
+/// The process that has the hubs; 0 before this module was asked to start them.
 static PROCESS: AtomicU32 = AtomicU32::new(0);
 
 /// Starts the hubs, and checks that green threads have thread-locals of their own, since foreign

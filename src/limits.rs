@@ -21,7 +21,7 @@ pub(crate) fn mapped_stacks() -> usize {
     })
 }
 
-/// There are as many as that.
+/// The error that there are as many stacks as that already.
 pub(crate) fn too_many() -> io::Error {
     let text = format!(
         "no room for another green thread's stack: {} green threads, two memory mappings each, \

@@ -277,9 +277,9 @@ impl Simulation {
     }
 }
 
-/// Ends the green threads that are left, as the end of `main` does; says whether none is.
+/// Ends the green threads that are left, as the end of `main` does; returns whether none is left.
 fn end_all(local: &'static Local, world: &World) -> bool {
-    /// Legs until those who have been started meanwhile are killed too, and how often.
+    /// How many legs are run before those that have been started meanwhile are killed too, and how often that is done.
     const LEGS: u64 = 10_000;
     const ROUNDS: usize = 100;
     world.end();
@@ -301,13 +301,13 @@ fn end_all(local: &'static Local, world: &World) -> bool {
     false
 }
 
-/// Runs one simulation. Says whether the hub can be used again, and who is to be told then.
+/// Runs one simulation. Returns whether the hub can be used again, and what to call after that.
 type Job = Box<dyn FnOnce(&'static Local, &World) -> (bool, Box<dyn FnOnce()>) + Send>;
 
 /// A hub that runs simulations, one after the other.
 struct Place(Sender<Job>);
 
-/// Those that run none.
+/// The hubs that run no simulation now.
 static IDLE: Mutex<Vec<Place>> = Mutex::new(Vec::new());
 
 impl Place {

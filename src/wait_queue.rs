@@ -113,7 +113,7 @@ impl UnwindSafe for WaitQueue {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     Back,
-    /// For one who was woken in its turn and found nothing.
+    /// For a thread that was woken and then found nothing.
     Front,
 }
 
@@ -179,8 +179,8 @@ impl WaitQueue {
         )
     }
 
-    /// As [`wait`](WaitQueue::wait) without a deadline, but gives an interrupt back in place
-    /// of raising it.
+    /// As [`wait`](WaitQueue::wait) without a deadline, but returns an interrupt instead of raising
+    /// it.
     pub(crate) fn wait_quietly(
         &self,
         what: &'static str,

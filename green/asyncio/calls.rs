@@ -20,7 +20,7 @@ use greenhub::wait_queue::WaitQueue;
 
 type Callback = Box<dyn FnOnce() + Send>;
 
-/// Later than any program runs, for delays that no clock can name.
+/// Longer than any program runs, for delays that are too long for the clock.
 const FAR_AWAY: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
 
 /// When a callback is due, and its number, which breaks ties.
@@ -103,7 +103,7 @@ impl Calls {
         builder.hub(self.hub).spawn(move || calls.run())
     }
 
-    /// Has another caller go on if this one is killed, be it before it begins: what waits must run all the same.
+    /// Lets another caller go on if this one is killed, even before it begins: the callbacks must still run.
     fn succeed(self: &Arc<Calls>, caller: &JoinHandle<()>) {
         let calls = Arc::clone(self);
         caller.link(move |_| calls.succeed_now());
@@ -130,7 +130,7 @@ impl Calls {
         }
     }
 
-    /// Has `callback` run as soon as the caller gets to it.
+    /// Lets `callback` run as soon as the caller gets to it.
     pub(super) fn soon(self: &Arc<Calls>, callback: Callback) -> Handle {
         self.at(Instant::now(), callback)
     }

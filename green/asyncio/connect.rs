@@ -255,7 +255,7 @@ fn connect(address: &SocketAddr, local: Option<SocketAddr>) -> io::Result<GreenS
     Ok(socket)
 }
 
-/// Shakes hands, and starts the connection's own green thread.
+/// Does the handshake, and starts the connection's own green thread.
 fn launch<P, Kind>(
     factory: impl FnOnce() -> P,
     socket: GreenSocket,
@@ -279,7 +279,7 @@ where
     made.map(|()| (transport, protocol))
 }
 
-/// Shakes hands, and puts together what the connection's reader serves.
+/// Does the handshake, and puts together what the connection's reader serves.
 pub(super) fn prepare<P, Kind>(
     factory: impl FnOnce() -> P,
     socket: GreenSocket,
@@ -305,7 +305,7 @@ where
     Ok((shared, ProtocolRef { cell }))
 }
 
-/// Has a socket wait as long as it takes, whatever its former owner set.
+/// Makes a socket wait as long as it takes, whatever its former owner set.
 pub(super) fn adopt(socket: &GreenSocket) -> io::Result<()> {
     socket.set_nonblocking(false);
     socket.set_read_timeout(None)?;

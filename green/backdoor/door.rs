@@ -17,7 +17,7 @@ const SESSIONS: usize = 16;
 const STACK: usize = 512 << 10;
 /// Between two attempts to accept where one has failed.
 const PAUSE: Duration = Duration::from_millis(10);
-/// How long a client may take to hear our last words.
+/// How long a client may take to receive the last message.
 const LAST_WAIT: Duration = Duration::from_secs(1);
 
 /// Closes the listener and cuts its sessions when it is dropped.
@@ -38,8 +38,8 @@ struct Sessions {
 }
 
 impl Door {
-    /// Serves each client with `serve` on an OS thread of its own; one for whom
-    /// there is no room hears `full`.
+    /// Serves each client with `serve` on an OS thread of its own; a client for which there is no room gets
+    /// `full`.
     pub(super) fn open(
         listener: GreenSocket,
         full: &'static str,

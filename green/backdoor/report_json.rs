@@ -14,8 +14,8 @@ use super::kinds::{kind, kinds};
 const USUAL: usize = 200;
 const MOST: usize = 2_000;
 
-/// What the query asks for: `limit=N&sort=id|name|hub|state|since|cpu&match=TEXT`.
-/// What makes no sense is as if it were not there.
+/// What the query asks for: `limit=N&sort=id|name|hub|state|since|cpu&match=TEXT`. What makes no
+/// sense is ignored.
 #[derive(Debug)]
 struct Query {
     limit: usize,

@@ -4,8 +4,8 @@ use std::net::Ipv6Addr;
 
 use http::{Request, StatusCode, Version, header};
 
-/// The status that refuses a request of which two servers could think differently: whose it is, or where it ends. (Of
-/// HTTP/2 the frames are checked where they are read.)
+/// The status that refuses a request if two servers could differ on which host it is for, or where it ends. (The
+/// frames of HTTP/2 are checked where they are read.)
 pub(super) fn refusal<B>(request: &Request<B>) -> Option<StatusCode> {
     if request.version() > Version::HTTP_11 {
         None
@@ -29,7 +29,7 @@ fn names_its_host<B>(request: &Request<B>) -> bool {
     named && of_the_target.is_none_or(|authority| is_host(authority.as_str().as_bytes()))
 }
 
-/// In chunks or not at all: another coding would reach the handler undone.
+/// Chunked, or without a coding: a body in another coding would reach the handler undecoded.
 fn is_coded_plainly<B>(request: &Request<B>) -> bool {
     let mut codings = request.headers().get_all(header::TRANSFER_ENCODING).iter();
     codings

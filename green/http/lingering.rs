@@ -9,14 +9,14 @@ use greenhub::future::{Sleep, sleep};
 use greenhub::greenio::GreenSocket;
 use greenhub::source::Poller;
 
-/// How long a peer that was answered may send nothing and not end, and how often it may be heard within that.
+/// How long a peer that was answered may be silent without ending, and how many such times it gets.
 const SILENCE: Duration = Duration::from_secs(2);
 const ROUNDS: u32 = 15;
 /// How much of what an answered peer still sends is taken. It may not look for an answer before it has sent all.
 const MOST_ANSWERED: usize = 256 << 20;
 
-/// Drops what the peer sends behind our last word, until it has ended too: unread bytes would make the kernel send a reset on
-/// close, which can overtake the answer.
+/// Drops what the peer sends after our last byte, until it has ended too: unread bytes would make the kernel send a
+/// reset on close, which can overtake the answer.
 #[derive(Debug)]
 pub(super) struct Lingering {
     poller: Poller,

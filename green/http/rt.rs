@@ -103,8 +103,8 @@ impl Timer for GreenTimer {
     }
 }
 
-/// The green threads that work for one connection beside its own, which waits for them and ends them when it is
-/// killed.
+/// The other green threads that work for one connection; its own green thread waits for them, and ends them when it
+/// is killed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Crew(Arc<Running>);
 
@@ -123,8 +123,8 @@ struct Threads {
 }
 
 impl Crew {
-    /// Runs `work` on a green thread of this hub; if there is no stack for one, drops it, and whoever waits for what
-    /// it was to say hears of that.
+    /// Runs `work` on a green thread of this hub. If there is no stack for one, `work` is dropped, and whoever waits
+    /// for its result notices.
     pub(super) fn start(&self, name: &str, work: impl FnOnce() + 'static) {
         let number = {
             let mut threads = self.0.threads.lock();

@@ -27,7 +27,7 @@ use super::upgrade::open;
 use crate::convenience::{self, Accept, Served};
 use crate::thread::panicking;
 
-/// How long a peer may take over what it owes, unless set otherwise.
+/// How long a peer may take for what it has to send or to receive, unless set otherwise.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long after a stop a connection may still bring a request: its peer may have sent it before it could know.
@@ -263,7 +263,7 @@ fn connection<T: Transport, H: Handler>(
     if !begins {
         return Ok(());
     }
-    // A proxy's word comes before all else, TLS included.
+    // A proxy's header comes before all else, TLS included.
     #[cfg(feature = "proxy-protocol")]
     let peer = match &settings.proxy {
         Some(proxy) => proxy.client(stream.socket())?,

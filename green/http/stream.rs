@@ -39,7 +39,7 @@ pub(super) struct Io<T> {
     lingering: Option<Box<Lingering>>,
 }
 
-/// Whether nothing was sent since this was last set: a connection that ends like this has no answer under way.
+/// Whether nothing was sent since this was last set: then a connection that ends has no answer under way.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Unanswered(Arc<AtomicBool>);
 

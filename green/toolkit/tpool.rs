@@ -114,7 +114,8 @@ pub struct Proxy<T: Send + 'static> {
 
 struct Shared<T: Send + 'static> {
     right: Semaphore,
-    /// Locked by whose right it is alone, so nobody ever waits for the lock. It is there until the end.
+    /// Locked only by whoever has the right, so nobody ever waits for the lock. The value is there
+    /// until the end.
     value: ShortLock<Option<T>>,
 }
 

@@ -57,7 +57,7 @@ where
     }
 }
 
-/// Runs `f` on the pool and waits for it, but for what `mask` lets through.
+/// Runs `f` on the pool and waits for it; what `mask` does not hold off ends the wait.
 ///
 /// # Panics
 ///

@@ -12,7 +12,7 @@ use crate::config::settings;
 use crate::contain::contain;
 use crate::sys::fork;
 
-/// What a thread of the pool runs.
+/// A job for a thread of the pool.
 pub(super) type Job = Box<dyn FnOnce() + Send>;
 
 const IDLE: Duration = Duration::from_secs(10);
@@ -42,7 +42,7 @@ static POOL: LazyLock<Pool> = LazyLock::new(|| {
     }
 });
 
-/// Hands `job` to a thread. In a child of fork(2), which has none of them, it runs right here.
+/// Hands `job` to a thread of the pool. In a child of fork(2), which has none, it runs right here.
 pub(super) fn submit(job: Job) {
     if fork::is_child() {
         contain(job);
@@ -59,7 +59,7 @@ pub(super) fn submit(job: Job) {
                 census.threads += 1;
                 census.told = false;
             }
-            // Those that there are will come to it.
+            // The threads that exist will take it on.
             Err(error) if census.threads > 0 => {
                 // Once: a logger may be who calls, and be called again.
                 let told = std::mem::replace(&mut census.told, true);
@@ -107,7 +107,7 @@ fn work() {
             continue;
         }
         let mut census = pool.census.lock();
-        // A job counted and not yet received would be nobody's.
+        // Otherwise a job that was counted and not yet received would be lost.
         if census.jobs < census.threads {
             census.threads -= 1;
             return;

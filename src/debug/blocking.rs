@@ -136,7 +136,7 @@ fn report(hub: &Hub, held: Duration, snapshot: &Snapshot) {
     });
 }
 
-/// The calls of a stack, one a line and its place on the next, in the manner of
+/// The calls of a stack: each on a line, with its place in the source on the next, in the manner of
 /// std's backtraces.
 #[cfg(feature = "backtrace")]
 fn stack(snapshot: &Snapshot) -> String {

@@ -7,7 +7,8 @@ use crate::hub::placement;
 
 /// Ends the green thread with this id, as
 /// [`JoinHandle::kill`](crate::green_thread::JoinHandle::kill) does; `Ok(false)`
-/// if there is none, or none any more. One that has just ended may still count for a moment.
+/// if there is no such green thread, or it has ended. One that has just ended may still count for a
+/// moment.
 ///
 /// This is for consoles: a program that has the handle uses that.
 ///

@@ -50,7 +50,8 @@ impl Wanted {
 }
 
 impl Monitor {
-    /// Has `begin` look from now on, until the same name is given to [`end`](Self::end). It looks anew if it did before.
+    /// Lets `begin` look from now on, until the same name is given to [`end`](Self::end). If it did so before, it
+    /// begins anew.
     pub(super) fn begin(
         &'static self,
         name: &'static str,

@@ -180,8 +180,8 @@ impl Fiber {
         }
     }
 
-    /// Starts the coroutine. Whoever spawned the green thread was promised a stack;
-    /// if the system has none all the same, we wait for one.
+    /// Starts the coroutine. Whoever spawned the green thread was promised a stack; if the system
+    /// still has none, we wait for one.
     fn begin(self, size: usize) {
         const TRIES: u32 = 10_000;
         let at = self.0.as_ptr() as usize;
@@ -212,8 +212,8 @@ impl Fiber {
         unsafe { self.0.as_ref() }.suspend();
     }
 
-    /// Leaves the fiber for `next`, which is suspended or new, and runs in its place. The
-    /// switch leads by whoever resumed this one.
+    /// Leaves the fiber for `next`, which is suspended or new, and runs in its place. The switch
+    /// goes through whoever resumed this one.
     ///
     /// # Safety
     ///

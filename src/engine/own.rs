@@ -48,11 +48,11 @@ pub(crate) fn prepare(who_runs: sys::signal::WhoRuns) -> io::Result<()> {
     sys::signal::install_overflow_handler(who_runs)
 }
 
-/// What a switch hands over: whether the fiber goes on.
+/// The word that a switch hands over: whether the fiber will go on.
 const SUSPENDED: usize = 1;
 const OVER: usize = 0;
 
-/// What a switch leaves, and loads.
+/// One of the two sides between which a switch goes.
 #[repr(C)]
 struct Side {
     context: Context,

@@ -41,7 +41,7 @@ fn of(hub: &Hub) -> &'static Heralds {
     &all[hub.home.index]
 }
 
-/// Calls a waker, or sees to it that it is called soon.
+/// Calls a waker, or makes a herald call it soon.
 pub(crate) fn wake(waker: Waker) {
     match current::local() {
         Some(local) if !is_a_thread(&waker) => {
@@ -59,8 +59,8 @@ pub(crate) fn wake(waker: Waker) {
     }
 }
 
-/// To be called before `waker` is left where `hub` will wake it: later nobody could be told that
-/// there is no herald.
+/// To be called before `waker` is left where `hub` will wake it: later, if there is no herald, nobody could
+/// be told.
 ///
 /// # Errors
 ///
@@ -78,7 +78,7 @@ impl Heralds {
         self.coming.load(Ordering::SeqCst) == 0 && self.idle.is_empty()
     }
 
-    /// Has an idle one come, or another one start, unless one is on its way.
+    /// Wakes an idle herald, or starts another one, unless one is on its way.
     fn summon(&'static self, hub: &'static Hub) -> io::Result<()> {
         if self.idle.wake_one() {
             self.coming.fetch_add(1, Ordering::SeqCst);
@@ -99,8 +99,8 @@ impl Heralds {
         })
     }
 
-    /// Calls those that were left, in order. While one runs, nobody counts on this thread: it may wait. So
-    /// somebody else is there for the rest.
+    /// Calls the wakers that were left, in order. While one runs, this thread may have to wait, so another
+    /// one stands ready for the rest.
     fn call_all(&'static self, hub: &'static Hub) {
         while let (Some(waker), rest) = self.next() {
             if rest {
@@ -110,7 +110,7 @@ impl Heralds {
         }
     }
 
-    /// And whether there are more.
+    /// The next waker, and whether there are more.
     fn next(&self) -> (Option<Waker>, bool) {
         let mut left = self.left.lock();
         (left.pop_front(), !left.is_empty())

@@ -43,7 +43,7 @@ use crate::hub::task::Task;
 /// assert_eq!(log("nobody's"), "-: nobody's");
 /// ```
 pub struct Inherited<T> {
-    /// A place in memory is the key; something without a size has none of its own.
+    /// The address of this byte is the key: a value without a size might share its address.
     _place: u8,
     value: PhantomData<fn(T) -> T>,
 }

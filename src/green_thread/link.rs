@@ -72,8 +72,8 @@ impl Links {
         removed.is_some()
     }
 
-    /// The end has come: runs them all. One that is added from now on runs at
-    /// once, also from inside another.
+    /// The end has come: runs them all. One that is added from now on, even by another link, runs
+    /// at once.
     pub(super) fn follow(&self, ending: Ending) {
         let state = std::mem::replace(&mut *self.0.lock(), State::Ended(ending));
         if let State::Alive { functions, .. } = state {

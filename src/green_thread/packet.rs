@@ -94,8 +94,8 @@ impl<T> Packet<T> {
     }
 }
 
-/// Drops a body that is not to run, and says why. Its destructors are told that they
-/// do not run in order, as they would be if it had begun.
+/// Drops a body that is not to run, and returns why. For its destructors the thread counts as
+/// unwinding, as it would if the body had begun.
 fn not_run<F, T, E: Any + Send>(f: F, why: E) -> Result<T> {
     let _shield = Shield::new();
     let tell = |unrun| current::with(|task| task.interrupts.set_unrun(unrun));

@@ -1,4 +1,4 @@
-//! What a scope knows of its green threads.
+//! What a scope knows about its green threads.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 

@@ -50,7 +50,7 @@ impl GreenSocket {
     }
 }
 
-/// While it lives, the running green thread goes before those of its hub that do not accept.
+/// While this lives, the running green thread goes before the others of its hub that do not accept.
 struct Accepting;
 
 impl Accepting {

@@ -6,7 +6,7 @@ use std::time::Duration;
 const FIRST_PAUSE_MS: u32 = 5;
 const LONGEST_PAUSE_MS: u32 = 1000;
 
-/// How long the next `accept` pauses that finds no descriptor or memory free.
+/// How long an `accept` pauses if it finds no descriptor or memory free.
 ///
 /// Such a failure leaves the connection in the queue, so the usual loop, which
 /// reports the error and accepts again, would spin. The pause doubles from 5 ms

@@ -49,7 +49,7 @@ use crate::source::Direction;
 #[must_use]
 pub struct OneCall {
     outer: u64,
-    /// It is the thread's that began it.
+    /// It belongs to the thread that began it.
     _thread: PhantomData<*const ()>,
 }
 
@@ -89,7 +89,7 @@ impl Drop for OneCall {
     }
 }
 
-/// What a thread's calls are part of, in place of when the first of them was made.
+/// Stands for a call that has begun and has not yet called the socket: instead of the time of the first such call.
 const BEGUN: u64 = 1;
 const IN_PASSING: u64 = u64::MAX;
 

@@ -175,7 +175,7 @@ impl GreenSocket {
         }
     }
 
-    /// Calls `send`, which is told how much has gone, until `total` bytes have.
+    /// Calls `send` with the number of bytes sent so far, until that is `total`.
     fn send_until(
         &self,
         total: usize,
@@ -212,8 +212,8 @@ impl GreenSocket {
         Ok(())
     }
 
-    /// The queue of a Unix datagram or netlink peer that is named in the call may
-    /// be full without any event when it is not.
+    /// If the call names a Unix datagram or netlink peer whose queue is full, no event tells when it has room
+    /// again.
     fn transmit<T>(
         &self,
         address: Option<&SockAddr>,

@@ -49,8 +49,8 @@ impl Settings {
     }
 }
 
-/// An optional duration in one word: nanoseconds, and 0 for none. What is longer
-/// than the 584 years that fit is none as well, for it never passes.
+/// An optional duration in one word: nanoseconds, and 0 for none. A duration longer than the 584
+/// years that fit counts as none, for it never passes.
 #[derive(Debug, Default)]
 struct AtomicLimit(AtomicU64);
 

@@ -406,7 +406,7 @@ impl fmt::Debug for Shown {
     }
 }
 
-/// As far as the calls must know.
+/// The kind of socket, as far as the calls must know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A stream of which a short read says that nothing more has arrived. That

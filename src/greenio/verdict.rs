@@ -26,7 +26,7 @@ impl Verdict {
         }
     }
 
-    /// As [`note`](Self::note), for an error that the caller of a send is not told.
+    /// As [`note`](Self::note), for an error that a send does not report to its caller.
     pub(super) fn owe(&self, error: &io::Error) {
         self.note(error);
         if breaking(error).is_some() {
@@ -43,7 +43,7 @@ impl Verdict {
         }
     }
 
-    /// The error that is owed, which is owed no more.
+    /// Takes the error that is still to be reported.
     pub(super) fn pay(&self) -> Option<io::Error> {
         let owed = self.owed.swap(false, Ordering::Relaxed);
         owed.then(|| io::Error::from_raw_os_error(self.raw.load(Ordering::Relaxed)))

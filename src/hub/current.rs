@@ -36,8 +36,8 @@ pub(crate) fn local() -> Option<&'static Local> {
     LOCAL.get()
 }
 
-/// Begins a green thread, of the hub that `local` is the address of: where it has
-/// thread-locals of its own, these do not know yet who runs.
+/// Begins a green thread of the hub whose [`Local`] is at `local`: if it has thread-locals of its
+/// own, these do not yet say who runs.
 ///
 /// # Safety
 ///
@@ -136,9 +136,8 @@ fn os_task() -> *const Task {
     local_of_own().map_or_else(|| OS_CURRENT.get(), |local| local.os_task.get())
 }
 
-/// Makes this OS thread's task, which lasts until the OS thread has ended: the
-/// destructors of thread-locals wait like anybody else, in whatever order they
-/// run.
+/// Makes this OS thread's task, which lasts until the OS thread has ended, since destructors of
+/// thread-locals may wait too, in whatever order they run.
 #[cold]
 fn meet() -> *const Task {
     let new = |name: Option<String>| {
@@ -164,7 +163,7 @@ fn meet() -> *const Task {
     task
 }
 
-/// The OS thread is over, but for other libraries' ends.
+/// The OS thread is over, except for what other libraries do at its end.
 fn part() {
     OVER.set(true);
     with_os_task(|task| task.values.end());

@@ -41,7 +41,7 @@ struct ForGdb {
     site_second: usize,
 }
 
-/// Has the linker keep it.
+/// Makes the linker keep it.
 pub(super) fn keep() {
     std::hint::black_box(&FOR_GDB);
 }

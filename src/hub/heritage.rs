@@ -1,8 +1,9 @@
 //! What a thread hands down to those that it starts: the values of
 //! [`Inherited`](crate::green_thread::Inherited).
 //!
-//! A [`Heritage`] is shared by all who have the same, and never changed: who sets a value
-//! makes another. So a start costs one count, and where nobody ever set a value nothing.
+//! A [`Heritage`] is shared by all threads that have the same values, and never changed: setting a
+//! value makes another one. So a start costs one reference count, and nothing if nobody ever set a
+//! value.
 
 use std::any::Any;
 use std::sync::Arc;

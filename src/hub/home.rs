@@ -36,7 +36,7 @@ impl<T> Home<T> {
         })
     }
 
-    /// What the hub polls beside its descriptors.
+    /// The descriptor by which others ring for the hub, and which it polls with all others.
     pub(super) fn bell(&self) -> BorrowedFd<'_> {
         self.bell.as_fd()
     }
@@ -50,7 +50,8 @@ impl<T> Home<T> {
         }
     }
 
-    /// Exchanges the inbox for `empty` and gives true, if it holds anything. The hub's own.
+    /// If the inbox holds anything, exchanges it for `empty` and returns true. Only the hub calls
+    /// this.
     #[inline]
     pub(super) fn take(&self, empty: &mut Vec<T>) -> bool {
         let mail = self.mail.load(Ordering::Relaxed);
@@ -61,7 +62,7 @@ impl<T> Home<T> {
         mail
     }
 
-    /// The hub is about to poll; false if it is not to wait there, since there is mail.
+    /// The hub is about to poll. False if it must not wait there, since there is mail.
     #[inline]
     pub(super) fn may_sleep(&self) -> bool {
         self.sleeping.store(true, Ordering::SeqCst);
@@ -78,7 +79,7 @@ impl<T> Home<T> {
         self.sleeping.load(Ordering::Relaxed)
     }
 
-    /// How much is there that the hub has not met yet.
+    /// How many items are there that the hub has not taken yet.
     pub(super) fn len(&self) -> usize {
         self.inbox.lock().len()
     }

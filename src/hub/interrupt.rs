@@ -49,7 +49,7 @@ impl Task {
         }
     }
 
-    /// What may not end a wait of this thread, which is the running one.
+    /// What must not end a wait of this thread, which is the running one.
     pub(crate) fn masked(&self) -> Masked {
         let masks = self.interrupts.masks.load(Ordering::Relaxed);
         if masks >= MASK || self.is_unwinding() {
@@ -61,7 +61,7 @@ impl Task {
         }
     }
 
-    /// What is to end this thread's next wait at its beginning.
+    /// The interrupt that is to end this thread's next wait at its beginning, if any.
     #[inline(always)]
     pub(crate) fn pending(&self, masked: Masked) -> Option<Interrupt> {
         if masked == Masked::Nothing && self.interrupts.is_killed() {
@@ -89,8 +89,8 @@ impl Task {
         resume_unwind(Box::new(Raised(interrupt)))
     }
 
-    /// Takes note that this thread, which is the running one, is told of an interrupt
-    /// by a code in place of an unwind. The next wait meets it again.
+    /// Notes that this thread, which is the running one, is told of an interrupt by a code instead of
+    /// an unwind. The next wait meets it again.
     pub(crate) fn tell(&self, interrupt: Interrupt) {
         self.count_interrupt();
         if let Interrupt::Elapsed { scope } = interrupt {
@@ -108,8 +108,8 @@ impl Task {
     }
 }
 
-/// As [`std::panic::resume_unwind`], once no neighbour is suspended in its panic
-/// hook: std takes an unwind that begins meanwhile for the end of that one.
+/// As [`std::panic::resume_unwind`], once no neighbour is suspended in its panic hook: an unwind that
+/// began meanwhile would mean to std that the hook is over.
 pub(crate) fn resume_unwind(payload: Box<dyn Any + Send>) -> ! {
     while let Some(local) = current::local()
         && local.parked_in_hook.get() > 0
@@ -164,9 +164,8 @@ impl Drop for Shield {
     }
 }
 
-/// Whether the running green thread must not suspend, so that its OS thread waits
-/// in its stead: in a panic hook, where a neighbour's panic would be one inside a
-/// panic; and while the process ends.
+/// Whether the running green thread must not suspend, so that its OS thread waits instead: in a panic
+/// hook, since a neighbour's panic would count as one inside a panic; and while the process ends.
 #[inline]
 pub(crate) fn is_held() -> bool {
     // Neither a hook nor the end of the process concerns a neighbour whose thread-locals are its own.
@@ -225,8 +224,8 @@ fn name_green_thread() {
     }
 }
 
-/// Puts our hook in front of the one there: it marks the OS thread whose hook
-/// runs. Must run on an OS thread that is not panicking.
+/// Puts our panic hook in front of the present one: ours marks the OS thread on which a hook runs.
+/// Must be called on an OS thread that is not panicking.
 pub(crate) fn install_panic_hook() {
     let previous = panic::take_hook();
     // What is there now is std's.

@@ -30,9 +30,9 @@ pub(crate) struct Raised(pub(crate) Interrupt);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Masked {
     Nothing,
-    /// By a kill: the thread is inside a destructor that an unwind runs, and
-    /// there inside a block with a time limit; or it is shielded. A limit in force
-    /// was set in there and does not leave it.
+    /// By a kill: the thread is inside a destructor that an unwind runs, and there inside a block
+    /// with a time limit; or it is shielded. The limit in force was set inside that code, and its
+    /// unwind does not leave it.
     Kills,
     All,
 }
@@ -47,9 +47,9 @@ pub(crate) struct Interrupts {
     /// The limit that passes first of all those in force, and its scope.
     limit: AtomicDeadline,
     scope: AtomicU64,
-    /// How often an interrupt has been raised, or told of by a code.
+    /// How often an interrupt has been raised, or reported by a code.
     pub(super) raised: AtomicU32,
-    /// The scope of the limit that was last told of by a code, until its block ends.
+    /// The scope of the limit that was last reported by a code, until its block ends.
     pub(super) told: AtomicU64,
     /// Killed before its first run; what it had captured is being dropped.
     unrun: AtomicBool,
@@ -85,7 +85,7 @@ impl Interrupts {
         self.killed.store(true, Ordering::SeqCst);
     }
 
-    /// Whether the thread drops what it had captured in place of running.
+    /// Whether the thread drops what it had captured instead of running.
     #[inline]
     pub(crate) fn is_unrun(&self) -> bool {
         self.unrun.load(Ordering::Relaxed)
@@ -121,9 +121,9 @@ impl Interrupts {
     }
 
     /// Sets a limit inside a destructor that an unwind runs. Until
-    /// [`leave_nested`](Interrupts::leave_nested) the thread counts as one that
-    /// does not unwind, unless it begins to anew within the frame of `base`.
-    /// Gives the base of the block around it, for later.
+    /// [`leave_nested`](Interrupts::leave_nested) the thread counts as one that does not unwind,
+    /// unless another unwind begins within the frame of `base`. Gives the base of the block around
+    /// it, for later.
     #[inline]
     pub(crate) fn enter_nested(&self, limit: (Deadline, u64), base: usize) -> usize {
         self.set_limit(limit);

@@ -1,4 +1,5 @@
-//! How the running green thread leaves: straight for the next one, or for the loop.
+//! How the running green thread stops running: by a switch straight to the next one, or to the
+//! loop.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,7 +12,7 @@ use crate::thread_locals;
 
 impl Local {
     /// Puts `task`, which is the running green thread, at the end of the ready
-    /// queue and leaves it for who is next there.
+    /// queue and switches to the next one there.
     pub(crate) fn requeue(&self, task: &Arc<Task>) {
         debug_assert!(
             !is_any_held(),
@@ -36,8 +37,8 @@ impl Local {
         }
     }
 
-    /// Where thread-locals are shared: among them are errno, which the neighbours' system
-    /// calls set too, and whether somebody unwinds.
+    /// Where thread-locals are shared: among them are errno, which the neighbours' system calls set
+    /// too, and std's count of unwinds.
     #[inline]
     fn leave_shared(&self, task: &Task, green: &Green) {
         let errno = sys::errno();

@@ -65,8 +65,8 @@ impl Legs {
         fiber
     }
 
-    /// Runs the green thread, and those that it leaves for, until one of them waits,
-    /// which gives true, or ends. Then that one's are [over](Legs::are_over).
+    /// Runs the green thread, and those that it switches to, until one of them waits (true) or ends
+    /// (false). Then the legs of the one that ended are [over](Legs::are_over).
     #[inline]
     pub(super) fn run(&self, at_home: bool) -> bool {
         if !at_home {
@@ -91,8 +91,8 @@ impl Legs {
         }
     }
 
-    /// Leaves the running green thread, which is this one, straight for `next`, that of
-    /// one which waits or has just begun; or it is this one's.
+    /// Switches from the running green thread, which is this one, straight to `next`, the fiber of one
+    /// that waits or has just begun, or this one's own.
     #[inline]
     pub(super) fn leave_for(&self, next: Fiber, at_home: bool) {
         if !at_home {

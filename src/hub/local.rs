@@ -18,8 +18,7 @@ use crate::world::World;
 
 /// Calls in a row that a green thread may make without waiting.
 pub(super) const BUDGET: u32 = 64;
-/// How long it may take over them; 64 short reads are over in no time, 64 of a
-/// quarter of a megabyte are not.
+/// How much time it may take for them; 64 short reads are over at once, 64 reads of a quarter of a megabyte are not.
 const SLICE: Duration = Duration::from_micros(250);
 /// Calls between two looks at the clock. A green thread that waits sooner, as
 /// most do after each request, costs no look at all.
@@ -140,8 +139,7 @@ impl Local {
         }
     }
 
-    /// Whether nothing of the loop's own is being changed, so that the running green thread
-    /// may leave for it.
+    /// Whether none of the loop's own data is being changed, so that the running green thread may switch to it.
     pub(crate) fn is_settled(&self) -> bool {
         self.ready.try_borrow_mut().is_ok()
             && self.acceptors.try_borrow_mut().is_ok()
@@ -175,8 +173,8 @@ impl Local {
         true
     }
 
-    /// As [`spend`](Local::spend), for a call that goes back to its caller for others to run: if that does not let them,
-    /// it begins anew.
+    /// As [`spend`](Local::spend), for a call that returns to its caller so that others can run: if the caller does not
+    /// let them, the count begins anew.
     pub(crate) fn spend_by_poll(&self) -> bool {
         let spent = self.spend();
         if spent {
@@ -186,8 +184,8 @@ impl Local {
         spent
     }
 
-    /// As [`spend`](Local::spend), for calls in memory, which are over in no
-    /// time: how many there are does not count, only how long they take.
+    /// As [`spend`](Local::spend), for calls that only touch memory and are over at once: not their number counts, but
+    /// the time that they take.
     pub(crate) fn spend_in_memory(&self) -> bool {
         #[cfg(feature = "sim")]
         if let Some(world) = self.world {

@@ -1,16 +1,16 @@
 //! The hub: one OS thread that owns an epoll instance and runs the green threads placed on it.
 //!
-//! Data stands below behaviour. In the order in which the files stand on each other:
+//! Data stands below behaviour. In this order, each file using only those above it:
 //!
 //! - [`wait_word`], [`site`], `interrupts`, [`values`], [`leg`]: the parts of a thread;
 //!   [`os_parker`] of an OS thread.
 //! - [`home`], [`registry`]: the parts of a hub.
 //! - [`task`]: a thread of either kind. It knows its home hub by [`home`](home::Home).
 //! - [`Hub`]: what all OS threads see of one. [`local`]: what only its own touches.
-//! - [`current`]: which of both runs here.
+//! - [`current`]: which task and which hub run here.
 //! - `wake`: how a task comes to run. `root`: the first function on a green thread's stack.
-//!   `next`: whose leg is the next one. `unwinding`, `leave`: how it leaves for that one
-//!   or the loop.
+//!   `next`: which leg is the next one. `unwinding`, `leave`: how a green thread switches to that
+//!   one or to the loop.
 //! - [`interrupt`]: how kills and time limits reach it.
 //! - [`mod@wait`]: the one way to wait.
 //! - [`meter`]: CPU time by green thread, while somebody asks for it.
@@ -125,8 +125,8 @@ impl Hub {
         })
     }
 
-    /// Registers a descriptor, both directions, edge-triggered. Whatever it is ready
-    /// for now is told as an event too.
+    /// Registers a descriptor, both directions, edge-triggered. What it is ready for already is
+    /// reported as an event too.
     pub(crate) fn register(&self, fd: RawFd, ready: Arc<dyn Ready>) -> std::io::Result<u64> {
         #[cfg(feature = "sim")]
         if let Some(world) = crate::world::here() {
@@ -173,7 +173,7 @@ impl Hub {
         Ok(token)
     }
 
-    /// Takes `who` back from those who are told of a descriptor. Events of it
+    /// Removes `who` from those that are told of a descriptor. Events of it
     /// already fetched do not find `who` any more.
     pub(crate) fn deregister(&self, fd: RawFd, token: u64, who: *const ()) {
         self.registry.remove(token, who, || {

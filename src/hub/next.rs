@@ -1,9 +1,8 @@
 //! Who runs next: the next leg of a turn, begun by the loop or by the green thread that leaves.
 //!
-//! A green thread that leaves goes straight to the next one that is ready, so the loop
-//! runs once a turn, not once a leg. It goes to the loop when nobody is ready, when the
-//! turn's legs are used up, and when it ends: what an end takes is done in the loop's
-//! context.
+//! A green thread that waits switches straight to the next one that is ready, so the loop runs once
+//! a turn, not once a leg. It switches to the loop when nobody is ready, when the turn's legs are
+//! used up, and when it ends: what must be done at an end is done in the loop's context.
 
 use std::ptr;
 use std::sync::Arc;
@@ -84,10 +83,9 @@ impl Local {
         self.running.set(Some(task));
     }
 
-    /// Has the memory that the next resume touches first brought into the
-    /// cache while this one runs. With a thousand connections it is in none:
-    /// the misses were a tenth of an echo request, most of them at the
-    /// coroutine's context, in the top page of its stack, and at its registers
+    /// Brings the memory that the next resume touches first into the cache while this one runs.
+    /// With a thousand connections it is in no cache: the misses took a tenth of an echo request,
+    /// most of them at the coroutine's context, in the top page of its stack, and at its registers
     /// and frames, where it was suspended.
     fn fetch_next(&self) {
         let ready = self.ready.borrow();

@@ -1,11 +1,11 @@
 //! What a hub's poller knows: a token for each registered descriptor.
 //!
-//! A token is a slot's number and the generation that filled it, so an event
-//! for a descriptor that has left, fetched in the same batch or kept alive by a
-//! duplicate of the open file, finds nobody.
+//! A token is a slot's number and the generation that filled it. So an event for a descriptor that
+//! is no longer registered, because it was fetched in the same batch or because a duplicate keeps
+//! the open file alive, finds nobody.
 //!
-//! An epoll instance takes an open file under one number once. If several wait for
-//! it, a socket and somebody who knows its number, they share a slot.
+//! An epoll instance accepts an open file under the same number only once. If several wait for it,
+//! a socket and somebody who knows its number, they share a slot.
 
 use std::os::fd::RawFd;
 use std::sync::Arc;

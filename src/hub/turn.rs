@@ -3,18 +3,17 @@
 //! A turn:
 //! 1. take the inbox;
 //! 2. fire the timers that are due at one instant;
-//! 3. run each that is accepting a connection and is ready, then what else is
-//!    ready, at most [`RESUMES`] times, and no further once one of these was made
-//!    to give way for having used up its budget; most begin where another one leaves,
-//!    without the loop ([`next`](super::next));
+//! 3. run the ready green threads, those that accept connections first, at most [`RESUMES`] times,
+//!    and no more once one of them had to give way because it had used up its budget; most are
+//!    switched to by another one, without the loop ([`next`](super::next));
 //! 4. poll: without waiting if something is ready, else until the next deadline
 //!    or the bell;
 //! 5. hand the events out.
 //!
-//! So neither a green thread that yields in a loop nor one that reads a stream
-//! which never runs dry keeps the others from the poller and the clock. And those
-//! who wait for a listener do not stand behind a thousand handlers: its queue is
-//! short, and the kernel drops clients that find it full.
+//! So neither a green thread that yields in a loop nor one that reads a stream which never runs dry
+//! keeps the others from the poller and the clock. And threads that wait for a listener do not have
+//! to queue behind a thousand handlers: the listener's queue is short, and the kernel drops clients
+//! that find it full.
 
 use std::io;
 use std::ptr;
@@ -142,7 +141,7 @@ impl Local {
         green.legs.run(at_home)
     }
 
-    /// Whether a green thread is to start later only. It then sleeps, without a stack.
+    /// Whether a green thread is to start only later. Then it sleeps, without a stack.
     fn put_off(&self, task: &Arc<Task>, green: &Green) -> bool {
         if green.start == Nanos::LONG_AGO {
             return false;

@@ -2,10 +2,9 @@
 //!
 //! Where thread-locals are a green thread's own, `std::thread::panicking()` tells who
 //! unwinds. Where they are shared it cannot: it is true for a whole OS thread as long as any of its green threads is parked inside a
-//! destructor that a panic runs. Each hub counts who is parked that way; while
-//! it is nobody, it is the running thread. Else its own stack tells
-//! ([`sys::unwind`]), which takes longer, and holds whoever began the
-//! unwind and whatever became of the panic hook. Should the stack not tell, the
+//! destructor that a panic runs. Each hub counts the threads that are parked in this way; while there are none, std's
+//! answer is about the running thread. Otherwise the thread's own stack is examined ([`sys::unwind`]), which takes
+//! longer, but is right whoever began the unwind and whatever became of the panic hook. If the stack does not tell, the
 //! thread counts as unwinding: an interrupt that is late does no harm.
 
 use std::sync::atomic::Ordering;
@@ -37,8 +36,8 @@ impl Task {
         }
     }
 
-    /// Whether this thread, which is the running one, is unwinding, be it
-    /// around a block with a time limit inside a destructor.
+    /// Whether this thread, which is the running one, is unwinding, even if it is now in a block with a time limit
+    /// inside a destructor.
     pub(crate) fn is_panicking(&self) -> bool {
         self.is_nested() || self.is_unwinding()
     }

@@ -29,7 +29,7 @@ pub(crate) struct Waiter {
 }
 
 impl Waiter {
-    /// Ends the wait as the event waited for; says whether it was still open.
+    /// Ends the wait as if by its event; returns whether it was still open.
     pub(crate) fn wake(self) -> bool {
         self.task.wake_owned(self.ticket, Phase::Event)
     }
@@ -55,7 +55,7 @@ pub(crate) struct Request {
     pub(crate) poll_for: Option<PollFor>,
 }
 
-/// For a wait of the running thread for a descriptor: what can fail of it, before it begins.
+/// For a wait of the running thread for a descriptor: does beforehand what can fail.
 ///
 /// # Errors
 ///
@@ -73,9 +73,8 @@ pub(crate) fn poll_for(fd: RawFd, events: i16) -> io::Result<PollFor> {
 
 /// Parks the running thread, green or not.
 ///
-/// `enqueue` gives the ticket to whoever will wake it, or declines. A wait that
-/// ends otherwise than by its event calls `dequeue`, and then, if the thread is
-/// being killed or a block's time limit passed, unwinds.
+/// `enqueue` gives the ticket to whoever will wake it, or declines. A wait that does not end by its event calls
+/// `dequeue`, and then, if the thread is being killed or a block's time limit passed, unwinds.
 ///
 /// # Panics
 ///
@@ -97,8 +96,8 @@ fn raise(interrupt: Interrupt) -> ! {
     current::with(|task| task.raise(interrupt))
 }
 
-/// As [`wait`], but gives an interrupt back in place of raising it. `mask` says what
-/// must not end the wait; by default, whatever the thread's state says.
+/// As [`wait`], but returns an interrupt instead of raising it. `mask` says what must not end the wait; without it,
+/// the thread's state decides.
 ///
 /// # Panics
 ///
@@ -132,8 +131,7 @@ pub(crate) fn waiting_task() -> Arc<Task> {
     }
 }
 
-/// Parks `task` for `by`, whose kills and limits end the wait; but for a kill where
-/// the two differ.
+/// Parks `task` for `by`, whose kills and limits end the wait, except for a kill if the two differ.
 fn wait_as(
     task: &Arc<Task>,
     by: &Arc<Task>,
@@ -222,9 +220,8 @@ fn open(task: &Task, site: Site, since: Nanos, masked: Masked) -> Result<Ticket,
     }
 }
 
-/// A waiter looks whether it still needs to wait under the lock of the queue that
-/// it is about to join: a wait there would hold everybody up who comes to that
-/// queue, its own waker too.
+/// A waiter checks whether it still needs to wait while it holds the lock of the queue that it is about to join: a
+/// wait there would hold up everybody who comes to that queue, even its own waker.
 pub(crate) fn refuse_under_lock(task: &Task) {
     const QUEUING: &str =
         "the function that tells whether a wait is still needed cannot wait itself";
@@ -235,7 +232,7 @@ pub(crate) fn refuse_under_lock(task: &Task) {
 }
 
 thread_local! {
-    /// Why the running thread must not wait, where it is not for a queue's sake.
+    /// Why the running thread must not wait, if the reason is not a queue's lock.
     static WHY: Cell<Option<&'static str>> = const { Cell::new(None) };
 }
 
@@ -294,8 +291,8 @@ impl Drop for Opened<'_> {
     }
 }
 
-/// Ends a wait that nobody knows of but, perhaps, a killer: one who has won has
-/// scheduled the thread, which must suspend for it.
+/// Ends a wait that nobody knows of except, perhaps, a killer. If the killer has closed the ticket, it has scheduled
+/// the thread, which must then suspend once.
 fn leave(task: &Arc<Task>, ticket: Ticket, request: &Request) {
     if !task.word.close(ticket, Phase::Event) {
         suspend(task, current::local(), ticket, Deadline::NEVER, request);

@@ -10,8 +10,8 @@ use super::wait_word::{Phase, Ticket};
 use super::{Hub, current};
 
 impl Task {
-    /// Ends the wait of `ticket`, if it is still open, and sees to it that the
-    /// thread runs again. Says whether it was this call that did.
+    /// Ends the wait of `ticket`, if it is still open, and makes sure that the thread runs again.
+    /// Returns whether this call ended the wait.
     pub(crate) fn wake(self: &Arc<Task>, ticket: Ticket, why: Phase) -> bool {
         let won = self.word.close(ticket, why);
         if won {

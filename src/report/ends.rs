@@ -42,7 +42,7 @@ pub struct SocketEnds {
 }
 
 impl SocketEnds {
-    /// Of the socket that has the number now; nothing if it is none, or one whose ends are called nothing.
+    /// Those of the socket that has the number now; `None` if it is no socket, or if its ends have no names.
     pub(crate) fn of(fd: RawFd) -> Option<SocketEnds> {
         let (local, peer) = look_at_number(fd, |fd| {
             Some((calls::local_addr(fd).ok()?, calls::peer_addr(fd).ok()))
@@ -62,7 +62,7 @@ fn unnamed() -> String {
     "unnamed".to_owned()
 }
 
-/// Nothing for an end that has no name. On one line, whatever is in it: the text may go to a terminal.
+/// `None` for an end that has no name. The name is on one line, whatever is in it, since the text may go to a terminal.
 fn name(end: &SockAddr) -> Option<String> {
     if let Some(address) = end.as_socket() {
         let is_bound = address.port() != 0 || !address.ip().is_unspecified();

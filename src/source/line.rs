@@ -54,7 +54,7 @@ impl Line {
         Seen(self.word.load(Ordering::SeqCst))
     }
 
-    /// Takes note that the direction has nothing left, unless an edge came
+    /// Notes that the direction has nothing left, unless an edge came
     /// since `seen`.
     #[inline]
     pub(super) fn exhausted(&self, seen: Seen) {
@@ -69,7 +69,8 @@ impl Line {
     }
 
     /// An edge: ready again, for the first in the queue and for all who poll. Called by the hub that
-    /// the descriptor is registered with, or by whoever knows better.
+    /// the descriptor is registered with, or by whoever knows of a change that the kernel does not
+    /// report.
     pub(super) fn edge(&self, ending: bool) {
         let mut seen = self.word.load(Ordering::SeqCst);
         loop {

@@ -34,7 +34,7 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    /// Ready, for all that is known: the first call is to try.
+    /// Counts as ready at first, so the first call is tried.
     pub(super) fn ready(fd: RawFd) -> Arc<Lines> {
         Arc::new(Lines {
             fd,
@@ -123,7 +123,7 @@ impl Lines {
         [self.read.look().edges(), self.write.look().edges()]
     }
 
-    /// Sees to it that a hub tells of events, and can call `waker`.
+    /// Makes sure that a hub reports events, and can call `waker`.
     pub(super) fn be_polled(self: &Arc<Lines>, waker: &Waker) -> io::Result<()> {
         if self.registered.load(Ordering::Acquire) && future::is_a_thread(waker) {
             return Ok(());

@@ -205,8 +205,8 @@ impl Source {
     }
 }
 
-/// Whether the running green thread has made so many calls in a row that others should run. Says so
-/// once: an executor that does not let others run then is to get on all the same.
+/// Whether the running green thread has made so many calls in a row that others should run. Returns true only
+/// once, so that an executor that does not let others run gets on all the same.
 fn is_spent() -> bool {
     current::is_green() && current::local().is_some_and(|local| local.spend_by_poll())
 }

@@ -7,7 +7,7 @@ use std::task::Waker;
 use crate::future;
 use crate::sys::lock::Lock;
 
-/// At most one waker of each who polls.
+/// At most one waker for each poller.
 pub(super) struct Wakers {
     /// Whether there are any: a look without the lock.
     any: AtomicBool,
@@ -55,7 +55,7 @@ impl Wakers {
         }
     }
 
-    /// Leaves a waker in the place of `poller`. Whoever does looks at the line after it.
+    /// Leaves a waker in the place of `poller`. The caller must look at the line after that.
     pub(super) fn leave(&self, poller: u64, waker: &Waker) {
         let same = |entry: &mut Entry| entry.waker.will_wake(waker);
         if self.left.lock().entry(poller).is_some_and(same) {

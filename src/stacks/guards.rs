@@ -18,8 +18,8 @@ static MARKS: AtomicBool = AtomicBool::new(true);
 /// Stacks that have a guard page of their own.
 static PAGED: AtomicUsize = AtomicUsize::new(0);
 
-/// Makes the reserved memory from `at` on into at most `count` stacks of `size`
-/// bytes, each at the upper end of its stride, and says how many.
+/// Makes the reserved memory from `at` on into at most `count` stacks of `size` bytes, each at the
+/// upper end of its stride, and returns how many.
 ///
 /// # Errors
 ///
@@ -68,8 +68,8 @@ pub(super) unsafe fn make(
     made.map(|()| count)
 }
 
-/// Whether a guard that was marked faults: something that stands in for a kernel
-/// may take advice that it does not know, and do nothing. Asked once.
+/// Whether a guard that was marked really faults: an emulation of the kernel may accept an advice
+/// that it does not know, and do nothing. Checked once.
 ///
 /// # Safety
 ///

@@ -109,7 +109,7 @@ impl Store {
         f(shelf)
     }
 
-    /// Keeps stacks of a shelf that there is, without their memory.
+    /// Keeps stacks of a size that has a shelf, without their memory.
     fn put_cold(&self, mut stacks: Vec<Stack>) {
         stacks.iter().for_each(Stack::clear);
         if let Some(size) = stacks.first().map(|stack| stack.arena.size) {

@@ -28,8 +28,8 @@ pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>, nonblocking: bool) -> io::Resu
     Ok(())
 }
 
-/// Has `look` ask something of the descriptor with this number, which may be another file's by now, or nobody's: it must
-/// change nothing.
+/// Lets `look` ask something about the descriptor with this number, which may by now belong to another file, or to
+/// none: `look` must change nothing.
 pub(crate) fn look_at_number<T>(fd: RawFd, look: impl FnOnce(BorrowedFd<'_>) -> T) -> Option<T> {
     // SAFETY: it is used for the length of `look`; a number that is nobody's is an error of the call made with it.
     (fd >= 0).then(|| look(unsafe { BorrowedFd::borrow_raw(fd) }))
@@ -38,8 +38,8 @@ pub(crate) fn look_at_number<T>(fd: RawFd, look: impl FnOnce(BorrowedFd<'_>) -> 
 /// shutdown(2) in both directions; errors (not a socket, not connected) do not
 /// matter to the one caller, who closes next.
 ///
-/// Not where closing is to reset (`SO_LINGER` of zero): the end sent before the
-/// reset would read as that of a whole stream.
+/// It does nothing if closing is to reset the connection (`SO_LINGER` of zero): the end that would be sent before
+/// the reset would look like that of a complete stream.
 pub(crate) fn shutdown_both(fd: BorrowedFd<'_>) {
     if matches!(SockRef::from(&fd).linger(), Ok(Some(Duration::ZERO))) {
         return;
@@ -55,8 +55,7 @@ pub(crate) fn linger(fd: BorrowedFd<'_>) -> Option<Duration> {
     (!time.is_zero()).then_some(time)
 }
 
-/// Has close(2) not wait, if it would: the kernel then does what is left in the
-/// background.
+/// Makes sure that close(2) does not wait: the kernel then does what is left in the background.
 pub(crate) fn linger_in_background(fd: RawFd) {
     let mut setting = libc::linger {
         l_onoff: 0,

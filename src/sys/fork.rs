@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 static IN_A_CHILD: AtomicBool = AtomicBool::new(false);
 
-/// From now on a child of fork(2) knows that it is one. Past the C library's own
-/// fork (`_Fork`, clone(2), vfork(2)) nobody is told.
+/// From now on a child of fork(2) knows that it is one. If the C library's own fork is bypassed
+/// (`_Fork`, clone(2), vfork(2)), the child does not know.
 pub(crate) fn watch() {
     static WATCHING: OnceLock<()> = OnceLock::new();
     WATCHING.get_or_init(|| {

@@ -30,8 +30,8 @@ const FREE: u32 = 0;
 const HELD: u32 = 1;
 const WAITED: u32 = 2;
 
-/// Looks at a lock that is held before sleeping: its holder is nearly done, or
-/// it has lost its processor, and then no looking helps.
+/// How often a held lock is looked at before sleeping: either its holder is nearly done, or it has lost its processor,
+/// and then looking does not help.
 const LOOKS: u32 = 100;
 
 thread_local! {
@@ -39,8 +39,7 @@ thread_local! {
     static HELD_HERE: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Whether the running thread holds a lock: then what it calls, an allocator at most,
-/// must not suspend it.
+/// Whether the running thread holds a lock: then nothing that it calls, such as an allocator, may suspend it.
 pub(crate) fn is_any_held() -> bool {
     HELD_HERE.get() != 0
 }

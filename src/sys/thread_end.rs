@@ -3,9 +3,9 @@
 use std::ffi::c_void;
 use std::sync::OnceLock;
 
-/// Has `f` called on this OS thread at its end, when all its thread-locals are
-/// gone. There is one such function in a process; it must not unwind. If the
-/// system has no key left it is never called.
+/// Makes sure that `f` is called on this OS thread at its end, when all its thread-locals are gone.
+/// There is one such function in a process; it must not unwind. If the system has no key left it is
+/// never called.
 ///
 /// A pthread key rather than a thread-local of our own, whose destructor would
 /// run before those of thread-locals that were used earlier.

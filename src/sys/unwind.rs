@@ -43,9 +43,9 @@ const GO_ON: c_int = 0;
 const STOP: c_int = 4;
 
 /// Whether an unwind that began here would end the process before it left the
-/// frame that `base` is an address in: true also if the tables do not tell.
+/// frame that contains the address `base`; true also if the tables do not tell.
 ///
-/// That frame must be one that is never inlined.
+/// The function of that frame must never be inlined.
 #[inline(never)]
 pub(crate) fn is_barred(base: usize) -> bool {
     let mut walk = Walk {

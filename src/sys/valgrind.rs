@@ -1,4 +1,4 @@
-//! What valgrind is told: where stacks lie, so that it takes a switch for one.
+//! What valgrind is told: where stacks lie, so that it recognises a switch between them.
 //!
 //! Outside valgrind the request is six instructions without effect
 //! (valgrind.h, "client requests").

@@ -1,7 +1,6 @@
 //! What glibc exports for its own parts and for debuggers, looked up by name.
 //!
-//! A library that lacks any of it (glibc before 2.34, musl, a static program) is
-//! one that this does not work with.
+//! If a library lacks any of it (glibc before 2.34, musl, a static program), this does not work.
 #![expect(unsafe_code, reason = "looks symbols up")]
 
 use std::ffi::{CStr, c_char, c_int, c_void};

@@ -5,10 +5,10 @@
 //!   aarch64:  descriptor │ base: two words │ values of modules
 //! ```
 //!
-//! The *descriptor* (`struct pthread`) differs from version to version. A field's
-//! place is one that glibc tells debuggers, or where the value lies that a public
-//! function gives. What cannot be told so is no reason to guess: then there are no
-//! thread-locals of a green thread's own.
+//! The *descriptor* (`struct pthread`) differs from version to version. The place of a field is
+//! taken from what glibc tells debuggers, or found by looking for the value that a public function
+//! returns. If neither works, nothing is guessed: then there are no thread-locals of a green
+//! thread's own.
 //!
 //! All places are offsets from the base.
 #![expect(unsafe_code, reason = "reads and writes a thread's descriptor")]
@@ -129,8 +129,7 @@ pub(super) unsafe fn write(base: usize, offset: isize, word: usize) {
 }
 
 impl Layout {
-    /// What the running OS thread shows, of which glibc started nothing else than
-    /// the caller.
+    /// What the running OS thread shows; the caller must be the first code on it.
     pub(super) fn find(functions: Functions, words: Words) -> Result<Layout, String> {
         let base = base::get();
         let (mut bytes, mut align) = (0, 0);
@@ -382,9 +381,8 @@ fn stack(descriptor: usize, bytes: usize) -> Result<isize, String> {
 /// asks otherwise.
 const REFUSED: usize = 0xffff_fffe << 32;
 
-/// What the kernel's restartable sequences would be told in, also where they were
-/// refused, or turned off by a setting of glibc's: a thread that its maker's word
-/// promises to have some, and that gets none, is fatal to glibc.
+/// Where the kernel's restartable sequences report, even if they were refused or turned off by a
+/// setting of glibc: glibc aborts if a thread was promised some and gets none.
 fn rseq(base: usize) -> Option<isize> {
     let (offset, bytes) = (symbol(c"__rseq_offset")?, symbol(c"__rseq_size")?);
     // SAFETY: public variables of these types (sys/rseq.h).

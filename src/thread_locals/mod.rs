@@ -51,7 +51,7 @@ pub use visits::{on_green_thread, on_os_thread};
 /// What was found out at the start, for people.
 static TOLD: OnceLock<String> = OnceLock::new();
 
-/// Does as the setting says: before the first hub.
+/// Applies the setting. To be called before the first hub starts.
 ///
 /// # Errors
 ///
@@ -77,7 +77,7 @@ pub(crate) fn prepare() -> io::Result<()> {
     Ok(())
 }
 
-/// What holds, and why; nothing before the first start.
+/// Whose thread-locals there are, and why; `None` before the first start.
 pub(crate) fn told() -> Option<&'static str> {
     TOLD.get().map(String::as_str)
 }

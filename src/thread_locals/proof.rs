@@ -1,7 +1,7 @@
 //! The proof that all of it works here: tried out on an OS thread, before the first hub.
 //!
-//! Whatever differs from what must be is told, and changes nothing: thread-locals
-//! are shared then. It takes a tenth of a millisecond.
+//! If anything is not as it must be, that is reported and has no other effect: thread-locals are
+//! shared then. The proof takes a tenth of a millisecond.
 #![expect(unsafe_code, reason = "runs code on a block that is thrown away")]
 
 use std::cell::Cell;

@@ -1,8 +1,8 @@
-//! setuid(2) and its kind: glibc has every OS thread make the call, by a signal.
+//! setuid(2) and the like: glibc makes every OS thread do the call, by a signal.
 //!
-//! The signal's handler clears a mark in the running thread's descriptor, and
-//! whoever has asked waits until it is cleared in all. That is the OS thread's, so
-//! while a green thread runs, the handler must see that one.
+//! The signal's handler clears a mark in the running thread's descriptor, and the caller waits
+//! until the mark is cleared in all of them. The mark is in the OS thread's descriptor, so the
+//! handler must see that one even while a green thread runs.
 #![expect(unsafe_code, reason = "a signal handler that calls another")]
 
 use std::ffi::{c_int, c_void};

@@ -59,7 +59,7 @@ impl<T: Timed> TimerQueue<T> {
             .map_or(Deadline::NEVER, |entry| entry.when)
     }
 
-    /// Sees to it that `owner` has an entry that fires at `when` or before.
+    /// Makes sure that `owner` has an entry that fires at `when` or before.
     /// `owner()` makes the handle to keep, called only for a new entry.
     #[inline]
     pub(crate) fn at_latest(

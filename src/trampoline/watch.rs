@@ -1,13 +1,14 @@
 //! A descriptor that threads wait for by its number.
 //!
 //! It is registered with the hub of the first green thread that has to wait, edge-triggered.
-//! A later wait has the poller look again: that tells of what has come since, and whether it is
-//! still the same open file. Somebody may have closed it behind our back, and the kernel says
+//! A later wait makes the poller look again: that shows what has come since, and whether it is
+//! still the same open file. Somebody may have closed it without our knowledge, and the kernel says
 //! nothing (epoll(7), question 6). So waits end as closed
-//! - when a source closes the number, or whoever else tells of it ([`closing`], [`closed`]),
-//! - when the number is registered or waited for anew, and was another file's.
+//! - when a source closes the number, or when somebody else says that it is closed ([`closing`],
+//!   [`closed`]),
+//! - when the number is registered or waited for anew, and belonged to another file before.
 //!
-//! All who wait in a direction are woken by an event, and try.
+//! An event wakes all who wait in its direction, and each of them tries.
 //!
 //! Locks are taken in this order: a shard of the table, a registration, a hub's registry, the
 //! waiters.
@@ -40,8 +41,8 @@ pub(crate) enum Outcome {
     Closed,
 }
 
-/// Parks the running thread until the number is ready in `direction`. Whoever `keep`s it
-/// promises to tell when it is closed, and finds it registered the next time.
+/// Parks the running thread until the number is ready in `direction`. With `keep`, the caller
+/// promises to say when it is closed, and finds it still registered the next time.
 ///
 /// # Errors
 ///
@@ -129,8 +130,8 @@ pub(crate) fn closed(fd: RawFd) {
     end_if(fd, |old| !old.hub.still_registered(fd, old.token));
 }
 
-/// A source has registered `fd`, as `new` says: whoever waits for it by number and whose open
-/// file is gone has waited long enough.
+/// A source has registered `fd`, as `new` says: waits for that number whose open file is gone must
+/// end.
 pub(crate) fn reissued(fd: RawFd, new: Registration) {
     end_if(fd, |old| match std::ptr::eq(new.hub, old.hub) {
         // On one hub, those who wait for one open file share a registration.
@@ -247,7 +248,7 @@ impl Drop for User {
 }
 
 impl Watch {
-    /// Has the poller tell of what is ready now and from now on. An OS thread asks poll(2).
+    /// Makes the poller report what is ready now and from now on. An OS thread asks poll(2).
     fn arm(self: &Arc<Watch>) -> Result<Armed, Refused> {
         let Some(local) = current::local().filter(|_| current::is_green()) else {
             return Ok(Armed::Told);

@@ -28,7 +28,8 @@ use random::Random;
 pub use trace::Trace;
 use trace::{Event, Subject};
 
-/// What each leg of a green thread takes, in nanoseconds: a loop that waits for a moment and only yields comes to its end.
+/// The simulated time that each leg of a green thread takes, in nanoseconds, so that a loop that yields until some time
+/// has come ends.
 const LEG: u64 = 1_000;
 
 pub(crate) struct World {
@@ -38,7 +39,7 @@ pub(crate) struct World {
     state: RefCell<State>,
 }
 
-/// What each simulation has anew.
+/// The part of the world that is new in each simulation.
 struct State {
     random: Random,
     trace: Trace,
@@ -197,7 +198,7 @@ impl World {
         call(&mut state.network, &mut around)
     }
 
-    /// Has happen on the network what is due. Adds to `ready` what the hub is to hand out, by token.
+    /// Lets everything happen on the network that is due. Adds to `ready` what the hub is to hand out, by token.
     pub(crate) fn happen(&self, ready: &mut Vec<(u64, u32)>) {
         self.network(|network, around| {
             network.happen(around);

@@ -122,7 +122,7 @@ impl Endpoint {
         self.call_reader();
     }
 
-    /// Ends it now. The first cause is the one that `connection_lost` is told.
+    /// Ends it now. `connection_lost` is told the first cause.
     pub(super) fn end(&self, cause: Option<io::Error>) {
         {
             let mut state = self.state.lock();
@@ -302,7 +302,7 @@ impl Endpoint {
         }
     }
 
-    /// What a sender held that was killed, be it before it began, is lost, and with it the endpoint.
+    /// If the sender was killed, even before it began, what it held is lost, and with it the endpoint.
     fn sender_ended(&self, ending: thread::Ending) {
         if ending != thread::Ending::Returned {
             self.state.lock().sending = false;
@@ -350,7 +350,7 @@ impl Drop for Ending<'_> {
 }
 
 impl Endpoint {
-    /// Has `reader`, which is to call [`serve`](Endpoint::serve), end it also if it is killed before it begins.
+    /// Makes `reader`, which is to call [`serve`](Endpoint::serve), end it even if it is killed before it begins.
     pub(super) fn is_read_by(self: &Arc<Endpoint>, reader: &thread::JoinHandle<()>) {
         let endpoint = self.clone();
         // Without effect, if it has begun.

@@ -18,7 +18,7 @@ pub(super) enum Life {
     Open,
     Closing {
         by: Ender,
-        /// When TLS must have ended; none for a limit that no clock can name, and in the clear.
+        /// When TLS must have ended; never, if the limit is too long for the clock, and without TLS.
         deadline: Deadline,
     },
     /// Sending has failed with this error, which is the peer's or the network's doing.

@@ -35,8 +35,8 @@ pub(super) enum Received {
 }
 
 impl Link {
-    /// Shakes hands over `socket`, if there is to be TLS, beginning with what was read of it before. It is closed on
-    /// failure.
+    /// Does the TLS handshake over `socket`, if there is to be TLS, beginning with what was read from it before. On
+    /// failure it is closed.
     pub(in super::super) fn open(
         socket: GreenSocket,
         security: &Security,
@@ -191,8 +191,8 @@ impl Link {
         }
     }
 
-    /// Closes the connection as it is, for whoever waits on it too. The last handle to TLS says close_notify in
-    /// passing, if nothing was left unsaid; this does not. Does not wait.
+    /// Closes the connection as it is, for whoever waits on it too. The last handle to TLS sends close_notify if that
+    /// needs no wait and nothing was left to send; this does not. Does not wait.
     pub(in super::super) fn close(&self) {
         self.socket().source().close();
     }
@@ -258,7 +258,7 @@ pub(in super::super) fn unless(stop: &AtomicBool) -> io::Result<()> {
     }
 }
 
-/// The time left, which no timeout may say is none.
+/// The time left, never zero, since a timeout of zero is refused.
 fn left(left: Duration) -> Duration {
     left.max(Duration::from_millis(1))
 }

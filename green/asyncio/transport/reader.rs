@@ -238,7 +238,7 @@ impl Drop for Ending<'_> {
 }
 
 impl Shared {
-    /// Has `reader`, which is to call [`run`], end the connection also if it is killed before it begins.
+    /// Makes `reader`, which is to call [`run`], end the connection even if it is killed before it begins.
     pub(in super::super) fn is_read_by(self: &Arc<Shared>, reader: &JoinHandle<()>) {
         let shared = Arc::clone(self);
         reader.link(move |_| {

@@ -110,7 +110,7 @@ impl Shared {
         Ok(())
     }
 
-    /// What a sender held that was killed, be it before it began, is lost, and with it the connection.
+    /// If the sender was killed, even before it began, what it held is lost, and with it the connection.
     fn sender_ended(&self, ending: Ending) {
         if ending != Ending::Returned {
             self.state.lock().sending = false;

@@ -139,7 +139,7 @@ impl Shared {
         })
     }
 
-    /// Has the reader look at the state, wherever it waits.
+    /// Makes the reader look at the state, wherever it waits.
     pub(super) fn call_reader(&self) {
         self.attention.call(self.link.socket().source());
     }
@@ -157,7 +157,7 @@ impl Shared {
         }
     }
 
-    /// Ends the connection now, by our own doing. The first cause is the one that `connection_lost` is told.
+    /// Ends the connection now, from this end. `connection_lost` is told the first cause.
     pub(in super::super) fn end(&self, cause: Option<io::Error>) {
         self.end_by(Ender::Ours, cause);
     }
@@ -176,7 +176,8 @@ impl Shared {
         self.changed.wake_all();
     }
 
-    /// Sending has failed: a peer that answers early and leaves has its answer delivered all the same.
+    /// Sending has failed. What the peer has sent before is still delivered, since it may have answered early and
+    /// left.
     pub(super) fn sending_failed(&self, error: io::Error) {
         {
             let mut state = self.state.lock();

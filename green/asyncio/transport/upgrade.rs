@@ -88,8 +88,8 @@ pub fn start_tls(transport: &Transport, options: &TlsOptions) -> io::Result<Tran
     upgrade(transport, options, Vec::new)
 }
 
-/// As [`start_tls`], for a protocol that keeps what it has received: `untouched` takes what has come since the word
-/// that begins TLS, once nothing more comes in the clear.
+/// As [`start_tls`], for a protocol that keeps what it has received: once nothing more comes in the clear, `untouched`
+/// takes what has come since the request for TLS.
 pub(in super::super) fn upgrade(
     transport: &Transport,
     options: &TlsOptions,
@@ -162,7 +162,7 @@ fn ask(old: &Shared) -> io::Result<()> {
     Ok(())
 }
 
-/// Has the reader let go, and waits until all is sent; gives what was received and not delivered.
+/// Makes the reader let go, and waits until all is sent; returns what was received and not delivered.
 fn take(old: &Arc<Shared>) -> io::Result<Vec<u8>> {
     let own_call = old.reader.get().map(|reader| reader.id()) == Some(current().id());
     if own_call {
@@ -185,7 +185,7 @@ fn take(old: &Arc<Shared>) -> io::Result<Vec<u8>> {
     }
 }
 
-/// An error told twice: to the caller and to the protocol.
+/// A copy of an error that is reported twice: to the caller and to the protocol.
 fn again(error: &io::Error) -> io::Error {
     match (error.raw_os_error(), SslError::of(error)) {
         (Some(code), _) => io::Error::from_raw_os_error(code),

@@ -20,7 +20,7 @@ use crate::unpatchable;
 enum Weight {
     /// It holds a hub or deadlocks it.
     Error,
-    /// It may, which only its user knows.
+    /// It may do so; only the user knows.
     Note,
 }
 
@@ -102,7 +102,7 @@ impl Check<'_> {
         }
     }
 
-    /// Code that is the program's own, or a copy: all of it is meant to run on green threads.
+    /// Code of the program itself, or of a copy: all of it is meant to run on green threads.
     fn green_code(&mut self, package: &Package, survey: &Survey, copy: bool) -> Result<()> {
         let mut sockets: BTreeSet<&Path> = BTreeSet::new();
         let mut first_unsafe = None;
@@ -159,7 +159,7 @@ impl Check<'_> {
                     .or_insert((below, Vec::new()))
                     .1
                     .push(package);
-                // What stands below an event loop is its own affair.
+                // What an event loop uses below it does not matter here.
                 let stop = self.program.is_below_green(below) || unpatchable::why(below).is_some();
                 if !stop && seen.insert(&below.id) {
                     todo.push(below);

@@ -72,7 +72,8 @@ table! {
     os::linux::net: Plain(TcpStreamExt);
 }
 
-/// Modules of std that have more than `STD` lists, where a glob or an import of the whole goes home too.
+/// Modules of std with names that `STD` does not list; a glob, or an import of such a module as a whole, becomes
+/// green's too.
 const WHOLE: &[&[&str]] = &[
     &["os", "unix"],
     &["os", "linux"],
@@ -145,7 +146,7 @@ pub fn feature(path: &str) -> Option<&'static str> {
     FEATURES.iter().find(|name| Some(**name) == first).copied()
 }
 
-/// Modules of which green has a second copy, whose waits let kills and time limits pass later.
+/// Modules of which green has a second copy, with shielded waits.
 const SHIELDED: &[&str] = &["sync", "thread"];
 
 /// Calls of the kernel by way of C, which hold the hub.

@@ -122,8 +122,8 @@ impl Context {
     }
 }
 
-/// A thread in the queue. When it leaves without having been chosen, by a deadline or by unwinding,
-/// it has not been selected, even if a channel is just about to learn that from the queue.
+/// A thread in the queue. If it leaves without having been chosen, by a deadline or by unwinding, it counts as not
+/// selected, even if a channel learns that from the queue only later.
 struct Parked<'a> {
     context: &'a Context,
     queued: bool,

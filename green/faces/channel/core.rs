@@ -187,7 +187,7 @@ impl<T> Core<T> {
         Some(state.queue(side, context, operation, None))
     }
 
-    /// Has `context` selected when `side` may have become ready; `None` if it is.
+    /// Lets `context` be selected when `side` may have become ready; `None` if it is ready now.
     pub(super) fn watch(
         &self,
         side: Side,
@@ -278,8 +278,9 @@ impl<'a, T> Entry<'a, T> {
         }
     }
 
-    /// Parks until it is selected; false if the deadline passed before. A last look tells with what
-    /// to queue: a sender with its value. `None` if there is nothing to wait for any more.
+    /// Parks until it is selected; false if the deadline passed before. `last_look` runs just before it
+    /// queues, and gives what to queue with: for a sender, its value. `None` if there is nothing to
+    /// wait for any more.
     fn wait(
         &mut self,
         what: &'static str,

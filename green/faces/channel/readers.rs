@@ -50,7 +50,7 @@ impl Readers {
         woken
     }
 
-    /// Has everybody try again.
+    /// Makes everybody try again.
     pub(super) fn wake_all(&self) {
         self.announced.store(true, Release);
         self.queue.wake_all();

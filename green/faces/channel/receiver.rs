@@ -42,7 +42,8 @@ pub struct Receiver<T> {
 
 enum Flavor<T> {
     Values(Arc<Core<T>>),
-    /// With what makes a message of a moment: `T` is `Instant`, and this is the identity.
+    /// With a function that makes a message of a moment: `T` is `Instant`, and the function returns
+    /// its argument.
     Timer(Arc<Timer>, fn(Instant) -> T),
     Never,
 }

@@ -177,7 +177,7 @@ impl<T> State<T> {
         claim
     }
 
-    /// Has `context` selected as soon as something happens that may make `side` ready.
+    /// Lets `context` be selected as soon as something happens that may make `side` ready.
     pub(super) fn watch(&mut self, side: Side, context: &Arc<Context>, operation: usize) -> Claim {
         let waiter = self.waiter(context, operation, None);
         let claim = waiter.claim;
@@ -213,8 +213,8 @@ impl<T> State<T> {
         }
     }
 
-    /// Returns a value that was taken out for a receiver which did not live to take it: it is the
-    /// next to go out. Gives it back if there is no receiver left.
+    /// Puts a value back that was taken out for a receiver which was killed before it took it: it is
+    /// the next to go out. Returns it if there is no receiver left.
     pub(super) fn put_back(&mut self, value: T) -> Option<T> {
         let value = self.hand_over(value).err()?;
         if self.receivers == 0 {
@@ -251,8 +251,9 @@ impl<T> State<T> {
         }
     }
 
-    /// What one who takes `value` now gets: readers that were woken and have not come yet have older
-    /// values put aside for them, and any will do for those. So who takes two gets the older first.
+    /// The value that a thread which takes `value` now gets: for readers that were woken and have
+    /// not come yet, older values are put aside, and any value will do for them. So a thread that
+    /// takes two gets the older one first.
     fn in_turn(&mut self, value: T) -> T {
         match self.handed.pop_front() {
             Some(older) => {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-/// What is needed to make an `io::Error`, which cannot be cloned, anew.
+/// What is needed to make an `io::Error`, which cannot be cloned, once more.
 #[derive(Clone)]
 pub(crate) enum KeptError {
     /// The operating system's code.

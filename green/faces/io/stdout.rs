@@ -75,8 +75,8 @@ fn write(fd: BorrowedFd<'_>, buf: &[u8]) -> io::Result<usize> {
     raw::if_open(result, buf.len())
 }
 
-/// All slices as one. Std's own writers pass several on only to those that say, by an unstable method, that they take
-/// them; others get the first alone.
+/// All slices joined into one. std's own writers pass several slices on only to writers that accept them, which they
+/// say by an unstable method; others get only the first.
 fn joined<'a>(bufs: &'a [IoSlice<'_>]) -> Cow<'a, [u8]> {
     match bufs {
         [one] => Cow::Borrowed(one),

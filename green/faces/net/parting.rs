@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use greenhub::greenio::{GreenSocket, NonBlocking};
 
-/// How much of what the peer has sent is taken: one that sends without end gets its reset.
+/// How much of what the peer sends is received and dropped: a peer that sends without end gets a reset.
 const MOST: usize = 64 * 1024;
 
 /// Ends our direction, and drops what the peer has sent and sends within `wait`, or until its end: unread bytes would

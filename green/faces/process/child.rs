@@ -189,8 +189,8 @@ impl Child {
         self.awaited(|child| child.communicate(&[], None))
     }
 
-    /// Waits for the end by `wait`. Should that be cut short, the child is waited for in the background: nobody else
-    /// has a handle, and it would be a zombie for ever.
+    /// Waits for the end by `wait`. If that is cut short, the child is waited for in the background: nobody else has a
+    /// handle, and it would be a zombie for ever.
     pub(super) fn awaited<T>(
         self,
         wait: impl FnOnce(&mut Child) -> io::Result<T>,
@@ -342,7 +342,7 @@ fn ended(child: &mut std_process::Child) -> io::Result<ExitStatus> {
         .ok_or_else(|| ErrorKind::WouldBlock.into())
 }
 
-/// Waits without a pidfd: by looking, 1 ms apart at first, 20 ms in the end.
+/// Waits without a pidfd: looks again and again, every 1 ms at first, every 20 ms later.
 fn look_for_end(child: &mut std_process::Child, deadline: Deadline) -> io::Result<ExitStatus> {
     let mut pause = Duration::from_millis(1);
     loop {

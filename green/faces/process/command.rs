@@ -331,7 +331,7 @@ impl Command {
     }
 }
 
-/// What is on its way to the pool; it comes back also when the call is not made.
+/// The command while it is lent to the pool; it comes back even if the call is not made.
 struct Lent<'a> {
     /// Locked by the pool alone, as long as it has it.
     inner: Arc<ShortLock<std_process::Command>>,

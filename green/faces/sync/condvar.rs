@@ -247,7 +247,7 @@ impl Condvar {
         let wake = self.queue.wait("Condvar::wait", deadline, || {
             self.notifications.load(SeqCst) == seen
         });
-        // If a kill arrives while we wait for the mutex, our notification must not die with us.
+        // If a kill arrives while we wait for the mutex, our notification must not be lost.
         let notified = PassOn(self);
         let guard = mutex.lock();
         std::mem::forget(notified);

@@ -150,8 +150,8 @@ impl Lock {
         }
     }
 
-    /// Leaves the lock, unless a waiter is to be woken first, whose wake-up then is a hand-over or
-    /// not. Nobody can do anything before the queue has let go of that waiter: the lock stays ours.
+    /// Leaves the lock, unless a waiter is to be woken first; then it returns whether that wake-up hands the lock over,
+    /// and the lock stays ours until the queue has let go of that waiter.
     fn leave_or_keep_to_wake(&self) -> Option<bool> {
         let mut state = self.state.load(Relaxed);
         loop {

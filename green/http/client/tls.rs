@@ -15,7 +15,7 @@ use ureq::unversioned::transport::{
 
 use crate::native_tls::{self, TlsStream};
 
-/// Trusts what the system trusts.
+/// Trusts the certificates that the system trusts.
 #[derive(Default)]
 pub(super) struct TlsConnector {
     made: OnceLock<native_tls::TlsConnector>,

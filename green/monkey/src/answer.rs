@@ -8,7 +8,7 @@ use crate::gate::{errno, set_errno};
 /// A value, or the code for `errno`.
 pub(crate) type Answer<R> = Result<R, c_int>;
 
-/// What says that `errno` has the reason.
+/// The return value that means that `errno` has the reason.
 pub(crate) trait Failure: Copy + PartialEq {
     const FAILURE: Self;
 }
@@ -30,7 +30,7 @@ impl Failure for *mut c_void {
     const FAILURE: *mut c_void = ptr::null_mut();
 }
 
-/// The answer in what a call of the C library gave.
+/// Turns what a call of the C library returned into an answer.
 pub(crate) fn of<R: Failure>(given: R) -> Answer<R> {
     match given == R::FAILURE {
         true => Err(errno()),
@@ -38,7 +38,7 @@ pub(crate) fn of<R: Failure>(given: R) -> Answer<R> {
     }
 }
 
-/// How a hook gives what it has found, with `errno` as it should be.
+/// How a hook returns its result, with `errno` as it should be.
 pub(crate) trait Give<R> {
     fn give(self, errno_before: c_int) -> R;
 }
@@ -58,7 +58,7 @@ impl<R: Failure> Give<R> for Answer<R> {
     }
 }
 
-/// The value itself, `errno` untouched: of functions that return their error.
+/// The value itself, `errno` untouched: for functions that return their error.
 pub(crate) struct Plain<R>(pub(crate) R);
 
 impl<R> Give<R> for Plain<R> {

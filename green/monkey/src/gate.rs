@@ -11,7 +11,7 @@ use crate::real::Real;
 /// The switches that are on, and [`PROBE`].
 static ON: AtomicU32 = AtomicU32::new(0);
 
-/// Set while the self-test looks which hooks it comes through.
+/// Set while the self-test checks which hooks are reached.
 const PROBE: u32 = 1 << 31;
 
 thread_local! {
@@ -27,7 +27,7 @@ pub(crate) fn switch_on(patch: Patch) {
     ON.fetch_or(patch.bits(), Ordering::Relaxed);
 }
 
-/// For a child process: its hubs are not there.
+/// For a child process, which has no hubs.
 pub(crate) fn switch_off() {
     ON.store(0, Ordering::Relaxed);
 }
@@ -59,7 +59,7 @@ fn is_on_anywhere_here(on: u32, switches: Patch, real: &Real) -> bool {
     on & switches.bits() != 0 && WANTS_ORIGINAL.get() == 0
 }
 
-/// Notes, while `f` runs, which hooks it comes through on this thread.
+/// Notes which hooks are reached on this thread while `f` runs.
 pub(crate) fn probe(f: impl FnOnce()) {
     ON.fetch_or(PROBE, Ordering::SeqCst);
     PROBES.set(true);

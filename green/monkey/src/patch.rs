@@ -17,7 +17,7 @@ bitflags::bitflags! {
     /// ```
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct Patch: u32 {
-        /// Sending, receiving, accepting, connecting; also by `read` and `write`.
+        /// Sending, receiving, accepting, connecting; `read` and `write` of sockets too.
         const SOCKET = 1;
         /// `poll`, `select`, `epoll_wait`.
         const SELECT = 1 << 1;

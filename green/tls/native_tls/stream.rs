@@ -10,8 +10,8 @@ use greenhub::greenio::OneCall;
 use super::{Certificate, Error, Result};
 use crate::ssl::{Progress, SslPipe};
 
-/// Bytes received at first, on the stack: an idle connection owns no larger buffer. What fills it, an engine's own
-/// buffer goes on with.
+/// Bytes received at first, on the stack: an idle connection owns no larger buffer. If they fill it, the rest goes
+/// straight into the engine's own buffer.
 const FIRST: usize = 1024;
 
 /// A TLS connection over `S`. [`TlsAcceptor`](super::TlsAcceptor) has an example.
@@ -192,7 +192,7 @@ impl<S: Read + Write> TlsStream<S> {
         }
     }
 
-    /// Does what a call wants before it can go on. What was made leaves before the peer is waited for.
+    /// Does what a call wants before it can go on. What the engine has made is sent before the peer is waited for.
     fn satisfy<T>(&mut self, wanted: Progress<T>) -> io::Result<()> {
         self.send()?;
         match wanted {

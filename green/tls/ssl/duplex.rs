@@ -39,15 +39,15 @@ pub(super) struct Duplex {
     handshaken: AtomicBool,
     /// Set when a write was cut short on its way out: what the peer has of it is unknown.
     torn: AtomicBool,
-    /// Set when somebody who does not wait found a right taken. The kernel has no event for a right that is free again, so
-    /// whoever gives it back nudges the source.
+    /// Set when a call that must not wait found a right taken. The kernel has no event for a right that is free again,
+    /// so whoever gives it back nudges the source.
     missed: AtomicBool,
     /// Writers that need the peer's answer (TLS 1.2 renegotiation) while a reader has the right to receive it.
     fed: WaitQueue,
 }
 
-/// An error once `deadline` has passed. A peer that keeps us busy with records that carry nothing makes no call wait,
-/// so that waits alone do not keep the limit.
+/// An error once `deadline` has passed. If a peer keeps us busy with records that carry nothing, no call waits, so
+/// checking the limit in waits alone is not enough.
 fn check(deadline: Deadline) -> io::Result<()> {
     match deadline != Deadline::NOW && deadline.has_passed() {
         true => Err(over(deadline)),
@@ -431,8 +431,8 @@ impl Duplex {
         }
     }
 
-    /// Sends close_notify in passing, unless the peer must not take what it has for a whole: an end without it is cut off
-    /// (RFC 8446, 6.1). Looks after what would turn our FIN into a reset. Does not wait.
+    /// Sends close_notify if that needs no wait, unless the peer must not take what it has for complete: an end without
+    /// it means that something is missing (RFC 8446, 6.1). Prevents our FIN from becoming a reset. Does not wait.
     ///
     /// `ragged`: an end of the peer's without close_notify counts as one with it.
     pub(super) fn part(&self, ragged: bool) {

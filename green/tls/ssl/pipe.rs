@@ -632,7 +632,7 @@ impl SslPipe {
         self.end_writing(end);
     }
 
-    /// Records that nothing can leave any more. The engine may go on answering the peer into the void.
+    /// Records that nothing can be sent any more. What the engine still writes is dropped.
     fn end_writing(&mut self, end: End) {
         self.writing.get_or_insert(end);
         let mut wire = self.bio.wire();

@@ -12,9 +12,10 @@ pub(crate) const OVERHEAD: usize = 5 + 256;
 /// The engine takes all of it, the beginning of a record too, so that a slow peer's connection holds none.
 pub(crate) const INCOMING_CAPACITY: usize = 4 * (PLAINTEXT + OVERHEAD);
 
-/// Where a writer is told to let ciphertext leave: three whole records, 48 KiB of plaintext. One send of them fits a
-/// segment of TCP's, which the loopback interface makes as large as 65,483 bytes. Of four, some hundred bytes are left over;
-/// a kernel that keeps little to be sent lets them wait for an acknowledgement, which the peer's may put off for 40 ms.
+/// At this amount a writer must first let ciphertext be sent: three whole records, 48 KiB of plaintext. One send of
+/// them fits into one TCP segment, which the loopback interface makes as large as 65,483 bytes. Of four records, some
+/// hundred bytes would be left over; the kernel may hold so few back until an acknowledgement comes, which the peer's
+/// kernel may put off for 40 ms.
 pub(crate) const OUTGOING_MARK: usize = 3 * (PLAINTEXT + OVERHEAD);
 
 /// Both have storage that is used again.

@@ -109,7 +109,7 @@ struct Shared {
     suppress_ragged_eofs: AtomicBool,
     /// Set when the socket has been given back: it is no longer ours to end.
     given_back: AtomicBool,
-    /// Set when `close` begins: what the peer answers to it is not what ends a read.
+    /// Set when `close` begins: then a read ends because of that, not because of the peer's answer to it.
     closing: AtomicBool,
 }
 
@@ -681,7 +681,7 @@ impl Write for &GreenSslSocket {
         }
     }
 
-    /// As one write of what the slices hold, up to 48 KiB of it: one record where it fits.
+    /// Like one write of what the slices hold, up to 48 KiB: one record if it fits.
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
         const MOST: usize = 48 * 1024;
         match bufs.iter().filter(|buf| !buf.is_empty()).count() {
@@ -703,7 +703,7 @@ impl Write for &GreenSslSocket {
         }
     }
 
-    /// Waits until nothing is left to send: a no-op but after a write in non-blocking mode.
+    /// Waits until nothing is left to send: does nothing except after a write in non-blocking mode.
     fn flush(&mut self) -> io::Result<()> {
         self.shared.duplex.flush(self.deadline(Direction::Write)?)
     }

@@ -7,7 +7,7 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, 
 
 use super::{EngineKind, Progress, Purpose, SslContext, SslPipe, TlsVersion, VerifyLocation};
 
-/// An authority that nobody knows but who loads it.
+/// A certificate authority that only those know who load it.
 pub(crate) struct Authority {
     pub(crate) pem: String,
     issuer: Issuer<'static, KeyPair>,
@@ -179,7 +179,7 @@ impl Pair {
         }
     }
 
-    /// Has both ends use up what is on the way, session tickets above all.
+    /// Makes both ends use up what is on the way, session tickets above all.
     pub(crate) fn settle(&mut self) {
         carry(&mut self.client, &mut self.server);
         carry(&mut self.server, &mut self.client);

@@ -73,7 +73,8 @@ impl Connections {
         self.threads.lock().begun
     }
 
-    /// Waits for all to end, then ends the others, and says how many those were.
+    /// Waits for all to end, no longer than `grace`, then ends the others, and returns how many
+    /// those were.
     pub(super) fn drain(&self, grace: Duration) -> usize {
         if self.wait(grace) {
             return 0;

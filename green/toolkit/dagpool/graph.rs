@@ -192,7 +192,8 @@ impl<K: Clone + Eq + Hash, V, E> Graph<K, V, E> {
         None
     }
 
-    /// Counts what is there for a task that was just added, and has it run, or fail, if that is all.
+    /// Counts the values that are there for a task that was just added, and lets it run, or fail, if
+    /// that decides it.
     pub(super) fn look_at(&mut self, key: K, after: &mut Ended<K, V, E>) {
         let Some(Node::Waiting { depends, .. }) = self.nodes.get(&key) else {
             return;
@@ -236,7 +237,7 @@ impl<K: Clone + Eq + Hash, V, E> Graph<K, V, E> {
         }
     }
 
-    /// A key has come to its end, and what follows from that.
+    /// Ends a key, and does what follows from that.
     pub(super) fn end(&mut self, key: K, outcome: Outcome<K, V, E>) -> Ended<K, V, E> {
         let mut after = Ended::default();
         self.settle(key, outcome, &mut after);

@@ -398,7 +398,7 @@ where
     V: Send + Sync + 'static,
     E: Send + Sync + 'static,
 {
-    /// Has begin what is ready, and tells those who wait.
+    /// Starts the tasks that are ready, and wakes those who wait.
     fn go_on(self: &Arc<Self>, after: Ended<K, V, E>) {
         let has_ended = after.has_ended;
         for Ready { key, values, task } in after.ready {

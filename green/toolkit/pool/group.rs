@@ -116,7 +116,7 @@ impl Group {
         handle.link(move |_| drop(members.remove(id)));
     }
 
-    /// Takes a member out of the group, where it goes on; returns whether it was one.
+    /// Takes a member out of the group without ending it; returns whether it was one.
     ///
     /// ```
     /// use green::{pool::Group, thread};

@@ -39,7 +39,7 @@ struct Busy(Arc<Slots>);
 /// A place for one more task.
 pub(super) struct Place {
     pub(super) slot: Arc<Slot>,
-    /// It is the running task's own: the running task is to wait until the new one has ended.
+    /// The place is lent by the running task, which must wait until the new one has ended.
     pub(super) is_lent: bool,
 }
 

@@ -545,7 +545,7 @@ macro_rules! counts_tasks {
 }
 
 queue! {
-    /// A queue that gives out first what was put first, and knows what is still being worked on.
+    /// A queue that gives out the item that was put first, and knows how many items are still being worked on.
     ///
     /// # Examples
     ///
@@ -568,7 +568,7 @@ queue! {
     ///
     /// # Examples
     ///
-    /// A rendezvous: the putter goes on when its item was taken.
+    /// A rendezvous: the putter goes on when its item has been taken.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -585,7 +585,7 @@ queue! {
 }
 
 queue! {
-    /// A queue that gives out first what was put last.
+    /// A queue that gives out the item that was put last.
     ///
     /// # Examples
     ///
@@ -600,7 +600,7 @@ queue! {
 }
 
 queue! {
-    /// A queue that gives out first what is least, and of equal items what was put first.
+    /// A queue that gives out the smallest item, and of equal items the one that was put first.
     ///
     /// Items are compared under the queue's lock: their `Ord` must not wait, nor use this queue.
     /// [`Reverse`](std::cmp::Reverse) turns the order round.

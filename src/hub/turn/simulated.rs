@@ -13,7 +13,7 @@ use crate::world::World;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
     Over,
-    /// Nobody is ready, and nobody waits for a moment.
+    /// No green thread is ready, and none waits with a deadline.
     Deadlock,
     /// It has gone on for too long.
     Endless,

@@ -40,7 +40,7 @@ impl Network {
         Ok(())
     }
 
-    /// Gives a socket that has no address one, to be answered at by `address`.
+    /// Gives a socket without an address one, at which `address` can answer.
     fn bind_for(
         &mut self,
         around: &mut Around<'_>,

@@ -46,7 +46,7 @@ impl Network {
         }
     }
 
-    /// Has happen what is due.
+    /// Lets everything happen that is due.
     pub(super) fn happen(&mut self, around: &mut Around<'_>) {
         while self.next().is_some_and(|when| when <= around.now) {
             let Some((_, event)) = self.due.pop_first() else {

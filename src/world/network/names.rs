@@ -1,4 +1,4 @@
-//! Names: which address belongs to whom, and which port is free.
+//! Addresses: which socket has which one, and which ports are free.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -78,7 +78,8 @@ impl Network {
         })
     }
 
-    /// Whose datagrams are sent to `address`, which come from `from`: somebody connected to it, or somebody who takes all.
+    /// The socket that receives datagrams sent from `from` to `address`: one that is connected to `from`, or one that
+    /// takes all.
     pub(super) fn reader_at(&self, address: SocketAddr, from: SocketAddr) -> Option<Number> {
         let reader = |is_peer: &dyn Fn(Option<SocketAddr>) -> bool| {
             self.find(Type::DGRAM, |socket| {

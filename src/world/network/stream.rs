@@ -390,7 +390,7 @@ impl Network {
         Ok(count)
     }
 
-    /// Has a piece travel.
+    /// Sends a piece on its way.
     fn post(
         &mut self,
         around: &mut Around<'_>,

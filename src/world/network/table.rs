@@ -151,7 +151,7 @@ impl Datagrams {
 /// Something that is due at a moment.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// Readiness that was withheld, or that is not true.
+    /// Readiness that was withheld, or that is false.
     Look { at: Number, events: u32 },
     /// A client asks whoever listens there for a connection, for the nth time.
     Knock {
@@ -269,8 +269,8 @@ impl Network {
         self.touched.push((number, 0));
     }
 
-    /// Whether a call fails for no reason of its own: interrupted, or told to come back, and readiness follows. Also has
-    /// readiness follow that is not true.
+    /// Whether a call fails without a real cause: interrupted, or with EAGAIN and readiness a moment later. May also
+    /// let false readiness follow.
     pub(crate) fn fault(
         &mut self,
         around: &mut Around<'_>,

@@ -35,7 +35,8 @@ hooks! {
 static CLOCK: AtomicUsize = AtomicUsize::new(UNKNOWN);
 const UNKNOWN: usize = usize::MAX;
 
-/// Finds where a variable has its clock: two fresh ones differ in nothing else.
+/// Finds where a variable keeps its clock: two new ones with different clocks differ in nothing
+/// else.
 pub(crate) fn find_clock() {
     let fresh = |clock: clockid_t| {
         let mut attributes = MaybeUninit::<libc::pthread_condattr_t>::uninit();

@@ -15,7 +15,8 @@ static PLACES: [AtomicUsize; 64] = [const { AtomicUsize::new(0) }; 64];
 /// How many wakes there have been; the futex that the thread sleeps on.
 static CALLS: AtomicU32 = AtomicU32::new(0);
 
-/// Has everybody woken who is parked by `address`, soon. Allocates nothing and takes no lock.
+/// Makes sure that all who are parked by `address` are woken soon. Allocates nothing and takes no
+/// lock.
 pub(super) fn wake(address: usize) {
     let put = |place: &AtomicUsize| match place.compare_exchange(
         0,

@@ -30,7 +30,7 @@ hooks! {
     is_on_anywhere(Patch::THREAD) fn sem_post(semaphore: *mut sem_t) -> c_int = own_sem_post;
 }
 
-/// Between two looks at a lock that nobody woke us for.
+/// The time between two looks at a lock while no wake-up comes.
 const LOOK: Duration = Duration::from_millis(8);
 
 /// Parks by `address` until `attempt` gives another code than `busy`.

@@ -59,7 +59,7 @@ pub(super) unsafe fn wait_for(
     }
 }
 
-/// What says that poll(2) is to be asked again.
+/// What tells when to ask poll(2) again.
 enum Alarm {
     None,
     One(c_int, Direction),

@@ -23,7 +23,7 @@ hooks! {
     is_on(Patch::OS) fn fcntl64(fd: c_int, command: c_int, argument: usize) -> c_int = own_fcntl;
 }
 
-/// What says that a child has ended.
+/// What tells that a child has ended.
 enum End {
     /// A descriptor of ours, or the caller's.
     Of { fd: c_int, ours: bool },

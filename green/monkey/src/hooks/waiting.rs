@@ -20,12 +20,12 @@ pub(super) fn flags(fd: c_int) -> Answer<c_int> {
     of(unsafe { super::process::real::fcntl(fd, libc::F_GETFL, 0) })
 }
 
-/// Held while somebody has set O_NONBLOCK for a call of his. One for all: an open file has several
-/// numbers.
+/// Held while somebody has set O_NONBLOCK for one call. There is one lock for all descriptors,
+/// since an open file can have several numbers.
 static GAME: ShortLock<()> = ShortLock::new(());
 
-/// Makes a call on a descriptor that does not block for its sake. Should the program want it so
-/// anyway, it stays.
+/// Makes a call on a descriptor that is non-blocking for the length of this call. If the program
+/// has made it non-blocking itself, it stays so.
 pub(super) fn without_blocking<R>(fd: c_int, call: impl FnOnce() -> Answer<R>) -> Answer<R> {
     let _one_at_a_time = GAME.lock();
     let before = flags(fd)?;

@@ -18,7 +18,7 @@ use crate::ssl::refusal::{forget_old_errors, unsupported};
 use crate::ssl::session::SslSession;
 use crate::ssl::settings::{Identity, Purpose, Settings, VerifyMode};
 
-/// Refuses the settings that native-tls has no word for.
+/// Refuses the settings that native-tls does not have.
 pub(crate) fn check(settings: &Settings) -> io::Result<()> {
     if settings.ciphers.is_some() {
         return Err(unsupported("native-tls chooses its own ciphers"));

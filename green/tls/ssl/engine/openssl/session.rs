@@ -32,9 +32,9 @@ impl OpenSslSession {
         }
     }
 
-    /// Has `ssl` ask for this session to be resumed, unless it has another context, or another server's
-    /// name: OpenSSL does not look at the certificate again, so it would never miss the right one.
-    /// Not asked for, a whole handshake follows.
+    /// Makes `ssl` ask for this session to be resumed, unless it has another context or another server's name:
+    /// OpenSSL does not check the certificate again, so it would not notice a wrong one. If it does not ask, a
+    /// whole handshake follows.
     pub(super) fn offer(
         &self,
         ssl: &mut SslRef,
