@@ -299,6 +299,10 @@ fn a_panic_hook_that_waits_does_not_suspend_the_green_thread() {
 }
 
 #[test]
+#[cfg_attr(
+    green_sanitize = "address",
+    ignore = "frames are larger with the sanitizer's gaps between variables"
+)]
 fn a_panic_with_a_back_trace_fits_the_smallest_stack() {
     let ended = alone(
         "unwinding::a_panic_with_a_back_trace_fits_the_smallest_stack",
