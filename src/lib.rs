@@ -60,9 +60,10 @@ mod limits;
 
 mod thread_locals;
 
-mod engine;
 #[cfg(not(feature = "engine-may"))]
 mod stacks;
+
+mod engine;
 mod timer;
 
 mod hub;

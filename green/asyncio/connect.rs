@@ -16,6 +16,10 @@ use super::transport::{Link, Shared, Transport, run};
 use crate::net::resolve::each_address;
 use crate::thread::Builder;
 
+mod datagram;
+
+pub use datagram::{DatagramOptions, create_datagram_endpoint, create_datagram_endpoint_over};
+
 /// What a function that makes a connection returns: its transport, and a handle to its protocol.
 pub type Connected<P> = io::Result<(Transport, ProtocolRef<P>)>;
 
@@ -273,7 +277,7 @@ where
     let reader = builder.spawn(move || run(&readers, made))?;
     shared.is_read_by(&reader);
     // One who is killed here has nobody left to use the connection.
-    let abandoned = AbortWhenUnwound(&transport);
+    let abandoned = WhenUnwound(|| transport.abort());
     let made = shared.wait_until_made();
     std::mem::forget(abandoned);
     made.map(|()| (transport, protocol))
@@ -306,16 +310,17 @@ where
 }
 
 /// Makes a socket wait as long as it takes, whatever its former owner set.
-pub(super) fn adopt(socket: &GreenSocket) -> io::Result<()> {
+fn adopt(socket: &GreenSocket) -> io::Result<()> {
     socket.set_nonblocking(false);
     socket.set_read_timeout(None)?;
     socket.set_write_timeout(None)
 }
 
-struct AbortWhenUnwound<'a>(&'a Transport);
+/// Called unless it is forgotten.
+struct WhenUnwound<F: Fn()>(F);
 
-impl Drop for AbortWhenUnwound<'_> {
+impl<F: Fn()> Drop for WhenUnwound<F> {
     fn drop(&mut self) {
-        self.0.abort();
+        (self.0)();
     }
 }

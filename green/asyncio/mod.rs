@@ -63,12 +63,10 @@ mod transport;
 pub use calls::{Handle, TimerHandle, call_at, call_later, call_soon, call_soon_threadsafe};
 pub use cell::ProtocolRef;
 pub use connect::{
-    Connected, connect_accepted_socket, create_connection, create_connection_over,
-    create_unix_connection,
+    Connected, DatagramOptions, connect_accepted_socket, create_connection, create_connection_over,
+    create_datagram_endpoint, create_datagram_endpoint_over, create_unix_connection,
 };
-pub use datagram::{
-    DatagramOptions, DatagramTransport, create_datagram_endpoint, create_datagram_endpoint_over,
-};
+pub use datagram::DatagramTransport;
 pub use extra::ExtraInfo;
 pub use futures::{CallbackId, Future, FutureError, run_in_executor};
 pub use options::{ConnectionOptions, ServerOptions, TlsOptions};

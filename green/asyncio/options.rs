@@ -4,12 +4,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::streams::DEFAULT_LIMIT;
 use crate::ssl::{Purpose, SslContext};
 
 /// asyncio's defaults.
 const HANDSHAKE: Duration = Duration::from_secs(60);
 const SHUTDOWN: Duration = Duration::from_secs(30);
+
+/// How long a line may be, and half of what is buffered before reading from the connection pauses.
+pub(super) const DEFAULT_LIMIT: usize = 64 * 1024;
 
 /// TLS, if any, and its limits.
 #[derive(Clone, Debug)]

@@ -21,7 +21,6 @@ mod writer;
 
 pub use error::{IncompleteReadError, LimitOverrunError, ReadError};
 use protocol::Feeder;
-pub(super) use reader::DEFAULT_LIMIT;
 pub use reader::{Lines, StreamReader};
 pub use writer::StreamWriter;
 

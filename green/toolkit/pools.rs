@@ -42,7 +42,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use greenhub::Deadline;
 use greenhub::semaphore::Semaphore;
 use greenhub::timeout;
 use greenhub::wait_queue::ShortLock;
@@ -50,6 +49,7 @@ use greenhub::wait_queue::ShortLock;
 use crate::thread::panicking;
 
 mod item;
+mod lend;
 
 pub use item::Item;
 
@@ -311,112 +311,6 @@ impl<T, E> Pool<T, E> {
         Ok(())
     }
 
-    /// Gets an item: one that is idle, or a new one; parks until one is put back if all are out.
-    ///
-    /// ```
-    /// use green::pools::Pool;
-    ///
-    /// let pool = Pool::new(1, || std::fs::File::open("/dev/zero"));
-    /// let file = pool.get()?;
-    /// assert!(file.metadata()?.len() == 0);
-    /// drop(file); // Is open still, for the next to get it.
-    /// assert_eq!(pool.size(), 1);
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// The error of `create`, if a new one was to be made.
-    pub fn get(&self) -> Result<Item<'_, T, E>, E> {
-        self.permits.acquire(Deadline::NEVER);
-        self.item()
-    }
-
-    /// As [`get`](Pool::get), but waits for one to be put back no longer than `limit`; `None` if it
-    /// passed. Making a new one is not limited: for that, see [`timeout`](crate::timeout()).
-    ///
-    /// ```
-    /// use std::{convert::Infallible, time::Duration};
-    ///
-    /// use green::pools::Pool;
-    ///
-    /// let pool = Pool::new(1, || Ok::<_, Infallible>(7));
-    /// let taken = pool.get().unwrap();
-    /// assert!(pool.get_timeout(Duration::from_millis(1)).unwrap().is_none());
-    /// drop(taken);
-    /// assert!(pool.get_timeout(Duration::from_millis(1)).unwrap().is_some());
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As [`get`](Pool::get).
-    pub fn get_timeout(&self, limit: Duration) -> Result<Option<Item<'_, T, E>>, E> {
-        match self.permits.acquire(Deadline::after(limit)) {
-            true => self.item().map(Some),
-            false => Ok(None),
-        }
-    }
-
-    /// As [`get`](Pool::get); `None` if all are out.
-    ///
-    /// ```
-    /// use std::convert::Infallible;
-    ///
-    /// use green::pools::Pool;
-    ///
-    /// let pool = Pool::new(1, || Ok::<_, Infallible>(7));
-    /// let taken = pool.try_get().unwrap();
-    /// assert!(taken.is_some());
-    /// assert!(pool.try_get().unwrap().is_none());
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As [`get`](Pool::get).
-    pub fn try_get(&self) -> Result<Option<Item<'_, T, E>>, E> {
-        match self.permits.try_acquire() {
-            true => self.item().map(Some),
-            false => Ok(None),
-        }
-    }
-
-    /// For one who has acquired a permit.
-    fn item(&self) -> Result<Item<'_, T, E>, E> {
-        // From here on the permit goes back when this is dropped.
-        let mut item = Item {
-            pool: self,
-            made: None,
-        };
-        loop {
-            match self.idle_or_making() {
-                Ok(idle) => {
-                    item.made = Some(idle);
-                    if self.is_good(&mut item) {
-                        return Ok(item);
-                    }
-                    drop(item.take());
-                }
-                Err(making) => {
-                    let made = (self.create)()?;
-                    making.done();
-                    item.made = Some(Made::new(made));
-                    return Ok(item);
-                }
-            }
-        }
-    }
-
-    /// Whether an item that was idle may be given out.
-    fn is_good(&self, item: &mut Item<'_, T, E>) -> bool {
-        let fresh = item.made.as_ref().is_some_and(|made| {
-            !self.is_old(made)
-                && self
-                    .max_idle
-                    .is_none_or(|limit| made.since.elapsed() < limit)
-        });
-        fresh && self.check.as_ref().is_none_or(|check| check(item))
-    }
-
     fn is_old(&self, made: &Made<T>) -> bool {
         self.max_age.is_some_and(|limit| made.at.elapsed() >= limit)
     }
@@ -436,19 +330,6 @@ impl<T, E> Pool<T, E> {
             timeout(*limit, || cleanup(&mut made.value))
         }));
         matches!(cleaned, Ok(Ok(true)))
-    }
-
-    fn idle_or_making(&self) -> Result<Made<T>, Making<'_, T, E>> {
-        let mut state = self.state.lock();
-        let idle = match self.as_stack {
-            true => state.idle.pop_back(),
-            false => state.idle.pop_front(),
-        };
-        idle.ok_or_else(|| {
-            // A permit is as good as a place, though the pool may have shrunk since.
-            state.size += 1;
-            Making(self)
-        })
     }
 
     /// Counts an item that is about to be made, if there may be one more.

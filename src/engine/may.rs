@@ -22,7 +22,8 @@
 //!   first use (`sys/signal.rs`).
 #![expect(
     unsafe_code,
-    reason = "may's spawn_local is an unsafe function; a mark at the end of each stack"
+    reason = "may's spawn_local is an unsafe function; a mark at the end of each stack; a \
+              coroutine waits inside a stack's token"
 )]
 
 use std::cell::Cell;
@@ -38,17 +39,20 @@ use std::time::Duration;
 use may::coroutine;
 use may::sync::FastBlocker;
 
+use crate::clock::Nanos;
 use crate::config::settings;
+use crate::deadline::Deadline;
 use crate::sys;
+use crate::sys::lock::Lock;
 
 mod permits;
 
-pub(crate) use permits::{Stack, Stacks};
+use permits::{Claim, POOLED_STACKS, is_default};
 
 /// Words that `may` counts stacks in.
 const WORD: usize = size_of::<usize>();
-/// Finished stacks that `may` keeps for the next coroutines.
-const POOLED_STACKS: usize = 16_384;
+/// Coroutines that a hub keeps for its next green threads.
+const KEPT: usize = 1024;
 
 /// Prepares the engine: sets `may` up, runs its first coroutine (which installs
 /// process-wide hooks) and replaces its stack overflow handler.
@@ -114,7 +118,7 @@ fn check_bounds(top: usize, size: usize) -> Result<(), String> {
 type Body = (fn(usize), usize);
 
 /// A coroutine that runs one body after the other.
-pub(super) struct Coroutine {
+struct Coroutine {
     blocker: FastBlocker,
     started: Cell<bool>,
     /// What it is to run, or runs.
@@ -126,6 +130,74 @@ pub(super) struct Coroutine {
     stack: Cell<Option<Stack>>,
     /// Who is to run next, when it has suspended for somebody.
     next: Cell<Option<Fiber>>,
+}
+
+/// The right to a stack, with a coroutine that ended a green thread on it, if one
+/// did.
+#[derive(Debug)]
+pub(crate) struct Stack {
+    claim: Claim,
+    coroutine: Option<Box<Coroutine>>,
+}
+
+// SAFETY: the coroutine inside is resumed, and dropped, by its hub's OS thread
+// alone: a hub's store gives it to that hub's green threads only.
+unsafe impl Send for Stack {}
+
+/// What a hub keeps for its next green threads: coroutines of the default size.
+#[derive(Debug)]
+pub(crate) struct Stacks(Lock<Vec<Stack>>);
+
+impl Stacks {
+    pub(crate) fn new(_usual: usize) -> io::Result<Stacks> {
+        Ok(Stacks(Lock::default()))
+    }
+
+    /// The right to a stack of `size` bytes.
+    ///
+    /// # Errors
+    ///
+    /// `OutOfMemory` that names the limit: the number of mappings, or the memory
+    /// that the process may map.
+    pub(crate) fn take(&self, size: usize) -> io::Result<Stack> {
+        let kept = is_default(size).then(|| self.0.lock().pop()).flatten();
+        kept.map_or_else(|| self.take_untouched(size), Ok)
+    }
+
+    /// The same, for a green thread that will not run for a while.
+    ///
+    /// # Errors
+    ///
+    /// As [`take`](Stacks::take).
+    pub(crate) fn take_untouched(&self, size: usize) -> io::Result<Stack> {
+        Claim::new(size).map(|claim| Stack {
+            claim,
+            coroutine: None,
+        })
+    }
+
+    /// What is kept is for the green threads of this hub alone.
+    pub(crate) fn take_kept(&self, _size: usize) -> Option<Stack> {
+        None
+    }
+
+    /// Takes back what a green thread of this hub ran on.
+    pub(crate) fn put(&self, stack: Stack, _now: Nanos) {
+        let mut kept = self.0.lock();
+        if is_default(stack.claim.size()) && kept.len() < KEPT {
+            kept.push(stack);
+        } else {
+            drop(kept);
+            drop(stack);
+        }
+    }
+
+    /// Never: `may` does not give memory back.
+    pub(crate) fn tidy_at(&self) -> Deadline {
+        Deadline::NEVER
+    }
+
+    pub(crate) fn tidy(&self, _now: Nanos) {}
 }
 
 /// A body that runs on a coroutine.
@@ -147,7 +219,7 @@ impl Fiber {
                 started: Cell::new(false),
                 body: Cell::new(None),
                 top: AtomicUsize::new(0),
-                size: stack.size(),
+                size: stack.claim.size(),
                 stack: Cell::new(None),
                 next: Cell::new(None),
             })
@@ -265,7 +337,7 @@ impl Coroutine {
     fn serve(&self) {
         self.top.store(stack_top(), Ordering::Relaxed);
         if let Some(mut stack) = self.stack.take() {
-            stack.started();
+            stack.claim.started();
             self.stack.set(Some(stack));
         }
         while let Some((body, argument)) = self.body.get() {

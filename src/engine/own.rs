@@ -18,7 +18,7 @@
 //! # Safety
 //!
 //! Between [`Fiber::new`] and [`Fiber::end`] the stack belongs to the fiber. Its
-//! head is written by these two, by the switch and by [`first`] alone.
+//! head is written by these two, by the switch and by [`FirstFrame`] alone.
 #![expect(unsafe_code, reason = "a fiber lives in its stack")]
 
 use std::io;
@@ -38,7 +38,7 @@ mod x86_64;
 
 #[cfg(target_arch = "aarch64")]
 use aarch64::{begin, switch, switch_base};
-use context::Context;
+use context::{Context, First};
 use watched::{Left, Watched};
 #[cfg(target_arch = "x86_64")]
 use x86_64::{begin, switch, switch_base};
@@ -106,7 +106,11 @@ impl Fiber {
                 .then(|| Block::begin(stack.top(), stack.top() - stack.bottom()));
             at.write(Head {
                 fiber: Side {
-                    context: Context::new(begin, block.map_or(head, Block::bottom), head),
+                    context: Context::new(
+                        begin::<FirstFrame>,
+                        block.map_or(head, Block::bottom),
+                        head,
+                    ),
                     base: block.map_or(0, Block::base),
                     watched: Watched::fiber(stack.bottom(), stack.top()),
                 },
@@ -249,13 +253,18 @@ unsafe fn switch_sides(from: *mut Side, to: *mut Side, word: usize) -> usize {
 }
 
 /// What `begin` calls.
-unsafe extern "C" fn first(head: *mut Head) -> ! {
-    // SAFETY: `begin` hands over the address that `Fiber::new` gave it; the
-    // fiber's context is dead from the second switch on, which does not return.
-    unsafe {
-        Left::NOTHING.come_back();
-        ((*head).body)((*head).argument);
-        leave(head, OVER);
+struct FirstFrame;
+
+impl First for FirstFrame {
+    unsafe extern "C" fn first(head: usize) -> ! {
+        let head = head as *mut Head;
+        // SAFETY: `begin` hands over the address that `Fiber::new` gave it; the
+        // fiber's context is dead from the second switch on, which does not return.
+        unsafe {
+            Left::NOTHING.come_back();
+            ((*head).body)((*head).argument);
+            leave(head, OVER);
+        }
+        unreachable!("a fiber whose body had returned was resumed")
     }
-    unreachable!("a fiber whose body had returned was resumed")
 }

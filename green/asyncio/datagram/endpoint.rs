@@ -23,7 +23,7 @@ const LONGEST: usize = 256 * 1024;
 /// How many errors may wait for the protocol; it is not told of more.
 const ERRORS: usize = 64;
 
-pub(super) struct Endpoint {
+pub(in crate::asyncio) struct Endpoint {
     socket: GreenSocket,
     pub(super) extra: ExtraInfo,
     pub(super) state: ShortLock<State>,
@@ -74,7 +74,10 @@ enum Step {
 }
 
 impl Endpoint {
-    pub(super) fn new(socket: GreenSocket, callbacks: Arc<dyn Callbacks>) -> Arc<Endpoint> {
+    pub(in crate::asyncio) fn new(
+        socket: GreenSocket,
+        callbacks: Arc<dyn Callbacks>,
+    ) -> Arc<Endpoint> {
         Arc::new(Endpoint {
             extra: ExtraInfo::of_socket(&socket),
             socket,
@@ -97,7 +100,7 @@ impl Endpoint {
     }
 
     /// An error if it never will be: the reader was killed.
-    pub(super) fn wait_until_made(&self) -> io::Result<()> {
+    pub(in crate::asyncio) fn wait_until_made(&self) -> io::Result<()> {
         let coming = || {
             let state = self.state.lock();
             !state.made && state.callbacks.is_some()
@@ -139,7 +142,7 @@ impl Endpoint {
     }
 
     /// The reader's life, from the protocol's first call, which is `made`.
-    pub(super) fn serve(self: &Arc<Endpoint>, made: impl FnOnce() -> io::Result<()>) {
+    pub(in crate::asyncio) fn serve(self: &Arc<Endpoint>, made: impl FnOnce() -> io::Result<()>) {
         let _ = self.reader.set(current());
         let ending = Ending(self);
         let mut buffer = vec![0; LONGEST];
@@ -351,7 +354,7 @@ impl Drop for Ending<'_> {
 
 impl Endpoint {
     /// Makes `reader`, which is to call [`serve`](Endpoint::serve), end it even if it is killed before it begins.
-    pub(super) fn is_read_by(self: &Arc<Endpoint>, reader: &thread::JoinHandle<()>) {
+    pub(in crate::asyncio) fn is_read_by(self: &Arc<Endpoint>, reader: &thread::JoinHandle<()>) {
         let endpoint = self.clone();
         // Without effect, if it has begun.
         reader.link(move |_| endpoint.conclude(false));

@@ -64,7 +64,7 @@ pub struct DatagramTransport {
 }
 
 impl DatagramTransport {
-    pub(super) fn of(endpoint: &Arc<Endpoint>) -> DatagramTransport {
+    pub(in crate::asyncio) fn of(endpoint: &Arc<Endpoint>) -> DatagramTransport {
         DatagramTransport {
             endpoint: Arc::clone(endpoint),
         }

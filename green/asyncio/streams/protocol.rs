@@ -1,12 +1,10 @@
 //! The protocol between a transport and the two ends of a stream.
 
 use std::io;
-use std::sync::Arc;
 
 use super::super::{Future, Protocol, Transport};
-use super::reader::{Pausable, StreamReader};
+use super::reader::{Pausable, StreamReader, keep};
 use crate::io::kept_error::KeptError;
-use crate::ssl::SslError;
 
 /// Feeds a reader, and notes the end for the writer.
 pub(super) struct Feeder {
@@ -57,14 +55,6 @@ impl Protocol for Feeder {
         }
         // Only here is it completed, and only once.
         let _ = self.closed.set_result(failure);
-    }
-}
-
-/// Keeps an error for all who ask.
-pub(super) fn keep(error: io::Error) -> KeptError {
-    match SslError::of(&error).cloned() {
-        Some(error) => KeptError::Made(Arc::new(move || error.clone().into())),
-        None => KeptError::new(error),
     }
 }
 

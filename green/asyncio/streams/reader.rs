@@ -10,6 +10,7 @@ use greenhub::wait_queue::WaitQueue;
 use greenhub::wait_queue::{ShortGuard, ShortLock};
 use memchr::memmem;
 
+use super::super::options::DEFAULT_LIMIT;
 use super::error::{IncompleteReadError, LimitOverrunError, ReadError};
 use crate::io::byte_queue::ByteQueue;
 use crate::io::kept_error::KeptError;
@@ -17,10 +18,8 @@ use crate::io::kept_error::KeptError;
 mod feed;
 mod lines;
 
+pub(super) use feed::keep;
 pub use lines::Lines;
-
-/// How long a line may be, and half of what is buffered before reading from the connection pauses.
-pub(in crate::asyncio) const DEFAULT_LIMIT: usize = 64 * 1024;
 
 /// The bytes that have come from a connection and wait to be read.
 ///

@@ -2,8 +2,70 @@
 
 use std::{collections::VecDeque, fmt, iter::Fuse, sync::Arc};
 
-use super::GreenPool;
+use super::{GreenPool, spread::Spread};
 use crate::thread::{self, JoinHandle};
+
+/// # Many items
+impl GreenPool {
+    /// Calls `f` with each item, each call in a task of this pool, and gives the results in the order
+    /// of the items.
+    ///
+    /// The tasks are started as the results are asked for, as many ahead as the pool has places for,
+    /// so any number of items takes the same memory. A call that panics gives its panic instead of its
+    /// result, and the rest goes on. Dropping the iterator lets the calls under way run to their end.
+    ///
+    /// For a function of several arguments see [`starmap`](GreenPool::starmap).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::pool::GreenPool;
+    ///
+    /// let squares = GreenPool::new(4).imap(|n| n * n, 1..=5).map(Result::unwrap);
+    /// assert_eq!(squares.collect::<Vec<_>>(), [1, 4, 9, 16, 25]);
+    /// ```
+    pub fn imap<F, I, T>(&self, f: F, items: I) -> Imap<F, I::IntoIter, T>
+    where
+        F: Fn(I::Item) -> T + Send + Sync + 'static,
+        I: IntoIterator,
+        I::Item: Send + 'static,
+        T: Send + 'static,
+    {
+        Imap::new(self.clone(), f, items.into_iter())
+    }
+
+    /// As [`imap`](GreenPool::imap), for a function of several arguments: each item is a tuple of
+    /// them.
+    ///
+    /// A closure must name the types of its arguments; with `imap(|(a, b)| …)` it need not.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use green::pool::GreenPool;
+    ///
+    /// let pool = GreenPool::new(4);
+    /// let powers = pool.starmap(u32::pow, [(2, 5), (3, 2)]).map(Result::unwrap);
+    /// assert_eq!(powers.collect::<Vec<_>>(), [32, 9]);
+    ///
+    /// let words = [("ab", 2), ("c", 3)];
+    /// let repeated = pool.starmap(|word: &str, times: usize| word.repeat(times), words);
+    /// assert_eq!(repeated.map(Result::unwrap).collect::<String>(), "ababccc");
+    /// ```
+    pub fn starmap<F, I, T>(
+        &self,
+        f: F,
+        items: I,
+    ) -> Imap<impl Fn(I::Item) -> T + Send + Sync + 'static + use<F, I, T>, I::IntoIter, T>
+    where
+        F: Spread<I::Item, Output = T> + Send + Sync + 'static,
+        I: IntoIterator,
+        I::Item: Send + 'static,
+        T: Send + 'static,
+    {
+        self.imap(move |arguments| f.spread(arguments), items)
+    }
+}
 
 /// The results of [`GreenPool::imap`] and [`GreenPool::starmap`], in order.
 ///

@@ -6,6 +6,26 @@ use super::{GreenPool, imap::first, slot::Place};
 use crate::thread::{self, JoinHandle};
 use greenhub::Deadline;
 
+/// # Piles
+impl GreenPool {
+    /// A pile of tasks of this pool.
+    ///
+    /// ```
+    /// use green::pool::GreenPool;
+    ///
+    /// let pool = GreenPool::new(2);
+    /// let (mut lengths, mut squares) = (pool.pile(), pool.pile());
+    /// lengths.spawn(|| "three".len());
+    /// squares.spawn(|| 3 * 3);
+    /// assert_eq!(lengths.next().unwrap().unwrap(), 5);
+    /// assert_eq!(squares.next().unwrap().unwrap(), 9);
+    /// ```
+    #[must_use]
+    pub fn pile<T: Send + 'static>(&self) -> GreenPile<T> {
+        GreenPile::new(self.clone())
+    }
+}
+
 /// Many tasks that belong together: spawn them, then iterate over their results, which come in the
 /// order in which they were spawned. A task that panicked gives its panic instead of its result.
 ///

@@ -6,21 +6,16 @@
 //! then the process aborts; so green threads stop well before. Stacks of the
 //! default size are kept for reuse when their green thread ends, others are
 //! unmapped.
-#![expect(unsafe_code, reason = "a coroutine waits inside a stack's token")]
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{Coroutine, POOLED_STACKS};
-use crate::clock::Nanos;
 use crate::config::settings;
-use crate::deadline::Deadline;
 use crate::limits::{self, SPARE};
-use crate::sys::lock::Lock;
 use crate::sys::memory;
 
-/// Coroutines that a hub keeps for its next green threads.
-const KEPT: usize = 1024;
+/// Finished stacks that `may` keeps for the next coroutines.
+pub(super) const POOLED_STACKS: usize = 16_384;
 
 /// Stacks of the default size, promised or in use.
 static DEFAULT_ALIVE: AtomicUsize = AtomicUsize::new(0);
@@ -32,25 +27,32 @@ static OTHER_ALIVE: AtomicUsize = AtomicUsize::new(0);
 /// may not be mapped yet.
 static UNSTARTED: AtomicUsize = AtomicUsize::new(0);
 
-/// The right to a stack, with a coroutine that ended a green thread on it, if one
-/// did. Given up when it is dropped.
+/// The right to a stack. Given up when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Stack {
+pub(super) struct Claim {
     size: usize,
     started: bool,
-    pub(super) coroutine: Option<Box<Coroutine>>,
 }
 
-// SAFETY: the coroutine inside is resumed, and dropped, by its hub's OS thread
-// alone: a hub's store gives it to that hub's green threads only.
-unsafe impl Send for Stack {}
+impl Claim {
+    /// For a stack of `size` bytes.
+    ///
+    /// # Errors
+    ///
+    /// `OutOfMemory` that names the limit: the number of mappings, or the memory
+    /// that the process may map.
+    pub(super) fn new(size: usize) -> io::Result<Claim> {
+        claim(size).map(|()| Claim {
+            size,
+            started: false,
+        })
+    }
 
-impl Stack {
     pub(super) fn size(&self) -> usize {
         self.size
     }
 
-    /// It is in use: the system has mapped it.
+    /// The stack is in use: the system has mapped it.
     pub(super) fn started(&mut self) {
         if !std::mem::replace(&mut self.started, true) {
             UNSTARTED.fetch_sub(self.size, Ordering::Relaxed);
@@ -58,7 +60,7 @@ impl Stack {
     }
 }
 
-impl Drop for Stack {
+impl Drop for Claim {
     fn drop(&mut self) {
         self.started();
         if is_default(self.size) {
@@ -74,65 +76,8 @@ impl Drop for Stack {
     }
 }
 
-/// What a hub keeps for its next green threads: coroutines of the default size.
-#[derive(Debug)]
-pub(crate) struct Stacks(Lock<Vec<Stack>>);
-
-impl Stacks {
-    pub(crate) fn new(_usual: usize) -> io::Result<Stacks> {
-        Ok(Stacks(Lock::default()))
-    }
-
-    /// The right to a stack of `size` bytes.
-    ///
-    /// # Errors
-    ///
-    /// `OutOfMemory` that names the limit: the number of mappings, or the memory
-    /// that the process may map.
-    pub(crate) fn take(&self, size: usize) -> io::Result<Stack> {
-        let kept = is_default(size).then(|| self.0.lock().pop()).flatten();
-        kept.map_or_else(|| self.take_untouched(size), Ok)
-    }
-
-    /// The same, for a green thread that will not run for a while.
-    ///
-    /// # Errors
-    ///
-    /// As [`take`](Stacks::take).
-    pub(crate) fn take_untouched(&self, size: usize) -> io::Result<Stack> {
-        claim(size).map(|()| Stack {
-            size,
-            started: false,
-            coroutine: None,
-        })
-    }
-
-    /// What is kept is for the green threads of this hub alone.
-    pub(crate) fn take_kept(&self, _size: usize) -> Option<Stack> {
-        None
-    }
-
-    /// Takes back what a green thread of this hub ran on.
-    pub(crate) fn put(&self, stack: Stack, _now: Nanos) {
-        let mut kept = self.0.lock();
-        if is_default(stack.size) && kept.len() < KEPT {
-            kept.push(stack);
-        } else {
-            drop(kept);
-            drop(stack);
-        }
-    }
-
-    /// Never: `may` does not give memory back.
-    pub(crate) fn tidy_at(&self) -> Deadline {
-        Deadline::NEVER
-    }
-
-    pub(crate) fn tidy(&self, _now: Nanos) {}
-}
-
 /// Whether stacks of this size are kept when their green thread ends.
-fn is_default(size: usize) -> bool {
+pub(super) fn is_default(size: usize) -> bool {
     size == settings().stack_size
 }
 

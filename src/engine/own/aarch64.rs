@@ -3,7 +3,7 @@
 
 use std::arch::{asm, naked_asm};
 
-use super::context::Context;
+use super::context::{Context, First};
 
 /// The text of a switch, which goes on in `across`.
 macro_rules! switch_by {
@@ -109,7 +109,7 @@ unsafe extern "C" fn across_with_base<const BASE: usize>() -> ! {
 /// A fiber's outermost frame. Unwinders end here, by the missing return address,
 /// and so do those that follow frame pointers, by the zero in `x29`.
 #[unsafe(naked)]
-pub(super) unsafe extern "C" fn begin() -> ! {
+pub(super) unsafe extern "C" fn begin<F: First>() -> ! {
     naked_asm!(
         ".cfi_startproc",
         ".cfi_undefined x30",
@@ -118,6 +118,6 @@ pub(super) unsafe extern "C" fn begin() -> ! {
         "bl {first}",
         "brk #1",
         ".cfi_endproc",
-        first = sym super::first,
+        first = sym F::first,
     )
 }

@@ -1,5 +1,15 @@
 //! Where a side that does not run will go on.
 
+/// What a fiber's first frame calls.
+pub(super) trait First {
+    /// Runs the fiber's body. `argument` is what [`Context::new`] was given.
+    ///
+    /// # Safety
+    ///
+    /// Called by the first frame alone.
+    unsafe extern "C" fn first(argument: usize) -> !;
+}
+
 /// A switch keeps the registers here that the compiler does not let us name as lost.
 #[derive(Debug)]
 #[repr(C)]

@@ -3,7 +3,7 @@
 
 use std::arch::{asm, naked_asm};
 
-use super::context::Context;
+use super::context::{Context, First};
 
 /// The text of a switch, which goes on in `across`.
 macro_rules! switch_by {
@@ -107,7 +107,7 @@ unsafe extern "C" fn across_with_base<const BASE: usize>() -> ! {
 /// A fiber's outermost frame. Unwinders end here, by the missing return address,
 /// and so do those that follow frame pointers, by the zero in `rbp`.
 #[unsafe(naked)]
-pub(super) unsafe extern "C" fn begin() -> ! {
+pub(super) unsafe extern "C" fn begin<F: First>() -> ! {
     naked_asm!(
         ".cfi_startproc",
         ".cfi_undefined rip",
@@ -115,6 +115,6 @@ pub(super) unsafe extern "C" fn begin() -> ! {
         "call {first}",
         "ud2",
         ".cfi_endproc",
-        first = sym super::first,
+        first = sym F::first,
     )
 }

@@ -1,10 +1,11 @@
 //! The side of a reader where data comes in.
 
 use std::io;
+use std::sync::Arc;
 
 use super::{Pausable, StreamReader};
-use crate::asyncio::streams::protocol::keep;
 use crate::io::kept_error::KeptError;
+use crate::ssl::SslError;
 
 /// # Feeding
 ///
@@ -90,5 +91,13 @@ impl StreamReader {
         self.pause(&mut state);
         drop(state);
         drop(before);
+    }
+}
+
+/// Keeps an error for all who ask.
+pub(in crate::asyncio::streams) fn keep(error: io::Error) -> KeptError {
+    match SslError::of(&error).cloned() {
+        Some(error) => KeptError::Made(Arc::new(move || error.clone().into())),
+        None => KeptError::new(error),
     }
 }
