@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use std::io;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use greenhub::Deadline;
 use greenhub::greenio::GreenSocket;
 use httparse::{EMPTY_HEADER, Error, Request, Status};
 
@@ -56,7 +57,7 @@ impl Response {
 pub(super) fn serve(socket: &GreenSocket, is_well: Option<&Health>) -> io::Result<()> {
     socket.set_write_timeout(Some(PATIENCE))?;
     let mut head = Vec::new();
-    let end = Instant::now() + PATIENCE;
+    let deadline = Deadline::after(PATIENCE);
     let (response, with_body) = loop {
         let mut headers = [EMPTY_HEADER; HEADERS];
         let mut request = Request::new(&mut headers);
@@ -74,11 +75,11 @@ pub(super) fn serve(socket: &GreenSocket, is_well: Option<&Health>) -> io::Resul
                 break (Response::refusal("400 Bad Request", why), true);
             }
         }
-        let left = end.saturating_duration_since(Instant::now());
-        if left.is_zero() {
+        let left = deadline.remaining();
+        if left == Some(Duration::ZERO) {
             return Ok(());
         }
-        socket.set_read_timeout(Some(left))?;
+        socket.set_read_timeout(left)?;
         let mut chunk = [0; 1024];
         match socket.recv(&mut chunk)? {
             0 => return Ok(()),

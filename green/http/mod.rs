@@ -64,7 +64,6 @@ mod body;
 mod client;
 mod handler;
 mod head;
-mod lingering;
 mod reply;
 mod rt;
 mod server;

@@ -15,9 +15,9 @@ use futures_io::{AsyncRead, AsyncWrite};
 use greenhub::future::{Sleep, sleep};
 use hyper::rt::{Read, ReadBufCursor, Write};
 
-use super::lingering::Lingering;
 use super::transport::Transport;
 use crate::aio::{Async, PollRead, PollWrite};
+use crate::net::parting::Lingering;
 
 /// The most that one read fills with zeros first.
 const READ: usize = 64 * 1024;
