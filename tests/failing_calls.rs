@@ -19,6 +19,7 @@ use seccompiler::{
 };
 
 use test_support::child::alone;
+use test_support::running::{Signal, signal};
 
 const MS: Duration = Duration::from_millis(1);
 /// Whoever takes longer hangs.
@@ -545,17 +546,12 @@ fn a_program_that_is_stopped_for_a_while_goes_on_where_it_was() {
             });
         },
         |process| {
-            let signal = |name| {
-                let kill = std::process::Command::new("kill")
-                    .args(["-s", name, &process.id().to_string()])
-                    .status();
-                assert!(kill.unwrap().success());
-            };
+            let tell = |what| signal(process.id(), what).unwrap();
             for _ in 0..5 {
                 std::thread::sleep(50 * MS);
-                signal("STOP");
+                tell(Signal::STOP);
                 std::thread::sleep(50 * MS);
-                signal("CONT");
+                tell(Signal::CONT);
             }
         },
     )

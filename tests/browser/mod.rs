@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use test_support::running::{Signal, signal};
 use tungstenite::{Message, WebSocket};
 
 /// Longer than a browser takes to start on a busy machine.
@@ -85,8 +86,7 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        let pid = self.process.id().to_string();
-        let _ = Command::new("kill").args(["-TERM", &pid]).status();
+        let _ = signal(self.process.id(), Signal::TERM);
         let _ = self.process.wait();
     }
 }

@@ -14,6 +14,7 @@ use tungstenite::Message;
 use crate::clients::{client, curl};
 use crate::{Served, bounded, nobody_is_left, usual};
 use test_support::child::alone;
+use test_support::running::{Signal, signal};
 
 /// A program that is ended with its test.
 struct Running(Child);
@@ -315,8 +316,7 @@ fn a_page_in_a_browser_talks_over_a_websocket() {
             None => println!("skipped: the browser does not start"),
         }
         // `timeout` passes on to the browser's processes what ends it.
-        let pid = browser.0.id().to_string();
-        let _ = Command::new("kill").args(["-TERM", &pid]).status();
+        let _ = signal(browser.0.id(), Signal::TERM);
         let _ = browser.0.wait();
     });
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use test_support::bounded;
 use test_support::example_program::build;
+use test_support::running::{Signal, signal};
 
 /// Longer than anything here takes on a busy machine, the building of the program included.
 const LIMIT: Duration = Duration::from_secs(300);
@@ -53,9 +54,7 @@ impl Server {
 
     /// Tells it to stop, and returns what it has said since it listened.
     fn stop(mut self) -> String {
-        let pid = self.child.id().to_string();
-        let told = Command::new("kill").args(["-TERM", &pid]).status();
-        assert!(told.unwrap().success());
+        signal(self.child.id(), Signal::TERM).unwrap();
         let mut said = String::new();
         self.output.read_to_string(&mut said).unwrap();
         assert!(self.child.wait().unwrap().success());

@@ -1,12 +1,13 @@
 //! The example program `backdoor`, looked into as a user would.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use test_support::example_program::{build, names_the_mistake};
+use test_support::running::{Running, Signal, signal};
 
 /// Longer than any of it takes on a busy machine, the building included.
 const LIMIT: Duration = Duration::from_secs(300);
@@ -16,7 +17,8 @@ fn backdoor_shows_its_shop_on_both_consoles_and_the_page_and_ends_well() {
     test_support::bounded("backdoor", LIMIT, || {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("shop");
-        let program = Command::new(build("backdoor"))
+        let mut command = Command::new(build("backdoor"));
+        command
             .args([
                 "--http",
                 "--tcp",
@@ -27,23 +29,14 @@ fn backdoor_shows_its_shop_on_both_consoles_and_the_page_and_ends_well() {
                 "3",
             ])
             .arg("--unix")
-            .arg(&path)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut program = Running(program);
-        let mut lines = BufReader::new(program.0.stdout.take().unwrap()).lines();
-        let mut line = |start: &str| {
-            let line = lines.next().unwrap().unwrap();
-            let rest = line.strip_prefix(start);
-            rest.unwrap_or_else(|| panic!("{line:?}")).trim().to_owned()
-        };
+            .arg(&path);
+        let mut program = Running::start(&mut command);
         assert_eq!(
-            line("console: socat - UNIX-CONNECT:"),
+            program.line("console: socat - UNIX-CONNECT:"),
             path.to_str().unwrap()
         );
-        let console = line("console: nc ").replace(' ', ":");
-        let url = line("page:");
+        let console = program.line("console: nc ").replace(' ', ":");
+        let url = program.line("page:");
         let page = url
             .trim_start_matches("http://")
             .trim_end_matches('/')
@@ -72,25 +65,11 @@ fn backdoor_shows_its_shop_on_both_consoles_and_the_page_and_ends_well() {
         // The till is a wait of the accountant's: sales go on.
         while !ask(tcp(&console), "threads accountant\nquit\n").contains("waits for") {}
 
-        let interrupted = Command::new("kill")
-            .args(["-INT", &program.0.id().to_string()])
-            .status();
-        assert!(interrupted.unwrap().success());
-        let sold = line("sold ");
-        assert_ne!(sold, "0 times");
-        assert!(program.0.wait().unwrap().success());
+        signal(program.process.id(), Signal::INT).unwrap();
+        assert_ne!(program.line("sold "), "0 times");
+        assert!(program.process.wait().unwrap().success());
         assert!(!path.exists());
     });
-}
-
-/// Ended with the test, also if that fails.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 trait Conversation: Read + Write {}

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use test_support::bounded;
 use test_support::example_program::{build, names_the_mistake};
 
-use crate::running::{Running, is_there};
+use test_support::running::{Running, is_there};
 
 const LIMIT: Duration = Duration::from_secs(300);
 

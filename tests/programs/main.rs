@@ -7,7 +7,6 @@ mod browser;
 mod httpd;
 mod json_service;
 mod reverse_proxy;
-mod running;
 mod small;
 mod tls;
 mod web;

@@ -13,7 +13,7 @@ use test_support::bounded;
 use test_support::certs::{AUTHORITY, LOCALHOST};
 use test_support::example_program::{build, names_the_mistake};
 
-use crate::running::{Running, free_address, is_there, memory};
+use test_support::running::{Running, free_address, is_there, memory};
 
 const LIMIT: Duration = Duration::from_secs(300);
 

@@ -6,6 +6,7 @@ use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use test_support::example_program::{build, names_the_mistake};
+use test_support::running::{Signal, signal};
 
 /// Longer than any of them takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -17,13 +18,13 @@ fn run(command: &mut Command) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let pid = child.id().to_string();
+    let id = child.id();
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || sender.send(child.wait_with_output()));
     match receiver.recv_timeout(PATIENCE) {
         Ok(output) => output.unwrap(),
         Err(_) => {
-            let _ = Command::new("kill").args(["-KILL", &pid]).status();
+            let _ = signal(id, Signal::KILL);
             panic!("{command:?} does not end");
         }
     }
@@ -188,14 +189,7 @@ fn client_of(address: &str) -> BufReader<TcpStream> {
 }
 
 fn terminate(server: &std::process::Child, lines: &mut impl BufRead) {
-    let pid = server.id().to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-TERM", &pid])
-            .status()
-            .unwrap()
-            .success()
-    );
+    signal(server.id(), Signal::TERM).unwrap();
     let mut line = String::new();
     lines.read_line(&mut line).unwrap();
     assert_eq!(line, "stopping\n");
@@ -317,9 +311,7 @@ fn chat_waits_for_no_slow_guest_and_says_good_bye() {
     bob.say("/quit");
     assert_eq!((bob.hear().as_str(), bob.hear().as_str()), ("", ""));
     assert_eq!(ann.hear(), "* bob has left\n");
-    let pid = server.id().to_string();
-    let asked = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
-    assert!(asked.success());
+    signal(server.id(), Signal::TERM).unwrap();
     assert_eq!(ann.hear(), "* the chat ends here, good-bye\n");
     assert_eq!((ann.hear().as_str(), taken.hear().as_str()), ("", ""));
     let mut rest = String::new();

@@ -11,6 +11,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use test_support::example_program::{build, names_the_mistake};
+use test_support::running::{Signal, signal};
 
 /// Longer than anything here takes on a busy machine; a hang becomes a failure.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -86,7 +87,7 @@ fn run(command: &mut Command, input: &[u8]) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let pid = child.id().to_string();
+    let id = child.id();
     let mut stdin = child.stdin.take().unwrap();
     let input = input.to_vec();
     let (sender, receiver) = std::sync::mpsc::channel();
@@ -99,7 +100,7 @@ fn run(command: &mut Command, input: &[u8]) -> Output {
     match receiver.recv_timeout(PATIENCE) {
         Ok(output) => output.unwrap(),
         Err(_) => {
-            let _ = Command::new("kill").args(["-KILL", &pid]).status();
+            let _ = signal(id, Signal::KILL);
             panic!("{command:?} does not end");
         }
     }
@@ -548,9 +549,7 @@ fn httpd_stops_in_good_order_over_tls() {
     let mut server = Server::https(files);
     let mut idle = TcpStream::connect(server.address()).unwrap();
     idle.set_read_timeout(Some(PATIENCE)).unwrap();
-    let pid = server.child.id().to_string();
-    let mut kill = Command::new("kill");
-    assert!(kill.args(["-TERM", &pid]).status().unwrap().success());
+    signal(server.child.id(), Signal::TERM).unwrap();
     let mut rest = Vec::new();
     let _ = idle.read_to_end(&mut rest);
     let (sender, receiver) = std::sync::mpsc::channel();

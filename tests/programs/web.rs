@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use test_support::bounded;
 use test_support::example_program::build;
 
-use crate::running::{Running, free_address, is_there};
+use test_support::running::{Running, free_address, is_there};
 
 const LIMIT: Duration = Duration::from_secs(300);
 

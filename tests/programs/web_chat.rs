@@ -11,7 +11,7 @@ use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::{Message, WebSocket};
 
 use crate::browser::{self, Browser, Tab, find_browser};
-use crate::running::Running;
+use test_support::running::Running;
 
 const LIMIT: Duration = Duration::from_secs(300);
 

@@ -11,6 +11,7 @@ pub mod net;
 pub mod prometheus_text;
 pub mod random;
 pub mod repeat;
+pub mod running;
 pub mod sync;
 pub mod threads;
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use test_support::bounded;
 use test_support::certs::{AUTHORITY, LOCALHOST};
 use test_support::example_program::{build, names_the_mistake};
+use test_support::running::{Signal, signal};
 
 /// With the time to build it.
 const LIMIT: Duration = Duration::from_secs(300);
@@ -51,14 +52,7 @@ fn asyncio_protocol_echoes_within_itself_and_over_files_and_stops_in_order() {
             client(&folder.path().join("nothing")).status.code(),
             Some(1)
         );
-        let pid = server.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-TERM", &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
+        signal(server.id(), Signal::TERM).unwrap();
         let mut rest = String::new();
         said.read_to_string(&mut rest).unwrap();
         assert!(rest.ends_with("stopped\n"), "{rest}");

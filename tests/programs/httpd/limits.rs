@@ -89,7 +89,7 @@ fn more_connections_than_there_is_room_for_wait_their_turn() {
 
 #[test]
 fn stopping_ends_idle_connections_and_answers_the_others() {
-    for signal in ["-INT", "-TERM"] {
+    for signal in [Signal::INT, Signal::TERM] {
         let mut server = Server::start(&[]);
         let mut idle = server.connect();
         idle.send("GET /hello.txt HTTP/1.1\r\nHost: t\r\n\r\n");
@@ -117,7 +117,7 @@ fn stopping_lets_a_request_come_in_to_its_end() {
         let mut asking = server.connect();
         asking.send("GET /hello.txt HT");
         std::thread::sleep(Duration::from_millis(head_start_ms));
-        server.signal("-TERM");
+        server.signal(Signal::TERM);
         while TcpStream::connect(&server.address).is_ok() {
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -140,7 +140,7 @@ fn stopping_does_not_wait_for_ever() {
     let mut client = server.connect();
     client.send("GET /hello.txt HT");
     server.get("/hello.txt").expect(200);
-    server.signal("-TERM");
+    server.signal(Signal::TERM);
     assert_eq!(server.exit_code(), 0);
 }
 
@@ -179,7 +179,7 @@ fn ten_thousand_idle_connections_disturb_nobody() {
     setrlimit(Resource::Nofile, limit).unwrap();
     let most = (all + more).to_string();
     let server = Server::start(&["--connections", &most, "--limit", "300"]);
-    let memory = || crate::running::memory(server.child.id());
+    let memory = || test_support::running::memory(server.child.id());
     server.get("/hello.txt").expect(200);
     let before = memory();
     let mut idle: Vec<Client> = (0..all)

@@ -15,6 +15,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use test_support::running::{Signal, signal};
+
 /// Longer than anything here takes on a busy machine; a hang becomes a failure.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -79,15 +81,8 @@ impl Server {
         self.answer(format!("GET {target} HTTP/1.1\r\nHost: t\r\n{headers}\r\n"))
     }
 
-    fn signal(&self, signal: &str) {
-        let pid = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args([signal, &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
+    fn signal(&self, which: Signal) {
+        signal(self.child.id(), which).unwrap();
     }
 
     /// The exit code, once the program has ended.

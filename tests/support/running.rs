@@ -1,8 +1,21 @@
 //! Programs under way, and what they need.
 
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::net::TcpListener;
 use std::process::{Child, ChildStdout, Command, Stdio};
+
+pub use rustix::process::Signal;
+use rustix::process::{Pid, kill_process};
+
+/// Sends a signal to a process by its id.
+///
+/// # Errors
+///
+/// Those of kill(2).
+pub fn signal(id: u32, signal: Signal) -> io::Result<()> {
+    let pid = Pid::from_raw(id.cast_signed()).ok_or(io::ErrorKind::InvalidInput)?;
+    Ok(kill_process(pid, signal)?)
+}
 
 /// A program under way, ended with this.
 pub struct Running {
@@ -30,8 +43,7 @@ impl Running {
     }
 
     pub fn terminate(&mut self) {
-        let id = self.process.id().to_string();
-        Command::new("kill").args(["-TERM", &id]).status().unwrap();
+        signal(self.process.id(), Signal::TERM).unwrap();
     }
 }
 
