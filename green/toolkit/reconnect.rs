@@ -65,7 +65,7 @@ use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use greenhub::green_thread::sleep;
-use greenhub::{Elapsed, timeout};
+use greenhub::{Deadline, Elapsed, timeout};
 
 pub use classify::is_worth_retrying;
 pub use gave_up::GaveUp;
@@ -125,7 +125,8 @@ pub struct Reconnect<'a, C> {
 
 /// The attempts since things were last well.
 struct Series {
-    began: Instant,
+    /// When there is no more trying.
+    deadline: Deadline,
     failures: u32,
     pauses: ExponentialBackoff,
 }
@@ -307,7 +308,7 @@ impl<'a, C> Reconnect<'a, C> {
     }
 
     fn open(&mut self, series: &Series) -> io::Result<C> {
-        let left = self.left(series).unwrap_or(Duration::MAX);
+        let left = series.deadline.remaining().unwrap_or(Duration::MAX);
         let mut connection = timeout(self.open_limit.min(left), &mut self.open)
             .map_err(|elapsed: Elapsed| io::Error::from(elapsed))??;
         (self.on_open)(&mut connection);
@@ -326,7 +327,7 @@ impl<'a, C> Reconnect<'a, C> {
             .without_max_times()
             .with_jitter();
         Series {
-            began: Instant::now(),
+            deadline: Deadline::within(self.total_limit),
             failures: 0,
             pauses: pauses.build(),
         }
@@ -341,16 +342,10 @@ impl<'a, C> Reconnect<'a, C> {
             return None;
         }
         let pause = series.pauses.next()?;
-        match self.left(series) {
+        match series.deadline.remaining() {
             Some(left) if pause >= left => None,
             _ => Some(pause),
         }
-    }
-
-    /// What is left of the total time.
-    fn left(&self, series: &Series) -> Option<Duration> {
-        let limit = self.total_limit?;
-        Some(limit.saturating_sub(series.began.elapsed()))
     }
 }
 

@@ -3,8 +3,9 @@
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use greenhub::Deadline;
 use ureq::Error;
 use ureq::config::Config;
 use ureq::http::Uri;
@@ -31,19 +32,15 @@ impl<In: Transport> Connector<In> for GreenConnector {
         if let Some(connected) = chained {
             return Ok(Some(Either::A(connected)));
         }
-        let limit = limit(&details.timeout);
-        let begun = Instant::now();
+        let deadline = Deadline::within(limit(&details.timeout));
         let mut failed = Error::HostNotFound;
         for address in &details.addrs {
-            let connected = match limit {
+            let connected = match deadline.remaining() {
                 None => TcpStream::connect(address),
                 // Zero is refused as an argument; the least there is times out all the same.
-                Some(limit) => TcpStream::connect_timeout(
-                    address,
-                    limit
-                        .saturating_sub(begun.elapsed())
-                        .max(Duration::from_nanos(1)),
-                ),
+                Some(left) => {
+                    TcpStream::connect_timeout(address, left.max(Duration::from_nanos(1)))
+                }
             };
             match connected {
                 Ok(stream) => {
