@@ -11,7 +11,9 @@
 //! ```
 //!
 //! The package is `green-std` because the name `green` belongs to somebody else in the public registry.
-//! `default-features = false` does without OpenSSL and builds in a third of the time; see [Features](#features).
+//! TLS is on by default and needs OpenSSL's headers (on Debian `apt-get install libssl-dev pkg-config`); the feature
+//! `vendored` builds OpenSSL instead. `default-features = false` does without, in a third of the time; see
+//! [Features](#features).
 //!
 //! # A first server
 //!

@@ -1,6 +1,8 @@
 //! Green sockets, pipes and TLS connections for `async` code: hyper, tonic, async-tungstenite and whatever else takes an
 //! `AsyncRead`.
 //!
+//! Needs the feature `async`.
+//!
 //! [`Async`] wraps a stream of this library. It has futures-io's `AsyncRead` and `AsyncWrite`, with the feature
 //! `tokio-io` tokio's traits of these names, and with the feature `http` hyper's `Read` and `Write`. Any executor may
 //! poll it: [`block_on`](crate::block_on), `FuturesUnordered`, one on OS threads. There is no second reactor: a poll

@@ -1,5 +1,7 @@
 //! HTTP in blocking style: a server whose handlers are functions.
 //!
+//! Needs the feature `http`: `green = { package = "green-std", version = "0.1", features = ["http"] }`.
+//!
 //! [`serve`] answers HTTP/1.1 and HTTP/2, in the clear and with TLS, with one green thread for each connection;
 //! [`Server`] has the settings. hyper speaks the protocol. Requests and responses are those of the crate `http`; a
 //! request's [`Body`] is a [`Read`](std::io::Read), a response's is text, bytes, or a [`Reply`] that is read or written
