@@ -4,11 +4,13 @@ mod coming_from;
 mod crates;
 mod examples;
 mod modules;
+mod published;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use modules::Modules;
 
@@ -35,6 +37,19 @@ fn files(folder: &str, ends: &[&str]) -> Vec<PathBuf> {
     }
     found.sort();
     found
+}
+
+/// What cargo says, by what is here alone.
+fn cargo(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO"))
+        .current_dir(top())
+        .args(arguments)
+        .args(["--locked", "--offline"])
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    String::from_utf8(output.stdout).unwrap()
 }
 
 fn short(path: &Path) -> String {
