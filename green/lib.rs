@@ -172,6 +172,8 @@ pub use faces::{channel, fs, io, net, os, process, shielded, sync, thread, time}
 pub use waits::{block_on, future, select, signal};
 
 // The rest of std, so that a whole program can say `green::` for `std::`.
+#[doc(no_inline)]
+pub use faces::integers::*;
 #[cfg(target_arch = "x86_64")]
 #[doc(no_inline)]
 pub use std::is_x86_feature_detected;

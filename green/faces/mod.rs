@@ -2,6 +2,7 @@
 
 pub mod channel;
 pub mod fs;
+pub mod integers;
 pub mod io;
 pub mod net;
 pub mod os;
