@@ -12,8 +12,8 @@
 //!   same number.
 //! - A connection that broke (reset, timed out in the kernel) never reads as
 //!   ended: std reports the error once and a clean end from then on.
-//! - Names are looked up on the blocking pool, by `connect`, `bind`, `send_to` and
-//!   [`ToSocketAddrs::to_socket_addrs`], which is a trait of green's own for that.
+//! - Names are looked up on the blocking pool, by `connect`, `bind`, `send_to`, [`lookup_host`]
+//!   and [`ToSocketAddrs::to_socket_addrs`], which is a trait of green's own for that.
 
 mod face;
 #[cfg(any(feature = "tls", feature = "backdoor"))]
@@ -23,7 +23,7 @@ mod tcp;
 mod udp;
 
 pub(crate) use face::{exchanged_with, socket_face, stream_face};
-pub use resolve::ToSocketAddrs;
+pub use resolve::{ToSocketAddrs, lookup_host};
 pub use std::net::{
     AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4, SocketAddrV6,
 };

@@ -83,6 +83,33 @@ impl<A: std::net::ToSocketAddrs + ?Sized> ToSocketAddrs for A {
     }
 }
 
+/// The addresses of a name, `host:port` or a pair of them: what
+/// [`to_socket_addrs`](ToSocketAddrs::to_socket_addrs) of green's trait gives, without an import.
+///
+/// A green thread parks meanwhile, and its hub runs the others. `connect` and `bind` look up
+/// names by themselves; this is for those who want to choose among the addresses.
+///
+/// # Errors
+///
+/// As [`to_socket_addrs`](ToSocketAddrs::to_socket_addrs).
+///
+/// # Differences from std
+///
+/// std has no such function; tokio's has this name.
+///
+/// # Examples
+///
+/// ```
+/// use green::net::lookup_host;
+///
+/// let first = lookup_host(("localhost", 80))?.next();
+/// assert!(first.is_some_and(|address| address.ip().is_loopback()));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn lookup_host<A: ToSocketAddrs>(host: A) -> io::Result<A::Iter> {
+    host.to_socket_addrs()
+}
+
 /// A look-up that may block: what the pool runs.
 type LookUp = fn(Name) -> io::Result<vec::IntoIter<SocketAddr>>;
 

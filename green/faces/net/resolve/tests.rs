@@ -184,3 +184,18 @@ fn the_systems_resolver_knows_localhost() {
         "{found:?}"
     );
 }
+
+#[test]
+fn others_run_while_a_name_is_looked_up() {
+    let others_ran = greenhub::run(|| {
+        let ran = std::rc::Rc::new(std::cell::Cell::new(false));
+        let other = ran.clone();
+        let neighbour = greenhub::green_thread::spawn_local(move || other.set(true));
+        let found: Vec<_> = lookup_host("localhost:80").unwrap().collect();
+        assert!(found.iter().all(|address| address.ip().is_loopback()));
+        let ran = ran.get();
+        neighbour.join().unwrap();
+        ran
+    });
+    assert!(others_ran);
+}
