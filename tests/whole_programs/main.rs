@@ -28,7 +28,7 @@ static PACKAGE: LazyLock<Package> = LazyLock::new(|| {
     let green = top.join("green");
     let manifest = format!(
         "[package]\nname = \"whole-programs\"\nedition = \"2024\"\n\n[workspace]\n\n\
-         [dependencies]\ngreen = {{ package = \"green-std\", path = {green:?}, default-features = false }}\n\n\
+         [dependencies]\ngreen = {{ package = \"green-std\", path = {green:?}, default-features = false, features = [\"toolkit\"] }}\n\n\
          [profile.dev]\ndebug = false\n\n\
          [profile.aborting]\ninherits = \"dev\"\npanic = \"abort\"\n"
     );
@@ -48,6 +48,9 @@ static PACKAGE: LazyLock<Package> = LazyLock::new(|| {
     for (name, text) in [("aborting", ABORTING), ("forgotten", FORGOTTEN)] {
         fs::write(bins.join(format!("{name}.rs")), text).unwrap();
     }
+    // An example, so that nothing but its test builds it.
+    fs::create_dir_all(folder.join("examples")).unwrap();
+    fs::write(folder.join("examples/refused.rs"), REFUSED).unwrap();
     Package { folder, programs }
 });
 
@@ -81,7 +84,7 @@ impl Package {
 fn a_program_does_the_same_with_green_for_std_everywhere() {
     let built = PACKAGE.cargo(&["build"]);
     assert!(built.status.success(), "{}", text(&built.stderr));
-    assert!(PACKAGE.programs.len() >= 7);
+    assert!(PACKAGE.programs.len() >= 8);
     for name in &PACKAGE.programs {
         let [of_std, of_green] = ["std", "green"].map(|library| {
             let program = format!("target/debug/{library}_{name}");
@@ -135,6 +138,27 @@ fn the_settings_of_clippy_find_every_use_of_std_and_none_of_green() {
             line.contains("// forgotten"),
             "{line}: {report}"
         );
+    }
+}
+
+/// A handler that says what it has no business to say.
+const REFUSED: &str = "\
+fn main() {
+    let listener = green::listen(\"127.0.0.1:0\").unwrap();
+    green::serve(listener, |_, _| \"done\", 10).unwrap();
+}
+";
+
+#[test]
+fn a_handler_that_serve_cannot_take_is_told_what_it_may_return() {
+    let checked = PACKAGE.cargo(&["check", "--example", "refused"]);
+    let said = text(&checked.stderr);
+    assert!(!checked.status.success(), "{said}");
+    for words in [
+        "a handler of connections cannot return `&str`",
+        "a handler returns nothing, `io::Result<()>` (an error ends its connection and is logged), or `Result<(), StopServe>`",
+    ] {
+        assert!(said.contains(words), "{said}");
     }
 }
 

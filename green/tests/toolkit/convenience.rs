@@ -399,17 +399,54 @@ impl log::Log for Warnings {
     fn flush(&self) {}
 }
 
+fn warnings() -> &'static Warnings {
+    static WARNINGS: Warnings = Warnings(std::sync::Mutex::new(Vec::new()));
+    static SET: std::sync::Once = std::sync::Once::new();
+    SET.call_once(|| {
+        log::set_logger(&WARNINGS).unwrap();
+        log::set_max_level(log::LevelFilter::Warn);
+    });
+    &WARNINGS
+}
+
+impl Warnings {
+    /// How many have these words. Other tests may be warned of something else meanwhile.
+    fn with(&self, words: &str) -> usize {
+        let all = self.0.lock().unwrap();
+        all.iter().filter(|warning| warning.contains(words)).count()
+    }
+}
+
 #[test]
 fn port_0_with_reuse_port_works_and_is_warned_about() {
-    static WARNINGS: Warnings = Warnings(std::sync::Mutex::new(Vec::new()));
-    log::set_logger(&WARNINGS).unwrap();
-    log::set_max_level(log::LevelFilter::Warn);
+    let warnings = warnings();
     let listener = Listen::new().reuse_port(true).tcp("127.91.4.5:0").unwrap();
     assert_ne!(listener.local_addr().unwrap().port(), 0);
-    let warnings = WARNINGS.0.lock().unwrap();
-    // Other tests may be warned of something else meanwhile.
-    let ours = |warning: &&String| warning.contains("127.91.4.5:0 with reuse_port");
-    assert_eq!(warnings.iter().filter(ours).count(), 1, "{warnings:?}");
+    assert_eq!(warnings.with("127.91.4.5:0 with reuse_port"), 1);
+}
+
+#[test]
+fn a_handlers_io_error_is_logged_and_ends_its_connection_alone() {
+    bounded("a handlers io error", LIMIT, || {
+        let warnings = warnings();
+        let (listener, address) = local();
+        let server = Server::new(listener);
+        let stop = server.stop_handle();
+        let handler = |mut stream: TcpStream, _| -> io::Result<()> {
+            stream.read_exact(&mut [0])?;
+            Err(io::Error::other("the handler's own disk is full"))
+        };
+        let server = thread::spawn(move || server.run(handler));
+        for _ in 0..2 {
+            let mut client = green::connect(address).unwrap();
+            client.write_all(b"x").unwrap();
+            assert_closed(client);
+        }
+        stop.stop();
+        assert_eq!(server.join().unwrap().unwrap().connections, 2);
+        let words = "a connection failed: the handler's own disk is full";
+        assert_eq!(warnings.with(words), 2);
+    });
 }
 
 #[test]
