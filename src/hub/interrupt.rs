@@ -214,7 +214,7 @@ pub(crate) fn suspend_in_hook(nap: impl FnOnce()) {
     }
 }
 
-/// std's hook names the thread as std knows it, and it does not know of this one.
+/// std's hook names the thread as std knows it: nameless, or, where thread-locals are shared, by its hub's name.
 fn name_green_thread() {
     if current::is_green() {
         current::with(|task| {
@@ -237,7 +237,7 @@ pub(crate) fn install_panic_hook() {
         if outer == Held::No && !thread_locals::are_own() {
             HELD.set(Held::InHook);
         }
-        if is_std_s && thread_locals::are_own() {
+        if is_std_s {
             name_green_thread();
         }
         previous(info);
