@@ -23,7 +23,7 @@ use green::asyncio::{self, ConnectionOptions, Future, Protocol, Server, ServerOp
 use green::signal::consts::{SIGINT, SIGTERM};
 use green::ssl::{Purpose, SslContext, VerifyLocation};
 
-use program::Program;
+use program::{Program, about};
 
 const PROGRAM: Program = Program {
     name: "asyncio_protocol",
@@ -114,21 +114,15 @@ fn main() -> ExitCode {
     })
 }
 
-/// Says what an error is about.
-fn about<T>(what: &str, outcome: io::Result<T>) -> io::Result<T> {
-    outcome.map_err(|error| io::Error::new(error.kind(), format!("{what}: {error}")))
-}
-
 fn serve(address: &str, cert: &str, key: &str) -> io::Result<()> {
     let context = SslContext::create_default_context(Purpose::ClientAuth)?;
     let files = format!("{cert}, {key}");
-    about(
-        &files,
-        context.load_cert_chain(cert, Some(Path::new(key)), None),
-    )?;
+    context
+        .load_cert_chain(cert, Some(Path::new(key)), None)
+        .map_err(about(files))?;
     let options = ServerOptions::new().ssl(&context);
     let server = asyncio::create_server(EchoServer::default, address, options);
-    let server = Arc::new(about(address, server)?);
+    let server = Arc::new(server.map_err(about(address))?);
     println!("echoing over TLS on {}", server.local_addr()?);
     for signal in [SIGINT, SIGTERM] {
         let server = server.clone();
@@ -152,7 +146,9 @@ fn stop(server: &Server) -> io::Result<()> {
 fn talk(address: &str, cafile: &str, message: &str) -> io::Result<()> {
     let context = SslContext::new(Purpose::ServerAuth)?;
     let issuers = VerifyLocation::File(Path::new(cafile));
-    about(cafile, context.load_verify_locations(issuers))?;
+    context
+        .load_verify_locations(issuers)
+        .map_err(about(cafile))?;
     println!("{}", echo(address, &context, message)?);
     Ok(())
 }
@@ -166,10 +162,7 @@ fn echo(address: &str, context: &SslContext, message: &str) -> io::Result<String
         done: done.clone(),
     };
     let options = ConnectionOptions::new().ssl(context, "localhost");
-    about(
-        address,
-        asyncio::create_connection(|| client, address, options),
-    )?;
+    asyncio::create_connection(|| client, address, options).map_err(about(address))?;
     let mut echo = done.wait(None).map_err(io::Error::other)?;
     // The end of the message is not part of it.
     if echo.pop() != Some(0) {

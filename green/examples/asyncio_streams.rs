@@ -14,7 +14,6 @@
 //! printf 'This is the message.\0' | \
 //!     openssl s_client -connect 127.0.0.1:7444 -CAfile cert.pem -quiet
 //! ```
-use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 use std::process::ExitCode;
@@ -29,7 +28,7 @@ use green::asyncio::{
 use green::signal::consts::{SIGINT, SIGTERM};
 use green::ssl::{Purpose, SslContext, VerifyLocation};
 
-use program::Program;
+use program::{Program, about, counted};
 
 const PROGRAM: Program = Program {
     name: "asyncio_streams",
@@ -60,20 +59,14 @@ fn main() -> ExitCode {
     })
 }
 
-/// Says what an error is about.
-fn about<T>(what: &str, outcome: io::Result<T>) -> io::Result<T> {
-    outcome.map_err(|error| io::Error::new(error.kind(), format!("{what}: {error}")))
-}
-
 /// Serves until SIGINT or SIGTERM, and lets the conversations under way end.
 fn serve_files(address: &str, cert: &str, key: &str) -> io::Result<()> {
     let context = SslContext::create_default_context(Purpose::ClientAuth)?;
     let files = format!("{cert}, {key}");
-    about(
-        &files,
-        context.load_cert_chain(cert, Some(Path::new(key)), None),
-    )?;
-    let server = about(address, serve(address, &context))?;
+    context
+        .load_cert_chain(cert, Some(Path::new(key)), None)
+        .map_err(about(files))?;
+    let server = serve(address, &context).map_err(about(address))?;
     green::println!("echoing over TLS on {}", server.local_addr()?);
 
     let stop = Future::new();
@@ -105,8 +98,8 @@ fn echo(reader: StreamReader, writer: StreamWriter) -> io::Result<()> {
         Ok(message) => message,
         Err(ReadError::Incomplete(error)) => {
             green::println!(
-                "{peer} ended after {} bytes, without a NUL",
-                error.partial.len()
+                "{peer} ended after {}, without a NUL",
+                counted(error.partial.len(), "byte")
             );
             return Ok(());
         }
@@ -122,7 +115,7 @@ fn echo(reader: StreamReader, writer: StreamWriter) -> io::Result<()> {
             return Ok(());
         }
     };
-    green::println!("{peer} sent {} bytes", message.len());
+    green::println!("{peer} sent {}", counted(message.len(), "byte"));
     writer.write(&message)?;
     writer.close();
     writer.wait_closed()
@@ -130,11 +123,9 @@ fn echo(reader: StreamReader, writer: StreamWriter) -> io::Result<()> {
 
 fn ask_from_stdin(address: &str, cafile: &str, name: &str) -> io::Result<()> {
     let context = SslContext::new(Purpose::ServerAuth)?;
-    let issuers = about(cafile, fs::read(cafile))?;
-    about(
-        cafile,
-        context.load_verify_locations(VerifyLocation::Bytes(&issuers)),
-    )?;
+    context
+        .load_verify_locations(VerifyLocation::File(Path::new(cafile)))
+        .map_err(about(cafile))?;
     let mut message = String::new();
     green::io::stdin().read_to_string(&mut message)?;
     let answer = ask(address, &context, name, &[message.trim_end()])?;
@@ -145,7 +136,7 @@ fn ask_from_stdin(address: &str, cafile: &str, name: &str) -> io::Result<()> {
 /// Sends a message in parts, and returns what comes back.
 fn ask(address: &str, context: &SslContext, name: &str, parts: &[&str]) -> io::Result<String> {
     let options = ConnectionOptions::new().ssl(context, name);
-    let (reader, writer) = about(address, open_connection(address, options))?;
+    let (reader, writer) = open_connection(address, options).map_err(about(address))?;
     writer.writelines(parts)?;
     writer.write(b"\0")?;
     writer.drain()?;

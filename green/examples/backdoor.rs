@@ -29,7 +29,7 @@ use green::net::{TcpListener, TcpStream};
 use green::sync::{Condvar, Mutex};
 use green::{channel, signal, thread};
 
-use program::{Error, Long, Parser, Program, Short, ValueExt};
+use program::{Error, Long, Parser, Program, Short, ValueExt, about};
 
 const PROGRAM: Program = Program {
     name: "backdoor",
@@ -95,16 +95,19 @@ fn main() -> ExitCode {
 }
 
 fn run(options: Options) -> io::Result<()> {
-    let mut backdoor = Server::new().unix(&options.unix)?;
+    let mut backdoor = Server::new()
+        .unix(&options.unix)
+        .map_err(about(options.unix.display()))?;
     println!("console: socat - UNIX-CONNECT:{}", options.unix.display());
     if let Some(address) = &options.tcp {
-        backdoor = backdoor.tcp(address.as_str())?;
+        backdoor = backdoor.tcp(address.as_str()).map_err(about(address))?;
         if let Some(address) = backdoor.address() {
             println!("console: nc {} {}", address.ip(), address.port());
         }
     }
     if let Some(address) = &options.http {
-        backdoor = backdoor.count_cpu().http(address.as_str())?;
+        backdoor = backdoor.count_cpu();
+        backdoor = backdoor.http(address.as_str()).map_err(about(address))?;
         println!("page:    {}", backdoor.url().unwrap_or_default());
     }
 

@@ -11,7 +11,7 @@ mod program;
 
 use green::thread;
 
-use program::Program;
+use program::{Program, about};
 
 const PROGRAM: Program = Program {
     name: "echo_server",
@@ -28,7 +28,7 @@ fn main() -> ExitCode {
             [address] => address,
             _ => return None,
         };
-        Some(serve(address).map_err(|error| format!("{address}: {error}")))
+        Some(serve(address).map_err(about(address)))
     })
 }
 

@@ -20,7 +20,7 @@ use green::net::TcpStream;
 use green::ssl::{GreenSslSocket, Purpose, SslContext, SslListener, VerifyLocation};
 use green::{reconnect::Presence, thread};
 
-use program::Program;
+use program::{Program, about};
 
 const PROGRAM: Program = Program {
     name: "echo_tls",
@@ -47,7 +47,7 @@ fn serve_files(address: &str, cert: &str, key: &str) -> io::Result<()> {
     let context = SslContext::create_default_context(Purpose::ClientAuth)?;
     context
         .load_cert_chain(cert, Some(Path::new(key)), None)
-        .map_err(about(&format!("{cert}, {key}")))?;
+        .map_err(about(format!("{cert}, {key}")))?;
     let listener = green::listen(address).map_err(about(address))?;
     println!("echoing over TLS on {}", listener.local_addr()?);
     serve(&context.wrap_listener(listener));
@@ -84,11 +84,6 @@ fn talk_from_stdin(address: &str, cafile: &str, name: &str) -> io::Result<()> {
         .map_err(about(cafile))?;
     let tcp = TcpStream::connect(address).map_err(about(address))?;
     talk(context.connect(tcp, name)?, green::io::stdin().lines())
-}
-
-/// Puts what could not be used before the reason.
-fn about(what: &str) -> impl FnOnce(io::Error) -> io::Error {
-    move |error| io::Error::new(error.kind(), format!("{what}: {error}"))
 }
 
 fn talk(tls: GreenSslSocket, messages: impl Iterator<Item = io::Result<String>>) -> io::Result<()> {

@@ -16,9 +16,11 @@ use std::time::Duration;
 mod program;
 
 use green::net::TcpStream;
-use green::ssl::{GreenSslSocket, Purpose, SslContext, SslError, VerifyLocation, VerifyMode};
+use green::ssl::{
+    GreenSslSocket, Purpose, Reason, SslContext, SslError, VerifyLocation, VerifyMode,
+};
 
-use program::{Error, Long, Parser, Program, Short, Value, ValueExt, seconds};
+use program::{Error, Long, Parser, Program, Short, Value, ValueExt, about, seconds};
 
 const PROGRAM: Program = Program {
     name: "https_get",
@@ -49,33 +51,46 @@ struct Url {
 
 fn main() -> ExitCode {
     PROGRAM.run(Options::parse, |options| {
+        let context = context(&options).map_err(|error| error.to_string())?;
+        let Options { limit, url, .. } = options;
+        let authority = url.authority();
         // One limit over everything: look-up, connect, handshake, question and answer.
-        let limit = options.limit;
-        let got = green::run(move || green::timeout(limit, || get(&options)));
+        let got = green::run(move || green::timeout(limit, || get(&context, &url)));
         match got.unwrap_or_else(|elapsed| Err(elapsed.into())) {
             Ok(status) if status < 400 => Ok(ExitCode::SUCCESS),
             // As curl --fail has it.
             Ok(_) => Ok(ExitCode::from(22)),
-            Err(error) => Err(match SslError::of(&error) {
-                Some(tls) => format!("{:?}: {tls}", tls.reason()),
-                None => error.to_string(),
-            }),
+            Err(error) => Err(format!("{authority}: {}", reason(&error))),
         }
     })
 }
 
-fn get(options: &Options) -> io::Result<u16> {
-    let context = context(options)?;
-    let Url { host, port, path } = &options.url;
-    let tcp = TcpStream::connect((host.as_str(), *port))
-        .map_err(|error| about(&format!("{host}, port {port}"), error))?;
+/// What went wrong; of TLS in words of our own first, since those of its library are for who knows it.
+fn reason(error: &io::Error) -> String {
+    let Some(tls) = SslError::of(error) else {
+        return error.to_string();
+    };
+    let words = match tls.reason() {
+        Reason::CertificateExpired => "the certificate has expired",
+        Reason::CertificateNotYetValid => "the certificate is not valid yet",
+        Reason::HostnameMismatch => "the certificate is for another host",
+        Reason::UnknownIssuer => "nobody who is trusted has issued the certificate",
+        Reason::NotTls => "the server does not speak TLS",
+        _ => return tls.to_string(),
+    };
+    format!("{words} ({tls})")
+}
+
+fn get(context: &SslContext, url: &Url) -> io::Result<u16> {
+    let Url { host, port, path } = url;
+    let tcp = TcpStream::connect((host.as_str(), *port))?;
     let mut tls = context.connect(tcp, host)?;
     describe(&tls)?;
     // HTTP/1.0: the answer comes in one piece and ends with the connection.
     write!(
         tls,
         "GET {path} HTTP/1.0\r\nHost: {}\r\nUser-Agent: https_get\r\nAccept: */*\r\n\r\n",
-        options.url.authority()
+        url.authority()
     )?;
     let mut answer = Vec::new();
     let head = loop {
@@ -119,7 +134,7 @@ fn context(options: &Options) -> io::Result<SslContext> {
             let context = SslContext::new(Purpose::ServerAuth)?;
             context
                 .load_verify_locations(VerifyLocation::File(Path::new(file)))
-                .map_err(|error| about(file, error))?;
+                .map_err(about(file))?;
             context
         }
     };
@@ -128,11 +143,6 @@ fn context(options: &Options) -> io::Result<SslContext> {
         context.set_verify_mode(VerifyMode::None)?;
     }
     Ok(context)
-}
-
-/// Puts what could not be used before the reason.
-fn about(what: &str, error: io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{what}: {error}"))
 }
 
 fn describe(tls: &GreenSslSocket) -> io::Result<()> {

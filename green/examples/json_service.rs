@@ -24,7 +24,7 @@ use green::sync::Mutex;
 use green::thread;
 use serde::{Deserialize, Serialize};
 
-use program::Program;
+use program::{Program, about, counted};
 
 const PROGRAM: Program = Program {
     name: "json_service",
@@ -59,8 +59,7 @@ fn main() -> ExitCode {
 
 fn run(address: &str) -> io::Result<()> {
     let signals = Signals::new([SIGTERM, SIGINT])?;
-    let listener = green::listen(address)
-        .map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))?;
+    let listener = green::listen(address).map_err(about(address))?;
     println!("notes on http://{}/notes", listener.local_addr()?);
     // Its own limit of a body would be told without JSON.
     let server = Server::new(listener)
@@ -82,7 +81,10 @@ fn run(address: &str) -> io::Result<()> {
         }
         answer
     })?;
-    println!("stopped after {} connections", served.connections);
+    println!(
+        "stopped after {}",
+        counted(served.connections, "connection")
+    );
     Ok(())
 }
 

@@ -20,7 +20,9 @@ use green::signal::Signals;
 use green::signal::consts::{SIGINT, SIGTERM};
 use green::thread;
 
-use program::{Error, Long, Parser, Program, Short, Value, ValueExt, above_zero, seconds};
+use program::{
+    Error, Long, Parser, Program, Short, Value, ValueExt, about, above_zero, counted, seconds,
+};
 
 const PROGRAM: Program = Program {
     name: "serve",
@@ -38,7 +40,7 @@ answered, and whoever takes longer than the grace is cut off.",
 };
 
 struct Options {
-    address: String,
+    address: Option<String>,
     grace: Duration,
     concurrency: usize,
 }
@@ -49,7 +51,7 @@ fn main() -> ExitCode {
 
 fn options(mut parser: Parser) -> Result<Option<Options>, Error> {
     let mut options = Options {
-        address: "127.0.0.1:7017".to_owned(),
+        address: None,
         grace: Duration::from_secs(10),
         concurrency: 1000,
     };
@@ -58,7 +60,7 @@ fn options(mut parser: Parser) -> Result<Option<Options>, Error> {
             Long("grace") => options.grace = seconds(parser.value()?)?,
             Long("concurrency") => options.concurrency = above_zero(parser.value()?)?,
             Long("help") | Short('h') => return Ok(None),
-            Value(address) => options.address = address.string()?,
+            Value(word) if options.address.is_none() => options.address = Some(word.string()?),
             other => return Err(other.unexpected()),
         }
     }
@@ -68,11 +70,9 @@ fn options(mut parser: Parser) -> Result<Option<Options>, Error> {
 fn run(options: &Options) -> io::Result<()> {
     // From here on the two signals no longer end the process.
     let signals = Signals::new([SIGTERM, SIGINT])?;
-    let listener = Listen::new().tcp(&options.address);
-    let listener = listener.map_err(|error| {
-        let text = format!("cannot listen on {}: {error}", options.address);
-        io::Error::new(error.kind(), text)
-    })?;
+    let address = options.address.as_deref().unwrap_or("127.0.0.1:7017");
+    let listening = format!("cannot listen on {address}");
+    let listener = Listen::new().tcp(address).map_err(about(listening))?;
     println!("serving on {}", listener.local_addr()?);
     let server = Server::new(listener)
         .concurrency(options.concurrency)
@@ -88,10 +88,8 @@ fn run(options: &Options) -> io::Result<()> {
         // How a client goes is its own affair.
         let _ = talk(&stream, &stopping);
     })?;
-    println!(
-        "stopped; {} connections, {} cut off",
-        served.connections, served.cut
-    );
+    let connections = counted(served.connections, "connection");
+    println!("stopped; {connections}, {} cut off", served.cut);
     Ok(())
 }
 

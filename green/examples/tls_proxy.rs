@@ -22,7 +22,7 @@ use green::reconnect::Presence;
 use green::ssl::{GreenSslSocket, Purpose, SslContext};
 use green::{ClosedLocally, io::copy, thread};
 
-use program::Program;
+use program::{Program, about};
 
 const PROGRAM: Program = Program {
     name: "tls_proxy",
@@ -48,8 +48,8 @@ fn run(listen: &str, cert: &str, key: &str, upstream: &str) -> io::Result<()> {
     let context = SslContext::create_default_context(Purpose::ClientAuth)?;
     context
         .load_cert_chain(cert, Some(Path::new(key)), None)
-        .map_err(|error| about(&format!("{cert}, {key}"), error))?;
-    let listener = green::listen(listen).map_err(|error| about(listen, error))?;
+        .map_err(about(format!("{cert}, {key}")))?;
+    let listener = green::listen(listen).map_err(about(listen))?;
     let mut stdout = io::stdout();
     writeln!(
         stdout,
@@ -74,11 +74,6 @@ fn run(listen: &str, cert: &str, key: &str, upstream: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// Puts what could not be used before the reason.
-fn about(what: &str, error: io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{what}: {error}"))
-}
-
 /// What went wrong, and on which side.
 struct Failure(&'static str, io::Error);
 
@@ -99,6 +94,7 @@ fn serve(client: &GreenSslSocket, upstream: &str) -> Result<(), Failure> {
     client.do_handshake().map_err(on("handshake"))?;
     let server = green::timeout(CONNECT_LIMIT, || TcpStream::connect(upstream))
         .unwrap_or_else(|elapsed| Err(elapsed.into()))
+        .map_err(about(upstream))
         .map_err(on("upstream"))?;
     Presence::STEADY.apply(&server).map_err(on("upstream"))?;
     let _ = server.set_nodelay(true);

@@ -3,58 +3,63 @@
 //! ```sh
 //! cargo run --release -p green-std --features http-client --example ureq_connector -- http://127.0.0.1:8080/ http://127.0.0.1:8080/a
 //! ```
-#![allow(missing_docs, reason = "a program has no users of its items")]
-
 use std::process::ExitCode;
 use std::time::Duration;
+
+mod program;
 
 use green::http::ureq::Agent;
 use green::thread;
 
-const USAGE: &str = "\
-Usage: ureq_connector ADDRESS...
+use program::{Program, counted};
 
-Fetches each page, all at once, and says how long it is.";
+const PROGRAM: Program = Program {
+    name: "ureq_connector",
+    usage: "\
+Usage: ureq_connector URL...
+
+Fetches each page, all at once, and says how long it is.
+
+  --help   this page",
+};
 
 fn main() -> ExitCode {
-    if std::env::args()
-        .skip(1)
-        .any(|argument| argument == "--help" || argument == "-h")
-    {
-        println!("{USAGE}");
-        return ExitCode::SUCCESS;
-    }
+    PROGRAM.run_words(|urls| match urls {
+        [] => None,
+        urls => Some(fetch(urls)),
+    })
+}
+
+fn fetch(urls: &[&str]) -> Result<(), String> {
     let config = Agent::config_builder()
         .timeout_global(Some(Duration::from_secs(30)))
         .build();
-    let agent = green::http::agent(config);
-    let fetching: Vec<_> = std::env::args()
-        .skip(1)
-        .map(|address| {
-            let agent = agent.clone();
-            thread::spawn(move || {
-                let page = agent
-                    .get(&address)
-                    .call()
-                    .and_then(|mut answer| answer.body_mut().read_to_vec());
-                match &page {
-                    Ok(page) => println!("{address}: {} bytes", page.len()),
-                    Err(error) => eprintln!("{address}: {error}"),
-                }
-                page.is_ok()
-            })
-        })
-        .collect();
-    if fetching.is_empty() {
-        eprintln!("ureq_connector: no address is given\n\n{USAGE}");
-        return ExitCode::from(2);
+    let agent = &green::http::agent(config);
+    let failed = thread::scope(|scope| {
+        let fetching: Vec<_> = urls
+            .iter()
+            .map(|url| scope.spawn(move || is_fetched(agent, url)))
+            .collect();
+        let fetched = fetching.into_iter().map(|page| page.join());
+        fetched.filter(|page| !matches!(page, Ok(true))).count()
+    });
+    match failed {
+        0 => Ok(()),
+        failed => Err(format!(
+            "{failed} of {} did not come",
+            counted(urls.len(), "page")
+        )),
     }
-    let fetched = fetching
-        .into_iter()
-        .map(|page| page.join().unwrap_or(false));
-    if fetched.fold(true, |all, one| all & one) {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
+}
+
+fn is_fetched(agent: &Agent, url: &str) -> bool {
+    let page = agent
+        .get(url)
+        .call()
+        .and_then(|mut answer| answer.body_mut().read_to_vec());
+    match &page {
+        Ok(page) => println!("{url}: {}", counted(page.len(), "byte")),
+        Err(error) => eprintln!("{url}: {error}"),
     }
+    page.is_ok()
 }

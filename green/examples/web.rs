@@ -23,7 +23,7 @@ use green::signal::consts::{SIGINT, SIGTERM};
 use green::sync::{Arc, Mutex};
 use green::{backdoor, thread};
 
-use program::{Error, Long, Parser, Program, Short, Value, ValueExt, seconds};
+use program::{Error, Long, Parser, Program, Short, Value, ValueExt, about, counted, seconds};
 
 const PROGRAM: Program = Program {
     name: "web",
@@ -44,7 +44,7 @@ requests under way are answered.",
 };
 
 struct Options {
-    address: String,
+    address: Option<String>,
     next: Option<PathBuf>,
     watch: Option<String>,
     proxied: bool,
@@ -58,7 +58,7 @@ fn main() -> ExitCode {
 
 fn options(mut parser: Parser) -> Result<Option<Options>, Error> {
     let mut options = Options {
-        address: "127.0.0.1:8080".to_owned(),
+        address: None,
         next: None,
         watch: None,
         proxied: false,
@@ -73,7 +73,7 @@ fn options(mut parser: Parser) -> Result<Option<Options>, Error> {
             Long("reuse-port") => options.reuse_port = true,
             Long("grace") => options.grace = seconds(parser.value()?)?,
             Long("help") | Short('h') => return Ok(None),
-            Value(address) => options.address = address.string()?,
+            Value(word) if options.address.is_none() => options.address = Some(word.string()?),
             other => return Err(other.unexpected()),
         }
     }
@@ -85,7 +85,7 @@ fn run(options: &Options) -> io::Result<()> {
     let mut handed = Handed::from_environment()?;
     let signals = Signals::new([SIGTERM, SIGINT])?;
     let mut before = match &options.next {
-        Some(path) => Handed::from_process(path)?,
+        Some(path) => Handed::from_process(path).map_err(about(path.display()))?,
         None => Handed::default(),
     };
     let listener = match (handed.tcp("web")?, before.tcp("web")?) {
@@ -103,7 +103,8 @@ fn run(options: &Options) -> io::Result<()> {
     let stop = server.stop_handle();
     let watched = Arc::new(Mutex::new(None));
     if let Some(path) = &options.next {
-        let next = HandOver::new(path)?.listener("web", server.listener())?;
+        let next = HandOver::new(path).map_err(about(path.display()))?;
+        let next = next.listener("web", server.listener())?;
         let (stop, watched) = (stop.clone(), watched.clone());
         thread::spawn(move || {
             if next.wait().is_ok() {
@@ -122,36 +123,40 @@ fn run(options: &Options) -> io::Result<()> {
     });
     before.ready()?;
     if let Some(address) = &options.watch {
-        *watched.lock().unwrap() = Some(watch(address, stopping)?);
+        let opened = watch(address, stopping).map_err(about(address))?;
+        *watched.lock().unwrap() = Some(opened);
     }
     let served = server.run(|request: Request<Body>| {
         let peer = request.extensions().get::<Peer>();
         let peer = peer.map_or("nobody".to_owned(), |peer| peer.0.ip().to_string());
         format!("{peer} met {}\n", std::process::id())
     })?;
-    println!("stopped after {} connections", served.connections);
+    println!(
+        "stopped after {}",
+        counted(served.connections, "connection")
+    );
     Ok(())
 }
 
 /// Has the process watched at an address that the one before may still have.
 fn watch(address: &str, stopping: StopHandle) -> io::Result<backdoor::Server> {
-    for _ in 0..100 {
+    let mut tries = 100;
+    loop {
         let stopping = stopping.clone();
         let watched = backdoor::Server::new().health(move || !stopping.is_stopping());
         match watched.http(address) {
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries > 0 => {
+                tries -= 1;
                 thread::sleep(Duration::from_millis(20));
             }
             opened => return opened,
         }
     }
-    Err(io::ErrorKind::AddrInUse.into())
 }
 
 fn listen(options: &Options) -> io::Result<TcpListener> {
+    let address = options.address.as_deref().unwrap_or("127.0.0.1:8080");
     let listen = Listen::new().reuse_port(options.reuse_port);
-    listen.tcp(&options.address).map_err(|error| {
-        let text = format!("cannot listen on {}: {error}", options.address);
-        io::Error::new(error.kind(), text)
-    })
+    let listening = format!("cannot listen on {address}");
+    listen.tcp(address).map_err(about(listening))
 }

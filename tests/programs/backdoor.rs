@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::time::Duration;
 
-use test_support::example_program::{build, names_the_mistake};
+use test_support::example_program::build;
 use test_support::running::{Running, Signal, signal};
 
 /// Longer than any of it takes on a busy machine, the building included.
@@ -74,23 +74,3 @@ fn backdoor_shows_its_shop_on_both_consoles_and_the_page_and_ends_well() {
 
 trait Conversation: Read + Write {}
 impl<S: Read + Write> Conversation for S {}
-
-#[test]
-fn backdoor_explains_its_arguments() {
-    let program = build("backdoor");
-    let help = Command::new(&program).arg("--help").output().unwrap();
-    assert!(help.status.success() && help.stdout.starts_with(b"Usage: backdoor"));
-    for wrong in [&["--bogus"][..], &["--seconds", "soon"], &["--unix"]] {
-        let output = Command::new(&program).args(wrong).output().unwrap();
-        assert_eq!(output.status.code(), Some(2));
-        names_the_mistake(&output.stderr, "backdoor", wrong);
-    }
-    let refused = Command::new(&program)
-        .args(["--tcp", "0.0.0.0:0", "--unix"])
-        .arg(std::env::temp_dir().join(format!("green-refused-{}", std::process::id())))
-        .output()
-        .unwrap();
-    assert_eq!(refused.status.code(), Some(1));
-    let words = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(words.contains("is not a loopback address"), "{words}");
-}

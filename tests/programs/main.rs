@@ -6,6 +6,7 @@ mod backdoor;
 mod browser;
 mod httpd;
 mod json_service;
+mod mistakes;
 mod reverse_proxy;
 mod small;
 mod tls;

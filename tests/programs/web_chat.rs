@@ -1,11 +1,11 @@
 //! The example `web_chat`, from tungstenite and from a page in Chromium.
 
 use std::net::TcpStream;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use test_support::bounded;
-use test_support::example_program::{build, names_the_mistake};
+use test_support::example_program::build;
 use tungstenite::protocol::CloseFrame;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::{Message, WebSocket};
@@ -151,26 +151,4 @@ fn the_page_shows_what_is_said_and_says_what_is_typed() {
         while ann.0.read().unwrap() != Message::text("* Bob has left") {}
         drop(chat);
     });
-}
-
-#[test]
-fn a_wrong_command_line_is_named() {
-    let program = build("web_chat");
-    let run = |arguments: &[&str]| {
-        let mut command = Command::new(&program);
-        command
-            .args(arguments)
-            .stdin(Stdio::null())
-            .output()
-            .unwrap()
-    };
-    let help = run(&["--help"]);
-    assert!(help.status.success() && help.stdout.starts_with(b"Usage: web_chat"));
-    let none = run(&[]);
-    assert_eq!(none.status.code(), Some(2));
-    names_the_mistake(&none.stderr, "web_chat", &["missing"]);
-    let nowhere = run(&["256.0.0.1:1"]);
-    assert_eq!(nowhere.status.code(), Some(1));
-    let said = String::from_utf8_lossy(&nowhere.stderr).into_owned();
-    assert!(said.starts_with("web_chat: 256.0.0.1:1: "), "{said}");
 }

@@ -8,6 +8,7 @@ use anyhow::Result;
 use cargo_metadata::Package;
 
 use crate::closure::Surveys;
+use crate::counted::counted;
 use crate::drift;
 use crate::names::{FIRST_USE, Kind, MACROS};
 use crate::program::{Asking, Program, folder, library, title};
@@ -263,7 +264,12 @@ impl Check<'_> {
             .iter()
             .filter(|finding| finding.weight == Weight::Error)
             .count();
-        println!("{errors} errors, {} notes", self.findings.len() - errors);
+        let notes = self.findings.len() - errors;
+        println!(
+            "{}, {}",
+            counted(errors, "error", "errors"),
+            counted(notes, "note", "notes")
+        );
         errors == 0
     }
 }

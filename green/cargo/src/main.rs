@@ -7,6 +7,7 @@ mod change;
 mod check;
 mod closure;
 mod copy;
+mod counted;
 mod drift;
 mod edits;
 mod lockfile;

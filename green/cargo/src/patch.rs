@@ -12,6 +12,7 @@ use toml_edit::{DocumentMut, InlineTable, Item, Table, value};
 use crate::change::{Change, diff};
 use crate::closure::{Chosen, Surveys, closure};
 use crate::copy::{Order, copy, copy_folder};
+use crate::counted::counted;
 use crate::drift;
 use crate::lockfile;
 use crate::manifest::{self, GreenSource, Renamed, relative};
@@ -183,7 +184,8 @@ pub fn patch(options: &Options) -> Result<()> {
         let program = Program::relock(&options.asking)?;
         drift::refuse(&program, &record, &at)
     })?;
-    println!("{} copies in {}", closure.chosen.len(), at.display());
+    let copies = counted(closure.chosen.len(), "copy", "copies");
+    println!("{copies} in {}", at.display());
     Ok(())
 }
 
@@ -266,11 +268,7 @@ fn similar_name(program: &Program, name: &str) -> String {
 }
 
 fn ask(along: usize) -> Result<()> {
-    let few = if along == 1 {
-        "1 crate goes".to_owned()
-    } else {
-        format!("{along} crates go")
-    };
+    let few = counted(along, "crate goes", "crates go");
     ensure!(
         std::io::stdin().is_terminal(),
         "{few} along; with --yes it is done, nothing was changed"

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use toml_edit::{DocumentMut, Item};
 
 use crate::change::Change;
+use crate::counted::counted;
 use crate::lockfile;
 use crate::manifest::give_back;
 use crate::patch::Options;
@@ -67,7 +68,8 @@ pub fn undo(options: &Options) -> Result<()> {
     }
     // Cargo drops from the lock file what only the copies needed.
     change.apply(&[], || Program::relock(&options.asking))?;
-    println!("{} copies are gone", record.crates.len());
+    let copies = counted(record.crates.len(), "copy is", "copies are");
+    println!("{copies} gone");
     Ok(())
 }
 

@@ -26,7 +26,7 @@ use green::signal::Signals;
 use green::signal::consts::{SIGINT, SIGTERM};
 use green::thread;
 
-use program::{Error, Long, Parser, Program, Short, Value, ValueExt, above_zero};
+use program::{Error, Long, Parser, Program, Short, Value, ValueExt, about, above_zero};
 use room::Room;
 
 const PROGRAM: Program = Program {
@@ -46,7 +46,7 @@ Ctrl-C or SIGTERM says good-bye to all and ends it.",
 const GOOD_BYE: Duration = Duration::from_secs(5);
 
 struct Options {
-    address: String,
+    address: Option<String>,
     guests: usize,
 }
 
@@ -56,14 +56,14 @@ fn main() -> ExitCode {
 
 fn options(mut parser: Parser) -> Result<Option<Options>, Error> {
     let mut options = Options {
-        address: "127.0.0.1:7027".to_owned(),
+        address: None,
         guests: 1000,
     };
     while let Some(argument) = parser.next()? {
         match argument {
             Long("guests") => options.guests = above_zero(parser.value()?)?,
             Long("help") | Short('h') => return Ok(None),
-            Value(address) => options.address = address.string()?,
+            Value(word) if options.address.is_none() => options.address = Some(word.string()?),
             other => return Err(other.unexpected()),
         }
     }
@@ -72,10 +72,9 @@ fn options(mut parser: Parser) -> Result<Option<Options>, Error> {
 
 fn run(options: &Options) -> io::Result<()> {
     let signals = Signals::new([SIGINT, SIGTERM])?;
-    let listener = green::listen(&options.address).map_err(|error| {
-        let text = format!("cannot listen on {}: {error}", options.address);
-        io::Error::new(error.kind(), text)
-    })?;
+    let address = options.address.as_deref().unwrap_or("127.0.0.1:7027");
+    let listening = format!("cannot listen on {address}");
+    let listener = green::listen(address).map_err(about(listening))?;
     note(&format!("chatting on {}", listener.local_addr()?));
     let guests = GreenPool::new(options.guests);
     let room = Arc::new(Room::default());

@@ -25,7 +25,7 @@ use green::pool::GreenPool;
 
 use bar::Bar;
 use crawl::Crawl;
-use program::{Error, Long, Parser, Program, Short, Value, ValueExt, above_zero};
+use program::{Error, Long, Parser, Program, Short, Value, ValueExt, above_zero, counted};
 
 const PROGRAM: Program = Program {
     name: "crawler",
@@ -58,7 +58,7 @@ fn options(mut parser: Parser) -> Result<Option<Options>, Error> {
             Long("pages") => options.pages = above_zero(parser.value()?)?,
             Long("connections") => options.connections = above_zero(parser.value()?)?,
             Long("help") | Short('h') => return Ok(None),
-            Value(url) => options.url = Some(url.string()?),
+            Value(url) if options.url.is_none() => options.url = Some(url.string()?),
             other => return Err(other.unexpected()),
         }
     }
@@ -95,13 +95,13 @@ fn run(options: &Options) -> io::Result<()> {
     bar.clear();
     let (counts, took) = (crawl.counts(), begun.elapsed());
     println!(
-        "{} pages, {:.1} MB, {} failed, in {:.2} s: {:.0} pages a second over {} connections",
-        counts.fetched,
+        "{}, {:.1} MB, {} failed, in {:.2} s: {:.0} pages a second over {}",
+        counted(counts.fetched, "page"),
         counts.bytes as f64 / 1e6,
         counts.failed,
         took.as_secs_f64(),
         counts.fetched as f64 / took.as_secs_f64(),
-        options.connections,
+        counted(options.connections, "connection"),
     );
     match crawl.first_failure() {
         Some(failure) => Err(io::Error::other(failure)),

@@ -13,7 +13,7 @@
 
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{self, ExitCode};
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,7 +35,9 @@ use green::ssl::{Purpose, SslContext};
 use green::thread;
 
 use files::Site;
-use program::{Error, Long, Parser, Program, Short, Value, ValueExt, above_zero, seconds};
+use program::{
+    Error, Long, Parser, Program, Short, Value, ValueExt, about, above_zero, counted, seconds,
+};
 
 const PROGRAM: Program = Program {
     name: "httpd",
@@ -59,7 +61,7 @@ A second one ends it at once.",
 const BODY_BYTES_MAX: u64 = 64 * 1024;
 
 struct Options {
-    directory: PathBuf,
+    directory: Option<PathBuf>,
     listen: String,
     tls: Option<(PathBuf, PathBuf)>,
     connections: Option<usize>,
@@ -73,7 +75,7 @@ fn main() -> ExitCode {
 
 fn options(mut parser: Parser) -> Result<Option<Options>, Error> {
     let mut options = Options {
-        directory: PathBuf::from("."),
+        directory: None,
         listen: "127.0.0.1:8080".to_owned(),
         tls: None,
         connections: None,
@@ -88,7 +90,7 @@ fn options(mut parser: Parser) -> Result<Option<Options>, Error> {
             Long("limit") => options.limit = seconds(parser.value()?)?,
             Long("grace") => options.grace = seconds(parser.value()?)?,
             Long("help") | Short('h') => return Ok(None),
-            Value(directory) => options.directory = directory.into(),
+            Value(word) if options.directory.is_none() => options.directory = Some(word.into()),
             other => return Err(other.unexpected()),
         }
     }
@@ -98,10 +100,11 @@ fn options(mut parser: Parser) -> Result<Option<Options>, Error> {
 fn run(options: &Options) -> io::Result<()> {
     // From here on the two signals no longer end the process.
     let signals = Signals::new([SIGTERM, SIGINT])?;
-    let site = Site::open(&options.directory).map_err(name(&options.directory.display()))?;
-    let listener = green::listen(&options.listen).map_err(name(&options.listen))?;
+    let directory = options.directory.as_deref().unwrap_or(Path::new("."));
+    let site = Site::open(directory).map_err(about(directory.display()))?;
+    let listener = green::listen(&options.listen).map_err(about(&options.listen))?;
     let address = listener.local_addr()?;
-    let (site, directory) = (Arc::new(site), options.directory.display());
+    let (site, directory) = (Arc::new(site), directory.display());
     match &options.tls {
         None => {
             say(format!("serving {directory} on http://{address}/"));
@@ -111,7 +114,7 @@ fn run(options: &Options) -> io::Result<()> {
             let context = SslContext::create_default_context(Purpose::ClientAuth)?;
             context
                 .load_cert_chain(cert, Some(key), None)
-                .map_err(name(&format!("{}, {}", cert.display(), key.display())))?;
+                .map_err(about(format!("{}, {}", cert.display(), key.display())))?;
             context.set_alpn_protocols(&http::ALPN)?;
             say(format!("serving {directory} on https://{address}/"));
             serve(green::wrap_ssl(listener, &context), site, signals, options)
@@ -140,7 +143,8 @@ where
     match served.cut {
         0 => say("stopped"),
         cut => say(format!(
-            "stopped; {cut} connections took too long and were cut off"
+            "stopped; {} that took too long cut off",
+            counted(cut, "connection")
         )),
     }
     Ok(())
@@ -161,9 +165,4 @@ fn stop_on_signals(signals: Signals, stop: StopHandle) {
 /// Tells whoever runs the program; that nobody may be listening is no reason to end.
 fn say(line: impl Display) {
     let _ = writeln!(io::stdout(), "{line}");
-}
-
-/// Puts the thing that failed before the reason.
-fn name(what: &dyn Display) -> impl FnOnce(io::Error) -> io::Error {
-    move |error| io::Error::new(error.kind(), format!("{what}: {error}"))
 }

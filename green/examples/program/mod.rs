@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::fmt::Display;
+use std::io;
 use std::process::{ExitCode, Termination};
 use std::str::FromStr;
 use std::time::Duration;
@@ -81,6 +82,17 @@ fn words(mut parser: Parser) -> Result<Option<Vec<String>>, Error> {
         }
     }
     Ok(Some(words))
+}
+
+/// Puts the file or the address before the reason.
+pub fn about(what: impl Display) -> impl FnOnce(io::Error) -> io::Error {
+    move |error| io::Error::new(error.kind(), format!("{what}: {error}"))
+}
+
+/// `1 connection`, `2 connections`.
+pub fn counted<N: Display + PartialEq + From<u8>>(number: N, thing: &str) -> String {
+    let plural = if number == N::from(1) { "" } else { "s" };
+    format!("{number} {thing}{plural}")
 }
 
 /// The value of an option, as a number above 0.

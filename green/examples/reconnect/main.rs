@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 
 use crate::cable::Cable;
 use crate::client::{Client, LIMIT, PAUSE_MAX};
-use crate::program::Program;
+use crate::program::{Program, about};
 use crate::server::{PLEASE_RESET, Process};
 
 const PROGRAM: Program = Program {
@@ -56,7 +56,9 @@ fn main() -> ExitCode {
     PROGRAM.run_words(|words| {
         let outcome = match words {
             [] => demonstrate(),
-            ["server", address] => server::serve(address).map_err(Into::into),
+            ["server", address] => server::serve(address)
+                .map_err(about(address))
+                .map_err(Into::into),
             ["client", address] => ask_for_ever(address),
             // How the demonstration runs its last part.
             ["unplugged"] => match unplug() {

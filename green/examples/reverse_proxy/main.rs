@@ -11,7 +11,6 @@
 //! Left out are websockets and other upgrades, which get 501, and trailers. A client that goes is noticed when there is
 //! something to be sent to it: then its request is given up behind, too.
 
-use std::fmt::Display;
 use std::io::{self, Read};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -32,7 +31,7 @@ use green::ssl::{Purpose, SslContext};
 use green::thread;
 use ureq::{Agent, SendBody};
 
-use program::{Error, Long, Parser, Program, Short, Value, ValueExt, seconds};
+use program::{Error, Long, Parser, Program, Short, Value, ValueExt, about, counted, seconds};
 
 const PROGRAM: Program = Program {
     name: "reverse_proxy",
@@ -101,7 +100,7 @@ fn upstream(text: &str) -> Result<Uri, Error> {
 
 fn run(options: &Options) -> io::Result<()> {
     let signals = Signals::new([SIGTERM, SIGINT])?;
-    let listener = green::listen(&options.listen).map_err(name(&options.listen))?;
+    let listener = green::listen(&options.listen).map_err(about(&options.listen))?;
     let (address, upstream) = (listener.local_addr()?, &options.upstream);
     match &options.tls {
         None => {
@@ -112,7 +111,7 @@ fn run(options: &Options) -> io::Result<()> {
             let context = SslContext::create_default_context(Purpose::ClientAuth)?;
             context
                 .load_cert_chain(cert, Some(key), None)
-                .map_err(name(&format!("{}, {}", cert.display(), key.display())))?;
+                .map_err(about(format!("{}, {}", cert.display(), key.display())))?;
             context.set_alpn_protocols(&http::ALPN)?;
             println!("passing https://{address}/ on to {upstream}");
             serve(green::wrap_ssl(listener, &context), signals, options)
@@ -143,7 +142,10 @@ where
         over_tls: options.tls.is_some(),
     };
     let served = server.run(move |request| pass_on(&proxy, request))?;
-    println!("stopped after {} connections", served.connections);
+    println!(
+        "stopped after {}",
+        counted(served.connections, "connection")
+    );
     Ok(())
 }
 
@@ -261,9 +263,4 @@ fn told(status: StatusCode, why: &str) -> Response<Reply> {
     let mut response = format!("{status}: {why}\n").into_response();
     *response.status_mut() = status;
     response
-}
-
-/// Puts the thing that failed before the reason.
-fn name(what: &dyn Display) -> impl FnOnce(io::Error) -> io::Error {
-    move |error| io::Error::new(error.kind(), format!("{what}: {error}"))
 }

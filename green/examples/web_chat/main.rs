@@ -25,7 +25,7 @@ use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tungstenite::{Message, WebSocket};
 
-use program::Program;
+use program::{Program, about};
 
 const PROGRAM: Program = Program {
     name: "web_chat",
@@ -51,8 +51,7 @@ fn main() -> ExitCode {
 
 fn run(address: &str) -> io::Result<()> {
     let signals = Signals::new([SIGTERM, SIGINT])?;
-    let listener = green::listen(address)
-        .map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))?;
+    let listener = green::listen(address).map_err(about(address))?;
     println!("chat on http://{}/", listener.local_addr()?);
     let server = Server::new(listener).concurrency(10_000).grace(PATIENCE);
     let (stop, room) = (server.stop_handle(), Arc::new(Room::default()));

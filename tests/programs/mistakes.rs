@@ -1,0 +1,247 @@
+//! What the example programs say of a command line or an address that will not do, and of `--help`.
+
+use std::net::TcpListener;
+use std::process::{Command, Output, Stdio};
+
+use test_support::example_program::{build, names_the_mistake};
+use test_support::running::free_address;
+
+use crate::small::{run, text};
+
+/// Each program, with command lines that it must refuse.
+const WRONG: &[(&str, &[&[&str]])] = &[
+    ("asyncio_protocol", &[&["--bogus"], &["client", "one"]]),
+    ("asyncio_streams", &[&["--bogus"], &["client", "one"]]),
+    (
+        "backdoor",
+        &[
+            &["--bogus"],
+            &["--seconds", "soon"],
+            &["--unix"],
+            &["127.0.0.1:0"],
+        ],
+    ),
+    (
+        "chat",
+        &[
+            &["--bogus"],
+            &["--guests"],
+            &["--guests", "none"],
+            &["127.0.0.1:0", "127.0.0.2:0"],
+        ],
+    ),
+    (
+        "crawler",
+        &[
+            &["--bogus"],
+            &["--pages", "0"],
+            &["--connections"],
+            &["http://one/", "http://two/"],
+        ],
+    ),
+    (
+        "echo_server",
+        &[&["--bogus"], &["127.0.0.1:0", "127.0.0.2:0"]],
+    ),
+    ("echo_tls", &[&["--bogus"], &["server", "one"]]),
+    (
+        "httpd",
+        &[&["--bogus"], &["one", "two"], &["--limit", "soon"]],
+    ),
+    ("https_get", &[&["--bogus"], &["--limit", "soon"]]),
+    (
+        "json_service",
+        &[&["--bogus"], &["127.0.0.1:0", "127.0.0.2:0"]],
+    ),
+    ("reconnect", &[&["--bogus"], &["server"]]),
+    (
+        "reverse_proxy",
+        &[&["--bogus"], &["one"], &["http://one", "http://two"]],
+    ),
+    (
+        "serve",
+        &[
+            &["--bogus"],
+            &["--grace", "soon"],
+            &["--concurrency", "0"],
+            &["127.0.0.1:0", "127.0.0.2:0"],
+        ],
+    ),
+    ("tls_proxy", &[&["--bogus"], &["one"]]),
+    (
+        "tour",
+        &[
+            &["--bogus", "1"],
+            &["--connections"],
+            &["--connections", "none"],
+        ],
+    ),
+    ("udp_multicast", &[&["--bogus"], &["now"]]),
+    ("ureq_connector", &[&["--bogus"]]),
+    ("web", &[&["--bogus"], &["127.0.0.1:0", "127.0.0.2:0"]]),
+    ("web_chat", &[&["--bogus"], &["127.0.0.1:0", "127.0.0.2:0"]]),
+];
+
+fn run_with(name: &str, arguments: &[&str]) -> Output {
+    let mut program = Command::new(build(name));
+    run(program.args(arguments).stdin(Stdio::null()))
+}
+
+#[test]
+fn every_program_has_a_page_and_names_the_argument_that_is_wrong() {
+    for (name, wrong) in WRONG {
+        let usage = format!("Usage: {name}");
+        for help in ["--help", "-h"] {
+            let output = run_with(name, &[help]);
+            assert_eq!(output.status.code(), Some(0), "{name} {help}");
+            assert!(output.stdout.starts_with(usage.as_bytes()), "{name} {help}");
+        }
+        for arguments in *wrong {
+            let output = run_with(name, arguments);
+            assert_eq!(output.status.code(), Some(2), "{name} {arguments:?}");
+            assert!(output.stdout.is_empty(), "{name} {arguments:?}");
+            names_the_mistake(&output.stderr, name, arguments);
+        }
+    }
+}
+
+/// A program that fails, with the thing and the reason in one line, and none of Rust's own notation.
+#[track_caller]
+fn names(name: &str, arguments: &[&str], thing: &str, reason: &str) {
+    let output = run_with(name, arguments);
+    let said = text(&output);
+    assert_eq!(output.status.code(), Some(1), "{name}: {said}");
+    let told = |line: &str| line.contains(thing) && line.contains(reason);
+    assert!(said.lines().any(told), "{name}: {said}");
+    for notation in ["Os {", "Custom {", "kind:", "Err(", "Some("] {
+        assert!(!said.contains(notation), "{name}: {said}");
+    }
+}
+
+#[test]
+fn the_programs_name_the_file_that_is_not_there() {
+    let (cert, key) = ("/nowhere/cert.pem", "/nowhere/key.pem");
+    for (name, arguments, file) in [
+        (
+            "asyncio_protocol",
+            &["server", "127.0.0.1:0", cert, key][..],
+            cert,
+        ),
+        (
+            "asyncio_protocol",
+            &["client", "127.0.0.1:1", cert, "hello"],
+            cert,
+        ),
+        (
+            "asyncio_streams",
+            &["server", "127.0.0.1:0", cert, key],
+            cert,
+        ),
+        ("asyncio_streams", &["client", "127.0.0.1:1", cert], cert),
+        (
+            "backdoor",
+            &["--unix", "/nowhere/socket"],
+            "/nowhere/socket",
+        ),
+        ("echo_tls", &["server", "127.0.0.1:0", cert, key], cert),
+        ("echo_tls", &["client", "127.0.0.1:1", cert], cert),
+        (
+            "https_get",
+            &["--cafile", cert, "https://localhost:1/"],
+            cert,
+        ),
+        (
+            "httpd",
+            &["--listen", "127.0.0.1:0", "--tls", cert, key],
+            cert,
+        ),
+        (
+            "httpd",
+            &["--listen", "127.0.0.1:0", "/nowhere"],
+            "/nowhere",
+        ),
+        (
+            "tls_proxy",
+            &["127.0.0.1:0", cert, key, "127.0.0.1:1"],
+            cert,
+        ),
+        (
+            "web",
+            &["127.0.0.1:0", "--next", "/nowhere/next"],
+            "/nowhere/next",
+        ),
+    ] {
+        names(name, arguments, file, "No such file or directory");
+    }
+}
+
+/// A certificate and its key, in files.
+fn certificate(folder: &tempfile::TempDir) -> [String; 2] {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let texts = [made.cert.pem(), made.signing_key.serialize_pem()];
+    let mut names = ["cert.pem", "key.pem"].into_iter();
+    texts.map(|text| {
+        let path = folder.path().join(names.next().unwrap());
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    })
+}
+
+#[test]
+fn the_programs_name_an_address_that_is_none_or_that_they_must_not_take() {
+    names("web_chat", &["256.0.0.1:1"], "256.0.0.1:1", "");
+    let public = ["--tcp", "0.0.0.0:0", "--seconds", "0"];
+    names(
+        "backdoor",
+        &public,
+        "0.0.0.0:0",
+        "is not a loopback address",
+    );
+}
+
+#[test]
+fn the_programs_name_the_address_where_nobody_listens() {
+    let folder = tempfile::tempdir().unwrap();
+    let [cert, _] = &certificate(&folder);
+    let nobody = &*free_address();
+    let page = &*format!("http://{nobody}/page");
+    let secret = &*format!("https://{nobody}/");
+    for (name, arguments) in [
+        ("asyncio_protocol", &["client", nobody, cert, "hello"][..]),
+        ("asyncio_streams", &["client", nobody, cert]),
+        ("crawler", &[page]),
+        ("echo_tls", &["client", nobody, cert]),
+        ("https_get", &["--cafile", cert, secret]),
+        ("ureq_connector", &[page]),
+    ] {
+        names(name, arguments, nobody, "Connection refused");
+    }
+}
+
+#[test]
+fn the_programs_name_the_address_that_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let [cert, key] = &certificate(&folder);
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = &*taken.local_addr().unwrap().to_string();
+    for (name, arguments) in [
+        ("asyncio_protocol", &["server", taken, cert, key][..]),
+        ("asyncio_streams", &["server", taken, cert, key]),
+        ("backdoor", &["--tcp", taken]),
+        ("backdoor", &["--http", taken]),
+        ("chat", &[taken]),
+        ("echo_server", &[taken]),
+        ("echo_tls", &["server", taken, cert, key]),
+        ("httpd", &["--listen", taken]),
+        ("json_service", &[taken]),
+        ("reconnect", &["server", taken]),
+        ("reverse_proxy", &["--listen", taken, "http://127.0.0.1:1"]),
+        ("serve", &[taken]),
+        ("tls_proxy", &[taken, cert, key, "127.0.0.1:1"]),
+        ("web", &[taken]),
+        ("web", &["127.0.0.1:0", "--watch", taken]),
+        ("web_chat", &[taken]),
+    ] {
+        names(name, arguments, taken, "Address already in use");
+    }
+}
