@@ -26,6 +26,9 @@ fn built(options: &[&str]) -> BTreeSet<String> {
 fn a_plain_program_builds_few_crates_and_a_usual_one_builds_none_twice() {
     let plain = built(&["--no-default-features"]);
     assert!(plain.len() <= AT_MOST, "{plain:#?}");
+    let readme = std::fs::read_to_string(super::top().join("README.md")).unwrap();
+    let told = format!("{} crates", plain.len());
+    assert!(readme.contains(&told), "README does not say {told}");
     let usual = built(&[]);
     let names: BTreeSet<_> = usual.iter().map(|line| line.split(' ').next()).collect();
     assert_eq!(names.len(), usual.len(), "twice among {usual:#?}");
