@@ -356,6 +356,12 @@ impl Body for Running {
 /// let response = Html("<h1>hello</h1>".to_owned()).into_response();
 /// assert_eq!(response.headers()[header::CONTENT_TYPE], "text/html; charset=utf-8");
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "a handler of requests cannot return `{Self}`",
+    label = "this is what the handler returns",
+    note = "a handler returns text, bytes, a `StatusCode`, a `Response` of anything that a `Reply` is made from, or a \
+            `Result` of one of them (an error is logged and answered with 500)"
+)]
 pub trait IntoResponse {
     /// The response.
     fn into_response(self) -> Response<Reply>;
