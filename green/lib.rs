@@ -12,7 +12,7 @@
 //!
 //! The package is `green-std` because the name `green` belongs to somebody else in the public registry.
 //! TLS is on by default and needs OpenSSL's headers (on Debian `apt-get install libssl-dev pkg-config`); the feature
-//! `vendored` builds OpenSSL instead. `default-features = false` does without, in a third of the time; see
+//! `vendored` builds OpenSSL instead. `default-features = false` does without, in two fifths of the time; see
 //! [Features](#features).
 //!
 //! # A first server
