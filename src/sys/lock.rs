@@ -22,7 +22,7 @@ use std::cell::{Cell, UnsafeCell};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering, compiler_fence};
 
 use rustix::thread::futex;
 
@@ -35,11 +35,13 @@ const WAITED: u32 = 2;
 const LOOKS: u32 = 100;
 
 thread_local! {
-    /// How many of these locks this thread holds.
+    /// How many of these locks this thread holds, is about to take, or has just let go: whoever interrupts it may come at
+    /// any instruction.
     static HELD_HERE: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Whether the running thread holds a lock: then nothing that it calls, such as an allocator, may suspend it.
+/// Whether the running thread holds a lock: then nothing that it calls, such as an allocator, may suspend it, and a signal
+/// handler on it may take none.
 pub(crate) fn is_any_held() -> bool {
     HELD_HERE.get() != 0
 }
@@ -83,10 +85,11 @@ impl<T: ?Sized> Lock<T> {
     /// Blocks the OS thread while another one holds the lock.
     #[inline]
     pub fn lock(&self) -> Guard<'_, T> {
+        HELD_HERE.set(HELD_HERE.get() + 1);
+        compiler_fence(Ordering::SeqCst);
         if self.take(FREE, HELD).is_err() {
             self.wait();
         }
-        HELD_HERE.set(HELD_HERE.get() + 1);
         Guard {
             lock: self,
             here: PhantomData,
@@ -161,10 +164,11 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for Guard<'_, T> {
 impl<T: ?Sized> Drop for Guard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        HELD_HERE.set(HELD_HERE.get() - 1);
         if self.lock.state.swap(FREE, Ordering::Release) == WAITED {
             let _ = futex::wake(&self.lock.state, futex::Flags::PRIVATE, 1);
         }
+        compiler_fence(Ordering::SeqCst);
+        HELD_HERE.set(HELD_HERE.get() - 1);
     }
 }
 
@@ -200,6 +204,59 @@ mod tests {
         assert!(!elsewhere.join().unwrap());
         drop(held);
         assert!(!is_any_held());
+    }
+
+    /// Each instruction of a lock's life, seen from a signal handler on its thread.
+    #[cfg(target_arch = "x86_64")]
+    mod steps {
+        use std::arch::asm;
+        use std::ffi::{c_int, c_void};
+        use std::mem;
+        use std::ptr;
+        use std::sync::atomic::{AtomicBool, AtomicUsize};
+
+        use super::*;
+
+        /// Processor flag: a SIGTRAP after each instruction.
+        const STEP: i64 = 0x100;
+
+        static LOCK: Lock<()> = Lock::new(());
+        static OVER: AtomicBool = AtomicBool::new(false);
+        static HELD_STEPS: AtomicUsize = AtomicUsize::new(0);
+        static UNTOLD_STEPS: AtomicUsize = AtomicUsize::new(0);
+
+        extern "C" fn on_step(_: c_int, _: *mut libc::siginfo_t, context: *mut c_void) {
+            if LOCK.state.load(Ordering::Relaxed) != FREE {
+                HELD_STEPS.fetch_add(1, Ordering::Relaxed);
+                if !is_any_held() {
+                    UNTOLD_STEPS.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+            if OVER.load(Ordering::Relaxed) {
+                // SAFETY: the kernel passes a valid ucontext to an SA_SIGINFO handler.
+                let context = unsafe { &mut *context.cast::<libc::ucontext_t>() };
+                context.uc_mcontext.gregs[libc::REG_EFL as usize] &= !STEP;
+            }
+        }
+
+        #[test]
+        fn a_signal_handler_is_told_of_a_lock_at_each_instruction_that_it_is_held() {
+            // SAFETY: zeroed is a valid `sigaction`, the handler has the signature that SA_SIGINFO asks for, and the flag
+            // has no effect but on the processor.
+            unsafe {
+                let mut action: libc::sigaction = mem::zeroed();
+                action.sa_sigaction = on_step as *const () as usize;
+                action.sa_flags = libc::SA_SIGINFO;
+                libc::sigaction(libc::SIGTRAP, &action, ptr::null_mut());
+                asm!("pushfq", "or qword ptr [rsp], {step}", "popfq", step = const STEP);
+            }
+            for _ in 0..3 {
+                drop(LOCK.lock());
+            }
+            OVER.store(true, Ordering::Relaxed);
+            assert!(HELD_STEPS.load(Ordering::Relaxed) > 0);
+            assert_eq!(UNTOLD_STEPS.load(Ordering::Relaxed), 0);
+        }
     }
 
     #[test]
