@@ -34,6 +34,11 @@ fn main() -> ExitCode {
 
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(repository()).args(command);
+    // Most tests wait rather than compute.
+    if !is_tour && env::var_os("RUST_TEST_THREADS").is_none() {
+        let processors = std::thread::available_parallelism().map_or(2, usize::from);
+        cargo.env("RUST_TEST_THREADS", (2 * processors).to_string());
+    }
     match openssl() {
         OpenSsl::Found => {}
         OpenSsl::At { include, lib } => {
