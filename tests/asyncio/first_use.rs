@@ -58,8 +58,16 @@ fn it_may_come_when_no_stack_is_free() {
         // SAFETY: `limit` lives across the call.
         assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &limit) }, 0);
         let mut parked = Vec::new();
-        while let Ok(thread) = Builder::new().spawn(park) {
-            parked.push(thread);
+        // Twice: once the first ones run, their hubs have given back the stacks of all that ended before.
+        for _ in 0..2 {
+            for hub in 0..green::hub_count().unwrap() {
+                while let Ok(thread) = Builder::new().hub(hub).spawn(park) {
+                    parked.push(thread);
+                }
+            }
+            while !parked.iter().all(|thread| thread.is_started()) {
+                std::thread::yield_now();
+            }
         }
         let message = catch_unwind(|| drop(call_soon(|| ()))).unwrap_err();
         let message = message.downcast_ref::<String>().unwrap();
