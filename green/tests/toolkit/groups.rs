@@ -19,6 +19,7 @@ fn who_ends_leaves_the_group_in_whichever_way() {
         let killed = group.spawn(thread::park);
         let pooled = GreenPool::new(1).spawn(thread::park);
         group.add(&pooled);
+        wait_until("two members have left", || group.len() == 2);
         assert!(!group.join_timeout(SHORT));
         let left: Vec<_> = group.threads().map(|thread| thread.id()).collect();
         assert_eq!(left, [killed.thread().id(), pooled.thread().id()]);

@@ -10,6 +10,7 @@ use green::asyncio::{
     create_connection, create_connection_over, create_server, create_server_over,
     create_unix_connection, create_unix_server,
 };
+use green::channel;
 use green::thread;
 
 use crate::transports::recorder::{Call, PATIENCE, recorder, recorder_that};
@@ -258,9 +259,10 @@ fn a_caller_that_runs_out_of_time_leaves_no_connection() {
     bounded("caller's limit", PATIENCE, || {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let (protocol, record) = recorder_that(|call, _| {
+        let (elapses, waits) = channel::bounded::<()>(0);
+        let (protocol, record) = recorder_that(move |call, _| {
             if *call == Call::Made {
-                thread::sleep(Duration::from_millis(50));
+                let _ = waits.recv();
             }
             Ok(false)
         });
@@ -270,6 +272,7 @@ fn a_caller_that_runs_out_of_time_leaves_no_connection() {
             green::timeout(Duration::from_millis(5), connect).is_err()
         });
         assert!(elapsed);
+        drop(elapses);
         assert_eq!(record.all(), [Call::Made, Call::Lost(None)]);
         let (mut peer, _) = listener.accept().unwrap();
         assert_eq!(peer.read(&mut [0; 1]).unwrap(), 0);
