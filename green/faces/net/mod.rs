@@ -16,7 +16,7 @@
 //!   and [`ToSocketAddrs::to_socket_addrs`], which is a trait of green's own for that.
 
 mod face;
-#[cfg(any(feature = "tls", feature = "backdoor"))]
+#[cfg(any(feature = "tls", feature = "backdoor", feature = "http"))]
 pub(crate) mod parting;
 pub(crate) mod resolve;
 mod tcp;
