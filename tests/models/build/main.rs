@@ -34,7 +34,7 @@ const PARTS: &[(&str, &str, &str, &str, &str)] = &[
     (
         "src/hub/interrupt.rs",
         "    /// Kills the thread: it unwinds",
-        "    /// What may not end a wait",
+        "    /// What must not end a wait",
         "impl Task {",
         "}",
     ),

@@ -3,7 +3,7 @@
 //! stands for it: of two threads that each change one thing and then look at the other's, one sees the other.
 
 pub use loom::sync::atomic::fence;
-pub use std::sync::atomic::Ordering;
+pub use std::sync::atomic::{Ordering, compiler_fence};
 
 /// What nobody else can reach, to be written back.
 pub struct Writing<'a, T: Copy> {
