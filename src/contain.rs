@@ -1,5 +1,6 @@
 //! Users' callbacks, whose panics nobody could receive: a panic is caught and dropped.
 
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::{mem, process};
@@ -21,7 +22,12 @@ pub(crate) fn or_abort(message: &str, f: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
         // Its drop might panic.
         mem::forget(payload);
-        let _ = writeln!(io::stderr(), "fatal runtime error: {message}, aborting");
-        process::abort();
+        abort(message);
     }
+}
+
+/// Aborts the process with `message`, as std would do it.
+pub(crate) fn abort(message: impl Display) -> ! {
+    let _ = writeln!(io::stderr(), "fatal runtime error: {message}, aborting");
+    process::abort();
 }

@@ -10,6 +10,7 @@ use green::process::{Command, ExitStatus, Stdio, TimeoutExpired};
 use rustix::process::{Pid, Signal, kill_process};
 use test_support::both::on_both;
 use test_support::bounded;
+use test_support::child::alone;
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -415,20 +416,79 @@ fn a_spawn_is_not_cut_short_and_its_command_serves_again() {
             assert_eq!(command.get_program(), "true");
             assert!(command.spawn().unwrap().wait().unwrap().success());
 
-            // One that passes meanwhile loses no child.
-            let limit = Duration::from_nanos(1);
-            let mut spawned = None;
-            let cut = greenhub::timeout(limit, || {
-                spawned = Some(command.spawn().unwrap());
-                green::thread::sleep(LIMIT);
-            });
-            assert!(cut.is_err());
-            if let Some(mut child) = spawned {
-                assert!(child.wait().unwrap().success());
-            }
             assert!(command.status().unwrap().success());
         });
     });
+}
+
+#[test]
+#[expect(
+    unsafe_code,
+    reason = "the child stands still before it becomes another program"
+)]
+fn a_spawn_that_is_under_way_loses_no_child_to_a_kill() {
+    bounded("killed in a spawn", LIMIT, || {
+        green::run(|| {
+            let (mut begun, begins) = green::io::pipe().unwrap();
+            let (goes, mut go) = green::io::pipe().unwrap();
+            let (give, given) = green::sync::mpsc::channel();
+            let caller = green::thread::spawn(move || {
+                let mut command = Command::new("true");
+                // SAFETY: it calls only read(2) and write(2), which may be called in a child of fork.
+                unsafe {
+                    command.pre_exec(move || {
+                        rustix::io::write(&begins, b".")?;
+                        while rustix::io::read(&goes, &mut [0]) == Err(rustix::io::Errno::AGAIN) {}
+                        Ok(())
+                    });
+                }
+                give.send(command.spawn()).unwrap();
+                green::thread::sleep(LIMIT);
+            });
+            begun.read_exact(&mut [0]).unwrap();
+            caller.kill().unwrap();
+            go.write_all(b".").unwrap();
+            assert!(caller.join().is_err(), "the kill acts after the spawn");
+            let mut child = given.recv().unwrap().unwrap();
+            assert!(child.wait().unwrap().success());
+        });
+    });
+}
+
+#[test]
+fn an_abandoned_child_is_waited_for_although_its_waiter_is_killed() {
+    alone(
+        "an_abandoned_child_is_waited_for_although_its_waiter_is_killed",
+        &[("GREEN_HUBS", "1")],
+        || {
+            green::run(|| {
+                let child = Command::new("sleep").arg("0.2").spawn().unwrap();
+                let waited =
+                    greenhub::timeout(Duration::from_millis(1), || child.wait_with_output());
+                assert!(waited.is_err());
+                // It has not begun: it is on this hub.
+                let threads = green::report().threads;
+                let name = Some("waits for an abandoned child");
+                let mut waiters = threads
+                    .iter()
+                    .filter(|thread| thread.name.as_deref() == name);
+                let waiter = waiters.next().expect("one waits");
+                assert!(green::debug::kill(waiter.id.as_u64().get()).unwrap());
+                while !children().is_empty() {
+                    green::thread::sleep(Duration::from_millis(1));
+                }
+            });
+        },
+    )
+    .well();
+}
+
+/// The processes that are this one's children, ended ones included.
+fn children() -> String {
+    let of_all = std::fs::read_dir("/proc/self/task").unwrap();
+    of_all
+        .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("children")).ok())
+        .collect()
 }
 
 #[test]

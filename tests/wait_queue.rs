@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use greenhub::Deadline;
-use greenhub::green_thread::{self, park, sleep, spawn, spawn_local, yield_now};
+use greenhub::green_thread::{self, park, scope, sleep, spawn, spawn_local, yield_now};
 use greenhub::wait_queue::{ShortLock, WaitQueue, Wake};
-use greenhub::{run, timeout};
+use greenhub::{run, shield, timeout, without_waiting};
 
+use test_support::child::alone;
 use test_support::random::{Random, seed};
 
 const LIMIT: Duration = Duration::from_secs(120);
@@ -166,6 +167,26 @@ fn a_panic_of_still_needed_leaves_the_queue_and_the_thread_usable() {
     });
 }
 
+#[test]
+fn a_shielded_wait_that_is_refused_ends_the_process() {
+    let name = "a_shielded_wait_that_is_refused_ends_the_process";
+    let refused = alone(name, &[], || {
+        run(|| {
+            // A block within a shield may panic: nothing inside was promised not to.
+            let caught = shield(|| {
+                catch_unwind(|| without_waiting("not here", || sleep(MILLISECOND))).is_err()
+            });
+            assert!(caught);
+            let _ = catch_unwind(|| without_waiting("not here", || shield(|| sleep(MILLISECOND))));
+        });
+    });
+    let errors = refused.by(libc::SIGABRT).errors;
+    assert!(
+        errors.contains("a shielded wait cannot end by a panic (not here)"),
+        "{errors}"
+    );
+}
+
 /// A counter of permits: as a semaphore, made of the queue alone.
 struct Permits {
     free: AtomicUsize,
@@ -198,9 +219,16 @@ impl Permits {
 fn a_still_needed_that_waits_panics_and_leaves_the_queue_and_the_thread_usable() {
     fn body() {
         let (queue, other) = (WaitQueue::new(), WaitQueue::new());
-        let waits: [&dyn Fn(); 4] = [&|| sleep(MILLISECOND), &yield_now, &park, &|| {
-            other.wait("other", Deadline::NEVER, || true);
-        }];
+        let waits: [&dyn Fn(); 5] = [
+            &|| sleep(MILLISECOND),
+            &yield_now,
+            &park,
+            &|| {
+                other.wait("other", Deadline::NEVER, || true);
+            },
+            // Nothing is lent that could not come back.
+            &|| scope(|_| unreachable!("the scope has begun")),
+        ];
         for wait in waits {
             let refused = catch_unwind(AssertUnwindSafe(|| {
                 queue.wait("test", Deadline::NEVER, || {

@@ -345,7 +345,14 @@ impl Server {
             for listener in &self.listening.listeners {
                 let (accept, listener) = (self.accept.clone(), listener.try_clone()?);
                 let builder = Builder::new().name("asyncio server".to_owned());
-                acceptors.push(builder.spawn(move || accept(listener))?);
+                match builder.spawn(move || accept(listener)) {
+                    Ok(acceptor) => acceptors.push(acceptor),
+                    Err(error) => {
+                        // All or none.
+                        acceptors.iter().for_each(|acceptor| drop(acceptor.kill()));
+                        return Err(error);
+                    }
+                }
             }
             *state = State::Serving;
         }

@@ -18,6 +18,7 @@ use green::os::unix::net::UnixStream;
 use green::thread;
 use test_support::both::on_both;
 use test_support::bounded;
+use test_support::child::alone;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -384,6 +385,59 @@ fn a_dropped_handle_leaves_no_waker_behind() {
         assert_eq!(Arc::strong_count(&counted), 1);
         drop(again);
     });
+}
+
+/// Kills the green thread of this name, which has just been spawned on this hub, and so has not begun.
+fn kill_before_it_begins(name: &str) {
+    let threads = green::report().threads;
+    let mut of_name = threads
+        .iter()
+        .filter(|thread| thread.name.as_deref() == Some(name));
+    assert!(green::debug::kill(of_name.next().expect(name).id.as_u64().get()).unwrap());
+}
+
+#[test]
+fn sleeps_end_although_the_thread_that_serves_them_is_killed() {
+    let name = "sleeps_end_although_the_thread_that_serves_them_is_killed";
+    alone(name, &[("GREEN_HUBS", "1")], || {
+        green::run(|| {
+            let mut asleep = pin!(sleep(Duration::from_millis(2)));
+            assert!(begin(asleep.as_mut()).is_pending());
+            kill_before_it_begins("sleeps");
+            block_on(asleep);
+            let limited = timeout(Duration::from_millis(2), pending::<()>());
+            assert!(block_on(limited).is_err());
+        });
+    })
+    .well();
+}
+
+#[test]
+fn foreign_wakers_are_called_although_the_thread_that_calls_them_is_killed() {
+    struct Called(AtomicBool);
+    impl Wake for Called {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+    let name = "foreign_wakers_are_called_although_the_thread_that_calls_them_is_killed";
+    alone(name, &[("GREEN_HUBS", "1")], || {
+        green::run(|| {
+            let (mut reader, writer) = pair();
+            let called = Arc::new(Called(AtomicBool::new(false)));
+            let waker = Waker::from(called.clone());
+            let mut reads = pin!(byte(&mut reader));
+            let polled = reads.as_mut().poll(&mut Context::from_waker(&waker));
+            assert!(polled.is_pending());
+            kill_before_it_begins("wakers");
+            writer.get_ref().write_all(&[7]).unwrap();
+            while !called.0.load(Ordering::SeqCst) {
+                thread::sleep(Duration::from_millis(1));
+            }
+            assert_eq!(block_on(reads).unwrap(), 7);
+        });
+    })
+    .well();
 }
 
 #[test]

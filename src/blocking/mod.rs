@@ -117,7 +117,10 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    current::with(|task| task.raise_pending(task.masked()));
+    current::with(|task| {
+        refuse_under_lock(task);
+        task.raise_pending(task.masked());
+    });
     let _mask = Mask::new();
     blocking(f)
 }

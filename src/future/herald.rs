@@ -17,7 +17,6 @@ use crate::contain::contain;
 use crate::deadline::Deadline;
 use crate::green_thread::Builder;
 use crate::hub::{Hub, current, placement};
-use crate::shield::shield;
 use crate::sys::lock::Lock;
 use crate::wait_queue::{WaitQueue, Wake};
 
@@ -93,7 +92,8 @@ impl Heralds {
         let started = Builder::new()
             .name("wakers".to_owned())
             .hub(hub.home.index)
-            .spawn(move || shield(|| self.run(hub)));
+            .shielded()
+            .spawn(move || self.run(hub));
         started.map(drop).inspect_err(|_| {
             self.coming.fetch_sub(1, Ordering::SeqCst);
         })

@@ -20,7 +20,6 @@ use crate::green_thread::Builder;
 use crate::hub::site::Site;
 use crate::hub::wait::Request;
 use crate::hub::{Hub, current, placement};
-use crate::shield::shield;
 use crate::sys::lock::Lock;
 use crate::timer::{Timed, TimerQueue};
 use crate::wait_queue::{Place, WaitQueue};
@@ -225,7 +224,8 @@ impl Sleepers {
             let started = Builder::new()
                 .name("sleeps".to_owned())
                 .hub(hub)
-                .spawn(|| shield(|| here.run()));
+                .shielded()
+                .spawn(|| here.run());
             if let Err(error) = started {
                 here.has_sleeper.store(false, Ordering::SeqCst);
                 panic!("failed to spawn thread: {error}");

@@ -12,7 +12,10 @@ use super::join_handle::JoinInner;
 use super::scope_data::ScopeData;
 use super::spawn::Builder;
 use super::thread::Thread;
+use crate::contain::or_abort;
+use crate::hub::current;
 use crate::hub::interrupt::{Mask, resume_unwind};
+use crate::hub::wait::refuse_under_lock;
 
 /// Calls `f` with a scope in which green threads may borrow from outside, and joins them all before
 /// it returns, even if it unwinds.
@@ -21,7 +24,9 @@ use crate::hub::interrupt::{Mask, resume_unwind};
 ///
 /// # Panics
 ///
-/// If a green thread that was not joined by hand panicked or was killed.
+/// If a green thread that was not joined by hand panicked or was killed. At its beginning, where the
+/// caller must not wait: in a callback of a TLS context, or in a function that tells whether a wait is
+/// still needed.
 ///
 /// ```
 /// use green::thread;
@@ -36,6 +41,8 @@ pub fn scope<'env, F, T>(f: F) -> T
 where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
 {
+    // The wait at the end could not be refused any more.
+    current::with(|task| refuse_under_lock(task));
     let scope = Scope {
         data: Arc::new(ScopeData::default()),
         scope: PhantomData,
@@ -45,7 +52,12 @@ where
     {
         // What was lent must come back whatever happens.
         let _mask = Mask::new();
-        scope.data.wait_for_all();
+        or_abort(
+            "a scope cannot wait for the threads that borrow from it",
+            || {
+                scope.data.wait_for_all();
+            },
+        );
     }
     match result {
         Err(payload) => resume_unwind(payload),

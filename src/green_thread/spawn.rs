@@ -117,6 +117,7 @@ pub struct Builder {
     stack_size: Option<usize>,
     hub: Option<usize>,
     after: Option<Duration>,
+    shielded: bool,
 }
 
 impl Builder {
@@ -194,6 +195,12 @@ impl Builder {
     /// ```
     pub fn after(mut self, delay: Duration) -> Builder {
         self.after = Some(delay);
+        self
+    }
+
+    /// No kill ends it, nor keeps it from starting: for a thread of the runtime's own, on which others rely.
+    pub(crate) fn shielded(mut self) -> Builder {
+        self.shielded = true;
         self
     }
 
@@ -340,6 +347,7 @@ impl Builder {
             stack,
             stack_size,
             hub,
+            shielded: self.shielded,
             start: self
                 .after
                 .map_or(Nanos::LONG_AGO, |delay| Nanos::now().later_by(delay)),
@@ -355,6 +363,7 @@ struct Placed {
     hub: &'static Hub,
     /// When to start it, if not at once.
     start: Nanos,
+    shielded: bool,
 }
 
 impl Placed {
@@ -389,6 +398,9 @@ impl Placed {
             .write(task);
         // SAFETY: written just now.
         let task = unsafe { place.assume_init() };
+        if self.shielded {
+            task.interrupts.shield_for_life();
+        }
         inherited::hand_down(&task);
         self.hub.adopt(task.clone());
         task

@@ -79,6 +79,18 @@ impl Interrupts {
         self.killed.load(Ordering::SeqCst)
     }
 
+    /// No kill ends a wait of the thread, nor keeps it from beginning: one of the runtime's own. To be called before it
+    /// starts.
+    pub(crate) fn shield_for_life(&self) {
+        self.masks.store(1, Ordering::Relaxed);
+    }
+
+    /// How much keeps interrupts off the running thread, which is this one.
+    #[inline]
+    pub(crate) fn masks(&self) -> u32 {
+        self.masks.load(Ordering::Relaxed)
+    }
+
     /// Kills a thread that has not started.
     #[inline]
     pub(crate) fn mark_killed(&self) {

@@ -32,7 +32,7 @@ fn run_task(task: &Arc<Task>) {
     // the body gone.
     let (body, start) = {
         let mut body = green.body.lock();
-        let start = if task.interrupts.is_killed() {
+        let start = if task.interrupts.is_killed() && task.interrupts.masks() == 0 {
             Start::Killed
         } else {
             Start::Run

@@ -17,6 +17,7 @@ use super::site::Site;
 use super::task::{Green, Kind, Task};
 use super::wait_word::{Phase, Ticket};
 use crate::clock::Nanos;
+use crate::contain::abort;
 use crate::deadline::Deadline;
 use crate::sys::lock::is_any_held;
 use crate::sys::poll;
@@ -226,21 +227,30 @@ pub(crate) fn refuse_under_lock(task: &Task) {
     const QUEUING: &str =
         "the function that tells whether a wait is still needed cannot wait itself";
     if task.stays.load(Ordering::Relaxed) {
-        panic!("{}", WHY.get().unwrap_or(QUEUING));
+        let (why, masks) = WHY.get().unwrap_or((QUEUING, 0));
+        // Code that shields its wait may rely on that it does not unwind.
+        if task.interrupts.masks() > masks {
+            abort(format_args!(
+                "a shielded wait cannot end by a panic ({why})"
+            ));
+        }
+        panic!("{why}");
     }
     debug_assert!(!is_any_held(), "a wait under a short lock");
 }
 
 thread_local! {
-    /// Why the running thread must not wait, if the reason is not a queue's lock.
-    static WHY: Cell<Option<&'static str>> = const { Cell::new(None) };
+    /// Why the running thread must not wait, if the reason is not a queue's lock, and what kept interrupts
+    /// off when that began.
+    static WHY: Cell<Option<(&'static str, u32)>> = const { Cell::new(None) };
 }
 
 /// Calls `f`, in which this thread must not wait, since it holds a lock that blocks OS threads, or since frames of C
 /// have called it.
 ///
 /// A call that would wait panics with `why` as its message, and no other thread runs on the hub meanwhile. A kill or a
-/// time limit that is due takes effect at the first wait after `f`.
+/// time limit that is due takes effect at the first wait after `f`. A wait that is [shielded](crate::shield()) inside `f`
+/// aborts the process instead, with a message: whoever shields a wait may rely on that it does not unwind.
 ///
 /// # Panics
 ///
@@ -261,7 +271,7 @@ thread_local! {
 pub fn without_waiting<R>(why: &'static str, f: impl FnOnce() -> R) -> R {
     struct Stay {
         outer: bool,
-        why: Option<&'static str>,
+        why: Option<(&'static str, u32)>,
     }
     impl Drop for Stay {
         fn drop(&mut self) {
@@ -269,9 +279,13 @@ pub fn without_waiting<R>(why: &'static str, f: impl FnOnce() -> R) -> R {
             WHY.set(self.why);
         }
     }
+    let (outer, masks) = current::with(|task| {
+        let outer = task.stays.swap(true, Ordering::Relaxed);
+        (outer, task.interrupts.masks())
+    });
     let _stay = Stay {
-        outer: current::with(|task| task.stays.swap(true, Ordering::Relaxed)),
-        why: WHY.replace(Some(why)),
+        outer,
+        why: WHY.replace(Some((why, masks))),
     };
     f()
 }

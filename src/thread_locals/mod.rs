@@ -30,6 +30,7 @@ use std::io;
 use std::sync::OnceLock;
 
 use crate::config::{ThreadLocals, settings};
+use proof::Refusal;
 
 mod allocator;
 mod base;
@@ -55,7 +56,8 @@ static TOLD: OnceLock<String> = OnceLock::new();
 ///
 /// # Errors
 ///
-/// `Unsupported` if they must be a green thread's own and cannot be.
+/// `Unsupported` if they must be a green thread's own and cannot be; what kept an OS thread from starting that was to try it
+/// out: it may be tried again.
 pub(crate) fn prepare() -> io::Result<()> {
     if TOLD.get().is_some() {
         return Ok(());
@@ -64,13 +66,14 @@ pub(crate) fn prepare() -> io::Result<()> {
         ThreadLocals::Shared => "shared by the green threads of a hub, as set".to_owned(),
         wanted => match turn_on() {
             Ok(()) => "each green thread's own".to_owned(),
-            Err(why) if wanted == ThreadLocals::Own => {
+            Err(Refusal::Untried(error)) => return Err(error),
+            Err(Refusal::Lacking(why)) if wanted == ThreadLocals::Own => {
                 return Err(io::Error::new(
                     io::ErrorKind::Unsupported,
                     format!("green threads cannot have thread-locals of their own: {why}"),
                 ));
             }
-            Err(why) => format!("shared by the green threads of a hub: {why}"),
+            Err(Refusal::Lacking(why)) => format!("shared by the green threads of a hub: {why}"),
         },
     };
     let _ = TOLD.set(told);
@@ -88,12 +91,12 @@ pub(crate) fn are_set() -> bool {
     Block::running().is_some()
 }
 
-fn turn_on() -> Result<(), String> {
+fn turn_on() -> Result<(), Refusal> {
     if cfg!(feature = "engine-may") {
-        return Err("the engine `may` switches stacks alone".to_owned());
+        return Err("the engine `may` switches stacks alone".into());
     }
     if cfg!(green_sanitize) {
-        return Err("a sanitizer keeps thread-locals of its own".to_owned());
+        return Err("a sanitizer keeps thread-locals of its own".into());
     }
     let layout = proof::prove()?;
     fork::install()?;

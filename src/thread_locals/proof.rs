@@ -6,6 +6,7 @@
 
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
+use std::io;
 use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
@@ -19,19 +20,37 @@ use super::values;
 
 const WORD: usize = size_of::<usize>();
 
+/// Why green threads have no thread-locals of their own.
+pub(super) enum Refusal {
+    /// They cannot be had in this process.
+    Lacking(String),
+    /// It could not be tried out just now.
+    Untried(io::Error),
+}
+
+impl From<String> for Refusal {
+    fn from(why: String) -> Refusal {
+        Refusal::Lacking(why)
+    }
+}
+
+impl From<&str> for Refusal {
+    fn from(why: &str) -> Refusal {
+        Refusal::Lacking(why.to_owned())
+    }
+}
+
 /// Where things lie, if green threads can have thread-locals of their own.
-pub(super) fn prove() -> Result<Layout, String> {
+pub(super) fn prove() -> Result<Layout, Refusal> {
     if !base_may_be_set() {
-        return Err(match cfg!(target_arch = "x86_64") {
-            true => {
-                "neither processor nor kernel lets a program set the base (FSGSBASE)".to_owned()
-            }
-            false => "there is no switch for this architecture".to_owned(),
-        });
+        return Err(Refusal::from(match cfg!(target_arch = "x86_64") {
+            true => "neither processor nor kernel lets a program set the base (FSGSBASE)",
+            false => "there is no switch for this architecture",
+        }));
     }
     for sanitizer in [c"__asan_init", c"__tsan_init", c"__msan_init"] {
         if symbol(sanitizer).is_some() {
-            return Err("a sanitizer keeps thread-locals of its own".to_owned());
+            return Err("a sanitizer keeps thread-locals of its own".into());
         }
     }
     let functions = Functions::find()?;
@@ -47,12 +66,13 @@ pub(super) fn prove() -> Result<Layout, String> {
     // SAFETY: `trial` lives until the thread is joined.
     unsafe {
         let trial = (&raw mut trial).cast();
-        if libc::pthread_create(thread.as_mut_ptr(), ptr::null(), run, trial) != 0 {
-            return Err("no OS thread could be started to try it out".to_owned());
+        let code = libc::pthread_create(thread.as_mut_ptr(), ptr::null(), run, trial);
+        if code != 0 {
+            return Err(Refusal::Untried(io::Error::from_raw_os_error(code)));
         }
         libc::pthread_join(thread.assume_init(), ptr::null_mut());
     }
-    trial.outcome
+    Ok(trial.outcome?)
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -1,9 +1,11 @@
 //! `GreenSocket`: waiting, limits, errors, on OS threads and in green
 //! threads.
 
-use std::io::{ErrorKind, IoSlice, IoSliceMut};
-use std::net::Shutdown;
+use std::cell::Cell;
+use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
+use std::net::{Shutdown, TcpListener};
 use std::os::fd::AsRawFd;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
@@ -63,6 +65,35 @@ fn an_attempt_that_timed_out_may_be_waited_for_again() {
         });
         second.connect(&address).unwrap();
         acceptor.join();
+    });
+}
+
+#[test]
+fn a_connect_that_is_answered_at_once_neither_waits_nor_registers() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let refuses = {
+        let gone = TcpListener::bind("127.0.0.1:0").unwrap();
+        gone.local_addr().unwrap().into()
+    };
+    let accepts = listener.local_addr().unwrap().into();
+    let bodies: [fn(&GreenSocket, &SockAddr) -> io::Result<()>; 2] = [
+        |socket, address| socket.connect(address),
+        |socket, address| socket.connect_timeout(address, SHORT),
+    ];
+    greenhub::run(move || {
+        for (address, connect) in [&refuses, &accepts]
+            .into_iter()
+            .flat_map(|to| bodies.map(|b| (to, b)))
+        {
+            let ran = Rc::new(Cell::new(false));
+            let neighbour = {
+                let ran = ran.clone();
+                greenhub::green_thread::spawn_local(move || ran.set(true))
+            };
+            let outcome = connect(&tcp(), address);
+            assert!(!ran.get(), "who waits lets its neighbour run: {outcome:?}");
+            neighbour.join().unwrap();
+        }
     });
 }
 

@@ -1,5 +1,6 @@
 //! How hubs start, what sets how many they are, and the end of the program.
 
+use std::io::ErrorKind;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
@@ -159,6 +160,65 @@ fn a_first_start_without_descriptors_leaves_nothing_and_the_next_one_works() {
         }
         assert!(failed > 2, "{failed} starts failed");
         assert_eq!(hub_count().unwrap(), 3);
+    })
+    .well();
+}
+
+#[test]
+fn a_first_start_without_address_space_leaves_nothing_and_the_next_one_works() {
+    let name = "start::a_first_start_without_address_space_leaves_nothing_and_the_next_one_works";
+    let environment = [("GREEN_HUBS", "3"), ("GREEN_THREAD_LOCALS", "auto")];
+    alone(name, &environment, || {
+        let limit = |most: Option<u64>| {
+            let limit = Rlimit {
+                current: most,
+                maximum: None,
+            };
+            setrlimit(Resource::As, limit).unwrap();
+        };
+        let descriptors = entries("/proc/self/fd");
+        let kept = if cfg!(feature = "engine-may") { 2 } else { 0 };
+        let tasks = entries("/proc/self/task");
+        let mut failed = 0;
+        // In kilobytes; what the allocator asks for must be had each time.
+        for free in (9..24).map(|power| 1_u64 << power) {
+            let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+            let pages: u64 = pages.split(' ').next().unwrap().parse().unwrap();
+            limit(Some(pages * 4096 + free * 1024));
+            let started = Builder::new().spawn(|| 7);
+            limit(None);
+            match started {
+                Ok(thread) => {
+                    assert_eq!(thread.join().unwrap(), 7);
+                    break;
+                }
+                Err(error) => {
+                    let kinds = [ErrorKind::OutOfMemory, ErrorKind::WouldBlock];
+                    assert!(kinds.contains(&error.kind()), "{error:?}");
+                    if !report().hubs.is_empty() {
+                        // They did start; there is no room for a stack.
+                        continue;
+                    }
+                    failed += 1;
+                    if cfg!(not(feature = "engine-may")) {
+                        let until = Instant::now() + Duration::from_secs(10);
+                        while entries("/proc/self/task") > tasks {
+                            assert!(Instant::now() < until, "a hub's OS thread is left");
+                            std::thread::yield_now();
+                        }
+                    }
+                    let left = entries("/proc/self/fd") - descriptors;
+                    assert!(left == 0 || left == kept, "{left} descriptors are left");
+                }
+            }
+        }
+        assert!(failed > 1, "{failed} starts failed");
+        assert_eq!(hub_count().unwrap(), 3);
+        // What could not be tried out then was tried out later.
+        if cfg!(not(any(feature = "engine-may", green_sanitize))) {
+            let told = report().to_string();
+            assert!(told.contains("each green thread's own"), "{told}");
+        }
     })
     .well();
 }

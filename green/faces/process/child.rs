@@ -7,12 +7,15 @@ use std::mem;
 use std::os::fd::OwnedFd;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::process::{self as std_process, ExitStatus, Output};
+use std::sync::Arc;
 use std::time::Duration;
 
 use greenhub::Deadline;
 use greenhub::green_thread;
 use greenhub::greenio::GreenPipe;
+use greenhub::shield;
 use greenhub::source::{Direction, Source};
+use greenhub::wait_queue::ShortLock;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::io::face::{impl_descriptor, impl_read, impl_write};
@@ -328,11 +331,29 @@ impl Drop for Awaited {
             && matches!(child.try_wait(), Ok(None))
         {
             (child.stdin, child.stdout, child.stderr) = (None, None, None);
-            // If it cannot be started, the child's end is left to that of the process.
-            let _ = green_thread::Builder::new()
-                .name("waits for an abandoned child".to_owned())
-                .spawn(move || child.wait_for_end(Deadline::NEVER));
+            reap(child);
         }
+    }
+}
+
+/// Waits in a green thread of its own for the end of `child`, which nobody else can.
+fn reap(child: Child) {
+    let given = Arc::new(ShortLock::new(Some(child)));
+    let taken = given.clone();
+    let wait = move || {
+        let child = taken.lock().take();
+        if let Some(mut child) = child {
+            let _ = shield(|| child.wait_for_end(Deadline::NEVER));
+        }
+    };
+    let name = "waits for an abandoned child".to_owned();
+    // If it cannot be started, the child's end is left to that of the process.
+    if let Ok(waiter) = green_thread::Builder::new().name(name).spawn(wait) {
+        // Killed before it began.
+        waiter.link(move |_| {
+            let left = given.lock().take();
+            left.into_iter().for_each(reap);
+        });
     }
 }
 
