@@ -100,12 +100,12 @@ fn restarts_under_load_lose_no_connection() {
         // A connection a request, and connections that are kept alive.
         let loads = ["Connection: close", "Accept: */*"].map(|header| {
             let mut wrk = Command::new("wrk");
-            wrk.args(["-t1", "-c20", "-d6s", "-H", header]);
+            wrk.args(["-t1", "-c20", "-d4s", "-H", header]);
             wrk.arg(format!("http://{address}/"));
             wrk.stdout(Stdio::piped()).spawn().unwrap()
         });
         for _ in 0..3 {
-            std::thread::sleep(Duration::from_millis(1000));
+            std::thread::sleep(Duration::from_millis(500));
             let mut successor = start("127.0.0.1:1");
             assert_eq!(successor.line("serving on "), address);
             // The one before ends by itself, having answered all that it had accepted.

@@ -2,30 +2,30 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::LazyLock;
 
-/// Builds an example of `green-std` in the profile of the running test, and gives its path.
+/// Where the examples are, in the profile of the running test.
 ///
-/// Cargo builds the examples of the package under test only, and these belong to another one.
-pub fn build(name: &str) -> PathBuf {
+/// Cargo builds the examples of the package under test only, and these belong to another one. It is asked once, for all of
+/// them, and of the whole workspace: then they are those that `cargo suite` has built.
+static EXAMPLES: LazyLock<PathBuf> = LazyLock::new(|| {
     let test = std::env::current_exe().unwrap();
     let profile = test.parent().unwrap().parent().unwrap();
     let mut build = Command::new(env!("CARGO"));
     build.current_dir(env!("CARGO_MANIFEST_DIR"));
-    build.args([
-        "build",
-        "--quiet",
-        "--package",
-        "green-std",
-        "--features",
-        "http-client,proxy-protocol,websocket",
-        "--example",
-        name,
-    ]);
+    build.args(["build", "--quiet", "--workspace", "--examples"]);
     if profile.ends_with("release") {
         build.arg("--release");
     }
-    assert!(build.status().unwrap().success(), "{name} does not build");
-    profile.join("examples").join(name)
+    assert!(build.status().unwrap().success(), "they do not build");
+    profile.join("examples")
+});
+
+/// Builds an example of `green-std`, and gives its path.
+pub fn build(name: &str) -> PathBuf {
+    let program = EXAMPLES.join(name);
+    assert!(program.is_file(), "there is no example {name}");
+    program
 }
 
 /// The first line says which argument is wrong, and then comes the usage.

@@ -3,6 +3,7 @@
 //! Each of `programs/` is built and run as it stands and so changed; both must do the same. The settings of clippy that
 //! the guide offers must find each use of std that would block a hub in the first, and nothing in the second.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -22,8 +23,6 @@ static PACKAGE: LazyLock<Package> = LazyLock::new(|| {
     let top = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("whole_programs");
     let bins = folder.join("src/bin");
-    // What an earlier run left may have other programs.
-    let _ = fs::remove_dir_all(folder.join("src"));
     fs::create_dir_all(&bins).unwrap();
     let green = top.join("green");
     let manifest = format!(
@@ -32,27 +31,47 @@ static PACKAGE: LazyLock<Package> = LazyLock::new(|| {
          [profile.dev]\ndebug = false\n\n\
          [profile.aborting]\ninherits = \"dev\"\npanic = \"abort\"\n"
     );
-    fs::write(folder.join("Cargo.toml"), manifest).unwrap();
-    fs::write(folder.join("clippy.toml"), SETTINGS).unwrap();
+    write(&folder.join("Cargo.toml"), &manifest);
+    write(&folder.join("clippy.toml"), SETTINGS);
     fs::copy(top.join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
 
-    let mut programs = Vec::new();
+    let (mut programs, mut written) = (Vec::new(), BTreeSet::new());
+    let mut write_bin = |name: String, text: &str| {
+        let path = bins.join(name);
+        write(&path, text);
+        written.insert(path);
+    };
     for program in fs::read_dir(top.join("tests/whole_programs/programs")).unwrap() {
         let program = program.unwrap().path();
         let name = program.file_stem().unwrap().to_str().unwrap().to_owned();
         let text = fs::read_to_string(&program).unwrap();
-        fs::write(bins.join(format!("std_{name}.rs")), &text).unwrap();
-        fs::write(bins.join(format!("green_{name}.rs")), swapped(&text)).unwrap();
+        write_bin(format!("std_{name}.rs"), &text);
+        write_bin(format!("green_{name}.rs"), &swapped(&text));
         programs.push(name);
     }
     for (name, text) in [("aborting", ABORTING), ("forgotten", FORGOTTEN)] {
-        fs::write(bins.join(format!("{name}.rs")), text).unwrap();
+        write_bin(format!("{name}.rs"), text);
+    }
+    // What an earlier run left may have other programs.
+    for program in fs::read_dir(&bins).unwrap() {
+        let program = program.unwrap().path();
+        if !written.contains(&program) {
+            fs::remove_file(program).unwrap();
+        }
     }
     // An example, so that nothing but its test builds it.
     fs::create_dir_all(folder.join("examples")).unwrap();
-    fs::write(folder.join("examples/refused.rs"), REFUSED).unwrap();
+    write(&folder.join("examples/refused.rs"), REFUSED);
     Package { folder, programs }
 });
+
+/// Leaves a file alone that is so already: cargo builds anew what is younger than its last build.
+fn write(path: &Path, text: &str) {
+    if fs::read_to_string(path).is_ok_and(|there| there == text) {
+        return;
+    }
+    fs::write(path, text).unwrap();
+}
 
 /// `s/\bstd::/green::/`
 fn swapped(text: &str) -> String {

@@ -1,7 +1,8 @@
 //! The repository's own commands, on any machine with Rust and a C compiler.
 //!
 //! - `cargo tour` runs the tour: servers, thousands of connections, every way a peer can go.
-//! - `cargo suite` runs every test.
+//! - `cargo suite` runs every test, several test programs at a time; with `--test`, `--lib` and their like as `cargo test`
+//!   would.
 //!
 //! What follows on the command line goes to the program, or to `cargo test`.
 //!
@@ -9,14 +10,42 @@
 //! looks for them, in this order: by pkg-config; where the C compiler finds them; by installing Debian's package, as root;
 //! by building OpenSSL from source (cargo feature `vendored`), which needs perl and make and takes some minutes once.
 
+mod suite;
+
 use std::env;
+use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
 
 fn main() -> ExitCode {
-    let mut arguments = env::args().skip(1);
-    let command: &[&str] = match arguments.next().as_deref() {
-        Some("tour") => &[
+    let mut arguments = env::args_os().skip(1);
+    let command = arguments.next();
+    let rest: Vec<OsString> = arguments.collect();
+    let done = match command.as_ref().and_then(|command| command.to_str()) {
+        Some("tour") => tour(&rest),
+        Some("suite") => suite(&rest),
+        Some(suite::RUNNER) if rest.len() > 1 => {
+            suite::note(Path::new(&rest[0]), &rest[1..]).map(|()| ExitCode::SUCCESS)
+        }
+        _ => {
+            eprintln!("usage: cargo tour | cargo suite");
+            return ExitCode::from(2);
+        }
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("cannot run it: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+fn tour(arguments: &[OsString]) -> io::Result<ExitCode> {
+    let Some(openssl) = found_openssl() else {
+        return Ok(ExitCode::FAILURE);
+    };
+    let mut tour = cargo(
+        &openssl,
+        &[
             "run",
             "--release",
             "--package",
@@ -24,22 +53,43 @@ fn main() -> ExitCode {
             "--example",
             "tour",
         ],
-        Some("suite") => &["test", "--workspace"],
-        _ => {
-            eprintln!("usage: cargo tour | cargo suite");
-            return ExitCode::from(2);
-        }
-    };
-    let is_tour = command[0] == "run";
-
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(repository()).args(command);
-    // Most tests wait rather than compute.
-    if !is_tour && env::var_os("RUST_TEST_THREADS").is_none() {
-        let processors = std::thread::available_parallelism().map_or(2, usize::from);
-        cargo.env("RUST_TEST_THREADS", (2 * processors).to_string());
+    );
+    if !arguments.is_empty() {
+        tour.arg("--").args(arguments);
     }
-    match openssl() {
+    tour.status().map(exit_code)
+}
+
+fn suite(arguments: &[OsString]) -> io::Result<ExitCode> {
+    let Some(openssl) = found_openssl() else {
+        return Ok(ExitCode::FAILURE);
+    };
+    let test = || {
+        let mut test = cargo(&openssl, &["test", "--workspace"]);
+        // Most tests wait rather than compute.
+        if env::var_os("RUST_TEST_THREADS").is_none() {
+            let processors = std::thread::available_parallelism().map_or(2, usize::from);
+            test.env("RUST_TEST_THREADS", (2 * processors).to_string());
+        }
+        test
+    };
+    if suite::is_whole(arguments) {
+        suite::run(test, arguments)
+    } else {
+        test().args(arguments).status().map(exit_code)
+    }
+}
+
+fn exit_code(status: ExitStatus) -> ExitCode {
+    let code = status.code().and_then(|code| code.try_into().ok());
+    ExitCode::from(code.unwrap_or(1))
+}
+
+/// Cargo in the repository, with this OpenSSL.
+fn cargo(openssl: &OpenSsl, arguments: &[&str]) -> Command {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(repository()).args(arguments);
+    match openssl {
         OpenSsl::Found => {}
         OpenSsl::At { include, lib } => {
             cargo
@@ -47,33 +97,26 @@ fn main() -> ExitCode {
                 .env("OPENSSL_LIB_DIR", lib);
         }
         OpenSsl::Vendored => {
-            eprintln!("OpenSSL's headers are not here: building OpenSSL from source, once.");
             cargo.args(["--features", "green-std/vendored"]);
         }
-        OpenSsl::Missing => {
-            eprintln!(
-                "TLS needs OpenSSL: install its headers and pkg-config (Debian: apt-get install \
-                 libssl-dev pkg-config), or perl and make to have it built from source."
-            );
-            return ExitCode::FAILURE;
+    }
+    cargo
+}
+
+/// Where OpenSSL comes from; nothing, and a word about it, if it is to be had nowhere.
+fn found_openssl() -> Option<OpenSsl> {
+    let openssl = openssl();
+    match openssl {
+        Some(OpenSsl::Vendored) => {
+            eprintln!("OpenSSL's headers are not here: building OpenSSL from source, once.");
         }
-    }
-    let rest: Vec<String> = arguments.collect();
-    if is_tour && !rest.is_empty() {
-        cargo.arg("--");
-    }
-    match cargo.args(rest).status() {
-        Ok(status) => ExitCode::from(
-            status
-                .code()
-                .and_then(|code| code.try_into().ok())
-                .unwrap_or(1),
+        Some(_) => {}
+        None => eprintln!(
+            "TLS needs OpenSSL: install its headers and pkg-config (Debian: apt-get install \
+             libssl-dev pkg-config), or perl and make to have it built from source."
         ),
-        Err(error) => {
-            eprintln!("cannot run cargo: {error}");
-            ExitCode::FAILURE
-        }
     }
+    openssl
 }
 
 /// The folder above this package, as cargo says at run time: a build may have been moved since.
@@ -87,31 +130,27 @@ enum OpenSsl {
     /// The build finds it by itself.
     Found,
     /// Headers and library are there, but no pkg-config to say so.
-    At {
-        include: PathBuf,
-        lib: PathBuf,
-    },
+    At { include: PathBuf, lib: PathBuf },
     /// To be built from source.
     Vendored,
-    Missing,
 }
 
-fn openssl() -> OpenSsl {
+fn openssl() -> Option<OpenSsl> {
     let said = ["OPENSSL_DIR", "OPENSSL_LIB_DIR"];
     if said.iter().any(|name| env::var_os(name).is_some()) || pkg_config_knows() {
-        return OpenSsl::Found;
+        return Some(OpenSsl::Found);
     }
     if let Some(found) = compiler_knows() {
-        return found;
+        return Some(found);
     }
     if install() && pkg_config_knows() {
-        return OpenSsl::Found;
+        return Some(OpenSsl::Found);
     }
     if succeeds(&["perl", "-MFindBin", "-MIPC::Cmd", "-e", "1"]) && succeeds(&["make", "--version"])
     {
-        return OpenSsl::Vendored;
+        return Some(OpenSsl::Vendored);
     }
-    OpenSsl::Missing
+    None
 }
 
 fn pkg_config_knows() -> bool {

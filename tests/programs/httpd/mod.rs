@@ -10,9 +10,8 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use test_support::running::{Signal, signal};
@@ -188,9 +187,8 @@ impl Answer {
     }
 }
 
-fn program() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| test_support::example_program::build("httpd"))
+fn program() -> PathBuf {
+    test_support::example_program::build("httpd")
 }
 
 /// A directory with a `site` in it, and a secret beside it.

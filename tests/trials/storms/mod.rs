@@ -48,9 +48,9 @@ const HANGS: Duration = Duration::from_secs(25);
 /// What a thread that was let go may take to end.
 const SETTLES: Duration = Duration::from_secs(10);
 
-/// One storm on so many hubs: three minutes of it in full, else six seconds. `name` is the calling test's own.
+/// One storm on so many hubs: three minutes of it in full, else four seconds. `name` is the calling test's own.
 fn storm(name: &str, hubs: &str, round: fn(Random)) {
-    let (processes, time) = if is_full() { (9, 20) } else { (1, 6) };
+    let (processes, time) = if is_full() { (9, 20) } else { (1, 4) };
     let first = seed();
     for process in 0..processes {
         let seed = first.wrapping_add(process * 1_000_000);
