@@ -209,51 +209,32 @@ mod tests {
     /// Each instruction of a lock's life, seen from a signal handler on its thread.
     #[cfg(target_arch = "x86_64")]
     mod steps {
-        use std::arch::asm;
-        use std::ffi::{c_int, c_void};
-        use std::mem;
-        use std::ptr;
-        use std::sync::atomic::{AtomicBool, AtomicUsize};
+        use std::sync::atomic::AtomicUsize;
+
+        use test_support::steps::at_each_instruction;
 
         use super::*;
 
-        /// Processor flag: a SIGTRAP after each instruction.
-        const STEP: i64 = 0x100;
-
         static LOCK: Lock<()> = Lock::new(());
-        static OVER: AtomicBool = AtomicBool::new(false);
         static HELD_STEPS: AtomicUsize = AtomicUsize::new(0);
         static UNTOLD_STEPS: AtomicUsize = AtomicUsize::new(0);
 
-        extern "C" fn on_step(_: c_int, _: *mut libc::siginfo_t, context: *mut c_void) {
+        fn on_step() {
             if LOCK.state.load(Ordering::Relaxed) != FREE {
                 HELD_STEPS.fetch_add(1, Ordering::Relaxed);
                 if !is_any_held() {
                     UNTOLD_STEPS.fetch_add(1, Ordering::Relaxed);
                 }
             }
-            if OVER.load(Ordering::Relaxed) {
-                // SAFETY: the kernel passes a valid ucontext to an SA_SIGINFO handler.
-                let context = unsafe { &mut *context.cast::<libc::ucontext_t>() };
-                context.uc_mcontext.gregs[libc::REG_EFL as usize] &= !STEP;
-            }
         }
 
         #[test]
         fn a_signal_handler_is_told_of_a_lock_at_each_instruction_that_it_is_held() {
-            // SAFETY: zeroed is a valid `sigaction`, the handler has the signature that SA_SIGINFO asks for, and the flag
-            // has no effect but on the processor.
-            unsafe {
-                let mut action: libc::sigaction = mem::zeroed();
-                action.sa_sigaction = on_step as *const () as usize;
-                action.sa_flags = libc::SA_SIGINFO;
-                libc::sigaction(libc::SIGTRAP, &action, ptr::null_mut());
-                asm!("pushfq", "or qword ptr [rsp], {step}", "popfq", step = const STEP);
-            }
-            for _ in 0..3 {
-                drop(LOCK.lock());
-            }
-            OVER.store(true, Ordering::Relaxed);
+            at_each_instruction(on_step, || {
+                for _ in 0..3 {
+                    drop(LOCK.lock());
+                }
+            });
             assert!(HELD_STEPS.load(Ordering::Relaxed) > 0);
             assert_eq!(UNTOLD_STEPS.load(Ordering::Relaxed), 0);
         }

@@ -1,21 +1,14 @@
 //! What an unwinder finds at each instruction of a switch: a profiler's signal may come at any.
-#![expect(
-    unsafe_code,
-    reason = "single steps through code, and unwinds in a handler"
-)]
+#![expect(unsafe_code, reason = "unwinds in a handler")]
 
-use std::arch::asm;
 use std::ffi::{c_int, c_void};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use greenhub::green_thread::{spawn_local, yield_now};
 
 use test_support::child::alone;
+use test_support::steps::at_each_instruction;
 
-/// Processor flag: a SIGTRAP after each instruction.
-const STEP: i64 = 0x100;
-
-static OVER: AtomicBool = AtomicBool::new(false);
 static STEPS: AtomicUsize = AtomicUsize::new(0);
 static FRAMES: AtomicUsize = AtomicUsize::new(0);
 
@@ -36,27 +29,9 @@ fn unwind() {
     unsafe { _Unwind_Backtrace(count, std::ptr::null_mut()) };
 }
 
-extern "C" fn on_step(_: c_int, _: *mut libc::siginfo_t, context: *mut c_void) {
+fn on_step() {
     unwind();
     STEPS.fetch_add(1, Ordering::Relaxed);
-    if OVER.load(Ordering::Relaxed) {
-        // SAFETY: the kernel passes a valid ucontext to an SA_SIGINFO handler.
-        let context = unsafe { &mut *context.cast::<libc::ucontext_t>() };
-        context.uc_mcontext.gregs[libc::REG_EFL as usize] &= !STEP;
-    }
-}
-
-/// Has `on_step` called after each instruction that this OS thread runs from now on.
-fn step() {
-    // SAFETY: zeroed is a valid `sigaction`, the handler has the signature that
-    // SA_SIGINFO asks for, and the flag has no effect but on the processor.
-    unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction = on_step as *const () as usize;
-        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
-        libc::sigaction(libc::SIGTRAP, &action, std::ptr::null_mut());
-        asm!("pushfq", "or qword ptr [rsp], {step}", "popfq", step = const STEP);
-    }
 }
 
 fn look_at_each_instruction(name: &str, thread_locals: &str) {
@@ -66,11 +41,11 @@ fn look_at_each_instruction(name: &str, thread_locals: &str) {
         unwind();
         greenhub::run(|| {
             let neighbour = spawn_local(|| (0..4).for_each(|_| yield_now()));
-            step();
-            yield_now();
-            spawn_local(yield_now).join().unwrap();
-            yield_now();
-            OVER.store(true, Ordering::Relaxed);
+            at_each_instruction(on_step, || {
+                yield_now();
+                spawn_local(yield_now).join().unwrap();
+                yield_now();
+            });
             neighbour.join().unwrap();
         });
         let (steps, frames) = (

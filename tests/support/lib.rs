@@ -12,6 +12,8 @@ pub mod prometheus_text;
 pub mod random;
 pub mod repeat;
 pub mod running;
+#[cfg(target_arch = "x86_64")]
+pub mod steps;
 pub mod sync;
 pub mod threads;
 

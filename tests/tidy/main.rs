@@ -367,6 +367,7 @@ const UNSAFE: &[&str] = &[
     "green/tests/net/tcp.rs",
     "tests/peer_close/namespace.rs",
     "tests/support/ends/peer.rs",
+    "tests/support/steps.rs",
     "green/tests/streams/pipes.rs",
     "tests/process.rs",
     "tests/sanitized/faulty.rs",

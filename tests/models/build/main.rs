@@ -8,14 +8,14 @@ use std::{env, fs};
 
 use mutants::PLACES;
 
-/// What is taken from the top of the repository: where from, up to which text, under which name.
+/// What is taken from the top of the repository: where from, and up to which code.
 const SOURCES: &[(&str, &str)] = &[
     ("src/sys/lock.rs", ""),
     ("src/hub/wait_word.rs", ""),
     ("src/hub/home.rs", ""),
     ("src/hub/interrupts.rs", ""),
     // Waits in the panic hook and of green threads need an engine.
-    ("src/hub/wait.rs", "/// How long a panic hook holds"),
+    ("src/hub/wait.rs", "const HOOKS_PATIENCE"),
     ("src/hub/wake.rs", "impl Hub {"),
     ("src/wait_queue.rs", ""),
     ("src/wait_queue/waiters.rs", ""),
@@ -28,13 +28,13 @@ const SOURCES: &[(&str, &str)] = &[
     ("green/faces/channel/state.rs", ""),
 ];
 
-/// Parts of files that are otherwise about something else: from which text up to which, and what
+/// Parts of files that are otherwise about something else: from which code up to which, and what
 /// stands around it.
 const PARTS: &[(&str, &str, &str, &str, &str)] = &[
     (
         "src/hub/interrupt.rs",
-        "    /// Kills the thread: it unwinds",
-        "    /// What must not end a wait",
+        "    pub(crate) fn kill(",
+        "    pub(crate) fn masked(",
         "impl Task {",
         "}",
     ),
@@ -86,14 +86,14 @@ fn main() {
         let end = if end.is_empty() {
             text.len()
         } else {
-            place(&text, end, file)
+            end_before(&text, end, file)
         };
         write(&out, file, &text[..end], &mut applied);
     }
     for (file, from, to, before, after) in PARTS {
         let text = read(&top, file);
         let from = place(&text, from, file);
-        let to = from + place(&text[from..], to, file);
+        let to = from + end_before(&text[from..], to, file);
         let text = format!("{before}\n{}\n{after}\n", &text[from..to]);
         write(&out, file, &text, &mut applied);
     }
@@ -112,6 +112,20 @@ fn read(top: &Path, file: &str) -> String {
 fn place(text: &str, of: &str, file: &str) -> usize {
     text.find(of)
         .unwrap_or_else(|| panic!("{file} has no {of:?}"))
+}
+
+/// Where the code above this ends: what is said of it, in comments and attributes, is left out too.
+fn end_before(text: &str, of: &str, file: &str) -> usize {
+    let above = &text[..place(text, of, file)];
+    let mut end = above.rfind('\n').map_or(0, |line| line + 1);
+    for line in above[..end].split_inclusive('\n').rev() {
+        let said = line.trim_start();
+        if !(said.starts_with("//") || said.starts_with("#[")) {
+            break;
+        }
+        end -= line.len();
+    }
+    end
 }
 
 fn write(out: &Path, file: &str, text: &str, applied: &mut usize) {

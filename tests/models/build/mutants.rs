@@ -133,9 +133,12 @@ pub const PLACES: &[Place] = &[
     },
     Place {
         file: "src/wait_queue.rs",
-        text: "// Orders the caller's change of state, however weak, before the look.
-        fence(Ordering::SeqCst);",
-        mutants: &[("no fence between a waker's change and its look", "")],
+        text: "fence(Ordering::SeqCst);
+        !self.is_empty() && self.wake_one_then(|_, _| ())",
+        mutants: &[(
+            "no fence between a waker's change and its look",
+            "!self.is_empty() && self.wake_one_then(|_, _| ())",
+        )],
     },
     Place {
         file: "src/wait_queue.rs",
