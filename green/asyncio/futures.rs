@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::fmt;
-use std::io;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -12,11 +11,13 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use greenhub::Deadline;
-use greenhub::green_thread::{self, Ending};
 use greenhub::wait_queue::{ShortLock, WaitQueue, give_way};
-use greenhub::{Killed, blocking};
 
 use super::calls::Calls;
+
+mod error;
+
+pub use error::FutureError;
 
 /// A result that is set once, and that any number of threads wait for.
 ///
@@ -98,74 +99,6 @@ fn next_number() -> u64 {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CallbackId(u64);
-
-/// Why a [`Future`] has no result.
-///
-/// # Examples
-///
-/// ```
-/// use std::io::{Error, ErrorKind};
-/// use std::time::Duration;
-///
-/// use green::asyncio::{Future, FutureError};
-///
-/// let future = Future::<u32>::new();
-/// assert!(matches!(future.result(), Err(FutureError::InvalidState)));
-/// let limit = Some(Duration::from_millis(5));
-/// assert!(matches!(future.wait(limit), Err(FutureError::TimedOut)));
-/// future.set_exception(Error::from(ErrorKind::BrokenPipe))?;
-/// let error = Error::from(future.wait(None).unwrap_err());
-/// assert_eq!(error.kind(), ErrorKind::BrokenPipe);
-/// # Ok::<(), FutureError>(())
-/// ```
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum FutureError {
-    /// It was cancelled.
-    Cancelled,
-    /// It was completed by this error.
-    Exception(Arc<dyn Error + Send + Sync>),
-    /// It is complete already, or not complete yet, and the call needs the opposite.
-    InvalidState,
-    /// The limit of the wait passed first; the future may still complete.
-    TimedOut,
-}
-
-impl fmt::Display for FutureError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            FutureError::Cancelled => f.write_str("the future was cancelled"),
-            FutureError::Exception(error) => error.fmt(f),
-            FutureError::InvalidState => {
-                f.write_str("the future is not in the state that the call needs")
-            }
-            FutureError::TimedOut => f.write_str("the future was not complete in time"),
-        }
-    }
-}
-
-impl Error for FutureError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            FutureError::Exception(error) => error.source(),
-            _ => None,
-        }
-    }
-}
-
-/// `TimedOut` for the limit, the kind of an `io::Error` inside, else `Other`. The future's error is inside.
-impl From<FutureError> for io::Error {
-    fn from(error: FutureError) -> io::Error {
-        let kind = match &error {
-            FutureError::TimedOut => io::ErrorKind::TimedOut,
-            FutureError::Exception(cause) => cause
-                .downcast_ref::<io::Error>()
-                .map_or(io::ErrorKind::Other, io::Error::kind),
-            FutureError::Cancelled | FutureError::InvalidState => io::ErrorKind::Other,
-        };
-        io::Error::new(kind, error)
-    }
-}
 
 impl<T: Send + Sync + 'static> Future<T> {
     /// A future that is not complete.
@@ -559,66 +492,4 @@ impl<T: fmt::Debug> fmt::Debug for Future<T> {
             .field(&self.shared.outcome.get())
             .finish()
     }
-}
-
-/// Runs `f`, which may block, on an OS thread of the [blocking pool](crate::blocking()); the future completes with what
-/// it returns.
-///
-/// If the future is cancelled before `f` begins, `f` does not run; if later, `f` runs to its end and its result is
-/// dropped. A panic of `f` is an [`Exception`](FutureError::Exception) with the panic's message.
-///
-/// # Panics
-///
-/// If no green thread can be started, as [`thread::spawn`](crate::thread::spawn).
-///
-/// # Differences from asyncio
-///
-/// There is one pool; no other executor can be given.
-///
-/// # Examples
-///
-/// ```
-/// use green::asyncio::run_in_executor;
-///
-/// let size = run_in_executor(|| std::fs::metadata("/proc/self/exe").map(|file| file.len()));
-/// assert!(size.wait(None)? > 0);
-///
-/// let missing = run_in_executor(|| std::fs::read("/nowhere"));
-/// let error: std::io::Error = missing.wait(None).unwrap_err().into();
-/// assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
-/// # Ok::<(), green::asyncio::FutureError>(())
-/// ```
-pub fn run_in_executor<T, E>(f: impl FnOnce() -> Result<T, E> + Send + 'static) -> Future<T>
-where
-    T: Send + Sync + 'static,
-    E: Into<Box<dyn Error + Send + Sync>> + Send + 'static,
-{
-    let future = Future::new();
-    let promise = future.clone();
-    let unmet = future.clone();
-    let runs = green_thread::spawn(move || {
-        let theirs = promise.clone();
-        let work = move || (!theirs.done()).then(f);
-        let outcome = catch_unwind(AssertUnwindSafe(|| blocking(work)));
-        // Completed by now only if it was cancelled, and then nobody wants the outcome.
-        let _ = match outcome {
-            Ok(None) => return,
-            Ok(Some(Ok(result))) => promise.set_result(result),
-            Ok(Some(Err(error))) => promise.set_exception(error),
-            Err(panic) => promise.set_exception(message_of(&*panic)),
-        };
-    });
-    // Killed before it began, it has completed nothing.
-    runs.link(move |ending| {
-        if ending == Ending::Killed {
-            let _ = unmet.set_exception(Killed);
-        }
-    });
-    future
-}
-
-fn message_of(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("the call panicked").to_owned()
 }

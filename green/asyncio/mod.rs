@@ -49,6 +49,7 @@ mod cell;
 mod connect;
 mod connections;
 mod datagram;
+mod executor;
 mod extra;
 mod futures;
 mod options;
@@ -67,8 +68,9 @@ pub use connect::{
     create_datagram_endpoint, create_datagram_endpoint_over, create_unix_connection,
 };
 pub use datagram::DatagramTransport;
+pub use executor::run_in_executor;
 pub use extra::ExtraInfo;
-pub use futures::{CallbackId, Future, FutureError, run_in_executor};
+pub use futures::{CallbackId, Future, FutureError};
 pub use options::{ConnectionOptions, ServerOptions, TlsOptions};
 pub use panicked::ProtocolPanicked;
 pub use protocol::{BufferedProtocol, DatagramProtocol, Protocol, StreamProtocol};

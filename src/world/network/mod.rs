@@ -15,6 +15,7 @@ use socket2::{SockAddr, Type};
 
 use crate::sys::socket::no_address;
 
+mod connecting;
 mod datagram;
 mod names;
 mod stream;

@@ -1,23 +1,20 @@
-//! Streams: how they come about, what they carry, and how they end.
+//! Streams: what they carry, and how they end.
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
-use std::net::{Shutdown, SocketAddr};
+use std::net::Shutdown;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
 use libc::c_int;
-use socket2::{Domain, SockAddr, Type};
+use socket2::Domain;
 
-use super::names::{meant, seen_from};
-use super::table::{
-    Around, Event, Network, Number, Piece, Socket, State, Stream, error, unbound, unknown,
-};
+use super::table::{Around, Event, Network, Number, Piece, Socket, State, Stream, error, unknown};
 use crate::sys::epoll;
 use crate::sys::socket::int_option_by_number;
 
 impl Stream {
-    fn new(around: &mut Around<'_>, other: Number, accepted: bool) -> Stream {
+    pub(super) fn new(around: &mut Around<'_>, other: Number, accepted: bool) -> Stream {
         let buffer = &around.faults.buffer;
         let spread = buffer.end.saturating_sub(buffer.start).max(1) as u64;
         Stream {
@@ -55,296 +52,11 @@ fn patience(fd: RawFd) -> (Duration, Option<Duration>) {
 }
 
 impl Network {
-    fn stream(&mut self, number: Number) -> Option<&mut Stream> {
+    pub(super) fn stream(&mut self, number: Number) -> Option<&mut Stream> {
         match &mut self.sockets.get_mut(&number)?.state {
             State::Stream(stream) => Some(stream),
             _ => None,
         }
-    }
-
-    pub(crate) fn listen(
-        &mut self,
-        around: &mut Around<'_>,
-        fd: RawFd,
-        most: i32,
-    ) -> io::Result<()> {
-        let (number, socket) = self.socket(fd)?;
-        let any = unbound(socket.domain)?;
-        let backlog = match usize::try_from(most) {
-            // One more than it says may wait.
-            Ok(most) => (most + 1).min(4096),
-            Err(_) => 4096,
-        };
-        let backlog = backlog.min(around.faults.backlog).max(1);
-        match (&mut socket.state, &socket.local) {
-            (State::Listening { backlog: old, .. }, _) => *old = backlog,
-            (State::Idle, None) if socket.domain != Domain::UNIX => {
-                self.bind(around, fd, &any, false)?;
-                return self.listen(around, fd, most);
-            }
-            (State::Idle, Some(_)) => {
-                let queue = VecDeque::new();
-                socket.state = State::Listening { backlog, queue };
-            }
-            _ => return Err(error(libc::EINVAL)),
-        }
-        around.tell(number, "listens", backlog);
-        Ok(())
-    }
-
-    pub(crate) fn connect(
-        &mut self,
-        around: &mut Around<'_>,
-        fd: RawFd,
-        address: &SockAddr,
-    ) -> io::Result<()> {
-        let (number, socket) = self.socket(fd)?;
-        if let Some(raw) = socket.error.take() {
-            return Err(error(raw));
-        }
-        if address.domain() != socket.domain {
-            return Err(error(libc::EAFNOSUPPORT));
-        }
-        match &mut socket.state {
-            State::Idle => {}
-            State::Connecting => return Err(error(libc::EALREADY)),
-            State::Stream(stream) if !stream.told => {
-                stream.told = true;
-                return Ok(());
-            }
-            State::Stream(_) => return Err(error(libc::EISCONN)),
-            State::Listening { .. } => return Err(error(libc::EINVAL)),
-            State::Datagrams(_) => return self.connect_datagrams(around, fd, address),
-        }
-        match address.as_socket() {
-            Some(to) => {
-                let to = meant(to);
-                if socket.local.is_none() {
-                    let domain = socket.domain;
-                    let here = SocketAddr::new(to.ip(), 0);
-                    let local = self.free_port(around, Type::STREAM, here)?;
-                    let (_, socket) = self.socket(fd)?;
-                    socket.local = Some(seen_from(domain, local).into());
-                }
-                let (_, socket) = self.socket(fd)?;
-                socket.state = State::Connecting;
-                socket.peer = Some(address.clone());
-                let when = around.latency();
-                let knock = Event::Knock {
-                    client: number,
-                    at: to,
-                    attempt: 0,
-                };
-                self.after(when, knock);
-                around.tell(number, "begins to connect", 0);
-                Err(error(libc::EINPROGRESS))
-            }
-            None => self.connect_at_once(around, number, address),
-        }
-    }
-
-    /// Connects to a Unix listener.
-    fn connect_at_once(
-        &mut self,
-        around: &mut Around<'_>,
-        number: Number,
-        address: &SockAddr,
-    ) -> io::Result<()> {
-        let listener = self.at_path(Type::STREAM, address);
-        let listener = listener.ok_or_else(|| error(libc::ENOENT))?;
-        match self.sockets.get(&listener).map(|socket| &socket.state) {
-            Some(State::Listening { backlog, queue }) if queue.len() < *backlog => {}
-            Some(State::Listening { .. }) => return Err(error(libc::EAGAIN)),
-            _ => return Err(error(libc::ECONNREFUSED)),
-        }
-        let local = self
-            .sockets
-            .get(&number)
-            .and_then(|socket| socket.local.clone());
-        let theirs = self.queue(around, listener, number, local);
-        let mut stream = Stream::new(around, theirs, false);
-        stream.told = true;
-        if let Some(socket) = self.sockets.get_mut(&number) {
-            socket.state = State::Stream(stream);
-            socket.peer = Some(address.clone());
-        }
-        around.tell(number, "is connected", 0);
-        self.touch(number);
-        Ok(())
-    }
-
-    /// Makes the listener's end of a connection, which waits to be accepted.
-    fn queue(
-        &mut self,
-        around: &mut Around<'_>,
-        listener: Number,
-        client: Number,
-        peer: Option<SockAddr>,
-    ) -> Number {
-        let (domain, local) = match self.sockets.get(&listener) {
-            Some(socket) => (socket.domain, socket.local.clone()),
-            None => (Domain::UNIX, None),
-        };
-        let end = self.insert(domain, Type::STREAM);
-        let stream = Stream::new(around, client, true);
-        if let Some(socket) = self.sockets.get_mut(&end) {
-            socket.local = local;
-            socket.peer = peer.or_else(|| SockAddr::unix("").ok());
-            socket.state = State::Stream(stream);
-        }
-        if let Some(State::Listening { queue, .. }) = self
-            .sockets
-            .get_mut(&listener)
-            .map(|socket| &mut socket.state)
-        {
-            queue.push_back(end);
-        }
-        self.touch(listener);
-        end
-    }
-
-    pub(super) fn knock(
-        &mut self,
-        around: &mut Around<'_>,
-        client: Number,
-        at: SocketAddr,
-        attempt: u32,
-    ) {
-        /// Then a connection is given up.
-        const ATTEMPTS: u32 = 7;
-        let Some(socket) = self.sockets.get(&client) else {
-            return;
-        };
-        let State::Connecting = socket.state else {
-            return;
-        };
-        let from = socket.local.as_ref().and_then(SockAddr::as_socket);
-        let mut when = around.latency();
-        let listener = self.listener_at(at);
-        let refused = around.random.happens(around.faults.refused);
-        let answer = match listener.filter(|_| !refused) {
-            None => Err(libc::ECONNREFUSED),
-            Some(listener) => {
-                let socket = &self.sockets[&listener];
-                let State::Listening { backlog, queue } = &socket.state else {
-                    return;
-                };
-                if queue.len() >= *backlog {
-                    around.tell(client, "finds no room in the queue", attempt as usize);
-                    when = around.now + 1_000_000_000 * (1 << attempt);
-                    if attempt + 1 < ATTEMPTS {
-                        let again = Event::Knock {
-                            client,
-                            at,
-                            attempt: attempt + 1,
-                        };
-                        return self.after(when, again);
-                    }
-                    Err(libc::ETIMEDOUT)
-                } else {
-                    let peer = from.map(|from| seen_from(socket.domain, meant(from)).into());
-                    let here = seen_from(socket.domain, at).into();
-                    let end = self.queue(around, listener, client, peer);
-                    if let Some(socket) = self.sockets.get_mut(&end) {
-                        socket.local = Some(here);
-                    }
-                    if let Some(stream) = self.stream(end) {
-                        // What it sends arrives after the answer.
-                        stream.last_arrival = when;
-                    }
-                    Ok(end)
-                }
-            }
-        };
-        self.after(when, Event::Answer { client, answer });
-    }
-
-    pub(super) fn answer(
-        &mut self,
-        around: &mut Around<'_>,
-        client: Number,
-        answer: Result<Number, c_int>,
-    ) {
-        let connecting = matches!(
-            self.sockets.get(&client).map(|socket| &socket.state),
-            Some(State::Connecting)
-        );
-        match answer {
-            Ok(end) if connecting => {
-                let stream = Stream::new(around, end, false);
-                if let Some(socket) = self.sockets.get_mut(&client) {
-                    socket.state = State::Stream(stream);
-                }
-                around.tell(client, "is connected", 0);
-                self.touch(client);
-            }
-            // The client has gone meanwhile.
-            Ok(end) => self.fail(around, end, libc::ECONNRESET),
-            Err(raw) if connecting => self.fail(around, client, raw),
-            Err(_) => {}
-        }
-    }
-
-    /// Takes the next one that waits to be accepted: its number, its domain, and its peer's address.
-    pub(crate) fn accept(
-        &mut self,
-        around: &mut Around<'_>,
-        fd: RawFd,
-    ) -> io::Result<(Number, Domain, SockAddr)> {
-        let number = self.number(fd)?;
-        self.fault(around, number, epoll::IN)?;
-        let (_, socket) = self.socket(fd)?;
-        let State::Listening { queue, .. } = &mut socket.state else {
-            return Err(error(libc::EINVAL));
-        };
-        let end = *queue.front().ok_or_else(|| error(libc::EAGAIN))?;
-        if around.lacks_descriptors() {
-            return Err(error(libc::EMFILE));
-        }
-        queue.pop_front();
-        let domain = socket.domain;
-        let peer = self
-            .sockets
-            .get(&end)
-            .and_then(|socket| socket.peer.clone());
-        around.tell(number, "accepts", end as usize);
-        Ok((end, domain, peer.ok_or_else(|| error(libc::ECONNABORTED))?))
-    }
-
-    /// What was accepted has this descriptor.
-    pub(crate) fn accepted(&mut self, number: Number, fd: RawFd) {
-        self.own(fd, number);
-    }
-
-    /// What was accepted has got no descriptor.
-    pub(crate) fn unaccepted(&mut self, fd: RawFd, number: Number) {
-        if let Ok((_, socket)) = self.socket(fd)
-            && let State::Listening { queue, .. } = &mut socket.state
-        {
-            queue.push_front(number);
-        }
-    }
-
-    /// Connects two new sockets of the table to each other.
-    pub(crate) fn pair(
-        &mut self,
-        around: &mut Around<'_>,
-        one: RawFd,
-        other: RawFd,
-    ) -> io::Result<()> {
-        let (one, other) = (self.number(one)?, self.number(other)?);
-        for (end, to) in [(one, other), (other, one)] {
-            let mut stream = Stream::new(around, to, true);
-            stream.was_accepted = false;
-            if let Some(socket) = self.sockets.get_mut(&end) {
-                socket.peer = Some(SockAddr::unix("")?);
-                match &mut socket.state {
-                    State::Datagrams(datagrams) => datagrams.other = Some(to),
-                    state => *state = State::Stream(stream),
-                }
-            }
-        }
-        Ok(())
     }
 
     pub(super) fn send_stream(
