@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::OnceLock;
 
-use parking_lot::Mutex;
+use crate::sys::lock::Lock;
 
 /// Settings of the runtime: how many hubs, how large a stack.
 ///
@@ -89,7 +89,7 @@ const DEFAULT_BLOCKING_THREADS: usize = 64;
 const DEFAULT_THREAD_LOCALS: ThreadLocals = ThreadLocals::Auto;
 const MAX_HUBS: usize = 1024;
 
-static WANTED: Mutex<Config> = Mutex::new(Config {
+static WANTED: Lock<Config> = Lock::new(Config {
     hubs: None,
     stack_size: None,
     blocking_threads: None,

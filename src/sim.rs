@@ -67,8 +67,6 @@ use std::net::IpAddr;
 use std::sync::mpsc::{Sender, channel, sync_channel};
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
-
 use crate::clock::Nanos;
 use crate::green_thread::{Builder, JoinHandle, Result};
 use crate::hub::interrupt::{CAN_UNWIND, resume_unwind};
@@ -76,6 +74,7 @@ use crate::hub::local::Local;
 use crate::hub::placement;
 use crate::hub::turn::simulated::Ending;
 use crate::report::{Report, report};
+use crate::sys::lock::Lock;
 use crate::world::{self, World};
 pub use crate::world::{Faults, Trace};
 
@@ -308,7 +307,7 @@ type Job = Box<dyn FnOnce(&'static Local, &World) -> (bool, Box<dyn FnOnce()>) +
 struct Place(Sender<Job>);
 
 /// The hubs that run no simulation now.
-static IDLE: Mutex<Vec<Place>> = Mutex::new(Vec::new());
+static IDLE: Lock<Vec<Place>> = Lock::new(Vec::new());
 
 impl Place {
     fn take() -> io::Result<Place> {

@@ -33,8 +33,7 @@ use std::{
 };
 
 use greenhub::Deadline;
-use greenhub::wait_queue::{WaitQueue, Wake, give_way};
-use parking_lot::RwLock;
+use greenhub::wait_queue::{ShortLock, WaitQueue, Wake, give_way};
 
 /// Something that happens once: any number of threads, green and OS, wait for it, and each gets a
 /// clone of the value, or of the error, that was sent.
@@ -72,7 +71,7 @@ use parking_lot::RwLock;
 /// assert_eq!(answer.wait(), Err("no answer".to_owned()));
 /// ```
 pub struct Event<T, E = Infallible> {
-    round: RwLock<Arc<Round<T, E>>>,
+    round: ShortLock<Arc<Round<T, E>>>,
 }
 
 /// A panic leaves an event as it was.
@@ -116,12 +115,12 @@ impl<T, E> Event<T, E> {
     #[must_use]
     pub fn fallible() -> Event<T, E> {
         Event {
-            round: RwLock::new(Round::new()),
+            round: ShortLock::new(Round::new()),
         }
     }
 
     fn round(&self) -> Arc<Round<T, E>> {
-        self.round.read().clone()
+        self.round.lock().clone()
     }
 
     /// Makes it happen, with this value, and wakes everybody who waits. It does not wait itself,
@@ -235,7 +234,7 @@ impl<T, E> Event<T, E> {
     ///
     /// [`NotSent`] if it had not been sent: whoever waits goes on waiting.
     pub fn reset(&self) -> Result<(), NotSent> {
-        let mut round = self.round.write();
+        let mut round = self.round.lock();
         if round.outcome.get().is_none() {
             return Err(NotSent);
         }

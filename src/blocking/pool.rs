@@ -1,12 +1,11 @@
 //! The pool's threads: started when a job finds none idle, ended when idle.
 
 use std::io;
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
-use parking_lot::Mutex;
 
 use crate::config::settings;
 use crate::contain::contain;
@@ -42,6 +41,13 @@ static POOL: LazyLock<Pool> = LazyLock::new(|| {
     }
 });
 
+impl Pool {
+    fn census(&self) -> MutexGuard<'_, Census> {
+        // Each change of it is whole.
+        self.census.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Hands `job` to a thread of the pool. In a child of fork(2), which has none, it runs right here.
 pub(super) fn submit(job: Job) {
     if fork::is_child() {
@@ -50,7 +56,7 @@ pub(super) fn submit(job: Job) {
     }
     let most = settings().blocking_threads;
     let pool = &*POOL;
-    let mut census = pool.census.lock();
+    let mut census = pool.census();
     census.jobs += 1;
     let mut refused = None;
     if census.jobs > census.threads && census.threads < most {
@@ -82,7 +88,7 @@ pub(super) fn submit(job: Job) {
 
 /// Whether a job is under way or waits for a thread.
 pub(crate) fn busy() -> bool {
-    POOL.census.lock().jobs > 0
+    POOL.census().jobs > 0
 }
 
 fn start() -> io::Result<()> {
@@ -103,10 +109,10 @@ fn work() {
     loop {
         if let Ok(job) = pool.queue.recv_timeout(IDLE) {
             contain(job);
-            pool.census.lock().jobs -= 1;
+            pool.census().jobs -= 1;
             continue;
         }
-        let mut census = pool.census.lock();
+        let mut census = pool.census();
         // Otherwise a job that was counted and not yet received would be lost.
         if census.jobs < census.threads {
             census.threads -= 1;

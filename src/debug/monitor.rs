@@ -1,10 +1,8 @@
 //! The OS thread that looks at the hubs for whoever asked for it.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::sys;
 
@@ -50,6 +48,11 @@ impl Wanted {
 }
 
 impl Monitor {
+    fn wanted(&self) -> MutexGuard<'_, Wanted> {
+        // A look that panics does so under no lock but its own.
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Lets `begin` look from now on, until the same name is given to [`end`](Self::end). If it did so before, it
     /// begins anew.
     pub(super) fn begin(
@@ -58,7 +61,7 @@ impl Monitor {
         limit: Duration,
         begin: impl FnOnce() -> io::Result<Look>,
     ) -> io::Result<()> {
-        let mut wanted = self.wanted.lock();
+        let mut wanted = self.wanted();
         let watch = Watch {
             name,
             limit,
@@ -80,23 +83,25 @@ impl Monitor {
     }
 
     pub(super) fn end(&self, name: &str) {
-        let mut wanted = self.wanted.lock();
+        let mut wanted = self.wanted();
         wanted.watches.retain(|watch| watch.name != name);
         self.changed.notify_all();
     }
 
     /// The monitor's loop. It ends when there is nothing to watch for.
     fn watch(&self) {
-        let mut wanted = self.wanted.lock();
+        let mut wanted = self.wanted();
         while let Some(pause) = wanted.pause() {
-            self.changed.wait_for(&mut wanted, pause);
+            let waited = self.changed.wait_timeout(wanted, pause);
+            wanted = waited.unwrap_or_else(PoisonError::into_inner).0;
             let watches = wanted.watches.clone();
             // What is found is logged, and a logger may come back to us.
-            MutexGuard::unlocked(&mut wanted, || {
-                for watch in watches {
-                    (watch.look.lock())(watch.limit);
-                }
-            });
+            drop(wanted);
+            for watch in watches {
+                let look = watch.look.lock();
+                look.unwrap_or_else(PoisonError::into_inner)(watch.limit);
+            }
+            wanted = self.wanted();
         }
         wanted.running = false;
     }

@@ -6,10 +6,8 @@ use std::mem;
 use std::slice;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Once, OnceLock};
+use std::sync::{Mutex, Once, OnceLock, PoisonError};
 use std::thread::JoinHandle;
-
-use parking_lot::Mutex;
 
 use super::interrupt::install_panic_hook;
 use super::local::Local;
@@ -46,7 +44,7 @@ pub(crate) fn hubs() -> io::Result<&'static [&'static Hub]> {
     // Its first call may log, which is not to happen under the lock.
     settings();
     let hubs = {
-        let _starting = STARTING.lock();
+        let _starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(hubs) = HUBS.get() {
             return Ok(hubs);
         }

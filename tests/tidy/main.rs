@@ -11,6 +11,7 @@ use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
 use modules::Modules;
 
@@ -18,6 +19,9 @@ use modules::Modules;
 fn top() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
+
+static GREENHUB: LazyLock<Modules> = LazyLock::new(|| Modules::read(&top().join("src/lib.rs")));
+static GREEN: LazyLock<Modules> = LazyLock::new(|| Modules::read(&top().join("green/lib.rs")));
 
 /// The files below a folder that end so.
 fn files(folder: &str, ends: &[&str]) -> Vec<PathBuf> {
@@ -73,8 +77,7 @@ fn only(broken: &BTreeSet<String>, listed: &[&str], rule: impl Display) {
 #[test]
 fn a_module_uses_only_what_its_crate_lists_before_it() {
     let mut broken = BTreeSet::new();
-    for root in ["src/lib.rs", "green/lib.rs"] {
-        let modules = Modules::read(&top().join(root));
+    for modules in [&*GREENHUB, &*GREEN] {
         let layer = |name: &Vec<String>| {
             let first = name.first()?;
             modules.layers().iter().position(|layer| layer == first)
@@ -96,8 +99,7 @@ fn a_module_uses_only_what_its_crate_lists_before_it() {
 fn the_code_map_has_the_order_of_the_crates() {
     let architecture = fs::read_to_string(top().join("ARCHITECTURE.md")).unwrap();
     let (_, map) = architecture.split_once("## Code map").unwrap();
-    for (root, folder) in [("src/lib.rs", "src/"), ("green/lib.rs", "green/")] {
-        let modules = Modules::read(&top().join(root));
+    for (modules, folder) in [(&*GREENHUB, "src/"), (&*GREEN, "green/")] {
         let mut last = 0;
         for layer in modules.layers() {
             let names = [
@@ -106,7 +108,7 @@ fn the_code_map_has_the_order_of_the_crates() {
             ];
             let place = names.iter().filter_map(|name| map.find(name)).min();
             let place = place.unwrap_or_else(|| panic!("the code map lacks {folder}{layer}"));
-            assert!(place >= last, "{folder}{layer} stands elsewhere in {root}");
+            assert!(place >= last, "{folder}{layer} stands elsewhere in lib.rs");
             last = place;
         }
     }
@@ -115,8 +117,7 @@ fn the_code_map_has_the_order_of_the_crates() {
 #[test]
 fn no_modules_use_each_other_in_a_circle() {
     let mut broken = BTreeSet::new();
-    for root in ["src/lib.rs", "green/lib.rs"] {
-        let modules = Modules::read(&top().join(root));
+    for modules in [&*GREENHUB, &*GREEN] {
         broken.extend(modules.circles().into_iter().flatten());
         broken.extend(modules.circles_of_siblings().into_iter().flatten());
     }
@@ -158,33 +159,131 @@ fn a_use_is_seen_however_it_is_written() {
     assert_eq!(used("handed_on"), ["thing"]);
 }
 
-/// Files with a lock of the system's: each holds it for what does not wait. All others have a `ShortLock`, under which a
-/// debug build panics at a wait.
-const LOCKS: &[&str] = &[
-    "green/faces/io/reentrant_lock.rs",
-    "green/http/client/tls.rs",
-    "green/http/rt.rs",
-    "green/toolkit/event.rs",
-    "src/blocking/pool.rs",
-    "src/config.rs",
-    "src/debug/monitor.rs",
-    "src/engine/may.rs",
-    "src/hub/placement.rs",
-    "src/sim.rs",
+/// The locks of others, under which nothing refuses a wait: where, and why none comes about. All else is a short lock,
+/// under which a debug build panics at a wait, or one of green's own, which parks whoever wants it.
+const LOCKS: &[(&str, &str)] = &[
+    (
+        "green/faces/io/reentrant_lock.rs: Mutex",
+        "the lock around it parks who wants it; this one is tried, never waited for",
+    ),
+    ("green/http/client/tls.rs: Mutex", "never locked"),
+    ("green/http/rt.rs: Mutex", "held for a look at a map"),
+    (
+        "src/blocking/pool.rs: Mutex",
+        "held while an OS thread is started, which is not short and does not park",
+    ),
+    (
+        "src/debug/monitor.rs: Condvar",
+        "an OS thread of ours waits with it",
+    ),
+    (
+        "src/debug/monitor.rs: Mutex",
+        "an OS thread of ours waits with it, and looks under it without parking",
+    ),
+    (
+        "src/engine/may.rs: Mutex",
+        "held once, while `may` is set up on an OS thread of its own",
+    ),
+    (
+        "src/hub/placement.rs: Mutex",
+        "held while the hubs are started: nobody can park before",
+    ),
+];
+
+/// What is made once, by whoever comes first while all others wait for it: where, and what, so that nothing waits meanwhile.
+const MADE_ONCE: &[(&str, &str)] = &[
+    (
+        "green/asyncio/calls.rs: OnceLock",
+        "empty places, one a hub",
+    ),
+    (
+        "green/asyncio/datagram/endpoint.rs: OnceLock",
+        "set, never made",
+    ),
+    ("green/asyncio/futures.rs: OnceLock", "set, never made"),
+    (
+        "green/asyncio/transport/shared.rs: OnceLock",
+        "set, never made",
+    ),
+    ("green/backdoor/report_json.rs: OnceLock", "a moment"),
+    ("green/faces/io/stdin.rs: OnceLock", "an empty buffer"),
+    (
+        "green/faces/io/stdout.rs: LazyLock",
+        "an empty buffer, and a call of atexit(3)",
+    ),
+    (
+        "green/http/client/mod.rs: OnceLock",
+        "settings; it connects later",
+    ),
+    ("green/http/client/tls.rs: OnceLock", "made before"),
+    (
+        "green/tls/ssl/engine/openssl/connection.rs: LazyLock",
+        "a number of OpenSSL's",
+    ),
+    ("green/toolkit/event.rs: OnceLock", "set, never made"),
+    ("src/blocking/pool.rs: LazyLock", "an empty queue"),
+    ("src/clock.rs: OnceLock", "a moment"),
+    (
+        "src/config.rs: OnceLock",
+        "settings, out of the environment",
+    ),
+    ("src/future/herald.rs: OnceLock", "empty queues, one a hub"),
+    ("src/future/sleep.rs: OnceLock", "empty queues, one a hub"),
+    ("src/hub/os_parker.rs: OnceLock", "an eventfd, made before"),
+    ("src/hub/placement.rs: Once", "a panic hook is set"),
+    ("src/hub/placement.rs: OnceLock", "hubs, started before"),
+    (
+        "src/hub/turn.rs: Once",
+        "an OS thread is started, on which a logger may wait",
+    ),
+    ("src/limits.rs: OnceLock", "a number of the kernel's"),
+    ("src/stacks/guards.rs: OnceLock", "a look at a page"),
+    ("src/sys/fd.rs: OnceLock", "a socket, made before"),
+    ("src/sys/fork.rs: OnceLock", "a call of pthread_atfork(3)"),
+    (
+        "src/sys/signal.rs: OnceLock",
+        "handlers and masks of signals",
+    ),
+    ("src/sys/snapshot.rs: OnceLock", "set, never made"),
+    ("src/sys/thread_end.rs: OnceLock", "a key of pthreads'"),
+    ("src/thread_locals/mod.rs: OnceLock", "set, never made"),
 ];
 
 #[test]
-fn a_lock_under_which_nothing_refuses_a_wait_is_where_the_list_has_it() {
-    let mut found = BTreeSet::new();
-    for root in ["src/lib.rs", "green/lib.rs"] {
-        found.extend(Modules::read(&top().join(root)).naming(|path| {
-            matches!(
-                path,
-                ["parking_lot" | "std", .., "Mutex" | "RwLock" | "Condvar"]
-            )
+fn no_lock_is_held_across_a_wait_that_nothing_refuses() {
+    let (mut locks, mut made_once) = (BTreeSet::new(), BTreeSet::new());
+    for modules in [&*GREENHUB, &*GREEN] {
+        locks.extend(modules.naming(|path| match *path {
+            // What it has beside locks names locks too.
+            ["parking_lot" | "spin" | "crossbeam_utils", name, ..] => Some(name.into()),
+            [
+                "std",
+                "sync",
+                name @ ("Mutex" | "RwLock" | "Condvar" | "Barrier" | "ReentrantLock"),
+                ..,
+            ] => Some(name.into()),
+            _ => None,
+        }));
+        made_once.extend(modules.naming(|path| match *path {
+            ["std", "sync", name @ ("Once" | "OnceLock" | "LazyLock"), ..] => Some(name.into()),
+            _ => None,
         }));
     }
-    only(&found, LOCKS, "a lock stays where it was looked at");
+    for (found, listed, rule) in [
+        (
+            &locks,
+            LOCKS,
+            "a lock is a short one, or it is listed with the reason why nothing waits under it",
+        ),
+        (
+            &made_once,
+            MADE_ONCE,
+            "what is made once is made without a wait, and listed",
+        ),
+    ] {
+        let listed: Vec<_> = listed.iter().map(|(place, _)| *place).collect();
+        only(found, &listed, rule);
+    }
 }
 
 /// Words of the glossary that name several types, and why they may.

@@ -148,12 +148,16 @@ impl Modules {
         found
     }
 
-    /// The files that name something of another crate.
-    pub fn naming(&self, is_meant: impl Fn(&[&str]) -> bool) -> BTreeSet<String> {
-        let is_meant = |path: &Name| is_meant(&path.iter().map(String::as_str).collect::<Vec<_>>());
-        let users = self.all.iter();
-        let users = users.filter(|(_, module)| module.foreign.iter().any(is_meant));
-        users.map(|(name, _)| self.file(name)).collect()
+    /// The files that name something of another crate, each with the name that `meant` finds in a path.
+    pub fn naming(&self, meant: impl Fn(&[&str]) -> Option<String>) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        for (name, module) in &self.all {
+            for path in &module.foreign {
+                let path: Vec<_> = path.iter().map(String::as_str).collect();
+                found.extend(meant(&path).map(|meant| format!("{}: {meant}", self.file(name))));
+            }
+        }
+        found
     }
 
     /// A module's file, from the top of the repository.

@@ -5,17 +5,17 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, TryLockError};
 
 use greenhub::Deadline;
 use greenhub::green_thread::{self, ThreadId};
-use greenhub::wait_queue::{WaitQueue, Wake, give_way};
-use parking_lot::{Mutex, MutexGuard};
+use greenhub::wait_queue::{ShortLock, WaitQueue, Wake, give_way};
 
 /// `held` says whether somebody has the lock; it stays true when the lock is handed to a waiter. `owner` says who, and
 /// how many guards they have; only the thread that has the lock makes it its own.
 pub(super) struct ReentrantLock<T> {
     held: AtomicBool,
-    owner: Mutex<Option<(ThreadId, usize)>>,
+    owner: ShortLock<Option<(ThreadId, usize)>>,
     waiters: WaitQueue,
     what: &'static str,
     /// Never contended: whoever gets here has the lock. A mutex all the same, so that two guards of one owner cannot
@@ -28,7 +28,7 @@ impl<T> ReentrantLock<T> {
     pub(super) const fn new(what: &'static str, value: T) -> ReentrantLock<T> {
         ReentrantLock {
             held: AtomicBool::new(false),
-            owner: Mutex::new(None),
+            owner: ShortLock::new(None),
             waiters: WaitQueue::new(),
             what,
             value: Mutex::new(value),
@@ -47,7 +47,7 @@ impl<T> ReentrantLock<T> {
     /// When this thread has the lock already: it would wait for itself.
     pub(super) fn lock_exclusive(&self) -> ExclusiveGuard<'_, T> {
         let taken = self.take();
-        let value = self.value.try_lock();
+        let value = self.try_reach();
         ExclusiveGuard {
             value: value.unwrap_or_else(|| panic!("this thread has locked {} already", self.what)),
             _taken: taken,
@@ -73,9 +73,18 @@ impl<T> ReentrantLock<T> {
     /// The value, if nobody else has the lock: for the end of the process, when nobody can be waited for.
     pub(super) fn try_value(&self) -> Option<MutexGuard<'_, T>> {
         if self.try_hold() {
-            self.value.try_lock()
+            self.try_reach()
         } else {
             None
+        }
+    }
+
+    /// A panic under a guard leaves the value as it is; std's streams go on then too.
+    fn try_reach(&self) -> Option<MutexGuard<'_, T>> {
+        match self.value.try_lock() {
+            Ok(value) => Some(value),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
         }
     }
 
@@ -127,7 +136,7 @@ impl<T> ReentrantGuard<'_, T> {
     ///
     /// When a call on the value is going on in this very thread, further up the stack.
     pub(super) fn value(&self) -> MutexGuard<'_, T> {
-        self.taken.lock.value.try_lock().expect("already borrowed")
+        self.taken.lock.try_reach().expect("already borrowed")
     }
 }
 
