@@ -11,9 +11,9 @@
 //!
 //! # Differences from eventlet
 //!
-//! A number of permits cannot be negative; to try without waiting and to wait with a limit are two
-//! methods, so they cannot be mixed up. There is no `Lock` here: [`Mutex`](crate::sync::Mutex) is
-//! one.
+//! A number of permits cannot be negative. Instead of flags there are methods: `try_acquire` never waits, `acquire` waits
+//! until a [`Deadline`](crate::Deadline), which may be `NEVER`, and `acquire_timeout` for a limit. There is no `Lock` here:
+//! [`Mutex`](crate::sync::Mutex) is one.
 //!
 //! # Examples
 //!
