@@ -1,9 +1,12 @@
 //! A lock, permit or item that is given up just as the first who waits for it dies goes to the next.
 
 use green::channel;
+use green::pools::Pool;
 use green::queue::Queue;
-use green::semaphore::Semaphore;
-use green::sync::{Mutex, RwLock};
+use green::semaphore::{CappedSemaphore, Semaphore};
+use green::sync::{Condvar, Mutex, RwLock};
+
+use std::sync::atomic::AtomicBool;
 
 use super::*;
 use test_support::child::alone;
@@ -16,7 +19,7 @@ const LOST: Duration = Duration::from_secs(20);
 /// Something that one thread at a time has.
 type Hold = Arc<dyn Fn(&mut dyn FnMut()) + Send + Sync>;
 
-/// The same for each kind of thing; the first one counts double.
+/// One for each kind of wait.
 fn holds() -> Vec<(&'static str, Hold)> {
     fn hold(f: impl Fn(&mut dyn FnMut()) + Send + Sync + 'static) -> Hold {
         Arc::new(f)
@@ -30,8 +33,13 @@ fn holds() -> Vec<(&'static str, Hold)> {
         let _held = mutex.lock();
         inside();
     });
+    let (read, is_written) = (RwLock::new(()), AtomicBool::new(false));
+    let (capped, to_the_cap) = (CappedSemaphore::new(1, 1), CappedSemaphore::new(0, 1));
+    let (fills, empties) = channel::bounded(1);
+    let full = Queue::bounded(1);
+    let (busy, is_free) = (Mutex::new(false), Condvar::new());
+    let pool: Pool<()> = Pool::new(1, || Ok(()));
     vec![
-        ("Mutex", mutex.clone()),
         ("Mutex", mutex),
         (
             "RwLock",
@@ -63,6 +71,67 @@ fn holds() -> Vec<(&'static str, Hold)> {
                 queue.put(());
             }),
         ),
+        (
+            "RwLock, read",
+            hold(move |inside| {
+                // Who comes first writes, the others read.
+                if is_written.swap(true, SeqCst) {
+                    drop(read.read());
+                } else {
+                    let _held = read.write();
+                    inside();
+                    is_written.store(false, SeqCst);
+                }
+            }),
+        ),
+        (
+            "CappedSemaphore",
+            hold(move |inside| {
+                let _held = capped.permit();
+                inside();
+            }),
+        ),
+        (
+            "CappedSemaphore at its cap",
+            hold(move |inside| {
+                to_the_cap.release();
+                inside();
+                to_the_cap.acquire();
+            }),
+        ),
+        (
+            "full channel",
+            hold(move |inside| {
+                fills.send(()).unwrap();
+                inside();
+                empties.recv().unwrap();
+            }),
+        ),
+        (
+            "full Queue",
+            hold(move |inside| {
+                full.put(());
+                inside();
+                full.get();
+            }),
+        ),
+        (
+            "Condvar",
+            hold(move |inside| {
+                let free = is_free.wait_while(busy.lock().unwrap(), |busy| *busy);
+                *free.unwrap() = true;
+                inside();
+                *busy.lock().unwrap() = false;
+                is_free.notify_one();
+            }),
+        ),
+        (
+            "Pool",
+            hold(move |inside| {
+                let _item = pool.get().unwrap();
+                inside();
+            }),
+        ),
     ]
 }
 
@@ -90,7 +159,9 @@ fn rounds(rounds: u64, mut random: Random, by_kill: bool) {
     });
     let mut died = 0;
     for round in 0..rounds {
-        let (name, hold) = &holds[random.below(holds.len() as u64) as usize];
+        // Each other round is the mutex's.
+        let other = random.below(2) * random.below(holds.len() as u64);
+        let (name, hold) = &holds[other as usize];
         let limit = if by_kill { LOST } else { 150 * MICROSECOND };
         let near = |random: &mut Random| {
             Instant::now() + 10 * MICROSECOND + Duration::from_nanos(random.below(20_000))
@@ -145,7 +216,7 @@ fn rounds(rounds: u64, mut random: Random, by_kill: bool) {
 }
 
 fn trial(name: &str, hubs: &str, by_kill: bool) {
-    let full = Trial::new("wake-ups", CHUNK, 100_000);
+    let full = Trial::new("wake-ups", CHUNK, 200_000);
     for chunk in 0..full.rounds / CHUNK {
         let seed = full.seed.wrapping_add(chunk);
         let environment = [("GREEN_HUBS", hubs), ("GREEN_SEED", &seed.to_string())];

@@ -396,10 +396,18 @@ fn a_client_without_a_protocol_in_common_gets_the_alert() {
     }
 }
 
+struct PanicsInDrop;
+
+impl Drop for PanicsInDrop {
+    fn drop(&mut self) {
+        panic!("in the drop of a payload");
+    }
+}
+
 #[test]
 fn a_callback_that_waits_or_refuses_fails_the_handshake_with_its_words() {
     type Callback = fn(Option<&str>) -> io::Result<Option<SslContext>>;
-    let cases: [(Callback, &str, u8); 4] = [
+    let cases: [(Callback, &str, u8); 6] = [
         (
             |_| {
                 crate::thread::sleep(std::time::Duration::from_secs(3600));
@@ -418,7 +426,21 @@ fn a_callback_that_waits_or_refuses_fails_the_handshake_with_its_words() {
             80,
         ),
         (
+            |_| {
+                // Its threads would have to be waited for.
+                crate::thread::scope(|scope| drop(scope.spawn(|| ())));
+                Ok(None)
+            },
+            "the server-name callback panicked: a TLS server-name callback must not wait",
+            80,
+        ),
+        (
             |_| std::panic::panic_any(7),
+            "the server-name callback panicked",
+            80,
+        ),
+        (
+            |_| std::panic::panic_any(PanicsInDrop),
             "the server-name callback panicked",
             80,
         ),
