@@ -479,7 +479,8 @@ const UNSAFE: &[&str] = &[
     "green/tests/std_parity/bodies/support.rs",
     "green/tests/std_parity/bodies/thread_spawn.rs",
     "tests/thread_locals/main.rs",
-    "tests/trials/storms/thread_locals.rs",
+    "tests/soak/footprint.rs",
+    "tests/storms/thread_locals.rs",
     "tests/trials/main.rs",
 ];
 

@@ -1,9 +1,7 @@
-//! Storms. Many threads use a thing at random, while others kill them, let their limits pass and close what they
-//! use. Every decision comes from the round's seed.
+//! Storms: each kind of round again and again for a time, in processes of their own, since hubs are fixed for a process.
 //!
-//! A round checks that nothing was lost and that descriptors and green threads are back to where they were. One that
-//! hangs is ended by `bounded`, which prints who waits. A storm runs for a time, in processes of its own, since hubs are
-//! fixed for a process:
+//! After each round descriptors and green threads are back to where they were. One that hangs is ended by `bounded`,
+//! which prints who waits:
 //!
 //! ```text
 //! GREEN_TRIALS=full cargo test --test trials storms:: -- --nocapture --test-threads=1
@@ -11,42 +9,21 @@
 //!
 //! Whatever fails prints the seed of its round; with `GREEN_SEED` that round is the first.
 
-use std::sync::atomic::AtomicBool;
-
-use green::thread::{Builder, JoinHandle, park_timeout, sleep, spawn, yield_now};
-
-use super::{MICROSECOND, MILLISECOND, Random, is_full, seed};
-use test_support::child::alone;
-
-mod channels;
-mod crew;
-mod processes;
-mod sockets;
-mod sync;
-mod thread_locals;
-mod tls;
-
-use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
-use crew::Crew;
+use test_support::child::alone;
+use test_support::random::{Random, seed};
 
-/// What a process has counted.
-static OPERATIONS: AtomicU64 = AtomicU64::new(0);
-static KILLS: AtomicU64 = AtomicU64::new(0);
-static LIMITS: AtomicU64 = AtomicU64::new(0);
-static CLOSES: AtomicU64 = AtomicU64::new(0);
+use super::is_full;
+use kinds::{CLOSES, KILLS, LIMITS, MILLISECOND, OPERATIONS, SETTLES};
+use kinds::{channels, processes, sockets, sync, thread_locals, tls};
 
-fn count(what: &AtomicU64) {
-    what.fetch_add(1, SeqCst);
-}
+#[path = "../storms/mod.rs"]
+mod kinds;
 
 /// A round takes a fraction of a second; on a busy machine a few.
 const HANGS: Duration = Duration::from_secs(25);
-/// What a thread that was let go may take to end.
-const SETTLES: Duration = Duration::from_secs(10);
 
 /// One storm on so many hubs: three minutes of it in full, else four seconds. `name` is the calling test's own.
 fn storm(name: &str, hubs: &str, round: fn(Random)) {
@@ -74,14 +51,12 @@ fn rounds(name: &str, time: Duration, round: fn(Random)) {
     while done < 2 || began.elapsed() < time {
         let seed = first.wrapping_add(done);
         let label = format!("{name}, GREEN_SEED={seed}");
-        let replay = Replay(&label);
-        test_support::bounded(&label, HANGS, || {
+        kinds::run(&label, HANGS, || {
             round(Random::of(seed, 0));
             // The first round opens what stays for the process.
             let held = before.get_or_insert_with(Held::settled);
             held.is_back();
         });
-        std::mem::forget(replay);
         done += 1;
     }
     let [operations, kills, limits, closes] =
@@ -90,15 +65,6 @@ fn rounds(name: &str, time: Duration, round: fn(Random)) {
     eprintln!(
         "{done} rounds, {operations} operations, {kills} kills, {limits} limits, {closes} closes"
     );
-}
-
-/// Says how a round that panics is run again.
-struct Replay<'a>(&'a str);
-
-impl Drop for Replay<'_> {
-    fn drop(&mut self) {
-        eprintln!("the round that failed: {}", self.0);
-    }
 }
 
 /// What must be as before at the end of a round.
@@ -149,68 +115,6 @@ impl Held {
             std::thread::sleep(MILLISECOND);
         }
     }
-}
-
-/// Does something when it is dropped, whatever ends the block. A kill may arrive where it waits; then it is done again,
-/// while that unwinds and no other can.
-struct Finally<F: FnMut()>(Option<F>);
-
-fn finally<F: FnMut()>(f: F) -> Finally<F> {
-    Finally(Some(f))
-}
-
-impl<F: FnMut()> Finally<F> {
-    /// Nothing is to be done any more.
-    fn disarm(mut self) {
-        self.0 = None;
-    }
-}
-
-impl<F: FnMut()> Drop for Finally<F> {
-    fn drop(&mut self) {
-        struct Again<F: FnMut()>(F);
-        impl<F: FnMut()> Drop for Again<F> {
-            fn drop(&mut self) {
-                (self.0)();
-            }
-        }
-        if let Some(f) = &mut self.0 {
-            let again = Again(f);
-            (again.0)();
-            std::mem::forget(again);
-        }
-    }
-}
-
-/// Waits for the parts of a round, and panics as they did.
-fn join_all(parts: Vec<std::thread::JoinHandle<()>>) {
-    for part in parts {
-        if let Err(payload) = part.join() {
-            std::panic::resume_unwind(payload);
-        }
-    }
-}
-
-/// Lets others in, or time pass, or neither.
-fn pause(random: &mut Random) {
-    match random.below(8) {
-        0 => yield_now(),
-        1 => sleep(MICROSECOND * random.below(200) as u32),
-        2 => park_timeout(MICROSECOND * random.below(100) as u32),
-        _ => {}
-    }
-}
-
-/// Runs `block`, under a limit that may pass in a third of the cases.
-fn limited<T>(random: &mut Random, block: impl FnOnce() -> T) -> Option<T> {
-    if random.below(3) > 0 {
-        return Some(block());
-    }
-    let ended = green::timeout(MICROSECOND * random.below(400) as u32, block);
-    if ended.is_err() {
-        count(&LIMITS);
-    }
-    ended.ok()
 }
 
 macro_rules! storms {

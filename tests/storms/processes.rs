@@ -99,7 +99,7 @@ fn at_once(random: &mut Random) {
         Err(_) => {
             count(&LIMITS);
             // The command is as it was.
-            assert_eq!(command.status().unwrap().code(), Some(code));
+            assert_eq!(command.output().unwrap().status.code(), Some(code));
         }
     }
 }
