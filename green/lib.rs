@@ -72,6 +72,7 @@
 //! | call what blocks or computes | [`blocking()`], [`tpool`] |
 //! | call `async` code | [`block_on`], [`future`]; streams for it are `green::aio` (feature `async`) |
 //! | wait for signals, or for many descriptors | [`signal`], [`select`] |
+//! | collect what hubs, pools and servers count | [`metrics`] |
 //! | use eventlet's toolkit | [`event`], [`semaphore`], [`queue`], [`pool`], [`pools`], [`dagpool`], [`convenience`] |
 //! | use asyncio's names | [`asyncio`] |
 //! | build sockets, locks and protocols of your own | [`greenio`], [`source`], [`wait_queue`], [`trampoline`](trampoline()) |
@@ -109,7 +110,7 @@
 //! | `sim` | | `green::sim`: runs a whole program in a simulation that a seed decides |
 //! | `engine-may` | | the crate `may` switches between green threads, to tell whether a fault is in our switch |
 //!
-//! Without any of them everything under a name of std's is there, and [`signal`], [`select`], [`future`] and [`block_on`].
+//! Without any of them everything under a name of std's is there, and [`signal`], [`select`], [`future`], [`block_on`] and [`metrics`].
 //!
 //! # Settings
 //!
@@ -136,6 +137,8 @@
 //! Linux on x86-64 and aarch64, Rust 1.95 or later. Elsewhere the build ends with a sentence that says so.
 
 // In the order in which they stand on each other; tests/tidy holds them to it.
+pub mod metrics;
+
 mod waits;
 
 mod faces;

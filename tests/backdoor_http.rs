@@ -5,14 +5,19 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use green::backdoor::Server;
+use green::metrics::{Figure, Metrics};
 use greenhub::green_thread::{Builder, JoinHandle, park};
 use serde_json::Value;
 
 const LIMIT: Duration = Duration::from_secs(50);
 
 fn open() -> (Server, SocketAddr) {
+    open_with(Server::new())
+}
+
+fn open_with(server: Server) -> (Server, SocketAddr) {
     green::run(|| ());
-    let server = Server::new().http("127.0.0.1:0").unwrap();
+    let server = server.http("127.0.0.1:0").unwrap();
     let url = server.url().unwrap();
     let address = url.trim_start_matches("http://").trim_end_matches('/');
     let address = address.parse().unwrap();
@@ -120,6 +125,24 @@ fn the_page_needs_nothing_from_other_hosts_and_allows_nothing_else() {
         assert!(!page.body.contains("://"), "the page names another host");
         assert_eq!(get(address, "/etc/passwd").status(), 404);
         assert_eq!(get(address, "/../page.js").status(), 404);
+    });
+}
+
+#[test]
+fn figures_that_panic_are_a_status_and_nothing_else_ends() {
+    struct Broken;
+    impl Metrics for Broken {
+        fn tell(&self, _: &mut dyn FnMut(Figure<'_>)) {
+            panic!("these figures cannot be told");
+        }
+    }
+    test_support::bounded("figures that panic", LIMIT, || {
+        let (_server, address) = open_with(Server::new().metrics("broken", Broken));
+        // More often than there is room for sessions.
+        for _ in 0..20 {
+            assert_eq!(get(address, "/metrics").status(), 500);
+        }
+        assert_eq!(get(address, "/health").status(), 200);
     });
 }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use greenhub::{Report, ThreadReport, debug, report};
 
-use super::kinds::kinds;
 use super::settings::Settings;
-use super::{metrics, top};
+use super::top;
+use crate::metrics::kinds;
 
 /// What a command leads to.
 pub(super) enum Answer {
@@ -34,7 +34,7 @@ quit            ends the session
 const LONGEST_TOP: u64 = 60;
 
 /// Answers one line.
-pub(super) fn answer(line: &str, settings: Settings) -> Answer {
+pub(super) fn answer(line: &str, settings: &Settings) -> Answer {
     // Sent by a web page to whatever listens on this machine: none of its lines
     // is meant for us.
     if line.contains(" HTTP/") {
@@ -65,7 +65,10 @@ pub(super) fn answer(line: &str, settings: Settings) -> Answer {
             Ok(seconds @ 1..=LONGEST_TOP) => top::top(Duration::from_secs(seconds)),
             _ => format!("top takes a number of seconds from 1 to {LONGEST_TOP}\n"),
         },
-        ("metrics", "") => metrics(),
+        ("metrics", "") => match settings.counted.text() {
+            Some(text) => text,
+            None => "what counts the figures has panicked\n".to_owned(),
+        },
         ("kill", _) if settings.read_only => "this backdoor is for reading only\n".to_owned(),
         ("kill", id) => with_id(id, kill),
         (

@@ -11,7 +11,8 @@ use greenhub::Deadline;
 use greenhub::greenio::GreenSocket;
 use httparse::{EMPTY_HEADER, Error, Request, Status};
 
-use super::{metrics, report_json};
+use super::report_json;
+use super::settings::Counted;
 
 /// Bytes of a request's head.
 const LONGEST_HEAD: usize = 8 << 10;
@@ -54,7 +55,11 @@ impl Response {
 }
 
 /// Answers one request.
-pub(super) fn serve(socket: &GreenSocket, is_well: Option<&Health>) -> io::Result<()> {
+pub(super) fn serve(
+    socket: &GreenSocket,
+    is_well: Option<&Health>,
+    counted: &Counted,
+) -> io::Result<()> {
     socket.set_write_timeout(Some(PATIENCE))?;
     let mut head = Vec::new();
     let deadline = Deadline::after(PATIENCE);
@@ -63,7 +68,8 @@ pub(super) fn serve(socket: &GreenSocket, is_well: Option<&Health>) -> io::Resul
         let mut request = Request::new(&mut headers);
         match request.parse(&head) {
             Ok(Status::Complete(_)) => {
-                break (respond(&request, is_well), request.method != Some("HEAD"));
+                let response = respond(&request, is_well, counted);
+                break (response, request.method != Some("HEAD"));
             }
             Ok(Status::Partial) if head.len() < LONGEST_HEAD => {}
             Ok(Status::Partial) | Err(Error::TooManyHeaders) => {
@@ -120,7 +126,14 @@ fn health(is_well: Option<&Health>) -> Response {
     }
 }
 
-fn respond(request: &Request<'_, '_>, is_well: Option<&Health>) -> Response {
+fn metrics(counted: &Counted) -> Response {
+    match counted.text() {
+        Some(text) => Response::ok("text/plain; version=0.0.4; charset=utf-8", text),
+        None => Response::refusal("500 Internal Server Error", "what counts has panicked\n"),
+    }
+}
+
+fn respond(request: &Request<'_, '_>, is_well: Option<&Health>, counted: &Counted) -> Response {
     if !is_for_an_address(request) {
         // Some page's own name, made to stand for our address.
         let why = "the backdoor answers to an address or to localhost only\n";
@@ -136,7 +149,7 @@ fn respond(request: &Request<'_, '_>, is_well: Option<&Health>) -> Response {
         "/" => Response::ok("text/html; charset=utf-8", PAGE),
         "/page.css" => Response::ok("text/css; charset=utf-8", STYLE),
         "/page.js" => Response::ok("text/javascript; charset=utf-8", SCRIPT),
-        "/metrics" => Response::ok("text/plain; version=0.0.4; charset=utf-8", metrics()),
+        "/metrics" => metrics(counted),
         "/health" => health(is_well),
         "/report.json" => Response::ok("application/json", report_json::render(query)),
         _ => Response::refusal(

@@ -78,10 +78,8 @@ mod answers;
 mod door;
 mod http;
 mod json;
-mod kinds;
 mod line;
 mod listen;
-mod metrics;
 mod report_json;
 mod session;
 mod settings;
@@ -99,8 +97,8 @@ use greenhub::greenio::GreenSocket;
 
 use self::door::Door;
 use self::listen::UnixFile;
-pub use self::metrics::metrics;
 use self::settings::Settings;
+use crate::metrics::Metrics;
 use crate::net::resolve::each_address;
 
 /// The backdoor of a program: listeners, and the sessions of their clients.
@@ -268,7 +266,7 @@ impl Server {
     /// | path | what |
     /// |---|---|
     /// | `/` | the page; it needs nothing from other hosts |
-    /// | `/metrics` | what [`metrics`] gives |
+    /// | `/metrics` | the figures of hubs and green threads, and those of [`metrics`](Server::metrics), as Prometheus reads them |
     /// | `/health` | 200, or 503 while [`health`](Server::health) says no |
     /// | `/report.json` | what the page shows: hubs, and 200 green threads; `?limit=N` (2,000 at most), `sort=` `id`, `name`, `hub`, `state`, `since` or `cpu`, `match=TEXT` |
     ///
@@ -301,9 +299,9 @@ impl Server {
         let remote = self.settings.allow_remote;
         let listener = each_address(address, |address| listen::tcp(*address, remote))?;
         self.page = listener.local_addr()?.as_socket();
-        let health = self.health.clone();
+        let (health, counted) = (self.health.clone(), self.settings.counted.clone());
         let door = Door::open(listener, http::FULL, move |socket| {
-            http::serve(socket, health.as_deref())
+            http::serve(socket, health.as_deref(), &counted)
         })?;
         self.doors.push(door);
         Ok(self)
@@ -342,6 +340,32 @@ impl Server {
         self
     }
 
+    /// Tells what `source` counts, beside what hubs do, at `/metrics` and by the command `metrics` of what is opened after
+    /// this call: the pools and servers of the program, or figures of its own. `name` tells them apart; see
+    /// [`prometheus`](crate::metrics::prometheus). `source` is asked on an OS thread that answers even when every hub
+    /// is held up, and should not wait.
+    ///
+    /// ```
+    /// use std::io::{Read, Write};
+    ///
+    /// use green::backdoor::Server;
+    /// use green::pool::GreenPool;
+    ///
+    /// let pool = GreenPool::new(20);
+    /// let backdoor = Server::new().metrics("resizing", pool.clone()).tcp("127.0.0.1:0")?;
+    /// pool.spawn(|| ()).join().unwrap();
+    /// let mut client = green::connect(backdoor.address().unwrap())?;
+    /// client.write_all(b"metrics\nquit\n")?;
+    /// let mut answer = String::new();
+    /// client.read_to_string(&mut answer)?;
+    /// assert!(answer.contains("green_pool_started_total{name=\"resizing\"} 1\n"), "{answer}");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn metrics(mut self, name: &str, source: impl Metrics + Send + Sync + 'static) -> Server {
+        self.settings.counted.add(name, source);
+        self
+    }
+
     /// Counts CPU time for each green thread as long as the server lives, as a [`CpuAccounting`] does; the page then
     /// shows it. `top` counts by itself.
     ///
@@ -359,9 +383,9 @@ impl Server {
     }
 
     fn open(mut self, listener: GreenSocket) -> io::Result<Server> {
-        let settings = self.settings;
+        let settings = self.settings.clone();
         let door = Door::open(listener, session::FULL, move |socket| {
-            session::serve(socket, settings)
+            session::serve(socket, &settings)
         })?;
         self.doors.push(door);
         Ok(self)

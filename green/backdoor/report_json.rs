@@ -8,7 +8,7 @@ use greenhub::{HubReport, State, ThreadReport, report};
 use percent_encoding::percent_decode_str;
 
 use super::json::{Json, Object};
-use super::kinds::{kind, kinds};
+use crate::metrics::{kind, kinds};
 
 /// Green threads shown if the query does not say, and at most.
 const USUAL: usize = 200;

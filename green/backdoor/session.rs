@@ -16,7 +16,7 @@ const PROMPT: &str = "green> ";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Answers a client until it leaves.
-pub(super) fn serve(socket: &GreenSocket, settings: Settings) -> io::Result<()> {
+pub(super) fn serve(socket: &GreenSocket, settings: &Settings) -> io::Result<()> {
     socket.set_write_timeout(Some(PATIENCE))?;
     let say = |text: &str| socket.send_all(text.as_bytes());
     say(&format!(

@@ -16,7 +16,7 @@ use std::time::Duration;
 mod program;
 
 use green::convenience::{HandOver, Handed, Listen, ProxyProtocol};
-use green::http::{Body, Peer, Request, Server, StopHandle};
+use green::http::{Body, Counters, Peer, Request, Server, StopHandle};
 use green::net::TcpListener;
 use green::signal::Signals;
 use green::signal::consts::{SIGINT, SIGTERM};
@@ -100,7 +100,7 @@ fn run(options: &Options) -> io::Result<()> {
         let proxy = ProxyProtocol::trusting(|peer| peer.is_loopback());
         server = server.proxy_protocol(proxy);
     }
-    let stop = server.stop_handle();
+    let (stop, counters) = (server.stop_handle(), server.counters());
     let watched = Arc::new(Mutex::new(None));
     if let Some(path) = &options.next {
         let next = HandOver::new(path).map_err(about(path.display()))?;
@@ -123,7 +123,7 @@ fn run(options: &Options) -> io::Result<()> {
     });
     before.ready()?;
     if let Some(address) = &options.watch {
-        let opened = watch(address, stopping).map_err(about(address))?;
+        let opened = watch(address, stopping, counters).map_err(about(address))?;
         *watched.lock().unwrap() = Some(opened);
     }
     let served = server.run(|request: Request<Body>| {
@@ -139,11 +139,13 @@ fn run(options: &Options) -> io::Result<()> {
 }
 
 /// Has the process watched at an address that the one before may still have.
-fn watch(address: &str, stopping: StopHandle) -> io::Result<backdoor::Server> {
+fn watch(address: &str, stopping: StopHandle, counters: Counters) -> io::Result<backdoor::Server> {
     let mut tries = 100;
     loop {
         let stopping = stopping.clone();
-        let watched = backdoor::Server::new().health(move || !stopping.is_stopping());
+        let watched = backdoor::Server::new()
+            .health(move || !stopping.is_stopping())
+            .metrics("web", counters.clone());
         match watched.http(address) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries > 0 => {
                 tries -= 1;

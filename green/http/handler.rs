@@ -12,6 +12,7 @@ use hyper::body::{Body as _, Incoming};
 use tokio::sync::oneshot;
 
 use super::body::{Body, Limits};
+use super::counters::Requests;
 use super::head;
 use super::reply::{IntoResponse, Reply, Running};
 use super::rt::Crew;
@@ -52,6 +53,7 @@ pub struct Place {
     pub(super) limits: Limits,
     pub(super) crew: Crew,
     pub(super) opens: Opens,
+    pub(super) requests: Arc<Requests>,
 }
 
 /// A response on its way.
@@ -104,16 +106,21 @@ where
         let ended = request.body().is_end_stream();
         let expects = request.headers().contains_key(header::EXPECT);
         let length = request.body().size_hint().exact();
-        if own_thread || ended {
+        // Whoever may be ended alone has a green thread that does nothing else.
+        let apart = place.crew.ends_abandoned();
+        if (own_thread || ended) && !apart {
             // Of HTTP/2 each stream has a green thread. Of HTTP/1 the connection's does nothing else meanwhile,
             // and there is no body that only it could receive.
             Box::pin(async move { call(&*self, request.map(|body| Body::new(body, place.limits))) })
-        } else if !expects && length.is_some_and(|length| length <= SMALL.min(place.limits.size)) {
+        } else if !apart
+            && !expects
+            && length.is_some_and(|length| length <= SMALL.min(place.limits.size))
+        {
             Box::pin(async move { collected(&*self, request, place.limits).await })
         } else {
             Box::pin(async move {
                 let (sender, receiver) = oneshot::channel();
-                place.crew.start("http request", move || {
+                let _interest = place.crew.start_for("http request", move || {
                     let request = request.map(|body| Body::new(body, place.limits));
                     let _ = sender.send(call(&*self, request));
                 });
@@ -166,6 +173,7 @@ pub(super) async fn serve<H: Handler>(
     mut request: Request<Incoming>,
     place: Place,
 ) -> Response<Running> {
+    let answering = place.requests.begin();
     let logs = log::log_enabled!(target: "green::http", log::Level::Info);
     let begun = logs.then(|| {
         let asked = format!(
@@ -195,6 +203,7 @@ pub(super) async fn serve<H: Handler>(
         });
         handler.answer(request, &place).await
     };
+    answering.answered(response.status());
     if let Some((begun, asked)) = begun {
         let peer = place
             .peer

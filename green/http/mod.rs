@@ -64,6 +64,7 @@ use std::io;
 mod body;
 #[cfg(feature = "http-client")]
 mod client;
+mod counters;
 mod handler;
 mod head;
 mod reply;
@@ -78,6 +79,7 @@ mod upgrade;
 pub use self::body::Body;
 #[cfg(feature = "http-client")]
 pub use self::client::{agent, get};
+pub use self::counters::Counters;
 pub use self::handler::{Handler, Peer};
 pub use self::reply::{IntoResponse, Reply, Writer};
 pub use self::rt::{GreenExecutor, GreenTimer};

@@ -16,7 +16,7 @@ use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
 
 use super::body::{BoxError, Fault};
-use super::rt::Crew;
+use super::rt::{Crew, Interest};
 
 /// How much is sent in one piece.
 const PIECE: usize = 16 * 1024;
@@ -241,6 +241,8 @@ struct Pieces {
     receiver: mpsc::Receiver<Frame<Bytes>>,
     /// Whether it came to its end: else the peer must not take what there was for all.
     whole: Arc<AtomicBool>,
+    /// In the writer: it goes when this does.
+    _interest: Interest,
 }
 
 impl Pieces {
@@ -264,24 +266,25 @@ pub(super) struct Running {
 
 fn begin(write: Writes, crew: &Crew) -> Pieces {
     let (sender, receiver) = mpsc::channel(1);
-    let pieces = Pieces {
-        receiver,
-        whole: Arc::default(),
-    };
-    let whole = pieces.whole.clone();
-    crew.start("http body", move || {
+    let whole = Arc::<AtomicBool>::default();
+    let written_whole = whole.clone();
+    let interest = crew.start_for("http body", move || {
         let mut writer = Writer {
             pending: BytesMut::new(),
             pieces: sender,
         };
         let written = catch_panic(|| write(&mut writer).and_then(|()| writer.flush()));
         match written {
-            Ok(Ok(())) => whole.store(true, Ordering::Release),
+            Ok(Ok(())) => written_whole.store(true, Ordering::Release),
             Ok(Err(error)) => log::warn!("a response was cut off: {error}"),
             Err(_) => log::error!("a response was cut off: what writes it panicked"),
         }
     });
-    pieces
+    Pieces {
+        receiver,
+        whole,
+        _interest: interest,
+    }
 }
 
 impl Body for Running {

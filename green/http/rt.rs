@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use greenhub::Deadline;
 use greenhub::future::{self, block_on};
+use greenhub::{Deadline, without_waiting};
 use hyper::rt::{Executor, Sleep, Timer};
 use parking_lot::Mutex;
 
@@ -110,6 +110,8 @@ pub(super) struct Crew(Arc<Running>);
 
 #[derive(Debug, Default)]
 struct Running {
+    /// Whether a request ends with its client's connection or stream.
+    ends_abandoned: bool,
     threads: Mutex<Threads>,
     /// Whoever waits for the last to end.
     gone: WaitQueue,
@@ -122,10 +124,53 @@ struct Threads {
     running: HashMap<u64, Option<JoinHandle<()>>>,
 }
 
+/// Whoever waits for a green thread of a crew. If the crew ends what is abandoned, dropping this ends that one.
+#[derive(Debug)]
+pub(super) struct Interest {
+    crew: Crew,
+    number: u64,
+}
+
+impl Drop for Interest {
+    fn drop(&mut self) {
+        if self.crew.ends_abandoned() {
+            let mut threads = self.crew.0.threads.lock();
+            let thread = threads.running.get_mut(&self.number);
+            let thread = thread.and_then(Option::take);
+            drop(threads);
+            if let Some(thread) = thread {
+                // This may be in a poll: the other one ends when this one waits.
+                // It can fail under `panic = "abort"` alone, where nothing can be ended.
+                let _ = without_waiting("a poll must not wait", || thread.kill());
+            }
+        }
+    }
+}
+
 impl Crew {
-    /// Runs `work` on a green thread of this hub. If there is no stack for one, `work` is dropped, and whoever waits
-    /// for its result notices.
-    pub(super) fn start(&self, name: &str, work: impl FnOnce() + 'static) {
+    pub(super) fn new(ends_abandoned: bool) -> Crew {
+        Crew(Arc::new(Running {
+            ends_abandoned,
+            ..Running::default()
+        }))
+    }
+
+    /// Whether what nobody waits for any more is ended.
+    pub(super) fn ends_abandoned(&self) -> bool {
+        self.0.ends_abandoned
+    }
+
+    /// As [`start`](Crew::start), for something that somebody waits for.
+    pub(super) fn start_for(&self, name: &str, work: impl FnOnce() + 'static) -> Interest {
+        Interest {
+            number: self.start(name, work),
+            crew: self.clone(),
+        }
+    }
+
+    /// Runs `work` on a green thread of this hub, and returns its number. If there is no stack for one, `work` is
+    /// dropped, and whoever waits for its result notices.
+    pub(super) fn start(&self, name: &str, work: impl FnOnce() + 'static) -> u64 {
         let number = {
             let mut threads = self.0.threads.lock();
             threads.begun += 1;
@@ -149,6 +194,7 @@ impl Crew {
             }
             Err(error) => log::warn!("a request was dropped: {error}"),
         }
+        number
     }
 
     /// Waits for all to end.

@@ -19,6 +19,7 @@ use hyper::service::service_fn;
 use tokio::sync::watch;
 
 use super::body::Limits;
+use super::counters::{Counters, Requests};
 use super::handler::{self, Handler, Peer, Place};
 use super::rt::{Crew, GreenTimer};
 use super::stream::{Io, Unanswered};
@@ -61,6 +62,7 @@ const LAST: Duration = Duration::from_millis(500);
 pub struct Server<L> {
     server: convenience::Server<L>,
     settings: Settings,
+    requests: Arc<Requests>,
     stop: watch::Sender<bool>,
 }
 
@@ -72,6 +74,7 @@ struct Settings {
     body: u64,
     streams: u32,
     keep_alive: bool,
+    end_abandoned: bool,
     #[cfg(feature = "proxy-protocol")]
     proxy: Option<convenience::ProxyProtocol>,
 }
@@ -128,9 +131,11 @@ where
                 body: u64::MAX,
                 streams: 200,
                 keep_alive: true,
+                end_abandoned: false,
                 #[cfg(feature = "proxy-protocol")]
                 proxy: None,
             },
+            requests: Arc::default(),
             stop: watch::Sender::new(false),
         }
     }
@@ -189,6 +194,51 @@ where
         self
     }
 
+    /// Whether a request that its client has given up is given up here, too: its handler, and what reads or writes its
+    /// body, are ended where they wait, as by a [kill](crate::thread::JoinHandle::kill). A proxy wants that, and whoever
+    /// waits long for something costly.
+    ///
+    /// A client has given up when it has reset its stream of HTTP/2, or when its connection of HTTP/1 has ended. One
+    /// that ends its own direction after a request counts as gone, as with nginx; without this it is answered. A body
+    /// that nobody reads hides its going, and so does what it has sent behind its request. Each handler has a green thread
+    /// of its own then.
+    ///
+    /// ```
+    /// use green::channel::{Sender, bounded};
+    /// use green::http::{Body, Request, Server};
+    ///
+    /// /// Something costly, which tells when it is dropped.
+    /// struct Search(Sender<&'static str>);
+    ///
+    /// impl Drop for Search {
+    ///     fn drop(&mut self) {
+    ///         let _ = self.0.send("given up");
+    ///     }
+    /// }
+    ///
+    /// let (tell, told) = bounded(2);
+    /// let server = Server::new(green::listen("127.0.0.1:0")?).end_abandoned(true);
+    /// let mut client = green::connect(server.listener().local_addr()?)?;
+    /// green::thread::spawn(|| {
+    ///     server.run(move |_: Request<Body>| {
+    ///         tell.send("begun").unwrap();
+    ///         let _search = Search(tell.clone());
+    ///         green::thread::park();
+    ///         "found"
+    ///     })
+    /// });
+    /// # use std::io::Write;
+    /// client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")?;
+    /// assert_eq!(told.recv(), Ok("begun"));
+    /// drop(client);
+    /// assert_eq!(told.recv(), Ok("given up"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn end_abandoned(mut self, on: bool) -> Server<L> {
+        self.settings.end_abandoned = on;
+        self
+    }
+
     /// Expects each connection to begin with the header of a proxy in front: [`Peer`] is the client that it names. A
     /// connection without one, or from elsewhere, is closed.
     #[cfg(feature = "proxy-protocol")]
@@ -203,6 +253,11 @@ where
             server: self.server.stop_handle(),
             stop: self.stop.clone(),
         }
+    }
+
+    /// What the server counts, for whoever collects it; it goes on telling while the server runs.
+    pub fn counters(&self) -> Counters {
+        Counters::new(self.server.counters(), self.requests.clone())
     }
 
     /// The listener.
@@ -220,10 +275,11 @@ where
     ///
     /// As those of [`convenience::Server::run`].
     pub fn run<H: Handler>(self, handler: H) -> io::Result<Served> {
-        let (settings, stop) = (self.settings, self.stop);
+        let (settings, requests, stop) = (self.settings, self.requests, self.stop);
         let handler = Arc::new(handler);
         self.server.run(move |stream: L::Stream, _| {
-            let outcome = connection(stream, handler.clone(), &settings, stop.subscribe());
+            let (handler, requests) = (handler.clone(), requests.clone());
+            let outcome = connection(stream, handler, &settings, requests, stop.subscribe());
             if let Err(error) = outcome {
                 log::debug!("a connection failed: {error}");
             }
@@ -255,9 +311,10 @@ fn connection<T: Transport, H: Handler>(
     stream: T,
     handler: Arc<H>,
     settings: &Settings,
+    requests: Arc<Requests>,
     stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    let crew = Crew::default();
+    let crew = Crew::new(settings.end_abandoned);
     let _killed = Killed(&crew);
     let begins = block_on(begins(stream.socket(), settings.head, stop.clone()))?;
     if !begins {
@@ -280,6 +337,7 @@ fn connection<T: Transport, H: Handler>(
         },
         crew: crew.clone(),
         opens: open::<T>,
+        requests,
     };
     let service = service_fn({
         let stop = stop.clone();
@@ -306,7 +364,7 @@ fn connection<T: Transport, H: Handler>(
                 .timer(GreenTimer)
                 .header_read_timeout(settings.head)
                 .keep_alive(settings.keep_alive)
-                .half_close(true)
+                .half_close(!settings.end_abandoned)
                 .serve_connection(io, service)
                 .with_upgrades();
             block_on(until_done(connection, last_call(stop), |connection| {

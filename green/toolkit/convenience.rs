@@ -48,7 +48,7 @@ pub use listen::{Accept, Listen};
 pub use outcome::{Outcome, StopServe};
 #[cfg(feature = "proxy-protocol")]
 pub use proxied::ProxyProtocol;
-pub use server::{Served, Server, StopHandle};
+pub use server::{Counters, Served, Server, StopHandle};
 #[cfg(feature = "tls")]
 pub use tls::wrap_ssl;
 

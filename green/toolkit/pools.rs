@@ -46,6 +46,7 @@ use greenhub::semaphore::Semaphore;
 use greenhub::timeout;
 use greenhub::wait_queue::ShortLock;
 
+use crate::metrics::{Figure, Metrics};
 use crate::thread::panicking;
 
 mod item;
@@ -118,6 +119,8 @@ struct State<T> {
     /// Idle, out, and being made.
     size: usize,
     max_size: usize,
+    /// Items that were made, ever.
+    made: u64,
 }
 
 impl<T, E> Pool<T, E> {
@@ -155,6 +158,7 @@ impl<T, E> Pool<T, E> {
                 idle: VecDeque::new(),
                 size: 0,
                 max_size,
+                made: 0,
             }),
             as_stack: false,
         }
@@ -476,6 +480,7 @@ struct Making<'a, T, E>(&'a Pool<T, E>);
 
 impl<T, E> Making<'_, T, E> {
     fn done(self) {
+        self.0.state.lock().made += 1;
         std::mem::forget(self);
     }
 }
@@ -494,6 +499,39 @@ impl<T> Made<T> {
             at: now,
             since: now,
         }
+    }
+}
+
+/// How many items there are and may be, how many are in use, how many threads wait for one, and how many were made.
+///
+/// ```
+/// use std::convert::Infallible;
+///
+/// use green::metrics::{Metrics, prometheus};
+/// use green::pools::Pool;
+///
+/// let pool = Pool::new(5, || Ok::<_, Infallible>(()));
+/// let item = pool.get().unwrap();
+/// let text = prometheus([("orders", &pool as &dyn Metrics)]);
+/// assert!(text.contains("\ngreen_resources_in_use{name=\"orders\"} 1\n"), "{text}");
+/// ```
+impl<T, E> Metrics for Pool<T, E> {
+    fn tell(&self, to: &mut dyn FnMut(Figure<'_>)) {
+        let (size, most, idle, made) = {
+            let state = self.state.lock();
+            (state.size, state.max_size, state.idle.len(), state.made)
+        };
+        let gauge = |name, help, value: usize| Figure::gauge(name, help, value as f64);
+        let all = "Items of the pool: idle, in use and being made.";
+        to(gauge("green_resources", all, size));
+        let limit = "Items that the pool may have.";
+        to(gauge("green_resources_max", limit, most));
+        let used = "Items of the pool that are in use or being made.";
+        to(gauge("green_resources_in_use", used, size - idle));
+        let waiting = "Threads that wait for an item of the pool.";
+        to(gauge("green_resources_waiting", waiting, self.waiting()));
+        let help = "Items that the pool has made.";
+        to(Figure::counter("green_resources_made_total", help, made));
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
+use green::metrics::{Figure, Metrics, prometheus};
+use green::pool::GreenPool;
 use greenhub::green_thread::{park, sleep};
 
 use super::*;
@@ -211,6 +213,10 @@ fn a_read_only_backdoor_kills_nobody() {
     });
 }
 
+fn hubs_alone() -> String {
+    prometheus([("", &green::report() as &dyn Metrics)])
+}
+
 #[test]
 fn metrics_are_what_prometheus_reads() {
     test_support::bounded("metrics", LIMIT, || {
@@ -224,7 +230,7 @@ fn metrics_are_what_prometheus_reads() {
         assert_eq!(families["green_hub_resumes_total"].samples.len(), hubs);
         assert_eq!(families["green_hub_resumes_total"].kind, "counter");
         let sleeping = || {
-            let families = test_support::prometheus_text::parse(&green::backdoor::metrics());
+            let families = test_support::prometheus_text::parse(&hubs_alone());
             let states = &families["green_threads"].samples;
             let sleep = states
                 .iter()
@@ -235,6 +241,50 @@ fn metrics_are_what_prometheus_reads() {
             std::thread::sleep(Duration::from_millis(1));
         }
         sleepers.into_iter().for_each(end);
+    });
+}
+
+#[test]
+fn figures_of_the_program_s_own_stand_beside_those_of_the_hubs() {
+    struct Odd;
+    impl Metrics for Odd {
+        fn tell(&self, to: &mut dyn FnMut(Figure<'_>)) {
+            for word in ["a \"quote\"", "a \\ and\na line"] {
+                to(Figure::gauge("shop_odd", "Odd things.", 0.5).labelled("what", word));
+            }
+        }
+    }
+    test_support::bounded("figures of one's own", LIMIT, || {
+        let pools = [GreenPool::new(3), GreenPool::new(5)];
+        let before = Server::new().tcp("127.0.0.1:0").unwrap();
+        let server = Server::new()
+            .metrics("first", pools[0].clone())
+            .metrics("second", pools[1].clone())
+            .metrics("", Odd)
+            .tcp("127.0.0.1:0")
+            .unwrap();
+        pools[1].spawn(|| ()).join().unwrap();
+        let mut client = tcp(&server);
+        client.answer();
+        let families = test_support::prometheus_text::parse(&client.ask("metrics"));
+        assert!(families.contains_key("green_hub_resumes_total"));
+        let values = |name: &str| {
+            let samples = families[name].samples.iter();
+            samples.map(|sample| sample.value).collect::<Vec<_>>()
+        };
+        assert_eq!(values("green_pool_size"), [3.0, 5.0]);
+        assert_eq!(values("green_pool_started_total"), [0.0, 1.0]);
+        assert_eq!(families["green_pool_started_total"].kind, "counter");
+        let odd = &families["shop_odd"].samples;
+        assert_eq!(
+            odd[1].labels,
+            [("what".to_owned(), "a \\ and\na line".to_owned())]
+        );
+        assert_eq!(odd[0].value, 0.5);
+        // Each has its own.
+        let mut client = tcp(&before);
+        client.answer();
+        assert!(!client.ask("metrics").contains("green_pool"));
     });
 }
 

@@ -72,6 +72,12 @@ fn request(stream: u32, flags: u8) -> Vec<u8> {
     frame(HEADERS, flags, stream, &asks(&[]))
 }
 
+/// A whole request for `path`.
+pub fn get(stream: u32, path: &str) -> Vec<u8> {
+    let asked = fields(&[METHOD, SCHEME, HOST, (":path", path)]);
+    frame(HEADERS, WHOLE, stream, &asked)
+}
+
 /// How the server ends what broke a rule.
 #[derive(Debug, PartialEq)]
 enum Fate {

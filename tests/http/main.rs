@@ -1,5 +1,6 @@
 //! `green::http` against raw sockets, curl, h2load and tungstenite.
 
+mod abandoned;
 mod bad_input;
 mod clients;
 mod faults;

@@ -3,6 +3,10 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{
+    AtomicU64, AtomicUsize,
+    Ordering::{Relaxed, Release},
+};
 use std::time::Duration;
 
 use greenhub::wait_queue::ShortLock;
@@ -15,26 +19,30 @@ use greenhub::Deadline;
 /// How long those that were ended may take to unwind.
 const UNWINDING: Duration = Duration::from_secs(1);
 
+/// How many there are, may be and were, for whoever asks at any time.
+#[derive(Debug, Default)]
+pub(super) struct Count {
+    pub(super) most: AtomicUsize,
+    pub(super) begun: AtomicU64,
+    pub(super) ended: AtomicU64,
+}
+
 pub(super) struct Connections {
     /// A permit for each connection that may still begin.
     pub(super) room: Semaphore,
-    threads: ShortLock<Threads>,
+    count: Arc<Count>,
+    /// Those under way. A thread may be done before its handle is here.
+    running: ShortLock<HashMap<u64, Option<JoinHandle<()>>>>,
     /// Whoever waits for the last to end.
     gone: WaitQueue,
 }
 
-#[derive(Default)]
-struct Threads {
-    begun: u64,
-    /// Those under way. A thread may be done before its handle is here.
-    running: HashMap<u64, Option<JoinHandle<()>>>,
-}
-
 impl Connections {
-    pub(super) fn new(most: usize) -> Arc<Connections> {
+    pub(super) fn new(count: Arc<Count>) -> Arc<Connections> {
         Arc::new(Connections {
-            room: Semaphore::new(most),
-            threads: ShortLock::default(),
+            room: Semaphore::new(count.most.load(Relaxed)),
+            count,
+            running: ShortLock::default(),
             gone: WaitQueue::new(),
         })
     }
@@ -45,13 +53,8 @@ impl Connections {
         self: &Arc<Self>,
         handle: impl FnOnce() + Send + 'static,
     ) -> io::Result<()> {
-        let number = {
-            let mut threads = self.threads.lock();
-            threads.begun += 1;
-            let number = threads.begun;
-            threads.running.insert(number, None);
-            number
-        };
+        let number = self.count.begun.fetch_add(1, Relaxed);
+        self.running.lock().insert(number, None);
         let entry = Entry {
             connections: self.clone(),
             number,
@@ -62,15 +65,10 @@ impl Connections {
                 let _entry = entry;
                 handle();
             })?;
-        if let Some(place) = self.threads.lock().running.get_mut(&number) {
+        if let Some(place) = self.running.lock().get_mut(&number) {
             *place = Some(started);
         }
         Ok(())
-    }
-
-    /// How many there have been.
-    pub(super) fn begun(&self) -> u64 {
-        self.threads.lock().begun
     }
 
     /// Waits for all to end, no longer than `grace`, then ends the others, and returns how many
@@ -87,9 +85,8 @@ impl Connections {
     /// Ends all that are under way.
     pub(super) fn cut(&self) -> usize {
         let handles: Vec<_> = {
-            let mut threads = self.threads.lock();
-            let running = threads.running.values_mut();
-            running.filter_map(Option::take).collect()
+            let mut running = self.running.lock();
+            running.values_mut().filter_map(Option::take).collect()
         };
         // A killer gives way to its victim: not under the lock.
         for handle in &handles {
@@ -103,7 +100,7 @@ impl Connections {
     /// Says whether all have ended within `limit`.
     fn wait(&self, limit: Duration) -> bool {
         let deadline = Deadline::after(limit);
-        let busy = || !self.threads.lock().running.is_empty();
+        let busy = || !self.running.lock().is_empty();
         while busy() {
             if deadline.has_passed() {
                 return false;
@@ -122,8 +119,9 @@ struct Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        let ended = self.connections.threads.lock().running.remove(&self.number);
+        let ended = self.connections.running.lock().remove(&self.number);
         drop(ended);
+        self.connections.count.ended.fetch_add(1, Release);
         self.connections.room.release();
         self.connections.gone.wake_all();
     }

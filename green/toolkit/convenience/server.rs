@@ -3,17 +3,18 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, Ordering::Relaxed};
 use std::time::Duration;
 
 use greenhub::Deadline;
 use greenhub::wait_queue::ShortLock;
 
-use super::connections::Connections;
+use super::connections::{Connections, Count};
 use super::listen::Accept;
 use super::outcome::Outcome;
 #[cfg(doc)]
 use super::outcome::StopServe;
+use crate::metrics::{Figure, Metrics};
 
 /// eventlet's number.
 const CONCURRENCY: usize = 1000;
@@ -47,7 +48,7 @@ const GRACE: Duration = Duration::from_secs(30);
 #[must_use = "serves only when it is run"]
 pub struct Server<L> {
     listener: Arc<L>,
-    concurrency: usize,
+    count: Arc<Count>,
     grace: Duration,
     stop: Arc<Stop>,
 }
@@ -130,12 +131,49 @@ impl StopHandle {
     }
 }
 
+/// What a [`Server`] counts: its connections, how many it may have at once, and how many there were.
+///
+/// ```
+/// use green::convenience::Server;
+/// use green::metrics::{Metrics, prometheus};
+///
+/// let server = Server::new(green::listen("127.0.0.1:0")?).concurrency(500);
+/// let text = prometheus([("", &server.counters() as &dyn Metrics)]);
+/// assert!(text.contains("\ngreen_server_connections_max 500\n"), "{text}");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Counters(Arc<Count>);
+
+impl Metrics for Counters {
+    fn tell(&self, to: &mut dyn FnMut(Figure<'_>)) {
+        let gauge = |name, help, value: u64| Figure::gauge(name, help, value as f64);
+        // In this order: none has ended that has not begun.
+        let ended = self.0.ended.load(Ordering::Acquire);
+        let begun = self.0.begun.load(Relaxed);
+        let open = "Connections of the server.";
+        to(gauge("green_server_connections", open, begun - ended));
+        let most = "Connections that the server may have at once.";
+        let limit = self.0.most.load(Relaxed) as u64;
+        to(gauge("green_server_connections_max", most, limit));
+        let total = "Connections that the server has had.";
+        to(Figure::counter(
+            "green_server_connections_total",
+            total,
+            begun,
+        ));
+    }
+}
+
 impl<L: Accept> Server<L> {
     /// At most 1000 connections at once, and 30 s to finish.
     pub fn new(listener: L) -> Server<L> {
         Server {
             listener: Arc::new(listener),
-            concurrency: CONCURRENCY,
+            count: Arc::new(Count {
+                most: CONCURRENCY.into(),
+                ..Count::default()
+            }),
             grace: GRACE,
             stop: Arc::new(Stop {
                 asked: AtomicBool::new(false),
@@ -177,9 +215,9 @@ impl<L: Accept> Server<L> {
     /// # Panics
     ///
     /// If it is 0: such a server would wait for ever.
-    pub fn concurrency(mut self, most: usize) -> Server<L> {
+    pub fn concurrency(self, most: usize) -> Server<L> {
         assert!(most > 0, "a server must be able to serve");
-        self.concurrency = most;
+        self.count.most.store(most, Relaxed);
         self
     }
 
@@ -225,6 +263,28 @@ impl<L: Accept> Server<L> {
     /// ```
     pub fn stop_handle(&self) -> StopHandle {
         StopHandle(self.stop.clone())
+    }
+
+    /// How many connections there are, for whoever collects it; it goes on telling while the server runs, and after
+    /// that.
+    ///
+    /// ```
+    /// use std::io::Read;
+    ///
+    /// use green::convenience::{Server, StopServe};
+    /// use green::metrics::{Metrics, prometheus};
+    ///
+    /// let server = Server::new(green::listen("127.0.0.1:0")?);
+    /// let (address, counters) = (server.listener().local_addr()?, server.counters());
+    /// let running = green::thread::spawn(|| server.run(|_, _| Err(StopServe::new())));
+    /// green::connect(address)?.read_to_end(&mut Vec::new())?;
+    /// running.join().unwrap()?;
+    /// let text = prometheus([("", &counters as &dyn Metrics)]);
+    /// assert!(text.contains("\ngreen_server_connections_total 1\n"), "{text}");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn counters(&self) -> Counters {
+        Counters(self.count.clone())
     }
 
     /// The listener.
@@ -284,7 +344,7 @@ impl<L: Accept> Server<L> {
         H: Fn(L::Stream, L::Address) -> O + Send + Sync + 'static,
         O: Outcome,
     {
-        let connections = Connections::new(self.concurrency);
+        let connections = Connections::new(self.count.clone());
         let running = Running {
             server: &self,
             connections: &connections,
@@ -304,7 +364,7 @@ impl<L: Accept> Server<L> {
         accepted?;
         self.stop.result.lock().take().unwrap_or(Ok(()))?;
         Ok(Served {
-            connections: connections.begun(),
+            connections: self.count.begun.load(Relaxed),
             cut,
         })
     }
@@ -371,7 +431,7 @@ impl<L: fmt::Debug> fmt::Debug for Server<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server")
             .field("listener", &self.listener)
-            .field("concurrency", &self.concurrency)
+            .field("concurrency", &self.count.most.load(Relaxed))
             .field("grace", &self.grace)
             .finish_non_exhaustive()
     }

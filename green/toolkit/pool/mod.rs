@@ -48,6 +48,7 @@ pub use imap::Imap;
 pub use pile::GreenPile;
 pub use spread::Spread;
 
+use crate::metrics::{Figure, Metrics};
 use crate::thread::{self, JoinHandle};
 use greenhub::Deadline;
 
@@ -378,6 +379,31 @@ impl GreenPool {
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.slots.waiting()
+    }
+}
+
+/// Its size, how many places are taken, how many threads wait for one, and how many places were taken ever.
+///
+/// ```
+/// use green::metrics::{Metrics, prometheus};
+/// use green::pool::GreenPool;
+///
+/// let pool = GreenPool::new(3);
+/// pool.spawn(|| ()).join().unwrap();
+/// let text = prometheus([("", &pool as &dyn Metrics)]);
+/// assert!(text.contains("\ngreen_pool_size 3\n") && text.contains("\ngreen_pool_started_total 1\n"));
+/// ```
+impl Metrics for GreenPool {
+    fn tell(&self, to: &mut dyn FnMut(Figure<'_>)) {
+        let gauge = |name, help, value: usize| Figure::gauge(name, help, value as f64);
+        to(gauge("green_pool_size", "Places of the pool.", self.size()));
+        let running = "Places of the pool that are taken.";
+        to(gauge("green_pool_running", running, self.running()));
+        let waiting = "Threads that wait for a place of the pool.";
+        to(gauge("green_pool_waiting", waiting, self.waiting()));
+        let started = "Places of the pool that were taken, each by a task.";
+        let taken = self.slots.taken();
+        to(Figure::counter("green_pool_started_total", started, taken));
     }
 }
 

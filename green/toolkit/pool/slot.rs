@@ -4,7 +4,10 @@ use std::{
     cell::RefCell,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering::SeqCst},
+        atomic::{
+            AtomicU64, AtomicUsize,
+            Ordering::{Relaxed, SeqCst},
+        },
     },
 };
 
@@ -24,6 +27,8 @@ pub(super) struct Slots {
     free: Semaphore,
     size: ShortLock<usize>,
     running: AtomicUsize,
+    /// Places that were taken, ever.
+    taken: AtomicU64,
     /// Tasks that run, and threads that are about to start one.
     busy: AtomicUsize,
     /// Who waits until nothing is busy.
@@ -49,6 +54,7 @@ impl Slots {
             free: Semaphore::named("green pool", size),
             size: ShortLock::new(size),
             running: AtomicUsize::new(0),
+            taken: AtomicU64::new(0),
             busy: AtomicUsize::new(0),
             idlers: WaitQueue::new(),
         })
@@ -126,6 +132,10 @@ impl Slots {
     pub(super) fn waiting(&self) -> usize {
         self.free.waiting()
     }
+
+    pub(super) fn taken(&self) -> u64 {
+        self.taken.load(Relaxed)
+    }
 }
 
 impl Slot {
@@ -163,6 +173,7 @@ impl Busy {
     /// Makes a permit, which was acquired, a place.
     fn take(self) -> Place {
         self.0.running.fetch_add(1, SeqCst);
+        self.0.taken.fetch_add(1, Relaxed);
         Place {
             slot: Arc::new(Slot(self)),
             is_lent: false,
