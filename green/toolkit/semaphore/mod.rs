@@ -11,8 +11,9 @@
 //!
 //! # Differences from eventlet
 //!
-//! A number of permits cannot be negative. Instead of flags there are methods: `try_acquire` never waits, `acquire` waits
-//! until a [`Deadline`](crate::Deadline), which may be `NEVER`, and `acquire_timeout` for a limit. There is no `Lock` here:
+//! A number of permits cannot be negative. Instead of flags there are methods: `try_acquire` never waits,
+//! `acquire_timeout` waits for a limit, and `acquire` until there is a permit; [`Semaphore::acquire`] takes a
+//! [`Deadline`](crate::Deadline) to give up at, which may be `NEVER`. There is no `Lock` here:
 //! [`Mutex`](crate::sync::Mutex) is one.
 //!
 //! # Examples

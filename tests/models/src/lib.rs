@@ -68,6 +68,13 @@ mod clock {
     }
 }
 
+/// A model that fails panics.
+mod contain {
+    pub fn abort(message: impl std::fmt::Display) -> ! {
+        panic!("{message}")
+    }
+}
+
 /// A deadline that is not for ever passes as soon as its thread would sleep.
 mod deadline {
     #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
