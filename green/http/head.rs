@@ -4,11 +4,17 @@ use std::net::Ipv6Addr;
 
 use http::{Request, StatusCode, Version, header};
 
+/// Marks a request whose version is of another major number than one: an extension of it.
+#[derive(Clone, Copy)]
+pub(super) struct OtherMajor;
+
 /// The status that refuses a request if two servers could differ on which host it is for, or where it ends. (The
 /// frames of HTTP/2 are checked where they are read.)
 pub(super) fn refusal<B>(request: &Request<B>) -> Option<StatusCode> {
     if request.version() > Version::HTTP_11 {
         None
+    } else if request.extensions().get::<OtherMajor>().is_some() {
+        Some(StatusCode::HTTP_VERSION_NOT_SUPPORTED)
     } else if !names_its_host(request) {
         Some(StatusCode::BAD_REQUEST)
     } else if !is_coded_plainly(request) {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use greenhub::future::{block_on, sleep};
 use greenhub::greenio::GreenSocket;
 use http::header::{CONNECTION, HeaderValue};
-use http::{Request, StatusCode, Version};
+use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -20,7 +20,9 @@ use tokio::sync::watch;
 
 use super::body::Limits;
 use super::counters::{Counters, Requests};
+use super::framing::{Exchange, Framing};
 use super::handler::{self, Handler, Peer, Place};
+use super::head::OtherMajor;
 use super::rt::{Crew, GreenTimer};
 use super::stream::{Io, Unanswered};
 use super::transport::{self, Protocol, Transport};
@@ -339,25 +341,35 @@ fn connection<T: Transport, H: Handler>(
         opens: open::<T>,
         requests,
     };
+    let exchange = (protocol == Protocol::Http1).then(Exchange::default);
     let service = service_fn({
-        let stop = stop.clone();
-        move |request: Request<Incoming>| {
-            let is_http1 = request.version() < Version::HTTP_2;
+        let (stop, exchange) = (stop.clone(), exchange.clone());
+        move |mut request: Request<Incoming>| {
+            if exchange.as_ref().is_some_and(|exchange| !exchange.begin()) {
+                request.extensions_mut().insert(OtherMajor);
+            }
+            let connects = request.method() == Method::CONNECT;
             let answer = handler::serve(handler.clone(), request, place.clone());
-            let stop = stop.clone();
+            let (stop, exchange) = (stop.clone(), exchange.clone());
             async move {
                 let mut answer = answer.await;
-                let goes_on = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
-                if is_http1 && !goes_on && *stop.borrow() {
-                    let close = HeaderValue::from_static("close");
-                    answer.headers_mut().insert(CONNECTION, close);
+                if let Some(exchange) = exchange {
+                    let status = answer.status();
+                    let goes_on = status == StatusCode::SWITCHING_PROTOCOLS;
+                    if !goes_on && *stop.borrow() {
+                        let close = HeaderValue::from_static("close");
+                        answer.headers_mut().insert(CONNECTION, close);
+                    }
+                    // As hyper sees it.
+                    exchange.answered(goes_on || connects && status.is_success());
                 }
                 Ok::<_, Infallible>(answer)
             }
         }
     });
     let unanswered = Unanswered::default();
-    let io = Io::new(stream, settings.write, unanswered.clone());
+    let framing = exchange.map(Framing::new);
+    let io = Io::new(stream, framing, settings.write, unanswered.clone());
     let outcome = match protocol {
         Protocol::Http1 => {
             let connection = http1::Builder::new()

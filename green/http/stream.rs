@@ -15,6 +15,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use greenhub::future::{Sleep, sleep};
 use hyper::rt::{Read, ReadBufCursor, Write};
 
+use super::framing::Framing;
 use super::transport::Transport;
 use crate::aio::{Async, PollRead, PollWrite};
 use crate::net::parting::Lingering;
@@ -30,6 +31,8 @@ const READ: usize = 64 * 1024;
 #[derive(Debug)]
 pub(super) struct Io<T> {
     stream: Async<T>,
+    /// Of HTTP/1.
+    framing: Option<Framing>,
     write_limit: Option<Duration>,
     /// Runs while a write waits.
     waiting: Option<Pin<Box<Sleep>>>,
@@ -50,9 +53,15 @@ impl Unanswered {
 }
 
 impl<T: Transport> Io<T> {
-    pub(super) fn new(stream: T, write_limit: Option<Duration>, unanswered: Unanswered) -> Io<T> {
+    pub(super) fn new(
+        stream: T,
+        framing: Option<Framing>,
+        write_limit: Option<Duration>,
+        unanswered: Unanswered,
+    ) -> Io<T> {
         Io {
             stream: Async::new(stream),
+            framing,
             write_limit,
             waiting: None,
             unanswered,
@@ -61,14 +70,17 @@ impl<T: Transport> Io<T> {
         }
     }
 
-    /// The stream for threads, whose writes have the same limit.
-    pub(super) fn into_blocking(self) -> io::Result<T> {
+    /// The stream for threads, whose writes have the same limit, and what was read of it and not given to hyper.
+    pub(super) fn into_blocking(self) -> io::Result<(T, Vec<u8>)> {
         let stream = self.stream.into_inner();
         let limit = self.write_limit;
         // Zero is refused as an argument; the least there is times out all the same.
         let limit = limit.map(|limit| limit.max(Duration::from_nanos(1)));
         stream.socket().set_write_timeout(limit)?;
-        Ok(stream)
+        Ok((
+            stream,
+            self.framing.map(Framing::into_held).unwrap_or_default(),
+        ))
     }
 
     /// What a write comes to that has just been tried.
@@ -93,15 +105,14 @@ impl<T: Transport> Io<T> {
     }
 }
 
-/// Reads into hyper's buffer, and says how much.
-fn read<T: PollRead>(
-    stream: &mut Async<T>,
-    context: &mut Context<'_>,
+/// Lets `read` fill hyper's buffer, and says how much it did.
+fn fill(
     mut buf: ReadBufCursor<'_>,
+    read: impl FnOnce(&mut [u8]) -> Poll<io::Result<usize>>,
 ) -> Poll<io::Result<usize>> {
     let most = buf.remaining().min(READ);
     let room = buf.initialize_unfilled_to(most);
-    let read = ready!(AsyncRead::poll_read(Pin::new(stream), context, room))?;
+    let read = ready!(read(room))?;
     assert!(read <= most, "a read fits its buffer");
     // SAFETY: so many bytes were initialised just now.
     unsafe { buf.advance(read) };
@@ -114,7 +125,10 @@ impl<T: PollRead> Read for Async<T> {
         context: &mut Context<'_>,
         buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        read(&mut self, context, buf).map_ok(drop)
+        fill(buf, |room| {
+            AsyncRead::poll_read(self.as_mut(), context, room)
+        })
+        .map_ok(drop)
     }
 }
 
@@ -154,10 +168,32 @@ impl<T: Transport> Read for Io<T> {
         context: &mut Context<'_>,
         buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let wanted = buf.remaining() > 0;
-        let polled = read(&mut self.stream, context, buf);
-        self.ended |= wanted && matches!(polled, Poll::Ready(Ok(0) | Err(_)));
-        polled.map_ok(drop)
+        let Io {
+            stream,
+            framing,
+            ended,
+            ..
+        } = &mut *self;
+        if let Some(framing) = framing {
+            ready!(framing.poll_ready(context))?;
+        }
+        let mut read = |room: &mut [u8]| {
+            let wanted = !room.is_empty();
+            let polled = AsyncRead::poll_read(Pin::new(stream), context, room);
+            *ended |= wanted && matches!(polled, Poll::Ready(Ok(0) | Err(_)));
+            polled
+        };
+        let Some(framing) = framing else {
+            return fill(buf, read).map_ok(drop);
+        };
+        fill(buf, |room| {
+            if let Some(passed) = framing.give_back(room) {
+                return Poll::Ready(passed);
+            }
+            let count = ready!(read(room))?;
+            Poll::Ready(framing.pass(&mut room[..count]))
+        })
+        .map_ok(drop)
     }
 }
 

@@ -111,11 +111,15 @@ pub(super) type Opens = fn(hyper::upgrade::Upgraded) -> io::Result<Upgraded>;
 
 pub(super) fn open<T: Transport>(upgraded: hyper::upgrade::Upgraded) -> io::Result<Upgraded> {
     match upgraded.downcast::<Io<T>>() {
-        Ok(parts) => Ok(Upgraded {
-            stream: Box::new(parts.io.into_blocking()?),
-            early: parts.read_buf,
-            writing: Arc::default(),
-        }),
+        Ok(parts) => {
+            let (stream, held) = parts.io.into_blocking()?;
+            let early = [&*parts.read_buf, &*held].concat();
+            Ok(Upgraded {
+                stream: Box::new(stream),
+                early: early.into(),
+                writing: Arc::default(),
+            })
+        }
         Err(_) => Err(io::Error::new(
             io::ErrorKind::Unsupported,
             "a stream of HTTP/2 cannot leave HTTP",

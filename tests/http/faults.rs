@@ -182,7 +182,6 @@ fn requests_that_could_be_read_in_two_ways_are_refused() {
             "POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding : chunked\r\n\r\n0\r\n\r\n",
             "GET / HTTP/1.1\r\nhost: x\r\nx: a\0b\r\n\r\n",
             "GET /\tHTTP/1.1\r\nhost: x\r\n\r\n",
-            "GET / HTTP/3.7\r\nhost: x\r\n\r\n",
             "GET / HTTP/1.1\r\n\r\n",
             "GET / HTTP/1.1\r\nhost: x\r\nhost: x\r\n\r\n",
             "GET / HTTP/1.0\r\nhost: x\r\nhost: y\r\n\r\n",

@@ -5,6 +5,7 @@ mod bad_input;
 mod clients;
 mod faults;
 mod frames;
+mod framing;
 mod peers;
 mod requests;
 mod stopping;

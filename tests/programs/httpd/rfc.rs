@@ -43,8 +43,7 @@ fn a_chunk_s_line_ends_in_cr_lf_and_nothing_else() {
         ("3;a\nabc\r\n0\r\n\r\n", 400),
         ("3\nabc\r\n0\r\n\r\n", 400),
         ("3;a\rb\r\nabc\r\n0\r\n\r\n", 400),
-        // What an extension says is skipped.
-        ("3;\0\r\nabc\r\n0\r\n\r\n", 200),
+        ("3;\0\r\nabc\r\n0\r\n\r\n", 400),
         ("3\r\nabc\n0\r\n\r\n", 400),
         ("3 4\r\nabc\r\n0\r\n\r\n", 400),
         ("+3\r\nabc\r\n0\r\n\r\n", 400),
@@ -52,9 +51,12 @@ fn a_chunk_s_line_ends_in_cr_lf_and_nothing_else() {
         (";a\r\nabc\r\n0\r\n\r\n", 400),
         ("10000000000000003\r\nabc\r\n0\r\n\r\n", 400),
         ("0\r\nA: b\r\nC: d\r\n\r\n", 200),
-        // What is no line after the last chunk is no request either.
-        ("0\r\nA: b\n\nGET /secret HTTP/1.1\r\nHost: t\r\n\r\n", 200),
+        // So with the lines after the last chunk.
+        ("0\r\nA: b\n\nGET /secret HTTP/1.1\r\nHost: t\r\n\r\n", 400),
         ("0\r\nA: b\nC: d\r\n\r\n", 400),
+        ("0\r\nA: b\rc\r\n\r\n", 400),
+        ("0\r\nA: b\0\r\n\r\n", 400),
+        ("0\r\nA: b\r\n c\r\n\r\n", 400),
     ] {
         let (answered, kept) = outcome(&server, &format!("{HEAD}{chunks}"));
         assert_eq!((answered, kept), (status, status == 200), "{chunks:?}");
@@ -213,10 +215,12 @@ fn an_expectation_in_http_1_0_is_ignored() {
 }
 
 #[test]
-fn request_lines_are_taken_apart_strictly() {
+fn request_lines_are_taken_apart_strictly_and_minor_versions_lightly() {
     check(&[
-        ("\r\nGET /hello.txt HTTP/1.1\r\nHost: t\r\n\r\n", 200, true),
-        ("GET /hello.txt HTTP/1.2\r\nHost: t\r\n\r\n", 400, false),
+        ("GET /hello.txt HTTP/1.2\r\nHost: t\r\n\r\n", 200, true),
+        ("\r\nGET /hello.txt HTTP/1.9\r\nHost: t\r\n\r\n", 200, true),
+        // They are 1.1 in all respects.
+        ("GET /hello.txt HTTP/1.2\r\n\r\n", 400, false),
         ("GET /hello .txt HTTP/1.1\r\nHost: t\r\n\r\n", 400, false),
         ("GET /hello .txt HTTP/1.2\r\nHost: t\r\n\r\n", 400, false),
         ("GET /hello .txt HTTP/2.0\r\nHost: t\r\n\r\n", 400, false),
@@ -224,8 +228,10 @@ fn request_lines_are_taken_apart_strictly() {
         ("GET /hello.txt HTTP/1.1 \r\nHost: t\r\n\r\n", 400, false),
         ("GET /hello.txt HTTP/1.10\r\nHost: t\r\n\r\n", 400, false),
         ("GET /hello.txt http/1.1\r\nHost: t\r\n\r\n", 400, false),
-        ("GET /hello.txt HTTP/2.0\r\nHost: t\r\n\r\n", 400, false),
-        ("GET /hello.txt HTTP/0.9\r\nHost: t\r\n\r\n", 400, false),
+        ("GET /hello.txt HTTP/1.20\r\nHost: t\r\n\r\n", 400, false),
+        ("GET /hello.txt HTTP/2.0\r\nHost: t\r\n\r\n", 505, false),
+        ("GET /hello.txt HTTP/0.9\r\nHost: t\r\n\r\n", 505, false),
+        ("PRI * HTTP/2.0\r\n\r\n", 505, false),
     ]);
 }
 

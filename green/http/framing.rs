@@ -1,0 +1,400 @@
+//! Where the requests of a connection of HTTP/1 begin and end, seen before hyper sees them.
+//!
+//! hyper takes what two servers could understand differently: any byte in a chunk's extension, and lines after the last
+//! chunk that end in a bare LF. Who stands in front and ends lines there sees a request that hyper does not. So such a
+//! body fails here. And hyper knows no versions but 1.0 and 1.1: here a higher minor version becomes 1.1 (RFC 9110,
+//! 2.5), and another major version is noted, for an answer that says why it is refused.
+//!
+//! No byte is kept, save of a name that matters: what a client sends behind a request to leave HTTP is held back until
+//! it is known whether it is HTTP.
+
+use std::io;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use greenhub::wait_queue::ShortLock;
+
+#[cfg(test)]
+mod tests;
+
+/// The bytes of a connection's requests, as they pass.
+#[derive(Debug)]
+pub(super) struct Framing {
+    at: At,
+    head: Head,
+    /// How many heads have ended.
+    heads: u64,
+    exchange: Exchange,
+    /// Behind a request to leave HTTP.
+    held: Vec<u8>,
+}
+
+/// What the next byte belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum At {
+    /// Empty lines, or a method.
+    Start,
+    Method,
+    Target,
+    /// So much of the version has come.
+    Version(usize),
+    /// The name of a field, or the end of the head.
+    Name,
+    HeadLf,
+    Length,
+    /// A line of the head that does not matter.
+    Line,
+    Body(u64),
+    /// A chunk's size, so far.
+    Size(Option<u64>),
+    SizeSpace(u64),
+    Extension(u64),
+    SizeLf(u64),
+    Chunk(u64),
+    ChunkCr,
+    ChunkLf,
+    /// A line behind the last chunk.
+    Trailer,
+    TrailerName,
+    TrailerValue,
+    TrailerLf,
+    LastLf,
+    /// Behind a request to leave HTTP.
+    Parting,
+    /// Out of HTTP.
+    Beyond,
+    Failed,
+}
+
+/// What matters of a head.
+#[derive(Debug, Default)]
+struct Head {
+    word: Word,
+    other_major: bool,
+    chunked: bool,
+    length: u64,
+    parts: bool,
+}
+
+/// A method or a field's name in lower case, cut off where it is longer than all that matter.
+#[derive(Debug, Default)]
+struct Word {
+    bytes: [u8; 18],
+    length: usize,
+}
+
+impl Word {
+    fn push(&mut self, byte: u8) {
+        if let Some(next) = self.bytes.get_mut(self.length) {
+            *next = byte.to_ascii_lowercase();
+            self.length += 1;
+        }
+    }
+
+    fn take(&mut self) -> ([u8; 18], usize) {
+        (self.bytes, std::mem::take(&mut self.length))
+    }
+}
+
+impl Framing {
+    pub(super) fn new(exchange: Exchange) -> Framing {
+        Framing {
+            at: At::Start,
+            head: Head::default(),
+            heads: 0,
+            exchange,
+            held: Vec::new(),
+        }
+    }
+
+    /// Ready when more may be read: not while it is open whether what comes next is HTTP.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidData` behind what is no body.
+    pub(super) fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.at {
+            At::Failed => Poll::Ready(Err(failed())),
+            At::Parting => match self.exchange.poll_parted(self.heads, context) {
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(parted) => {
+                    self.at = if parted { At::Beyond } else { At::Start };
+                    Poll::Ready(Ok(()))
+                }
+            },
+            _ => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// Bytes that were held back, if there are any: how many fit, and may pass.
+    pub(super) fn give_back(&mut self, room: &mut [u8]) -> Option<io::Result<usize>> {
+        let count = self.held.len().min(room.len());
+        if count == 0 {
+            return None;
+        }
+        room[..count].copy_from_slice(&self.held[..count]);
+        Some(self.look(&mut room[..count]).inspect(|&passed| {
+            self.held.drain(..passed);
+        }))
+    }
+
+    /// How many of the bytes that have just come may pass.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidData` if not even the first.
+    pub(super) fn pass(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let passed = self.look(bytes)?;
+        if self.at == At::Parting {
+            self.held = bytes[passed..].to_vec();
+        }
+        Ok(passed)
+    }
+
+    /// What was held back, now that nobody waits for a request any more.
+    pub(super) fn into_held(self) -> Vec<u8> {
+        self.held
+    }
+
+    fn look(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let mut done = 0;
+        while done < bytes.len() {
+            let rest = &mut bytes[done..];
+            done += match self.at {
+                At::Beyond => rest.len(),
+                At::Parting => return Ok(done),
+                At::Body(left) => {
+                    let (count, left) = spent(left, rest.len());
+                    self.at = At::Body(left);
+                    if left == 0 {
+                        self.end();
+                    }
+                    count
+                }
+                At::Chunk(left) => {
+                    let (count, left) = spent(left, rest.len());
+                    self.at = if left == 0 {
+                        At::ChunkCr
+                    } else {
+                        At::Chunk(left)
+                    };
+                    count
+                }
+                At::Line => match rest.iter().position(|&byte| byte == b'\n') {
+                    Some(end) => {
+                        self.at = At::Name;
+                        end + 1
+                    }
+                    None => rest.len(),
+                },
+                at => {
+                    self.at = match at {
+                        At::Start
+                        | At::Method
+                        | At::Target
+                        | At::Version(_)
+                        | At::Name
+                        | At::HeadLf
+                        | At::Length => self.of_head(at, &mut rest[0]),
+                        at => of_chunks(at, rest[0]),
+                    };
+                    match self.at {
+                        At::Failed if done == 0 => return Err(failed()),
+                        At::Failed => return Ok(done),
+                        At::Body(0) => self.end(),
+                        _ => {}
+                    }
+                    1
+                }
+            };
+        }
+        Ok(done)
+    }
+
+    /// A byte of a head. What hyper refuses may lead anywhere.
+    fn of_head(&mut self, at: At, byte: &mut u8) -> At {
+        const VERSION: &[u8] = b"HTTP/1.";
+        match (at, *byte) {
+            (At::Start, b'\r' | b'\n') => At::Start,
+            (At::Start | At::Method, b' ') => {
+                let (word, length) = self.head.word.take();
+                self.head.parts = &word[..length] == b"connect";
+                At::Target
+            }
+            (At::Start | At::Method, _) => {
+                self.head.word.push(*byte);
+                At::Method
+            }
+            (At::Target, b' ') => At::Version(0),
+            (At::Target | At::Version(_), b'\n') => At::Name,
+            (At::Target, _) => At::Target,
+            (At::Version(5), b'0'..=b'9') => {
+                self.head.other_major = *byte != b'1';
+                *byte = b'1';
+                At::Version(6)
+            }
+            (At::Version(7), b'0'..=b'9') => {
+                if self.head.other_major || *byte > b'1' {
+                    *byte = b'1';
+                }
+                At::Line
+            }
+            (At::Version(at), _) if VERSION.get(at) == Some(byte) => At::Version(at + 1),
+            (At::Version(_), _) => At::Line,
+            (At::Name, b'\n') if self.head.word.length == 0 => self.body(),
+            (At::Name, b'\r') if self.head.word.length == 0 => At::HeadLf,
+            (At::Name, b':') => {
+                let (word, length) = self.head.word.take();
+                match &word[..length] {
+                    b"transfer-encoding" => self.head.chunked = true,
+                    b"upgrade" => self.head.parts = true,
+                    b"content-length" => {
+                        self.head.length = 0;
+                        return At::Length;
+                    }
+                    _ => {}
+                }
+                At::Line
+            }
+            (At::Name, b'\n') => {
+                self.head.word.take();
+                At::Name
+            }
+            (At::Name, _) => {
+                // No other letter begins a name that matters.
+                if self.head.word.length == 0 && !b"CcTtUu".contains(byte) {
+                    return At::Line;
+                }
+                self.head.word.push(*byte);
+                At::Name
+            }
+            (At::HeadLf, _) => self.body(),
+            (At::Length, b'\n') => At::Name,
+            (At::Length, digit @ b'0'..=b'9') => {
+                let length = self.head.length.saturating_mul(10);
+                self.head.length = length.saturating_add(u64::from(digit - b'0'));
+                At::Length
+            }
+            (at, _) => at,
+        }
+    }
+
+    /// The end of a head.
+    fn body(&mut self) -> At {
+        self.heads += 1;
+        if self.head.other_major {
+            self.exchange.0.lock().other_major.get_or_insert(self.heads);
+        }
+        if self.head.chunked {
+            At::Size(None)
+        } else {
+            At::Body(self.head.length)
+        }
+    }
+
+    /// The end of a request.
+    fn end(&mut self) {
+        let head = std::mem::take(&mut self.head);
+        self.at = if head.parts { At::Parting } else { At::Start };
+    }
+}
+
+/// A byte of a body in chunks (RFC 9112, 7.1).
+fn of_chunks(at: At, byte: u8) -> At {
+    match (at, byte) {
+        (At::Size(size), b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => {
+            let digit = char::from(byte).to_digit(16).map(u64::from);
+            let size = size.unwrap_or(0).checked_mul(16);
+            match size.zip(digit) {
+                Some((size, digit)) => At::Size(Some(size + digit)),
+                None => At::Failed,
+            }
+        }
+        (At::Size(Some(size)) | At::SizeSpace(size), b' ' | b'\t') => At::SizeSpace(size),
+        (At::Size(Some(size)) | At::SizeSpace(size), b';') => At::Extension(size),
+        (At::Size(Some(size)) | At::SizeSpace(size) | At::Extension(size), b'\r') => {
+            At::SizeLf(size)
+        }
+        (At::Extension(size), byte) if is_text(byte) => At::Extension(size),
+        (At::SizeLf(0), b'\n') => At::Trailer,
+        (At::SizeLf(size), b'\n') => At::Chunk(size),
+        (At::ChunkCr, b'\r') => At::ChunkLf,
+        (At::ChunkLf, b'\n') => At::Size(None),
+        (At::Trailer, b'\r') => At::LastLf,
+        (At::Trailer | At::TrailerName, byte) if is_of_a_name(byte) => At::TrailerName,
+        (At::TrailerName, b':') => At::TrailerValue,
+        (At::TrailerValue, b'\r') => At::TrailerLf,
+        (At::TrailerValue, byte) if is_text(byte) => At::TrailerValue,
+        (At::TrailerLf, b'\n') => At::Trailer,
+        (At::LastLf, b'\n') => At::Body(0),
+        _ => At::Failed,
+    }
+}
+
+fn is_text(byte: u8) -> bool {
+    byte == b'\t' || !byte.is_ascii_control()
+}
+
+fn is_of_a_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// How many of `there` bytes count against `left`, and what is left then.
+fn spent(left: u64, there: usize) -> (usize, u64) {
+    let count = usize::try_from(left).map_or(there, |left| left.min(there));
+    (count, left - count as u64)
+}
+
+fn failed() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "a body that is not in chunks")
+}
+
+/// What who reads the requests of a connection and who answers them, one after the other, tell each other.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Exchange(Arc<ShortLock<Told>>);
+
+#[derive(Debug, Default)]
+struct Told {
+    /// The number of the first request of another major version.
+    other_major: Option<u64>,
+    asked: u64,
+    answered: u64,
+    parted: bool,
+    waiting: Option<Waker>,
+}
+
+impl Exchange {
+    /// Begins to answer the next request; false if it is of another major version.
+    pub(super) fn begin(&self) -> bool {
+        let mut told = self.0.lock();
+        told.asked += 1;
+        told.other_major != Some(told.asked)
+    }
+
+    /// That request has its answer, behind which the connection leaves HTTP or not.
+    pub(super) fn answered(&self, parted: bool) {
+        let waiting = {
+            let mut told = self.0.lock();
+            told.answered += 1;
+            told.parted = parted;
+            told.waiting.take()
+        };
+        if let Some(waiting) = waiting {
+            waiting.wake();
+        }
+    }
+
+    /// Whether the connection leaves HTTP behind the request of that number.
+    fn poll_parted(&self, number: u64, context: &mut Context<'_>) -> Poll<bool> {
+        let waker = context.waker().clone();
+        // A waker is cloned and dropped outside of the lock.
+        let _before = {
+            let mut told = self.0.lock();
+            if told.answered >= number {
+                return Poll::Ready(told.parted);
+            }
+            told.waiting.replace(waker)
+        };
+        Poll::Pending
+    }
+}
