@@ -120,7 +120,7 @@ fn serve(address: &str, cert: &str, key: &str) -> io::Result<()> {
     context
         .load_cert_chain(cert, Some(Path::new(key)), None)
         .map_err(about(files))?;
-    let options = ServerOptions::new().ssl(&context);
+    let options = ServerOptions::new().backlog(4096).ssl(&context);
     let server = asyncio::create_server(EchoServer::default, address, options);
     let server = Arc::new(server.map_err(about(address))?);
     println!("echoing over TLS on {}", server.local_addr()?);
@@ -180,7 +180,7 @@ fn demo() -> io::Result<()> {
     let key = made.signing_key.serialize_pem();
     let context = SslContext::create_default_context(Purpose::ClientAuth)?;
     context.load_cert_chain_bytes(cert.as_bytes(), key.as_bytes(), None)?;
-    let options = ServerOptions::new().ssl(&context);
+    let options = ServerOptions::new().backlog(4096).ssl(&context);
     let server = asyncio::create_server(EchoServer::default, "127.0.0.1:0", options)?;
     let address = server.local_addr()?.to_string();
 

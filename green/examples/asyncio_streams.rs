@@ -84,7 +84,8 @@ fn serve_files(address: &str, cert: &str, key: &str) -> io::Result<()> {
 }
 
 fn serve(address: &str, context: &SslContext) -> io::Result<Server> {
-    start_server(echo, address, ServerOptions::new().ssl(context))
+    let options = ServerOptions::new().backlog(4096).ssl(context);
+    start_server(echo, address, options)
 }
 
 /// Sends a message back, and closes the connection.

@@ -112,7 +112,7 @@ fn run(options: Options) -> io::Result<()> {
     }
 
     let shop = Arc::new(Shop::default());
-    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let listener = green::listen("127.0.0.1:0")?;
     let address = listener.local_addr()?;
     let open = shop.clone();
     named("shop-door", move || serve(&listener, &open))?;

@@ -1,5 +1,6 @@
 //! The rules of ARCHITECTURE.md that no compiler checks: layers, circles, where `unsafe` is, what texts name.
 
+mod backlogs;
 mod coming_from;
 mod crates;
 mod examples;
