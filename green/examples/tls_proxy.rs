@@ -10,6 +10,7 @@
 use std::fmt;
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::mem;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -102,21 +103,39 @@ fn serve(client: &GreenSslSocket, upstream: &str) -> Result<(), Failure> {
     let back = thread::spawn({
         let client = client.try_clone().map_err(on("client"))?;
         let server = server.try_clone().map_err(on("upstream"))?;
-        move || {
-            let result = back(&server, &client);
-            tear_down_after(&result, &client, &server);
-            result
-        }
+        move || pass(back, &client, &server)
     });
-    let forth = forth(client, &server);
-    tear_down_after(&forth, client, &server);
-    let back = back.join().unwrap_or(Ok(()));
+    let forth = pass(forth, client, &server);
+    // One that panicked or was killed has passed on no end.
+    let back = back
+        .join()
+        .unwrap_or_else(|_| Err(io::Error::other("the way back was cut short")));
     // The direction that failed first took the other one with it.
-    let second = |error: &io::Error| ClosedLocally::caused(error);
-    let first = [forth, back]
-        .into_iter()
-        .find(|result| !result.as_ref().is_err_and(second));
-    first.unwrap_or(Ok(())).map_err(on("connection"))
+    let mut errors = [forth.err(), back.err()].into_iter().flatten();
+    let first = errors.find(|error| !ClosedLocally::caused(error));
+    first.map_or(Ok(()), Err).map_err(on("connection"))
+}
+
+/// Passes on one direction to its end. However else it ends, nothing more may arrive anywhere.
+fn pass(
+    direction: fn(&GreenSslSocket, &TcpStream) -> io::Result<()>,
+    client: &GreenSslSocket,
+    server: &TcpStream,
+) -> io::Result<()> {
+    let cuts = Cuts(client, server);
+    direction(client, server)?;
+    mem::forget(cuts);
+    Ok(())
+}
+
+/// Cuts both connections when it is dropped, by a panic too, which also ends the other direction's wait.
+struct Cuts<'a>(&'a GreenSslSocket, &'a TcpStream);
+
+impl Drop for Cuts<'_> {
+    fn drop(&mut self) {
+        cut(self.0.get_ref());
+        cut(self.1.as_green_socket());
+    }
 }
 
 /// From the client to the server, down to the client's close_notify.
@@ -126,19 +145,10 @@ fn forth(mut client: &GreenSslSocket, mut server: &TcpStream) -> io::Result<()> 
 }
 
 /// From the server to the client, down to the server's end.
-fn back(mut server: &TcpStream, mut client: &GreenSslSocket) -> io::Result<()> {
+fn back(mut client: &GreenSslSocket, mut server: &TcpStream) -> io::Result<()> {
     copy(&mut server, &mut client)?;
     client.shutdown_write()?;
     client.get_ref().shutdown(Shutdown::Write)
-}
-
-/// After a failure nothing more may arrive anywhere: both connections are cut, which also ends the other
-/// direction's wait.
-fn tear_down_after(result: &io::Result<()>, client: &GreenSslSocket, server: &TcpStream) {
-    if result.is_err() {
-        cut(client.get_ref());
-        cut(server.as_green_socket());
-    }
 }
 
 /// Resets a connection, so that its end does not look like that of a whole message.

@@ -89,6 +89,80 @@ fn a_drop_while_unwinding_does_not() {
     });
 }
 
+/// Panics with it.
+fn panics_with<T: Send + 'static>(held: T) {
+    let thread = spawn(move || {
+        let _held = held;
+        std::panic::resume_unwind(Box::new("between two writes"));
+    });
+    assert!(thread.join().is_err());
+}
+
+#[test]
+fn nor_does_one_in_order_after_another_handle_went_by_an_unwind() {
+    type Leave = fn(GreenSslSocket, &mut Peer);
+    let cases: [(&str, Leave, &str); 7] = [
+        (
+            "a panic",
+            |tls, _| panics_with(tls.try_clone().unwrap()),
+            "fin",
+        ),
+        (
+            "a kill",
+            |tls, _| {
+                let thread = parked(tls.try_clone().unwrap());
+                thread.kill().unwrap();
+                assert!(thread.join().is_err());
+            },
+            "fin",
+        ),
+        (
+            "the writing half",
+            |tls, _| {
+                let (_reader, writer) = tls.split();
+                panics_with(writer);
+            },
+            "fin",
+        ),
+        (
+            "in order",
+            |tls, _| drop(tls.try_clone().unwrap()),
+            "close_notify",
+        ),
+        (
+            "the peer is told",
+            |tls, _| {
+                panics_with(tls.try_clone().unwrap());
+                tls.shutdown_write().unwrap();
+            },
+            "close_notify",
+        ),
+        (
+            "the connection is shut down",
+            |tls, _| {
+                panics_with(tls.try_clone().unwrap());
+                tls.shutdown(Shutdown::Write).unwrap();
+            },
+            "close_notify",
+        ),
+        (
+            "the connection is closed",
+            |tls, _| {
+                panics_with(tls.try_clone().unwrap());
+                tls.close();
+            },
+            "close_notify",
+        ),
+    ];
+    green_test("another handle", move || {
+        for role in tls_roles() {
+            for (how, leave, end) in cases {
+                assert_eq!(seen(role, leave), format!("peer got 4 {end}"), "{how}");
+            }
+        }
+    });
+}
+
 #[test]
 fn a_drop_of_a_connection_that_failed_does_not() {
     green_test("failed", || {

@@ -434,14 +434,16 @@ impl Duplex {
     /// Sends close_notify if that needs no wait, unless the peer must not take what it has for complete: an end without
     /// it means that something is missing (RFC 8446, 6.1). Prevents our FIN from becoming a reset. Does not wait.
     ///
-    /// `ragged`: an end of the peer's without close_notify counts as one with it.
-    pub(super) fn part(&self, ragged: bool) {
+    /// `whole`: nobody who might have had more to say left by an unwind before. `ragged`: an end of the peer's without
+    /// close_notify counts as one with it.
+    pub(super) fn part(&self, whole: bool, ragged: bool) {
         // Who lingers for no time wants the reset, and the peer must not take it for a clean end.
         if let Ok(Some(Duration::ZERO)) = self.socket.linger() {
             return;
         }
-        // Whoever unwinds, or found the connection broken, may have had more to say.
-        let whole = !panicking()
+        // So may whoever unwinds now, or found the connection broken.
+        let whole = whole
+            && !panicking()
             && !self.torn.load(Ordering::Relaxed)
             && !self.pipe.lock().has_failed(ragged);
         if whole {

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use greenhub::ClosedLocally;
 use greenhub::Deadline;
+use greenhub::green_thread::panicking;
 use greenhub::greenio::GreenSocket;
 use greenhub::source::Direction;
 use greenhub::wait_queue::ShortLock;
@@ -111,17 +112,28 @@ struct Shared {
     given_back: AtomicBool,
     /// Set when `close` begins: then a read ends because of that, not because of the peer's answer to it.
     closing: AtomicBool,
+    /// Set when an unwind has dropped a handle: who held it may have had more to say.
+    deserted: AtomicBool,
 }
 
 // As for the socket inside: a panic leaves no state half-changed that a later call would believe.
 impl UnwindSafe for GreenSslSocket {}
 impl RefUnwindSafe for GreenSslSocket {}
 
+impl Drop for GreenSslSocket {
+    fn drop(&mut self) {
+        if panicking() {
+            self.shared.deserted.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
 impl Drop for Shared {
     fn drop(&mut self) {
         if !self.given_back.load(Ordering::Relaxed) && !self.duplex.socket.is_closed() {
+            let whole = !self.deserted.load(Ordering::Relaxed);
             let ragged = self.suppress_ragged_eofs.load(Ordering::Relaxed);
-            self.duplex.part(ragged);
+            self.duplex.part(whole, ragged);
         }
     }
 }
@@ -179,6 +191,7 @@ impl GreenSslSocket {
                 suppress_ragged_eofs: AtomicBool::new(false),
                 given_back: AtomicBool::new(false),
                 closing: AtomicBool::new(false),
+                deserted: AtomicBool::new(false),
             }),
         }
     }
@@ -296,7 +309,9 @@ impl GreenSslSocket {
     /// # }
     /// ```
     pub fn unwrap(self, limit: Option<Duration>) -> io::Result<Unwrapped> {
-        let shared = Arc::try_unwrap(self.shared).map_err(|_| {
+        let shared = self.shared.clone();
+        drop(self);
+        let shared = Arc::try_unwrap(shared).map_err(|_| {
             io::Error::new(
                 io::ErrorKind::ResourceBusy,
                 "another handle of this TLS connection lives",
@@ -342,8 +357,8 @@ impl GreenSslSocket {
     /// The peer must not take half an answer for a whole one. So there is no close_notify while the thread unwinds, by a
     /// panic, a kill or a time limit; none on a connection that has failed, by an error or by a write that was cut short;
     /// and a socket whose linger time is zero is reset. A drop does not send it either if the peer has ended without
-    /// its own. If you give up for another reason, such as the failure of another connection, close the [socket
-    /// below](Self::get_ref), which sends none.
+    /// its own, or if another handle was dropped by such an unwind before. If you give up for another reason, such as
+    /// the failure of another connection, close the [socket below](Self::get_ref), which sends none.
     ///
     /// # Examples
     ///
@@ -370,7 +385,7 @@ impl GreenSslSocket {
     pub fn close(&self) {
         if !self.shared.closing.swap(true, Ordering::SeqCst) {
             // Whoever asks for the end has had his say, be the peer's missing or not.
-            self.shared.duplex.part(true);
+            self.shared.duplex.part(true, true);
             self.get_ref().close();
         }
     }
