@@ -71,6 +71,33 @@ impl StreamWriter {
 
     /// Sends `data`, without waiting: what the kernel does not take at once is kept, however much, and sent later.
     ///
+    /// Where [`std::io::Write`] is in scope and the writer is a `&mut StreamWriter`, `writer.write(..)` is that trait's,
+    /// which waits as [`drain`](Self::drain) does. There, [`writelines`](Self::writelines) has no such double:
+    ///
+    /// ```
+    /// use std::io::{self, Write};
+    ///
+    /// use green::asyncio::{ConnectionOptions, StreamWriter, open_connection_over};
+    /// use green::os::unix::net::UnixStream;
+    ///
+    /// fn send(writer: &mut StreamWriter) -> io::Result<()> {
+    ///     // More than a socket takes, and it does not wait. Nor does `StreamWriter::write(writer, ..)`.
+    ///     writer.writelines(&[vec![7; 32 << 20]])?;
+    ///     StreamWriter::write(writer, b"the rest")
+    /// }
+    ///
+    /// let (ours, mut theirs) = UnixStream::pair()?;
+    /// let (_reader, mut writer) = open_connection_over(ours, ConnectionOptions::new())?;
+    /// send(&mut writer)?;
+    /// // Nobody has read.
+    /// assert!(writer.transport().get_write_buffer_size() > 0);
+    /// let reading = green::thread::spawn(move || io::copy(&mut theirs, &mut io::sink()));
+    /// writer.flush()?; // Waits.
+    /// drop(writer);
+    /// assert_eq!(reading.join().unwrap()?, (32 << 20) + 8);
+    /// # Ok::<(), io::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// What broke the connection; otherwise as [`Transport::write`].

@@ -289,3 +289,54 @@ fn a_limit_covers_a_handshake_against_a_peer_that_drips() {
         dripping.join().unwrap();
     });
 }
+
+/// A stream that takes little at once, so that a record takes many waits.
+#[derive(Debug)]
+struct Sips(UnixStream);
+
+impl Read for Sips {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buf)
+    }
+}
+
+impl Write for Sips {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.0.write(&buf[..buf.len().min(512)])
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+#[test]
+fn a_limit_covers_a_write_to_a_peer_that_sips() {
+    const LIMIT: Duration = Duration::from_millis(300);
+    both(|| {
+        let (client, server) = UnixStream::pair().unwrap();
+        client.as_ref().set_send_buffer_size(1).unwrap();
+        let serving = thread::spawn(move || acceptor().accept(server).unwrap());
+        let mut client = connector().connect("localhost", Sips(client)).unwrap();
+        let server = serving.join().unwrap();
+        client.get_ref().0.set_write_timeout(Some(LIMIT)).unwrap();
+        // Each wait for room is shorter than the limit, and all that one call sends takes twelve of it.
+        let sipping = thread::spawn(move || {
+            let mut socket = server.get_ref();
+            while socket.read(&mut [0; 512]).unwrap() > 0 {
+                thread::sleep(LIMIT / 8);
+            }
+        });
+        let began = Instant::now();
+        // It is taken, and the rest of it is the next call's to send.
+        assert_eq!(client.write(&[7; 48 * 1024]).unwrap(), 48 * 1024);
+        assert!(began.elapsed() < LIMIT * 6, "{:?}", began.elapsed());
+        let began = Instant::now();
+        let error = client.write(&[7]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        assert!(began.elapsed() < LIMIT * 6, "{:?}", began.elapsed());
+        client.get_ref().0.shutdown(Shutdown::Both).unwrap();
+        drop(client);
+        sipping.join().unwrap();
+    });
+}
