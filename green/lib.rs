@@ -99,7 +99,7 @@
 //! | `backtrace` | yes | the stack of a green thread that holds its hub, in the warnings of [`debug::blocking_detection`] |
 //! | `vendored` | | OpenSSL built from source and linked statically; needs a C compiler, perl and make |
 //! | `native-tls-engine` | | [`ssl`] on the platform's own TLS library; see [`ssl::EngineKind`] |
-//! | `async` | | `green::aio`, the streams as `AsyncRead` and `AsyncWrite` of futures-io |
+//! | `async` | | `green::future::spawn`, and `green::aio`, the streams as `AsyncRead` and `AsyncWrite` of futures-io |
 //! | `tokio-io` | | the same for tokio's traits; brings `async` |
 //! | `http` | | `green::http`, an HTTP/1.1 and HTTP/2 server in blocking style |
 //! | `http-client` | | `green::http::get` and `agent`: ureq over green sockets |

@@ -1,7 +1,8 @@
 //! std's `future`, with sleeps and time limits that any executor may poll.
 //!
 //! [`block_on`](crate::block_on) runs a future on the calling thread, green or not; a
-//! [`JoinHandle`](crate::thread::JoinHandle) is itself a future. `green::aio` (feature `async`) has streams for futures.
+//! [`JoinHandle`](crate::thread::JoinHandle) is itself a future. With the feature `async` there is `spawn`: futures that
+//! run by themselves and share a few stacks; `green::aio` then has streams for futures.
 //!
 //! # Examples
 //!
@@ -20,6 +21,8 @@
 #[doc(no_inline)]
 pub use std::future::*;
 
+#[cfg(feature = "async")]
+pub use greenhub::future::{Builder, spawn, spawn_local};
 pub use greenhub::future::{Sleep, sleep, sleep_until, timeout};
 
 #[cfg(test)]

@@ -311,6 +311,13 @@ impl Fiber {
         stack
     }
 
+    /// Nothing: what debuggers know a fiber by is not kept.
+    ///
+    /// # Safety
+    ///
+    /// The fiber has not ended.
+    pub(crate) unsafe fn set_owner(self, _owner: *const ()) {}
+
     /// Where its stack ends. May be called in a signal handler.
     ///
     /// # Safety

@@ -71,7 +71,7 @@ struct Head {
     argument: usize,
     body: fn(usize),
     stack: Stack,
-    /// What debuggers know the fiber by: not null as long as it lives.
+    /// What debuggers know the fiber by: null once it has ended, and while it carries nobody.
     owner: *const (),
 }
 
@@ -193,6 +193,17 @@ impl Fiber {
             (&raw mut (*head).owner).write_volatile(std::ptr::null());
             (&raw const (*head).stack).read()
         }
+    }
+
+    /// Tells debuggers whose it is from now on: nobody's, if null.
+    ///
+    /// # Safety
+    ///
+    /// The fiber has not ended.
+    #[inline]
+    pub(crate) unsafe fn set_owner(self, owner: *const ()) {
+        // SAFETY: its head lives, and only debuggers read this word.
+        unsafe { (&raw mut (*self.0.as_ptr()).owner).write_volatile(owner) };
     }
 
     /// Where its stack ends. May be called in a signal handler.

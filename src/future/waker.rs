@@ -1,4 +1,5 @@
-//! A thread that waits for a future, and the waker that is that thread.
+//! A thread that waits for a future, and the waker that is that thread; also a green thread that
+//! consists of a future.
 //!
 //! A waker made here is a handle to a [`Task`], so it costs a count and no allocation. `woken` and
 //! `awaiting` work as `park`'s token and ticket do: a waker sets the flag and then closes the ticket;
@@ -59,7 +60,7 @@ fn wake_task(task: &Arc<Task>) {
     }
 }
 
-fn waker_of(task: Arc<Task>) -> Waker {
+pub(super) fn waker_of(task: Arc<Task>) -> Waker {
     let data = Arc::into_raw(task).cast();
     // SAFETY: the table's functions keep to the module's # Safety, and a task may be woken from any thread.
     unsafe { Waker::from_raw(RawWaker::new(data, &VTABLE)) }

@@ -17,6 +17,7 @@ use super::thread::Thread;
 use crate::deadline::Deadline;
 use crate::hub::current;
 use crate::hub::site::Site;
+use crate::hub::task::{PinnedBody, Task};
 use crate::hub::wait::Request;
 use crate::wait_queue::{Place, Wake};
 
@@ -87,7 +88,7 @@ impl<T> JoinInner<T> {
     }
 }
 
-/// A handle to a green thread: to join it, or to end it.
+/// A handle to a green thread, or to a spawned future: to join it, or to end it.
 ///
 /// Dropping it detaches the green thread.
 ///
@@ -107,6 +108,11 @@ unsafe impl<T: Send> Send for JoinHandle<T> {}
 unsafe impl<T: Send> Sync for JoinHandle<T> {}
 
 impl<T> JoinHandle<T> {
+    pub(crate) fn new(task: Arc<Task>, packet: Arc<Packet<T>>) -> JoinHandle<T> {
+        let thread = Thread { task };
+        JoinHandle(JoinInner { thread, packet })
+    }
+
     /// The green thread's id, name and park token.
     ///
     /// ```
@@ -326,7 +332,7 @@ impl<T> JoinHandle<T> {
         let task = &self.0.thread.task;
         task.green().is_some_and(|green| {
             let body = green.body.lock();
-            body.is_some() && {
+            body.as_ref().is_some_and(PinnedBody::is_new) && {
                 task.kill();
                 true
             }

@@ -29,9 +29,11 @@ pub use join_handle::JoinHandle;
 pub(crate) use kill::kill;
 pub use link::Link;
 pub use local::{AccessError, LocalKey};
+pub(crate) use packet::{Packet, drop_unrun};
 pub use park::{park, park_timeout};
 pub use scope::{Scope, ScopedJoinHandle, scope};
 pub use spawn::{Builder, spawn, spawn_after, spawn_local};
+pub(crate) use spawn::{own_hub, start_future};
 pub use std::thread::available_parallelism;
 pub use thread::{Thread, ThreadId, current, panicking};
 

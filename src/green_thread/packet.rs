@@ -21,7 +21,7 @@ use crate::thread_locals;
 use crate::wait_queue::WaitQueue;
 
 /// Where a green thread leaves its result.
-pub(super) struct Packet<T> {
+pub(crate) struct Packet<T> {
     pub(super) outcome: Lock<Outcome<T>>,
     pub(super) finished: AtomicBool,
     pub(super) joiners: WaitQueue,
@@ -37,7 +37,11 @@ pub(super) struct Outcome<T> {
 }
 
 impl<T> Packet<T> {
-    pub(super) fn new(scope: Option<Arc<ScopeData>>) -> Arc<Packet<T>> {
+    pub(crate) fn new() -> Arc<Packet<T>> {
+        Packet::in_scope(None)
+    }
+
+    pub(super) fn in_scope(scope: Option<Arc<ScopeData>>) -> Arc<Packet<T>> {
         Arc::new(Packet {
             outcome: Lock::new(Outcome {
                 result: None,
@@ -55,54 +59,64 @@ impl<T> Packet<T> {
         move |start| {
             let result = match start {
                 Start::Run => catch_unwind(AssertUnwindSafe(f)),
-                Start::Killed => not_run(f, Killed),
+                Start::Killed => {
+                    drop_unrun(|| drop(f));
+                    Err(Box::new(Killed) as Box<dyn Any + Send>)
+                }
             };
-            let result = result.map_err(|payload| match payload.downcast::<Raised>() {
-                Ok(_) => Box::new(Killed),
-                Err(panic) => panic,
-            });
-            // What is left are links and destructors: a kill does not interrupt
-            // them, and limits that they set themselves hold.
-            let _shield = Shield::new();
-            self.links.follow(Ending::of(&result));
-            if current::is_green() {
-                current::with(|task| {
-                    // Before the joiner hears of the end, as std has it.
-                    task.values.end();
-                    if thread_locals::are_own() {
-                        thread_locals::end_values();
-                        // What the destructors made.
-                        task.values.end();
-                    }
-                    inherited::end(task);
-                });
-            }
-            let waker = {
-                let mut outcome = self.outcome.lock();
-                outcome.result = Some(result);
-                outcome.waker.take()
-            };
-            self.finished.store(true, Ordering::Release);
-            self.joiners.wake_all();
-            if let Some(waker) = waker {
-                // An executor's code, which may do anything.
-                contain(|| waker.wake());
-            }
-            // The last handle to an unwanted result: its drop is user code.
-            contain(|| drop(self));
+            self.end(result);
         }
+    }
+
+    /// What is left to do once there is a result, or a payload: by the green thread itself.
+    #[inline(always)]
+    pub(crate) fn end(self: Arc<Packet<T>>, result: Result<T>) {
+        let result = result.map_err(|payload| match payload.downcast::<Raised>() {
+            Ok(_) => Box::new(Killed),
+            Err(panic) => panic,
+        });
+        // What is left are links and destructors: a kill does not interrupt
+        // them, and limits that they set themselves hold.
+        let _shield = Shield::new();
+        self.links.follow(Ending::of(&result));
+        if current::is_green() {
+            current::with(|task| {
+                // Before the joiner hears of the end, as std has it.
+                task.values.end();
+                // Those of a carrier are not this one's alone.
+                let carried = task.green().is_some_and(|green| green.carried.is_some());
+                if thread_locals::are_own() && !carried {
+                    thread_locals::end_values();
+                    // What the destructors made.
+                    task.values.end();
+                }
+                inherited::end(task);
+            });
+        }
+        let waker = {
+            let mut outcome = self.outcome.lock();
+            outcome.result = Some(result);
+            outcome.waker.take()
+        };
+        self.finished.store(true, Ordering::Release);
+        self.joiners.wake_all();
+        if let Some(waker) = waker {
+            // An executor's code, which may do anything.
+            contain(|| waker.wake());
+        }
+        // The last handle to an unwanted result: its drop is user code.
+        contain(|| drop(self));
     }
 }
 
-/// Drops a body that is not to run, and returns why. For its destructors the thread counts as
-/// unwinding, as it would if the body had begun.
-fn not_run<F, T, E: Any + Send>(f: F, why: E) -> Result<T> {
+/// Drops, by `f`, what is not to run, or no further. For its destructors the thread counts as unwinding, as it
+/// would if they ran while it did.
+pub(crate) fn drop_unrun(f: impl FnOnce()) {
     let _shield = Shield::new();
     let tell = |unrun| current::with(|task| task.interrupts.set_unrun(unrun));
     tell(true);
-    contain(|| drop(f));
+    contain(f);
     tell(false);
-    Err(Box::new(why))
 }
 
 impl<T> Drop for Packet<T> {

@@ -6,6 +6,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::inherited;
@@ -16,8 +17,9 @@ use super::thread::Thread;
 use crate::clock::Nanos;
 use crate::config::{round_stack, settings};
 use crate::engine::Stack;
+use crate::hub::leg::Legs;
 use crate::hub::task::{Body, Green, Kind, PinnedBody, Start, Task};
-use crate::hub::{Hub, current, placement};
+use crate::hub::{Hub, carrier, current, placement};
 use crate::thread_locals;
 
 /// Starts a green thread on the hub that has the fewest green threads; it stays there for
@@ -222,7 +224,7 @@ impl Builder {
         T: Send + 'static,
     {
         let placed = self.place()?;
-        let packet = Packet::new(None);
+        let packet = Packet::new();
         let body = PinnedBody::new_send(Box::new(packet.clone().body(f)));
         Ok(JoinHandle(placed.start(body, packet)))
     }
@@ -268,7 +270,7 @@ impl Builder {
         if let Some(scope) = &scope {
             scope.begin();
         }
-        let packet = Packet::new(scope);
+        let packet = Packet::in_scope(scope);
         let body: Box<dyn FnOnce(Start) + Send + 'a> = Box::new(packet.clone().body(f));
         // SAFETY: only the lifetime changes. The caller promises that the body
         // has been run, or dropped, before `'a` ends.
@@ -291,21 +293,9 @@ impl Builder {
         F: FnOnce() -> T + 'static,
         T: 'static,
     {
-        let Some(local) = current::local().filter(|_| current::is_green()) else {
-            return Err(io::Error::new(
-                io::ErrorKind::Unsupported,
-                "spawn_local works inside a green thread only",
-            ));
-        };
-        if self.hub.is_some_and(|hub| hub != local.hub.home.index) {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "spawn_local stays on its own hub",
-            ));
-        }
-        self.hub = Some(local.hub.home.index);
+        self.hub = Some(own_hub(self.hub)?);
         let placed = self.place()?;
-        let packet = Packet::new(None);
+        let packet = Packet::new();
         let body: Body = Box::new(packet.clone().body(f));
         // SAFETY: placed on the hub of this OS thread, which runs it or drops
         // it there.
@@ -314,22 +304,8 @@ impl Builder {
     }
 
     fn place(self) -> io::Result<Placed> {
-        if let Some(name) = &self.name {
-            assert!(
-                !name.contains('\0'),
-                "thread name may not contain interior null bytes"
-            );
-        }
         let hubs = placement::hubs()?;
-        let hub = match self.hub {
-            None => placement::choose(hubs),
-            Some(index) => *hubs.get(index).ok_or_else(|| {
-                io::Error::new(
-                    io::ErrorKind::InvalidInput,
-                    format!("there is no hub {index}, only {} of them", hubs.len()),
-                )
-            })?,
-        };
+        let hub = choose_hub(self.name.as_deref(), self.hub)?;
         let stack_size = self.stack_size.map_or(settings().stack_size, round_stack);
         let stack_size = stack_size.saturating_add(thread_locals::room());
         let stack = match self.after {
@@ -355,6 +331,97 @@ impl Builder {
     }
 }
 
+/// The hub for a green thread of this name: the one that was asked for, or any.
+///
+/// # Errors
+///
+/// `InvalidInput` if there is no such hub; at the first start, what kept the hubs from starting.
+///
+/// # Panics
+///
+/// If the name contains a NUL byte, as std does.
+#[inline]
+fn choose_hub(name: Option<&str>, hub: Option<usize>) -> io::Result<&'static Hub> {
+    if let Some(name) = name {
+        assert!(
+            !name.contains('\0'),
+            "thread name may not contain interior null bytes"
+        );
+    }
+    let hubs = placement::hubs()?;
+    match hub {
+        None => Ok(placement::choose(hubs)),
+        Some(index) => hubs.get(index).copied().ok_or_else(|| {
+            io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("there is no hub {index}, only {} of them", hubs.len()),
+            )
+        }),
+    }
+}
+
+/// The hub that what is spawned locally stays on.
+///
+/// # Errors
+///
+/// `Unsupported` outside a green thread; `InvalidInput` if another one was asked for.
+pub(crate) fn own_hub(asked: Option<usize>) -> io::Result<usize> {
+    let Some(local) = current::local().filter(|_| current::is_green()) else {
+        return Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "spawn_local works inside a green thread only",
+        ));
+    };
+    match asked.is_some_and(|hub| hub != local.hub.home.index) {
+        true => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "spawn_local stays on its own hub",
+        )),
+        false => Ok(local.hub.home.index),
+    }
+}
+
+/// Who starts another one, as its report names it.
+#[inline]
+fn parent() -> u64 {
+    match current::is_green() {
+        true => current::with(|task| task.id),
+        false => 0,
+    }
+}
+
+/// Starts a green thread that consists of `future` and has no stack of its own.
+///
+/// # Errors
+///
+/// As those of [`choose_hub`].
+///
+/// # Panics
+///
+/// As [`choose_hub`].
+pub(crate) fn start_future(
+    name: Option<String>,
+    hub: Option<usize>,
+    future: PinnedBody,
+) -> io::Result<Arc<Task>> {
+    let hub = choose_hub(name.as_deref(), hub)?;
+    let green = Green::new(
+        &hub.home,
+        Legs::without_stack(),
+        settings().stack_size + thread_locals::room(),
+        Some(future),
+        Nanos::LONG_AGO,
+        Some(carrier::carry),
+    );
+    let name = name.map(String::into_boxed_str);
+    let task = Arc::new(Task::new(name, parent(), Kind::Green(green)));
+    // Its polls are a wait for a future, around those that they may begin themselves.
+    task.awaits.store(1, Ordering::Relaxed);
+    inherited::hand_down(&task);
+    hub.adopt(task.clone());
+    Ok(task)
+}
+
 /// A green thread with a hub and a stack, about to be started.
 struct Placed {
     name: Option<String>,
@@ -377,22 +444,19 @@ impl Placed {
     }
 
     fn begin(self, body: PinnedBody) -> Arc<Task> {
-        let parent = match current::is_green() {
-            true => current::with(|task| task.id),
-            false => 0,
-        };
         let name = self.name.map(String::into_boxed_str);
         // The place first, and nothing that may unwind between the parts and the whole:
         // so they are written right there.
         let mut place = Arc::new_uninit();
         let green = Green::new(
             &self.hub.home,
-            self.stack,
+            Legs::new(self.stack),
             self.stack_size,
-            body,
+            Some(body),
             self.start,
+            None,
         );
-        let task = Task::new(name, parent, Kind::Green(green));
+        let task = Task::new(name, parent(), Kind::Green(green));
         Arc::get_mut(&mut place)
             .expect("nobody else has it")
             .write(task);

@@ -3,8 +3,8 @@
 //! # Safety
 //!
 //! [`CURRENT`] is set where a leg begins, and cleared by the hub's loop, to a task
-//! that stays in the hub's list of green threads until it has ended and the
-//! loop has cleared [`CURRENT`] again. A suspended coroutine always comes back
+//! that stays in the hub's list of green threads, or in [`Local::running`], until it has ended and the
+//! loop has cleared [`CURRENT`] again, or set it for another. A suspended coroutine always comes back
 //! on the same OS thread, so a reference taken here may be held across a wait.
 #![expect(unsafe_code, reason = "the current task is a pointer set by the hub")]
 
@@ -50,6 +50,11 @@ pub(crate) unsafe fn enter(local: usize) {
         CURRENT.set(local.running());
         thread_locals::make_values();
     }
+}
+
+/// The carrier that runs here polls for whoever runs on its hub from now on.
+pub(super) fn follow(local: &Local) {
+    CURRENT.set(local.running());
 }
 
 pub(super) fn set_local(local: &'static Local) {

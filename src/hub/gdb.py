@@ -6,7 +6,7 @@
 
 Nothing is called in the program and none of its registers is written. It needs the program's symbols and,
 for names of functions and lines, its debugging information. Green threads that have not begun have no
-stack yet and are not listed. On the engine `may` there is nothing to be read.
+stack yet and are not listed, nor are spawned futures that wait for their wakers. On the engine `may` there is nothing to be read.
 """
 
 import re

@@ -1,11 +1,13 @@
 //! How the running green thread stops running: by a switch straight to the next one, or to the
-//! loop.
+//! loop; and how it is forgotten.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::leg;
 use super::local::Local;
 use super::task::{Green, Task};
+use crate::engine::Fiber;
 use crate::sys;
 use crate::sys::lock::is_any_held;
 use crate::thread_locals;
@@ -49,6 +51,25 @@ impl Local {
         self.parked_unwinding
             .set(self.parked_unwinding.get() - unwinding);
         sys::set_errno(errno);
+    }
+
+    /// Leaves `carrier`, on which we run and which nobody has any more, until it is lent again.
+    #[inline]
+    pub(super) fn rest(&self, carrier: Fiber) {
+        leg::rest(carrier, self.next_fiber(), self.is_here());
+    }
+
+    /// Forgets `task`, which is over, but for the handle that this gives.
+    pub(super) fn dismiss(&self, task: &Arc<Task>, green: &Green) -> Option<Arc<Task>> {
+        self.timers.borrow_mut().remove(task);
+        let key = green.listed.load(Ordering::Relaxed);
+        let listed = self.hub.threads.lock().try_remove(key);
+        self.hub.load.fetch_sub(1, Ordering::Relaxed);
+        #[cfg(feature = "sim")]
+        if let Some(world) = self.world {
+            world.ends(task.id);
+        }
+        listed
     }
 
     #[inline(always)]

@@ -3,7 +3,8 @@
 //! # Safety
 //!
 //! Only the hub's loop, in `turn`, calls [`Legs::run`] and [`Legs::end`], and only
-//! the green thread itself calls [`Legs::leave`] and [`Legs::leave_for`]. Whether a
+//! the green thread itself calls [`Legs::leave`] and [`Legs::leave_for`]; only what runs on a
+//! carrier calls [`rest`], after it has given the carrier back. Whether a
 //! leg runs on the home hub's OS thread, whoever begins it looks each time.
 #![expect(unsafe_code, reason = "resumes and leaves fibers")]
 
@@ -14,11 +15,12 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use crate::engine::{Fiber, Stack};
 use crate::sys::lock::Lock;
 
-/// The stack of a green thread, and once it has begun the fiber that runs there.
+/// The stack of a green thread, and once it has begun the fiber that runs there. One that has
+/// no stack of its own is lent a fiber for each of its polls.
 #[derive(Debug)]
 pub(crate) struct Legs {
     stack: Lock<Option<Stack>>,
-    /// Home. Null before the first leg.
+    /// Home. Null before the first leg, and while nobody lends one.
     fiber: AtomicPtr<()>,
     /// Home: whether the last leg is over and the stack is still there.
     over: AtomicBool,
@@ -26,7 +28,7 @@ pub(crate) struct Legs {
 
 impl Legs {
     #[inline(always)]
-    pub(super) fn new(stack: Stack) -> Legs {
+    pub(crate) fn new(stack: Stack) -> Legs {
         Legs {
             stack: Lock::new(Some(stack)),
             fiber: AtomicPtr::new(ptr::null_mut()),
@@ -34,7 +36,32 @@ impl Legs {
         }
     }
 
-    /// The fiber, of a green thread that has begun and not ended.
+    /// Of one without a stack of its own.
+    pub(crate) fn without_stack() -> Legs {
+        Legs {
+            stack: Lock::new(None),
+            fiber: AtomicPtr::new(ptr::null_mut()),
+            over: AtomicBool::new(false),
+        }
+    }
+
+    /// Lends `carrier`, which rests or is new, to the one at `owner`, whose legs these are.
+    pub(super) fn lend(&self, carrier: Fiber, owner: *const ()) {
+        // SAFETY: nobody has made it end.
+        unsafe { carrier.set_owner(owner) };
+        self.fiber.store(carrier.as_raw(), Ordering::Relaxed);
+    }
+
+    /// Gives back the fiber that was lent.
+    pub(super) fn give_back(&self) -> Option<Fiber> {
+        let carrier = self.fiber()?;
+        self.fiber.store(ptr::null_mut(), Ordering::Relaxed);
+        // SAFETY: it runs.
+        unsafe { carrier.set_owner(ptr::null()) };
+        Some(carrier)
+    }
+
+    /// The fiber, of a green thread that has begun and not ended, or that was lent one.
     #[inline]
     pub(super) fn fiber(&self) -> Option<Fiber> {
         Fiber::from_raw(self.fiber.load(Ordering::Relaxed))
@@ -112,6 +139,25 @@ impl Legs {
         self.fiber()
             .filter(|_| over)
             .map(|fiber| unsafe { fiber.end() })
+    }
+}
+
+/// Leaves `carrier`, on which we run and which has been given back, for `next` or the loop, until it
+/// is lent again and resumed.
+#[inline]
+pub(super) fn rest(carrier: Fiber, next: Option<Fiber>, at_home: bool) {
+    match next {
+        Some(next) if next == carrier => (),
+        Some(next) => {
+            if !at_home {
+                refuse();
+            }
+            // SAFETY: by what runs on it (module, # Safety), on the OS thread that is
+            // home to both.
+            unsafe { carrier.suspend_for(next) };
+        }
+        // SAFETY: as above.
+        None => unsafe { carrier.suspend() },
     }
 }
 

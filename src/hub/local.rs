@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::Hub;
 use super::task::{Green, Task};
 use crate::clock::Nanos;
+use crate::engine::Fiber;
 #[cfg(all(target_env = "gnu", target_pointer_width = "64"))]
 use crate::sys::destructors::Destructors;
 use crate::thread_locals;
@@ -23,6 +24,9 @@ const SLICE: Duration = Duration::from_micros(250);
 /// Calls between two looks at the clock. A green thread that waits sooner, as
 /// most do after each request, costs no look at all.
 const CALLS_PER_LOOK: u32 = 4;
+/// The most carriers that stand ready without a future to poll.
+pub(super) const RESTING: usize = 16;
+
 pub(crate) struct Local {
     #[cfg(all(target_env = "gnu", target_pointer_width = "64"))]
     destructors: Option<Destructors>,
@@ -33,6 +37,8 @@ pub(crate) struct Local {
     /// The handle by which the running green thread stood in the ready queue.
     /// Its next wait takes it along.
     pub(super) running: Cell<Option<Arc<Task>>>,
+    /// Carriers that nobody has, the one used last at the end.
+    pub(super) carriers: RefCell<Vec<Fiber>>,
 
     pub(crate) timers: RefCell<TimerQueue<Arc<Task>>>,
     /// About when this turn began.
@@ -88,6 +94,8 @@ impl Local {
             ready: RefCell::new(VecDeque::new()),
             acceptors: RefCell::new(VecDeque::new()),
             running: Cell::new(None),
+            // Nobody is to allocate while it is borrowed.
+            carriers: RefCell::new(Vec::with_capacity(RESTING)),
             timers: RefCell::new(TimerQueue::new()),
             time: Cell::new(Nanos::now()),
             os_task: Cell::new(std::ptr::null()),

@@ -13,6 +13,7 @@
 //!   one or to the loop.
 //! - [`interrupt`]: how kills and time limits reach it.
 //! - [`mod@wait`]: the one way to wait.
+//! - [`carrier`]: stacks that futures without one of their own are polled on.
 //! - [`meter`]: CPU time by green thread, while somebody asks for it.
 //! - [`turn`]: the loop: inbox, timers, ready green threads, poll.
 //! - [`placement`]: starting the hubs and choosing one for a new green thread.
@@ -35,6 +36,7 @@ use crate::engine::Stacks;
 use crate::sys::epoll;
 use crate::thread_locals;
 
+pub(crate) mod carrier;
 pub(crate) mod current;
 #[cfg(not(feature = "engine-may"))]
 mod gdb;
@@ -101,6 +103,12 @@ pub(crate) struct Counters {
     /// Nanoseconds, while somebody asks for them: see [`meter`].
     pub(crate) cpu: AtomicU64,
     pub(crate) longest_turn: AtomicU64,
+}
+
+/// Adds to a counter that only this OS thread writes.
+#[inline]
+fn count(counter: &AtomicU64, n: u64) {
+    counter.store(counter.load(Ordering::Relaxed) + n, Ordering::Relaxed);
 }
 
 impl Hub {

@@ -2,7 +2,8 @@
 //!
 //! A green thread that waits switches straight to the next one that is ready, so the loop runs once
 //! a turn, not once a leg. It switches to the loop when nobody is ready, when the turn's legs are
-//! used up, and when it ends: what must be done at an end is done in the loop's context.
+//! used up, and when it ends: what must be done at an end is done in the loop's context. One without
+//! a stack of its own is lent a carrier first.
 
 use std::ptr;
 use std::sync::Arc;
@@ -54,6 +55,7 @@ impl Local {
             let green = task.green()?;
             match green.legs.fiber() {
                 Some(fiber) => fiber,
+                None if green.carried.is_some() => self.lend(task, green)?,
                 None if green.start == Nanos::LONG_AGO => self.begin(task, green),
                 // It may be put off once more.
                 None => return None,
@@ -70,6 +72,22 @@ impl Local {
         let local = ptr::from_ref(self) as usize;
         let owner = Arc::as_ptr(task).cast();
         green.legs.begin(root::run, local, owner)
+    }
+
+    /// Lends `task`, whose future is to be polled, a carrier that rests, or a new one; none if there is
+    /// no stack for it.
+    pub(super) fn lend(&self, task: &Arc<Task>, green: &Green) -> Option<Fiber> {
+        let owner = Arc::as_ptr(task).cast();
+        let resting = self.carriers.borrow_mut().pop();
+        let carrier = match resting {
+            Some(carrier) => carrier,
+            None => {
+                let stack = self.hub.stacks.take(green.stack_size).ok()?;
+                Fiber::new(stack, root::run, ptr::from_ref(self) as usize, owner)
+            }
+        };
+        green.legs.lend(carrier, owner);
+        Some(carrier)
     }
 
     /// Makes `task` the one that runs.
@@ -90,7 +108,7 @@ impl Local {
     fn fetch_next(&self) {
         let ready = self.ready.borrow();
         if let Some(green) = ready.front().and_then(|task| task.green())
-            && !green.is_new()
+            && green.legs.have_begun()
         {
             let suspended_at = green.suspended_at.load(Ordering::Relaxed);
             prefetch(green.legs.context());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::current;
-use super::task::{Kind, Start, Task};
+use super::task::{Kind, PinnedBody, Start, Task};
 use crate::thread_locals;
 
 /// Runs the current green thread from its first to its last instruction. Called by
@@ -25,6 +25,10 @@ fn run_task(task: &Arc<Task>) {
         return;
     };
     let base = 0u8;
+    if let Some(carry) = green.carried {
+        // Not this one's own stack. It may be gone when this returns, and somebody else run.
+        return carry(&raw const base as usize);
+    }
     green
         .base
         .store(&raw const base as usize, Ordering::Relaxed);
@@ -39,8 +43,8 @@ fn run_task(task: &Arc<Task>) {
         };
         (body.take(), start)
     };
-    if let Some(body) = body {
-        __rust_begin_short_backtrace(|| body.into_inner()(start));
+    if let Some(body) = body.and_then(PinnedBody::into_inner) {
+        __rust_begin_short_backtrace(|| body(start));
     }
 }
 

@@ -5,6 +5,7 @@
 //! kills or reports works on a [`Task`] and need not know which it is.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
@@ -20,17 +21,22 @@ use super::values::Values;
 use super::wait_word::WaitWord;
 use crate::clock::Nanos;
 use crate::deadline::{AtomicDeadline, Deadline};
-use crate::engine::Stack;
 use crate::timer::Timed;
 
 /// What a green thread runs, from its start to its end; it does not unwind.
 pub(crate) type Body = Box<dyn FnOnce(Start)>;
 
-/// What a body is to do.
+/// A future that a green thread without a stack of its own consists of.
+pub(crate) trait Polled {
+    /// Polls it once, for `task`, which is the running one, and says whether it is over. Does not unwind.
+    fn poll(self: Pin<&mut Self>, start: Start, task: &Arc<Task>) -> bool;
+}
+
+/// What a body, or a poll, is to do.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Start {
     Run,
-    /// Drop what was captured: killed before the first run.
+    /// Drop what was captured: killed before the first run, or between two polls.
     Killed,
 }
 
@@ -73,8 +79,11 @@ pub(crate) struct Green {
     pub(crate) stack_size: usize,
     /// Home: an address in the frame of the first function, which no unwind leaves.
     pub(crate) base: AtomicUsize,
-    /// Taken by the first leg.
+    /// Taken by the first leg, or by each poll and put back.
     pub(crate) body: Lock<Option<PinnedBody>>,
+    /// Of one without a stack of its own: what its carriers do, which are told an address in the
+    /// frame of their first function.
+    pub(crate) carried: Option<fn(usize)>,
     /// Home: an address near the end of its stack in use, when suspended.
     pub(crate) suspended_at: AtomicUsize,
     /// When it is to start: [`LONG_AGO`](Nanos::LONG_AGO), if at once.
@@ -93,11 +102,28 @@ pub(crate) struct Green {
 /// A body that runs where it was placed: made on one OS thread, run on the
 /// home hub's. `spawn` asks for `Send`; `spawn_local` places it on the hub that
 /// it is made on.
-pub(crate) struct PinnedBody(Body);
+pub(crate) struct PinnedBody(Work);
+
+enum Work {
+    Once(Body),
+    Polls {
+        future: Pin<Box<dyn Polled>>,
+        begun: bool,
+    },
+}
+
+impl PinnedBody {
+    /// Whether nothing of it has run.
+    pub(crate) fn is_new(&self) -> bool {
+        !matches!(self.0, Work::Polls { begun: true, .. })
+    }
+}
 
 #[expect(unsafe_code, reason = "a body crosses to its home hub")]
 mod pinned {
-    use super::{Body, PinnedBody, Start};
+    use std::pin::Pin;
+
+    use super::{Body, PinnedBody, Polled, Start, Work};
 
     // SAFETY: constructed only by `new_send` (the body is `Send`) and
     // `new_local` (its caller promises that it does not change OS threads).
@@ -105,18 +131,42 @@ mod pinned {
 
     impl PinnedBody {
         pub(crate) fn new_send(body: Box<dyn FnOnce(Start) + Send>) -> PinnedBody {
-            PinnedBody(body)
+            PinnedBody(Work::Once(body))
         }
 
         /// # Safety
         ///
         /// The body must be run or dropped on the OS thread that it was made on.
         pub(crate) unsafe fn new_local(body: Body) -> PinnedBody {
-            PinnedBody(body)
+            PinnedBody(Work::Once(body))
         }
 
-        pub(crate) fn into_inner(self) -> Body {
-            self.0
+        /// # Safety
+        ///
+        /// The future may be sent to the OS thread of the hub that it is placed on, which it does
+        /// not leave once it was polled.
+        pub(crate) unsafe fn new_polled(future: Pin<Box<dyn Polled>>) -> PinnedBody {
+            let begun = false;
+            PinnedBody(Work::Polls { future, begun })
+        }
+
+        /// What is called once.
+        pub(crate) fn into_inner(self) -> Option<Body> {
+            match self.0 {
+                Work::Once(body) => Some(body),
+                Work::Polls { .. } => None,
+            }
+        }
+
+        /// What is polled, which begins with this.
+        pub(crate) fn future(&mut self) -> Option<Pin<&mut dyn Polled>> {
+            match &mut self.0 {
+                Work::Once(_) => None,
+                Work::Polls { future, begun } => {
+                    *begun = true;
+                    Some(future.as_mut())
+                }
+            }
         }
     }
 }
@@ -161,17 +211,19 @@ impl Green {
     #[inline(always)]
     pub(crate) fn new(
         home: &'static Home<Arc<Task>>,
-        stack: Stack,
+        legs: Legs,
         stack_size: usize,
-        body: PinnedBody,
+        body: Option<PinnedBody>,
         start: Nanos,
+        carried: Option<fn(usize)>,
     ) -> Green {
         Green {
             home,
-            legs: Legs::new(stack),
+            legs,
             stack_size,
             base: AtomicUsize::new(0),
-            body: Lock::new(Some(body)),
+            body: Lock::new(body),
+            carried,
             suspended_at: AtomicUsize::new(0),
             start,
             deadline: AtomicDeadline::new(Deadline::NEVER),
@@ -184,13 +236,16 @@ impl Green {
 
     /// Whether it has not run yet.
     pub(crate) fn is_new(&self) -> bool {
-        !self.legs.have_begun()
+        match self.carried {
+            None => !self.legs.have_begun(),
+            Some(_) => self.awaits_its_body(),
+        }
     }
 
     /// Whether it has not run its body yet, nor learned that it must not: the moment from which a kill comes too late to
     /// keep it from running. A little after it [is no longer new](Green::is_new).
     pub(crate) fn awaits_its_body(&self) -> bool {
-        self.is_new() || self.body.lock().is_some()
+        self.body.lock().as_ref().is_some_and(PinnedBody::is_new)
     }
 }
 

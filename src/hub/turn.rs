@@ -25,7 +25,7 @@ use super::local::Local;
 use super::meter::Meter;
 use super::task::{Green, Task};
 use super::wait_word::Phase;
-use super::{current, wait};
+use super::{count, current, wait};
 use crate::clock::Nanos;
 use crate::deadline::Deadline;
 use crate::sys::epoll;
@@ -130,15 +130,29 @@ impl Local {
         let Some(green) = task.green() else {
             return true;
         };
-        if green.is_new() {
-            if self.put_off(task, green) {
-                return true;
-            }
-            self.begin(task, green);
+        if !green.legs.have_begun() && !self.begin_or_put_off(task, green) {
+            return true;
         }
         // Looked at by the OS thread itself, whatever `self` is.
         let at_home = current::local().is_some_and(|here| ptr::eq(&here.hub.home, green.home));
         green.legs.run(at_home)
+    }
+
+    /// Gives a green thread without one a fiber; false if it has to wait for that.
+    fn begin_or_put_off(&self, task: &Arc<Task>, green: &Green) -> bool {
+        if green.carried.is_some() {
+            green.deadline.set(Deadline::NEVER);
+            let is_lent = self.lend(task, green).is_some();
+            if !is_lent {
+                wait::await_stack(self, task, green);
+            }
+            return is_lent;
+        }
+        let now = !self.put_off(task, green);
+        if now {
+            self.begin(task, green);
+        }
+        now
     }
 
     /// Whether a green thread is to start only later. Then it sleeps, without a stack.
@@ -154,14 +168,7 @@ impl Local {
     fn retire(&self, task: &Arc<Task>) {
         let Some(green) = task.green() else { return };
         green.legs.are_over();
-        self.timers.borrow_mut().remove(task);
-        let key = green.listed.load(Ordering::Relaxed);
-        let listed = self.hub.threads.lock().try_remove(key);
-        self.hub.load.fetch_sub(1, Ordering::Relaxed);
-        #[cfg(feature = "sim")]
-        if let Some(world) = self.world {
-            world.ends(task.id);
-        }
+        let listed = self.dismiss(task, green);
         if let Some(stack) = green.legs.end() {
             self.hub.stacks.put(stack, self.time.get());
         }
@@ -210,10 +217,4 @@ fn tell_of_failed_poll(hub: usize, error: io::Error) {
         let log = move || log::error!("hub {hub}: polling failed: {error}");
         let _ = std::thread::Builder::new().spawn(log);
     });
-}
-
-/// Adds to a counter that only this OS thread writes.
-#[inline]
-fn count(counter: &std::sync::atomic::AtomicU64, n: u64) {
-    counter.store(counter.load(Ordering::Relaxed) + n, Ordering::Relaxed);
 }

@@ -392,6 +392,39 @@ pub(super) fn sleep_unstarted(local: &Local, task: &Arc<Task>, green: &Green, no
     }
 }
 
+/// Between two tries of one that found no stack.
+const STACKS_LOOK: Duration = Duration::from_millis(10);
+
+/// Lets `task`, whose future is to be polled, look again soon whether there is a stack for it. Not
+/// even a kill can be seen to without one.
+pub(super) fn await_stack(local: &Local, task: &Arc<Task>, green: &Green) {
+    let now = local.time.get();
+    // Masked, so that nobody has closed it.
+    let _ = open(task, Site::Queue("a stack"), now, Masked::All);
+    set_timer(task, local, green, Deadline::after(STACKS_LOOK));
+}
+
+/// Leaves `task`, whose future has just been polled and is not ready, until its waker is called or it is
+/// killed. If that has happened already, it is ready at once. It has no stack meanwhile.
+pub(super) fn await_waker(local: &Local, task: &Arc<Task>) {
+    if task.woken.load(Ordering::SeqCst) {
+        return local.push(task.clone());
+    }
+    let opened = open(
+        task,
+        Site::Queue("its waker"),
+        local.time.get(),
+        Masked::Nothing,
+    );
+    let (Ok(ticket) | Err(ticket)) = opened;
+    task.awaiting.store(ticket, Ordering::SeqCst);
+    // A waker sets its flag, then looks for our ticket; we the other way round.
+    let is_due = opened.is_err() || task.woken.load(Ordering::SeqCst);
+    if is_due && task.word.close(ticket, Phase::Event) {
+        local.push(task.clone());
+    }
+}
+
 /// Parks the running thread until `deadline`.
 pub(crate) fn sleep(deadline: Deadline) {
     let request = Request {

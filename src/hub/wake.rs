@@ -43,6 +43,12 @@ impl Task {
 impl Hub {
     /// Takes a new green thread on. It runs in its turn.
     pub(crate) fn adopt(&'static self, task: Arc<Task>) {
+        self.list(&task);
+        schedule(&self.home, task);
+    }
+
+    /// Takes note of a green thread of this hub.
+    pub(super) fn list(&self, task: &Arc<Task>) {
         self.load.fetch_add(1, Ordering::Relaxed);
         if let Kind::Green(green) = &task.kind {
             let key = self.threads.lock().insert(task.clone());
@@ -52,7 +58,6 @@ impl Hub {
         if let Some(world) = crate::world::here() {
             world.starts(task.id);
         }
-        schedule(&self.home, task);
     }
 }
 

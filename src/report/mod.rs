@@ -146,7 +146,8 @@ pub struct HubReport {
     pub polls: u64,
     /// Events that its poller reported.
     pub events: u64,
-    /// Green threads that have begun to run on it.
+    /// Green threads that have begun to run on it. Spawned futures count, and a stack that they were polled on when it
+    /// is given up.
     pub begun: u64,
     /// Green threads that have ended on it.
     pub ended: u64,

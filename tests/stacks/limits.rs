@@ -11,7 +11,9 @@ use greenhub::green_thread::{Builder, scope, sleep, spawn};
 use super::{end_all, end_and_repeat, refuse_guard_marks, spawn_to_the_limit};
 #[cfg(not(feature = "engine-may"))]
 use super::{kilobytes, refuse};
+use greenhub::Site;
 use test_support::child::alone;
+use test_support::threads::{is_killed, site, until};
 
 #[test]
 fn at_max_map_count_spawn_says_so_and_the_process_goes_on() {
@@ -61,6 +63,30 @@ fn at_the_limit_of_address_space_spawn_is_an_error() {
             assert_eq!(spawn(|| 7).join().unwrap(), 7);
         },
     )
+    .well();
+}
+
+#[test]
+#[cfg(not(feature = "engine-may"))]
+fn where_there_is_no_stack_futures_wait_for_one() {
+    let name = "limits::where_there_is_no_stack_futures_wait_for_one";
+    alone(name, &[("GREEN_HUBS", "1")], || {
+        spawn(|| ()).join().unwrap();
+        limit_address_space(600 << 20);
+        let (mut parked, error) = spawn_to_the_limit(10_000);
+        error.expect("600 MiB do not hold 10,000 stacks");
+        let waiting = greenhub::future::spawn(async { 7 });
+        let killed = greenhub::future::spawn(async { 8 });
+        until(|| site(&waiting) == Some(Site::Queue("a stack")));
+        killed.kill().unwrap();
+        assert!(!waiting.wait_timeout(Duration::from_millis(50)));
+        let one = parked.pop().unwrap();
+        one.thread().unpark();
+        one.join().unwrap();
+        assert_eq!(waiting.join().unwrap(), 7);
+        assert!(is_killed(killed.join()));
+        end_all(parked);
+    })
     .well();
 }
 

@@ -413,6 +413,7 @@ const UNSAFE: &[&str] = &[
     "src/engine/own/aarch64.rs",
     "src/engine/own/watched.rs",
     "src/engine/own/x86_64.rs",
+    "src/future/spawned.rs",
     "src/future/waker.rs",
     "src/green_thread/join_handle.rs",
     "src/green_thread/local.rs",

@@ -47,8 +47,8 @@ const PARTS: &[(&str, &str, &str, &str, &str)] = &[
     ),
     (
         "src/green_thread/packet.rs",
-        "            let waker = {",
-        "            if let Some(waker) = waker {",
+        "        let waker = {",
+        "        if let Some(waker) = waker {",
         "impl<T> Packet<T> { pub(crate) fn end(&self, result: T) -> Option<Waker> {",
         "waker } }",
     ),

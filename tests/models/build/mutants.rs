@@ -205,7 +205,7 @@ pub const PLACES: &[Place] = &[
     Place {
         file: "src/green_thread/packet.rs",
         text: "self.finished.store(true, Ordering::Release);
-            self.joiners.wake_all();",
+        self.joiners.wake_all();",
         mutants: &[(
             "joiners are woken before the end",
             "self.joiners.wake_all();
