@@ -231,7 +231,8 @@ fn request_lines_are_taken_apart_strictly_and_minor_versions_lightly() {
         ("GET /hello.txt HTTP/1.20\r\nHost: t\r\n\r\n", 400, false),
         ("GET /hello.txt HTTP/2.0\r\nHost: t\r\n\r\n", 505, false),
         ("GET /hello.txt HTTP/0.9\r\nHost: t\r\n\r\n", 505, false),
-        ("PRI * HTTP/2.0\r\n\r\n", 505, false),
+        // Not how HTTP/2 begins.
+        ("PRI * HTTP/2.0\r\nHost: t\r\n\r\n", 505, false),
     ]);
 }
 
