@@ -1,8 +1,8 @@
 //! Ancillary data, which travels with the bytes of a message.
 //!
 //! Control messages (`cmsg(3)`) are read and written as plain bytes; what they mean is left to the
-//! socket's family and its user. The one exception, descriptors that are sent along (`SCM_RIGHTS`),
-//! is turned into [`OwnedFd`]s, so that none leaks.
+//! socket's family and its user. The exceptions, descriptors that come along (`SCM_RIGHTS`, `SCM_PIDFD`),
+//! are turned into [`OwnedFd`]s, so that none leaks.
 
 #![expect(unsafe_code, reason = "takes ownership of received descriptors")]
 
@@ -18,6 +18,9 @@ use crate::sys::socket;
 /// A header is the length, the level and the type; all of it in whole words.
 const WORD: usize = size_of::<usize>();
 const HEADER: usize = WORD + 2 * size_of::<c_int>();
+
+/// From linux/socket.h; libc does not have it.
+const SCM_PIDFD: c_int = 4;
 
 /// What [`GreenSocket::recvmsg`](super::GreenSocket::recvmsg) brought.
 #[derive(Debug)]
@@ -57,6 +60,8 @@ pub struct ControlMessages<'a> {
 pub enum ControlMessage<'a> {
     /// Descriptors that the peer sent (`SOL_SOCKET`, `SCM_RIGHTS`).
     Rights(Vec<OwnedFd>),
+    /// The process that sent the message, as a pidfd (`SOL_SOCKET`, `SCM_PIDFD`), where the option `SO_PASSPIDFD` asks for it.
+    Pidfd(OwnedFd),
     /// Any other, as the kernel wrote it.
     Other {
         /// The protocol level, such as `SOL_SOCKET`.
@@ -83,6 +88,13 @@ impl<'a> Iterator for ControlMessages<'a> {
             .unwrap_or_default();
         Some(match (level, kind) {
             (libc::SOL_SOCKET, libc::SCM_RIGHTS) => ControlMessage::Rights(take_descriptors(data)),
+            // If the process is gone, the kernel may give an error's number in its place.
+            (libc::SOL_SOCKET, SCM_PIDFD) if data.first_chunk().is_some_and(is_descriptor) => {
+                match take_descriptors(data).pop() {
+                    Some(process) => ControlMessage::Pidfd(process),
+                    None => ControlMessage::Other { level, kind, data },
+                }
+            }
             _ => ControlMessage::Other { level, kind, data },
         })
     }
@@ -92,6 +104,10 @@ impl Drop for ControlMessages<'_> {
     fn drop(&mut self) {
         self.for_each(drop);
     }
+}
+
+fn is_descriptor(bytes: &[u8; size_of::<RawFd>()]) -> bool {
+    RawFd::from_ne_bytes(*bytes) >= 0
 }
 
 fn take_descriptors(data: &[u8]) -> Vec<OwnedFd> {

@@ -494,6 +494,49 @@ fn credentials_of_the_sender_come_along() {
 }
 
 #[test]
+fn the_process_of_the_sender_comes_along_and_is_not_left_open() {
+    /// From asm-generic/socket.h; libc does not have it.
+    const SO_PASSPIDFD: i32 = 76;
+    both_ways(|_| {
+        let (here, there) = unix_pair(Type::DGRAM);
+        if there
+            .set_option_i32(libc::SOL_SOCKET, SO_PASSPIDFD, 1)
+            .is_err()
+        {
+            eprintln!("skipped: the kernel sends no pidfds");
+            return;
+        }
+        let (mut bytes, mut room) = ([0; 8], [0; 64]);
+        here.send(b"who").unwrap();
+        let bufs = &mut [IoSliceMut::new(&mut bytes)];
+        let mut received = there.recvmsg(bufs, &mut room, 0).unwrap();
+        let Some(ControlMessage::Pidfd(process)) = received.control.next() else {
+            panic!("no process came");
+        };
+        let about = format!("/proc/self/fdinfo/{}", process.as_raw_fd());
+        let about = std::fs::read_to_string(about).unwrap();
+        let pid = format!("Pid:\t{}\n", std::process::id());
+        assert!(about.contains(&pid), "{about}");
+        drop((process, received));
+
+        // It is closed also if nobody looks.
+        let pidfds = || {
+            let open = std::fs::read_dir("/proc/self/fd").unwrap();
+            let names = open.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+            let is_pidfd = |name: &std::path::PathBuf| name.to_string_lossy().contains("pidfd");
+            names.filter(is_pidfd).count()
+        };
+        let before = pidfds();
+        for _ in 0..100 {
+            here.send(b"who").unwrap();
+            let bufs = &mut [IoSliceMut::new(&mut bytes)];
+            assert_eq!(there.recvmsg(bufs, &mut room, 0).unwrap().len, 3);
+        }
+        assert!(pidfds() < before + 100, "left open");
+    });
+}
+
+#[test]
 fn the_time_of_arrival_comes_along() {
     both_ways(|_| {
         let (sender, receiver) = (udp(), udp());

@@ -32,7 +32,7 @@ fn malformed_requests() {
             "GET / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: gzip\r\n\r\n",
             400,
         ),
-        ("GET / HTTP/2.0\r\nHost: t\r\n\r\n", 400),
+        ("GET / HTTP/2.0\r\nHost: t\r\n\r\n", 505),
         (
             "GET / HTTP/1.1\r\nHost: t\r\nContent-Length: 65537\r\n\r\n",
             413,
