@@ -2,7 +2,7 @@
 //!
 //! Needs the feature `http`: `green = { package = "green-std", version = "0.1", features = ["http"] }`.
 //!
-//! [`serve`] answers HTTP/1.1 and HTTP/2, in the clear and with TLS, with one green thread for each connection;
+//! [`serve`] answers HTTP/1.1 and HTTP/2, in the clear and with TLS; a connection that is idle costs no stack.
 //! [`Server`] has the settings. hyper speaks the protocol. Requests and responses are those of the crate `http`; a
 //! request's [`Body`] is a [`Read`](std::io::Read), a response's is text, bytes, or a [`Reply`] that is read or written
 //! while the peer takes it.
@@ -42,8 +42,9 @@
 //! # When a handler runs, and where
 //!
 //! A request of HTTP/1 without a body, or with one of up to 16 KiB, which is received first, is handled on its
-//! connection's green thread. One with a longer body, and each request of HTTP/2, is handled on a green thread of its
-//! own, while the connection's thread receives the body. So a handler may read, write and wait as it likes, and never
+//! connection's own green thread, a [spawned future](crate::future::spawn) that has a stack only while it is at work. One
+//! with a longer body, and each request of HTTP/2, is handled on a green thread of its
+//! own, while the connection's receives the body. So a handler may read, write and wait as it likes, and never
 //! waits for itself.
 //!
 //! A request of HTTP/1 that two servers could understand differently never reaches a handler: without exactly one

@@ -1,18 +1,19 @@
 //! What hyper needs of a runtime: timers, and an executor for the streams of HTTP/2.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use greenhub::future::{self, block_on};
-use greenhub::{Deadline, without_waiting};
+use greenhub::future::{self, spawn};
+use greenhub::without_waiting;
 use hyper::rt::{Executor, Sleep, Timer};
 use parking_lot::Mutex;
 
 use crate::thread::{Builder, JoinHandle};
-use crate::wait_queue::WaitQueue;
 
 /// Timers for hyper. For connections of hyper that you run yourself, over an [`Async`](crate::aio::Async).
 ///
@@ -46,11 +47,12 @@ use crate::wait_queue::WaitQueue;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct GreenTimer;
 
-/// hyper's executor: each future runs on a green thread of its own, so it may block.
+/// hyper's executor: each future is [spawned](crate::future::spawn), so it may block, and costs no stack while it does
+/// not.
 ///
 /// # Panics
 ///
-/// If no green thread can be started.
+/// If the hubs cannot be started.
 ///
 /// # Examples
 ///
@@ -77,7 +79,7 @@ where
     F::Output: Send + 'static,
 {
     fn execute(&self, future: F) {
-        drop(crate::thread::spawn(move || block_on(future)));
+        drop(spawn(future));
     }
 }
 
@@ -103,8 +105,8 @@ impl Timer for GreenTimer {
     }
 }
 
-/// The other green threads that work for one connection; its own green thread waits for them, and ends them when it
-/// is killed.
+/// The green threads that work for one connection beside its own, which waits for them, and ends them when it is
+/// killed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Crew(Arc<Running>);
 
@@ -113,8 +115,6 @@ struct Running {
     /// Whether a request ends with its client's connection or stream.
     ends_abandoned: bool,
     threads: Mutex<Threads>,
-    /// Whoever waits for the last to end.
-    gone: WaitQueue,
 }
 
 #[derive(Debug, Default)]
@@ -122,6 +122,8 @@ struct Threads {
     begun: u64,
     /// A thread may be done before its handle is here.
     running: HashMap<u64, Option<JoinHandle<()>>>,
+    /// Whoever waits for the last to end.
+    waiting: Option<Waker>,
 }
 
 /// Whoever waits for a green thread of a crew. If the crew ends what is abandoned, dropping this ends that one.
@@ -171,6 +173,16 @@ impl Crew {
     /// Runs `work` on a green thread of this hub, and returns its number. If there is no stack for one, `work` is
     /// dropped, and whoever waits for its result notices.
     pub(super) fn start(&self, name: &str, work: impl FnOnce() + 'static) -> u64 {
+        self.begin(|entry| {
+            let thread = Builder::new().name(name.to_owned());
+            thread.spawn_local(move || {
+                let _entry = entry;
+                work();
+            })
+        })
+    }
+
+    fn begin(&self, start: impl FnOnce(Entry) -> io::Result<JoinHandle<()>>) -> u64 {
         let number = {
             let mut threads = self.0.threads.lock();
             threads.begun += 1;
@@ -182,11 +194,7 @@ impl Crew {
             running: self.0.clone(),
             number,
         };
-        let started = Builder::new().name(name.to_owned()).spawn_local(move || {
-            let _entry = entry;
-            work();
-        });
-        match started {
+        match start(entry) {
             Ok(thread) => {
                 if let Some(place) = self.0.threads.lock().running.get_mut(&number) {
                     *place = Some(thread);
@@ -198,13 +206,18 @@ impl Crew {
     }
 
     /// Waits for all to end.
-    pub(super) fn wait(&self) {
-        let busy = || !self.0.threads.lock().running.is_empty();
-        while busy() {
-            self.0
-                .gone
-                .wait("the requests of a connection", Deadline::NEVER, busy);
-        }
+    pub(super) async fn gone(&self) {
+        poll_fn(|context| {
+            let mut threads = self.0.threads.lock();
+            match threads.running.is_empty() {
+                true => Poll::Ready(()),
+                false => {
+                    threads.waiting = Some(context.waker().clone());
+                    Poll::Pending
+                }
+            }
+        })
+        .await
     }
 
     /// Ends all that still work for the connection.
@@ -231,14 +244,27 @@ struct Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        let ended = self.running.threads.lock().running.remove(&self.number);
+        let (ended, waiting) = {
+            let mut threads = self.running.threads.lock();
+            let ended = threads.running.remove(&self.number);
+            let last = threads.running.is_empty();
+            (ended, threads.waiting.take_if(|_| last))
+        };
         drop(ended);
-        self.running.gone.wake_all();
+        if let Some(waiting) = waiting {
+            waiting.wake();
+        }
     }
 }
 
 impl<F: Future<Output = ()> + 'static> Executor<F> for Crew {
     fn execute(&self, stream: F) {
-        self.start("http stream", move || block_on(stream));
+        self.begin(|entry| {
+            let future = future::Builder::new().name("http stream".to_owned());
+            future.spawn_local(async move {
+                let _entry = entry;
+                stream.await;
+            })
+        });
     }
 }

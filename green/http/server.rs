@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use greenhub::future::{block_on, sleep};
+use greenhub::future::sleep;
 use greenhub::greenio::GreenSocket;
 use http::header::{CONNECTION, HeaderValue};
 use http::{Method, Request, StatusCode};
@@ -184,7 +184,7 @@ where
         self
     }
 
-    /// How many requests a connection of HTTP/2 may have under way at once: each takes a green thread.
+    /// How many requests a connection of HTTP/2 may have under way at once: each whose handler waits takes a stack.
     pub fn max_streams(mut self, most: u32) -> Server<L> {
         self.settings.streams = most;
         self
@@ -269,21 +269,29 @@ where
 
     /// Answers requests by `handler` until it is told to stop.
     ///
-    /// A connection has a green thread; so has each request of HTTP/2, and each of HTTP/1 whose body is not short. A
+    /// A connection is a [spawned future](crate::future::spawn), and so is each request of HTTP/2: they take a stack only
+    /// while they are at work. A request of HTTP/1 whose body is not short has a green thread. A
     /// handler may wait anywhere, and holds up nobody else. Its panic is answered with 500 and logged. Each request is
     /// logged by the target `green::http`, level info.
+    ///
+    /// What a handler leaves in thread-locals of std the next one may find, whosever request that is: they are those of
+    /// a stack of the hub, as [`spawn`](crate::future::spawn) says. While a handler waits nobody sees them. Values of
+    /// `green::thread_local!` are the connection's, or the stream's.
     ///
     /// # Errors
     ///
     /// As those of [`convenience::Server::run`].
     pub fn run<H: Handler>(self, handler: H) -> io::Result<Served> {
-        let (settings, requests, stop) = (self.settings, self.requests, self.stop);
+        let (settings, requests, stop) = (Arc::new(self.settings), self.requests, self.stop);
         let handler = Arc::new(handler);
-        self.server.run(move |stream: L::Stream, _| {
-            let (handler, requests) = (handler.clone(), requests.clone());
-            let outcome = connection(stream, handler, &settings, requests, stop.subscribe());
-            if let Err(error) = outcome {
-                log::debug!("a connection failed: {error}");
+        self.server.run_futures(move |stream: L::Stream| {
+            let (settings, handler, stop) = (settings.clone(), handler.clone(), stop.subscribe());
+            let requests = requests.clone();
+            move || async move {
+                let outcome = connection(stream, handler, &settings, requests, stop).await;
+                if let Err(error) = outcome {
+                    log::debug!("a connection failed: {error}");
+                }
             }
         })
     }
@@ -299,9 +307,9 @@ impl<L: fmt::Debug> fmt::Debug for Server<L> {
 }
 
 /// Ends who works for the connection, if that is killed.
-struct Killed<'a>(&'a Crew);
+struct Killed(Crew);
 
-impl Drop for Killed<'_> {
+impl Drop for Killed {
     fn drop(&mut self) {
         if panicking() {
             self.0.end();
@@ -309,7 +317,8 @@ impl Drop for Killed<'_> {
     }
 }
 
-fn connection<T: Transport, H: Handler>(
+/// Serves a connection. What it calls may wait in blocking style: it keeps a stack then.
+async fn connection<T: Transport, H: Handler>(
     stream: T,
     handler: Arc<H>,
     settings: &Settings,
@@ -317,8 +326,8 @@ fn connection<T: Transport, H: Handler>(
     stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
     let crew = Crew::new(settings.end_abandoned);
-    let _killed = Killed(&crew);
-    let begins = block_on(begins(stream.socket(), settings.head, stop.clone()))?;
+    let _killed = Killed(crew.clone());
+    let begins = begins(stream.socket(), settings.head, stop.clone()).await?;
     if !begins {
         return Ok(());
     }
@@ -379,10 +388,13 @@ fn connection<T: Transport, H: Handler>(
                 .half_close(!settings.end_abandoned)
                 .serve_connection(io, service)
                 .with_upgrades();
-            block_on(until_done(connection, last_call(stop), |connection| {
+            // In a box, so that the other kind takes no room beside it, and nothing moves it.
+            let (mut connection, mut stopping) = (Box::pin(connection), pin!(last_call(stop)));
+            until_done(connection.as_mut(), stopping.as_mut(), |connection| {
                 unanswered.set();
                 connection.graceful_shutdown();
-            }))
+            })
+            .await
         }
         Protocol::Http2 => {
             let connection = http2::Builder::new(crew.clone())
@@ -390,13 +402,15 @@ fn connection<T: Transport, H: Handler>(
                 .keep_alive_interval(settings.head)
                 .max_concurrent_streams(settings.streams)
                 .serve_connection(io, service);
-            block_on(until_done(connection, stopping(stop), |connection| {
+            let (mut connection, mut stopping) = (Box::pin(connection), pin!(stopping(stop)));
+            until_done(connection.as_mut(), stopping.as_mut(), |connection| {
                 unanswered.set();
                 connection.graceful_shutdown();
-            }))
+            })
+            .await
         }
     };
-    crew.wait();
+    crew.gone().await;
     outcome.map_err(io::Error::other)
 }
 
@@ -443,12 +457,10 @@ async fn last_call(stop: watch::Receiver<bool>) {
 
 /// Polls a connection to its end, and tells it once when the server is to stop.
 async fn until_done<C: Future>(
-    connection: C,
-    stopping: impl Future<Output = ()>,
+    mut connection: Pin<&mut C>,
+    mut stopping: Pin<&mut impl Future<Output = ()>>,
     tell: impl Fn(Pin<&mut C>),
 ) -> C::Output {
-    let mut connection = pin!(connection);
-    let mut stopping = pin!(stopping);
     let mut told = false;
     poll_fn(|context| {
         if !told && stopping.as_mut().poll(context).is_ready() {

@@ -6,6 +6,7 @@ mod clients;
 mod faults;
 mod frames;
 mod framing;
+mod idle;
 mod peers;
 mod requests;
 mod stopping;

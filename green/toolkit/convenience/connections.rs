@@ -12,7 +12,7 @@ use std::time::Duration;
 use greenhub::wait_queue::ShortLock;
 
 use crate::semaphore::Semaphore;
-use crate::thread::{Builder, JoinHandle};
+use crate::thread::JoinHandle;
 use crate::wait_queue::WaitQueue;
 use greenhub::Deadline;
 
@@ -47,11 +47,11 @@ impl Connections {
         })
     }
 
-    /// Runs `handle` on a green thread of its own. The caller has a permit of `room`, which is
-    /// given back at the end.
-    pub(super) fn start(
+    /// Runs a connection by `start`, which gives its entry to the green thread that it starts. The caller has
+    /// a permit of `room`, which is given back with the entry.
+    pub(super) fn begin(
         self: &Arc<Self>,
-        handle: impl FnOnce() + Send + 'static,
+        start: impl FnOnce(Entry) -> io::Result<JoinHandle<()>>,
     ) -> io::Result<()> {
         let number = self.count.begun.fetch_add(1, Relaxed);
         self.running.lock().insert(number, None);
@@ -59,12 +59,7 @@ impl Connections {
             connections: self.clone(),
             number,
         };
-        let started = Builder::new()
-            .name("connection".to_owned())
-            .spawn(move || {
-                let _entry = entry;
-                handle();
-            })?;
+        let started = start(entry)?;
         if let Some(place) = self.running.lock().get_mut(&number) {
             *place = Some(started);
         }
@@ -112,7 +107,7 @@ impl Connections {
 }
 
 /// A connection's place, given up when its green thread ends, in whichever way.
-struct Entry {
+pub(super) struct Entry {
     connections: Arc<Connections>,
     number: u64,
 }

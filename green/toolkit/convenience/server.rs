@@ -9,16 +9,19 @@ use std::time::Duration;
 use greenhub::Deadline;
 use greenhub::wait_queue::ShortLock;
 
-use super::connections::{Connections, Count};
+use super::connections::{Connections, Count, Entry};
 use super::listen::Accept;
 use super::outcome::Outcome;
 #[cfg(doc)]
 use super::outcome::StopServe;
 use crate::metrics::{Figure, Metrics};
+use crate::thread::{Builder, JoinHandle};
 
 /// eventlet's number.
 const CONCURRENCY: usize = 1000;
 const GRACE: Duration = Duration::from_secs(30);
+/// What the green threads of connections are called.
+const CONNECTION: &str = "connection";
 
 /// A listener and the settings of the server on it.
 ///
@@ -344,6 +347,46 @@ impl<L: Accept> Server<L> {
         H: Fn(L::Stream, L::Address) -> O + Send + Sync + 'static,
         O: Outcome,
     {
+        let (handler, stop) = (Arc::new(handler), self.stop.clone());
+        self.run_by(move |stream, address, entry| {
+            let (handler, stop) = (handler.clone(), stop.clone());
+            let thread = Builder::new().name(CONNECTION.to_owned());
+            thread.spawn(move || {
+                let _entry = entry;
+                if let Some(wish) = handler(stream, address).stop() {
+                    stop.result.lock().get_or_insert(wish.into_result());
+                    stop.ask();
+                }
+            })
+        })
+    }
+
+    /// As [`run`](Server::run), but a connection is a future that shares the stacks of its hub: `serve` gives
+    /// what makes it there.
+    #[cfg(feature = "http")]
+    pub(crate) fn run_futures<M, F>(self, serve: impl Fn(L::Stream) -> M) -> io::Result<Served>
+    where
+        M: FnOnce() -> F + Send + 'static,
+        F: Future<Output = ()> + 'static,
+    {
+        self.run_by(move |stream, _, entry| {
+            let make = serve(stream);
+            let future = crate::future::Builder::new().name(CONNECTION.to_owned());
+            future.spawn_pinned(move || {
+                // Killed before its first poll, it gives up its place as well.
+                let connection = make();
+                async move {
+                    let _entry = entry;
+                    connection.await;
+                }
+            })
+        })
+    }
+
+    fn run_by(
+        self,
+        start: impl Fn(L::Stream, L::Address, Entry) -> io::Result<JoinHandle<()>>,
+    ) -> io::Result<Served> {
         let connections = Connections::new(self.count.clone());
         let running = Running {
             server: &self,
@@ -357,7 +400,7 @@ impl<L: Accept> Server<L> {
                 connections.room.release();
             }
         }));
-        let accepted = self.accept(&connections, Arc::new(handler));
+        let accepted = self.accept(&connections, start);
         (*self.listener).as_ref().close();
         let cut = connections.drain(self.grace);
         drop(running);
@@ -369,11 +412,11 @@ impl<L: Accept> Server<L> {
         })
     }
 
-    fn accept<H, O>(&self, connections: &Arc<Connections>, handler: Arc<H>) -> io::Result<()>
-    where
-        H: Fn(L::Stream, L::Address) -> O + Send + Sync + 'static,
-        O: Outcome,
-    {
+    fn accept(
+        &self,
+        connections: &Arc<Connections>,
+        start: impl Fn(L::Stream, L::Address, Entry) -> io::Result<JoinHandle<()>>,
+    ) -> io::Result<()> {
         loop {
             connections.room.acquire(Deadline::NEVER);
             let accepted = loop {
@@ -387,14 +430,8 @@ impl<L: Accept> Server<L> {
                     Err(error) => log::warn!("a connection was not accepted: {error}"),
                 }
             };
-            let (handler, stop) = (handler.clone(), self.stop.clone());
             let (stream, address) = accepted;
-            let started = connections.start(move || {
-                if let Some(wish) = handler(stream, address).stop() {
-                    stop.result.lock().get_or_insert(wish.into_result());
-                    stop.ask();
-                }
-            });
+            let started = connections.begin(|entry| start(stream, address, entry));
             if let Err(error) = started {
                 log::warn!("a connection was dropped: {error}");
             }

@@ -1,0 +1,110 @@
+//! What a connection costs while nobody says anything on it.
+
+use std::io::{Read, Write};
+use std::net::TcpStream as StdStream;
+use std::time::Duration;
+
+use green::http::{Body, Request, Response};
+use green::thread;
+use test_support::child::alone;
+use test_support::threads::until;
+
+use super::{Served, usual};
+
+fn resident() -> usize {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap();
+    text.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+}
+
+/// Asks once, and leaves the connection open.
+fn asked(served: &Served) -> StdStream {
+    let mut stream = StdStream::connect(served.address).unwrap();
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        .unwrap();
+    let mut seen = Vec::new();
+    while !seen.ends_with(b"GET /") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        seen.push(byte[0]);
+    }
+    stream
+}
+
+#[test]
+fn hundreds_of_idle_connections_cost_no_stack_each() {
+    let name = "idle::hundreds_of_idle_connections_cost_no_stack_each";
+    alone(name, &[("GREEN_HUBS", "1")], || {
+        const MANY: usize = 400;
+        let served = Served::new(usual);
+        // What is made once.
+        let first: Vec<_> = (0..8).map(|_| asked(&served)).collect();
+        let before = resident();
+        let idle: Vec<_> = (0..MANY).map(|_| asked(&served)).collect();
+        let each = (resident() - before) / MANY;
+        eprintln!("{each} bytes");
+        // A buffer of 8 KiB is hyper's; a stack would take as much again, and more.
+        assert!(each < 22 * 1024, "{each} bytes");
+        let listed = green::report().threads;
+        let connections = listed
+            .iter()
+            .filter(|one| one.name.as_deref() == Some("connection"));
+        assert_eq!(connections.count(), MANY + first.len());
+        drop((idle, first));
+        let left = || green::report().threads.len();
+        // The server's own two, and who keeps its timers.
+        until(|| left() <= 3);
+    })
+    .well();
+}
+
+#[test]
+fn handlers_that_wait_hold_up_neither_each_other_nor_the_quick() {
+    let name = "idle::handlers_that_wait_hold_up_neither_each_other_nor_the_quick";
+    alone(name, &[("GREEN_HUBS", "1")], || {
+        let (open, gate) = green::channel::bounded::<()>(0);
+        let served = Served::new(move |request: Request<Body>| {
+            if request.uri().path() == "/waits" {
+                let _ = gate.recv();
+            }
+            Response::new("done")
+        });
+        let waiting: Vec<_> = (0..50)
+            .map(|_| {
+                let mut stream = StdStream::connect(served.address).unwrap();
+                stream.write_all(b"GET /waits HTTP/1.0\r\n\r\n").unwrap();
+                stream
+            })
+            .collect();
+        for _ in 0..20 {
+            assert!(served.ask("GET / HTTP/1.0\r\n\r\n").ends_with("done"));
+        }
+        for stream in &waiting {
+            stream.set_nonblocking(true).unwrap();
+            let mut stream = stream;
+            assert_eq!(
+                stream.read(&mut [0]).unwrap_err().kind(),
+                std::io::ErrorKind::WouldBlock
+            );
+            stream.set_nonblocking(false).unwrap();
+        }
+        drop(open);
+        for mut stream in waiting {
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            assert!(answer.ends_with("done"), "{answer}");
+        }
+    })
+    .well();
+}
+
+#[test]
+fn an_idle_connection_that_is_cut_is_closed_at_once() {
+    super::bounded("an idle connection that is cut", || {
+        let served = Served::with(usual, |server| server.grace(Duration::ZERO));
+        let mut stream = asked(&served);
+        thread::sleep(Duration::from_millis(2));
+        assert_eq!(served.stop().cut, 1);
+        assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+    });
+}
