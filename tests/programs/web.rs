@@ -1,4 +1,4 @@
-//! The example `web`: handed its listener, restarted under load, behind HAProxy and nginx.
+//! The example `web`: handed its listener, restarted under load, behind HAProxy and nginx; the guide's configurations.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use test_support::bounded;
 use test_support::example_program::build;
 
-use test_support::running::{Running, free_address, is_there};
+use test_support::running::{Running, Signal, free_address, is_there, signal};
 
 const LIMIT: Duration = Duration::from_secs(300);
 
@@ -73,6 +73,103 @@ fn a_listener_of_systemds_is_taken_by_name() {
         // One that is called otherwise is not taken.
         let mut other = start("other");
         assert_ne!(other.line("serving on "), address);
+    });
+}
+
+/// The block of the guide's page *From one process to many machines* with this line, as it stands there.
+fn from_the_guide(line: &str) -> &'static str {
+    let page = include_str!("../../green/guide/production.md");
+    let blocks = page.split("```text\n").skip(1);
+    let mut blocks = blocks.map(|rest| rest.split("```").next().unwrap());
+    let found = blocks.find(|block| block.lines().any(|other| other == line));
+    found.unwrap_or_else(|| panic!("the guide has no '{line}'"))
+}
+
+#[test]
+fn systemd_s_own_activation_hands_it_the_listener_of_its_name() {
+    if !is_there("systemd-socket-activate") {
+        return;
+    }
+    bounded("systemd-socket-activate", LIMIT, || {
+        let (other, address) = (free_address(), free_address());
+        let start = |names: &str| {
+            let mut command = Command::new("systemd-socket-activate");
+            command.args(["--listen", &other, "--listen", &address]);
+            command.arg(format!("--fdname={names}"));
+            command.arg(build("web")).arg("127.0.0.1:0");
+            let server = Running::start(&mut command);
+            // It listens, and becomes the program when somebody comes.
+            wait_for(&address);
+            server
+        };
+        let mut server = start("other:web");
+        assert_eq!(server.line("serving on "), address);
+        let answer = get(&address, "/", "");
+        let met = format!("127.0.0.1 met {}", server.process.id());
+        assert!(answer.contains(&met), "{answer}");
+        server.terminate();
+        server.line("stopped after ");
+        assert!(server.process.wait().unwrap().success());
+        // Where none is called so, it listens for itself.
+        let mut server = start("one:two");
+        let own = server.line("serving on ");
+        assert!(![&other, &address].contains(&&own), "{own}");
+        assert!(get(&own, "/", "").contains("127.0.0.1 met "));
+    });
+}
+
+#[test]
+fn the_guide_s_units_are_what_systemd_reads() {
+    if !is_there("systemd-analyze") {
+        return;
+    }
+    bounded("systemd-analyze", LIMIT, || {
+        let folder = tempfile::tempdir().unwrap();
+        let block = from_the_guide("# web.socket");
+        let (socket, service) = block.split_once("# web.service\n").unwrap();
+        assert!(service.contains("/usr/local/bin/web "));
+        let program = build("web").to_str().unwrap().to_owned();
+        let service = service.replace("/usr/local/bin/web", &program);
+        let check = |service: &str| {
+            let files = [("web.socket", socket), ("web.service", service)];
+            let files = files.map(|(name, text)| configured(folder.path(), name, text.to_owned()));
+            let mut verify = Command::new("systemd-analyze");
+            let output = verify.args(["verify", "--man=no"]).args(files).output();
+            let output = output.unwrap();
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            said.lines()
+                .filter(|line| line.contains("web."))
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(check(&service), [""; 0]);
+        // It would be told.
+        let wrong = service.replace("LimitNOFILE", "LimitOfFiles");
+        assert!(check(&wrong)[0].contains("LimitOfFiles"));
+    });
+}
+
+/// As in a container: the kernel ends that process by no signal that it does not handle.
+#[test]
+fn as_process_1_it_serves_and_a_signal_stops_it() {
+    let flags = ["--pid", "--fork", "--kill-child", "--mount-proc"];
+    let works = Command::new("unshare").args(flags).arg("true").output();
+    if !works.is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: unshare cannot make a namespace of processes here");
+        return;
+    }
+    bounded("process 1", LIMIT, || {
+        let mut command = Command::new("unshare");
+        let command = command.args(flags).arg(build("web")).arg("127.0.0.1:0");
+        let mut server = Running::start(command);
+        let address = server.line("serving on ");
+        assert!(get(&address, "/", "").contains("127.0.0.1 met 1\n"));
+        let id = server.process.id();
+        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
+        let program = children.unwrap().trim().parse().unwrap();
+        signal(program, Signal::TERM).unwrap();
+        server.line("stopped after ");
+        assert!(server.process.wait().unwrap().success());
     });
 }
 
@@ -174,10 +271,10 @@ fn haproxy_and_nginx_in_front_tell_whose_request_it_is() {
         if is_there("haproxy") {
             for how in ["send-proxy", "send-proxy-v2"] {
                 let front = free_address();
-                let text = format!(
-                    "defaults\n  mode tcp\n  timeout connect 5s\n  timeout client 30s\n  timeout server 30s\n\
-                     listen web\n  bind {front}\n  server one {address} {how}\n"
-                );
+                let text = from_the_guide("listen web")
+                    .replace(":80\n", &format!("{front}\n"))
+                    .replace("127.0.0.1:8080", &address)
+                    .replace("send-proxy-v2", how);
                 let file = configured(folder.path(), "haproxy.cfg", text);
                 let _haproxy =
                     Running::start(Command::new("haproxy").args(["-db", "-q", "-f"]).arg(file));
@@ -188,20 +285,17 @@ fn haproxy_and_nginx_in_front_tell_whose_request_it_is() {
         }
         if is_there("nginx") {
             let front = free_address();
+            let mut plain = Running::start(Command::new(build("web")).arg("127.0.0.1:0"));
+            let behind = plain.line("serving on ");
+            let location = from_the_guide("location / {").replace("127.0.0.1:8080", &behind);
             let text = format!(
                 "daemon off; master_process off; pid {0}/pid; error_log stderr; events {{}}\n\
                  http {{ access_log off; client_body_temp_path {0}/b; proxy_temp_path {0}/p;\n\
                  fastcgi_temp_path {0}/f; uwsgi_temp_path {0}/u; scgi_temp_path {0}/s;\n\
-                 server {{ listen {front}; location / {{ proxy_pass http://{address}; proxy_http_version 1.1; }} }} }}\n",
+                 server {{ listen {front};\n{location} }} }}\n",
                 folder.path().display()
             );
             let file = configured(folder.path(), "nginx.conf", text);
-            let mut plain = Running::start(Command::new(build("web")).arg("127.0.0.1:0"));
-            let behind = plain.line("serving on ");
-            let text = std::fs::read_to_string(&file)
-                .unwrap()
-                .replace(&address, &behind);
-            std::fs::write(&file, text).unwrap();
             let _nginx = Running::start(Command::new("nginx").arg("-c").arg(file));
             wait_for(&front);
             let answer = get(&front, "/", "");
