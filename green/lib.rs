@@ -102,7 +102,7 @@
 //! | `async` | | `green::future::spawn`, and `green::aio`, the streams as `AsyncRead` and `AsyncWrite` of futures-io |
 //! | `tokio-io` | | the same for tokio's traits; brings `async` |
 //! | `http` | | `green::http`, an HTTP/1.1 and HTTP/2 server in blocking style |
-//! | `http-client` | | `green::http::get` and `agent`: ureq over green sockets |
+//! | `http-client` | | `green::http::get` and `agent`: ureq over green sockets; `green::http::ReverseProxy` |
 //! | `tower`, `websocket` | | services of tower, and websockets, on that server |
 //! | `proxy-protocol` | | `convenience::ProxyProtocol`: the client that a proxy in front passes on |
 //! | `parking_lot` | | `green::parking_lot`, that crate's names |

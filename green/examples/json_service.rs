@@ -10,21 +10,20 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::process::ExitCode;
-use std::time::Duration;
 
 mod program;
+#[path = "program/serving.rs"]
+mod serving;
 
 use green::http::{
-    Body, HeaderName, HeaderValue, IntoResponse, Reply, Request, Response, Server, StatusCode,
-    header, request::Parts,
+    Body, HeaderName, HeaderValue, IntoResponse, Reply, Request, Response, StatusCode, header,
+    request::Parts,
 };
-use green::signal::Signals;
-use green::signal::consts::{SIGINT, SIGTERM};
 use green::sync::Mutex;
-use green::thread;
 use serde::{Deserialize, Serialize};
 
-use program::{Program, about, counted};
+use program::{Program, counted};
+use serving::{Bounds, Serving, say};
 
 const PROGRAM: Program = Program {
     name: "json_service",
@@ -41,7 +40,7 @@ Usage: json_service ADDRESS
   DELETE /notes/ID   deletes it
 
 A note has at most 16 KiB, and there are at most 10,000. Ctrl-C or SIGTERM stops
-it: no new connections, requests under way are answered.",
+it once the requests under way are answered.",
 };
 
 /// The longest body of a request.
@@ -58,39 +57,32 @@ fn main() -> ExitCode {
 }
 
 fn run(address: &str) -> io::Result<()> {
-    let signals = Signals::new([SIGTERM, SIGINT])?;
-    let listener = green::listen(address).map_err(about(address))?;
-    println!("notes on http://{}/notes", listener.local_addr()?);
-    // Its own limit of a body would be told without JSON.
-    let server = Server::new(listener)
-        .concurrency(10_000)
-        .grace(Duration::from_secs(10));
-    let stop = server.stop_handle();
-    thread::spawn(move || {
-        if signals.wait().is_ok() {
-            stop.stop();
-        }
-    });
     let notes = Mutex::new(Notes::default());
-    let served = server.run(move |request: Request<Body>| {
-        let (head, mut body) = request.into_parts();
-        let answer = answer(&notes, &head, &mut body).unwrap_or_else(told);
-        // There are clients that miss an answer which comes while they send, unless they wait for a go-ahead.
-        if !head.headers.contains_key(header::EXPECT) {
-            let _ = io::copy(&mut body.take(MOST_UNREAD), &mut io::sink());
-        }
-        answer
-    })?;
-    println!(
-        "stopped after {}",
-        counted(served.connections, "connection")
-    );
+    let served = Serving::at(address).run(
+        // No limit of a body: it would be told without JSON.
+        &Bounds::default(),
+        |url| say(format!("notes on {url}notes")),
+        move |request: Request<Body>| {
+            let (head, mut body) = request.into_parts();
+            let answer = answer(&notes, &head, &mut body).unwrap_or_else(told);
+            // There are clients that miss an answer which comes while they send, unless they wait for a go-ahead.
+            if !head.headers.contains_key(header::EXPECT) {
+                let _ = io::copy(&mut body.take(MOST_UNREAD), &mut io::sink());
+            }
+            answer
+        },
+    )?;
+    let connections = counted(served.connections, "connection");
+    say(format!("stopped after {connections}"));
     Ok(())
 }
 
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Note {
+    /// Given here, and taken from nobody.
+    #[serde(skip_deserializing)]
+    id: u64,
     title: String,
     #[serde(default)]
     done: bool,
@@ -102,14 +94,6 @@ struct Notes {
     last: u64,
 }
 
-/// A note as it is answered.
-#[derive(Serialize)]
-struct Kept<'a> {
-    id: u64,
-    #[serde(flatten)]
-    note: &'a Note,
-}
-
 /// The status of a request that is not done, and why.
 struct Refusal(StatusCode, String);
 
@@ -118,21 +102,20 @@ fn answer(notes: &Mutex<Notes>, head: &Parts, body: &mut Body) -> Result<Respons
     match (path.as_slice(), head.method.as_str()) {
         (["notes"], "GET" | "HEAD") => {
             let notes = notes.lock().unwrap();
-            let all: Vec<_> = notes.by_id.iter().map(kept).collect();
-            Ok(json(StatusCode::OK, &all))
+            Ok(json(StatusCode::OK, &Vec::from_iter(notes.by_id.values())))
         }
         (["notes"], "POST") => {
-            let note = read_note(head, body)?;
+            let mut note = read_note(head, body)?;
             let mut notes = notes.lock().unwrap();
             if notes.by_id.len() == MOST_NOTES {
                 let why = format!("there are {MOST_NOTES} notes already");
                 return Err(Refusal(StatusCode::INSUFFICIENT_STORAGE, why));
             }
             notes.last += 1;
-            let id = notes.last;
-            let mut made = json(StatusCode::CREATED, &kept((&id, &note)));
-            set(&mut made, header::LOCATION, &format!("/notes/{id}"));
-            notes.by_id.insert(id, note);
+            note.id = notes.last;
+            let mut made = json(StatusCode::CREATED, &note);
+            set(&mut made, header::LOCATION, &format!("/notes/{}", note.id));
+            notes.by_id.insert(note.id, note);
             Ok(made)
         }
         (["notes", id], method @ ("GET" | "HEAD" | "PUT" | "DELETE")) => {
@@ -142,15 +125,17 @@ fn answer(notes: &Mutex<Notes>, head: &Parts, body: &mut Body) -> Result<Respons
                 _ => None,
             };
             let mut notes = notes.lock().unwrap();
-            let id = known(id, &notes)?;
+            let known = id.parse().ok().filter(|id| notes.by_id.contains_key(id));
+            let unknown = || Refusal(StatusCode::NOT_FOUND, format!("there is no note {id}"));
+            let id = known.ok_or_else(unknown)?;
             if method == "DELETE" {
                 notes.by_id.remove(&id);
                 return Ok(StatusCode::NO_CONTENT.into_response());
             }
             if let Some(new) = new {
-                notes.by_id.insert(id, new);
+                notes.by_id.insert(id, Note { id, ..new });
             }
-            Ok(json(StatusCode::OK, &kept((&id, &notes.by_id[&id]))))
+            Ok(json(StatusCode::OK, &notes.by_id[&id]))
         }
         (["notes"], _) => Ok(not_allowed(head, "GET, HEAD, POST")),
         (["notes", _], _) => Ok(not_allowed(head, "GET, HEAD, PUT, DELETE")),
@@ -159,15 +144,6 @@ fn answer(notes: &Mutex<Notes>, head: &Parts, body: &mut Body) -> Result<Respons
             Err(Refusal(StatusCode::NOT_FOUND, why))
         }
     }
-}
-
-fn kept<'a>((&id, note): (&u64, &'a Note)) -> Kept<'a> {
-    Kept { id, note }
-}
-
-fn known(id: &str, notes: &Notes) -> Result<u64, Refusal> {
-    let known = id.parse().ok().filter(|id| notes.by_id.contains_key(id));
-    known.ok_or_else(|| Refusal(StatusCode::NOT_FOUND, format!("there is no note {id}")))
 }
 
 fn not_allowed(head: &Parts, allow: &str) -> Response<Reply> {

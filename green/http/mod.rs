@@ -56,7 +56,7 @@
 //!
 //! # More
 //!
-//! With the feature `http-client` there are `get` and `agent`: ureq over green sockets. A handler's `Err` is logged and answered with 500. With the feature `tower` the same call serves axum's `Router` and any
+//! With the feature `http-client` there are `get` and `agent`, ureq over green sockets, and `ReverseProxy`, which passes requests on. A handler's `Err` is logged and answered with 500. With the feature `tower` the same call serves axum's `Router` and any
 //! other service of tower, as a `Tower`; with `websocket` a handler turns its connection into a websocket.
 //!
 //! Routes, JSON, state, middleware, TLS, tests: the guide's page *From Flask, net/http or axum* has an example of each, beside those three
@@ -71,6 +71,8 @@ mod counters;
 mod framing;
 mod handler;
 mod head;
+#[cfg(feature = "http-client")]
+mod proxy;
 mod reply;
 mod rt;
 mod server;
@@ -85,6 +87,8 @@ pub use self::body::Body;
 pub use self::client::{agent, get};
 pub use self::counters::Counters;
 pub use self::handler::{Handler, Peer};
+#[cfg(feature = "http-client")]
+pub use self::proxy::ReverseProxy;
 pub use self::reply::{IntoResponse, Reply, Writer};
 pub use self::rt::{GreenExecutor, GreenTimer};
 pub use self::server::{Server, StopHandle};

@@ -1,6 +1,8 @@
 //! Connections that go on with another protocol.
 
 use std::fmt;
+#[cfg(feature = "http-client")]
+use std::future::poll_fn;
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::sync::Arc;
@@ -69,6 +71,8 @@ pub struct Upgraded {
 trait Duplex: Read + Write + Send + Sync {
     fn another(&self) -> io::Result<Box<dyn Duplex>>;
     fn end(&self) -> io::Result<()>;
+    #[cfg(feature = "http-client")]
+    fn end_writing(&self) -> io::Result<()>;
 }
 
 impl<T: Transport> Duplex for T {
@@ -78,6 +82,12 @@ impl<T: Transport> Duplex for T {
 
     fn end(&self) -> io::Result<()> {
         self.socket().shutdown(Shutdown::Both)
+    }
+
+    #[cfg(feature = "http-client")]
+    fn end_writing(&self) -> io::Result<()> {
+        let poller = self.poller();
+        block_on(poll_fn(|context| self.poll_close(&poller, context)))
     }
 }
 
@@ -103,6 +113,12 @@ impl Upgraded {
     /// [`NotConnected`](io::ErrorKind::NotConnected) if it has ended before.
     pub fn shutdown(&self) -> io::Result<()> {
         self.stream.end()
+    }
+
+    /// Ends our direction: the peer reads to the end.
+    #[cfg(feature = "http-client")]
+    pub(super) fn end_writing(&self) -> io::Result<()> {
+        self.stream.end_writing()
     }
 }
 

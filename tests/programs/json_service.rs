@@ -2,12 +2,12 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use test_support::bounded;
-use test_support::example_program::{build, names_the_mistake};
+use test_support::example_program::build;
 
 use test_support::running::{Running, is_there};
 
@@ -266,23 +266,4 @@ fn curl_speaks_to_it_by_http_2() {
         assert_eq!(curl(&["-X", "DELETE", &one]), " 204 2");
         assert!(curl(&[&one]).ends_with("404 2"));
     });
-}
-
-#[test]
-fn a_wrong_command_line_is_named() {
-    let program = build("json_service");
-    let run = |arguments: &[&str]| {
-        let mut command = Command::new(&program);
-        command.args(arguments).stdin(Stdio::null());
-        command.output().unwrap()
-    };
-    let help = run(&["--help"]);
-    assert!(help.status.success() && help.stdout.starts_with(b"Usage: json_service"));
-    let none = run(&[]);
-    assert_eq!(none.status.code(), Some(2));
-    names_the_mistake(&none.stderr, "json_service", &["missing"]);
-    let nowhere = run(&["256.0.0.1:1"]);
-    assert_eq!(nowhere.status.code(), Some(1));
-    let said = String::from_utf8_lossy(&nowhere.stderr).into_owned();
-    assert!(said.starts_with("json_service: 256.0.0.1:1: "), "{said}");
 }

@@ -51,12 +51,21 @@ const WRONG: &[(&str, &[&[&str]])] = &[
     ("https_get", &[&["--bogus"], &["--limit", "soon"]]),
     (
         "json_service",
-        &[&["--bogus"], &["127.0.0.1:0", "127.0.0.2:0"]],
+        &[&["--bogus"], &["127.0.0.1:0", "127.0.0.2:0"], &[]],
     ),
     ("reconnect", &[&["--bogus"], &["server"]]),
     (
         "reverse_proxy",
-        &[&["--bogus"], &["one"], &["http://one", "http://two"]],
+        &[
+            &["--bogus"],
+            &["one"],
+            &["http://one", "http://two"],
+            &["ftp://127.0.0.1"],
+            &["http://127.0.0.1/path"],
+            &["--limit", "soon", "http://127.0.0.1"],
+            &["--tls", "alone"],
+            &[],
+        ],
     ),
     (
         "serve",
@@ -100,7 +109,11 @@ fn every_program_has_a_page_and_names_the_argument_that_is_wrong() {
             let output = run_with(name, arguments);
             assert_eq!(output.status.code(), Some(2), "{name} {arguments:?}");
             assert!(output.stdout.is_empty(), "{name} {arguments:?}");
-            names_the_mistake(&output.stderr, name, arguments);
+            let words = match arguments {
+                [] => &["missing"],
+                words => *words,
+            };
+            names_the_mistake(&output.stderr, name, words);
         }
     }
 }
@@ -189,7 +202,15 @@ fn certificate(folder: &tempfile::TempDir) -> [String; 2] {
 
 #[test]
 fn the_programs_name_an_address_that_is_none_or_that_they_must_not_take() {
-    names("web_chat", &["256.0.0.1:1"], "256.0.0.1:1", "");
+    let nowhere = "256.0.0.1:1";
+    for (name, arguments) in [
+        ("httpd", &["--listen", nowhere][..]),
+        ("json_service", &[nowhere]),
+        ("reverse_proxy", &["--listen", nowhere, "http://127.0.0.1"]),
+        ("web_chat", &[nowhere]),
+    ] {
+        names(name, arguments, nowhere, "");
+    }
     let public = ["--tcp", "0.0.0.0:0", "--seconds", "0"];
     names(
         "backdoor",

@@ -1,8 +1,10 @@
 //! The example `reverse_proxy`, between raw clients and raw servers.
 
+mod upgrades;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc;
@@ -11,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use test_support::bounded;
 use test_support::certs::{AUTHORITY, LOCALHOST};
-use test_support::example_program::{build, names_the_mistake};
+use test_support::example_program::build;
 
 use test_support::running::{Running, free_address, is_there, memory};
 
@@ -370,18 +372,6 @@ fn a_slow_peer_holds_a_fast_one_back_and_nothing_piles_up() {
 }
 
 #[test]
-fn upgrades_and_tunnels_are_refused() {
-    bounded("reverse_proxy's refusals", LIMIT, || {
-        let (_proxy, address) = start(&upstream(mirror), &[]);
-        let upgrade = "Connection: upgrade\r\nUpgrade: websocket\r\n";
-        for (line, headers) in [("GET /", upgrade), ("CONNECT elsewhere:80", "")] {
-            let answer = ask(&address, line, headers);
-            assert!(answer.starts_with("HTTP/1.1 501 "), "{answer}");
-        }
-    });
-}
-
-#[test]
 fn curl_is_served_by_http_2_and_with_tls() {
     if !is_there("curl") {
         return;
@@ -482,33 +472,4 @@ fn a_stop_lets_answers_come_to_their_end() {
         proxy.line("stopped after ");
         assert!(proxy.process.wait().unwrap().success());
     });
-}
-
-#[test]
-fn a_wrong_command_line_is_named() {
-    let program = build("reverse_proxy");
-    let run = |arguments: &[&str]| {
-        let mut command = Command::new(&program);
-        command.args(arguments).stdin(Stdio::null());
-        command.output().unwrap()
-    };
-    let help = run(&["--help"]);
-    assert!(help.status.success() && help.stdout.starts_with(b"Usage: reverse_proxy"));
-    for (arguments, word) in [
-        (&[][..], "UPSTREAM"),
-        (&["127.0.0.1:1"], "127.0.0.1:1"),
-        (&["ftp://127.0.0.1"], "ftp://"),
-        (&["http://127.0.0.1/path"], "/path"),
-        (&["--limit", "soon", "http://127.0.0.1"], "soon"),
-        (&["http://127.0.0.1", "http://127.0.0.2"], "127.0.0.2"),
-        (&["--bogus"], "--bogus"),
-    ] {
-        let output = run(arguments);
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
-        names_the_mistake(&output.stderr, "reverse_proxy", &[word]);
-    }
-    let nowhere = run(&["--listen", "256.0.0.1:1", "http://127.0.0.1"]);
-    assert_eq!(nowhere.status.code(), Some(1));
-    let said = String::from_utf8_lossy(&nowhere.stderr).into_owned();
-    assert!(said.starts_with("reverse_proxy: 256.0.0.1:1: "), "{said}");
 }

@@ -21,10 +21,10 @@ fn start() -> (Running, String) {
     (chat, url.trim_end_matches('/').to_owned())
 }
 
-struct Guest(WebSocket<TcpStream>);
+pub struct Guest(WebSocket<TcpStream>);
 
 impl Guest {
-    fn connect(address: &str) -> Guest {
+    pub fn connect(address: &str) -> Guest {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(LIMIT)).unwrap();
         Guest(
@@ -35,19 +35,19 @@ impl Guest {
     }
 
     /// One who is in.
-    fn named(address: &str, name: &str) -> Guest {
+    pub fn named(address: &str, name: &str) -> Guest {
         let mut guest = Guest::connect(address);
         guest.says(name);
         guest.hears(&format!("* {name} has come"));
         guest
     }
 
-    fn says(&mut self, words: &str) {
+    pub fn says(&mut self, words: &str) {
         self.0.send(Message::text(words)).unwrap();
     }
 
     #[track_caller]
-    fn hears(&mut self, words: &str) {
+    pub fn hears(&mut self, words: &str) {
         assert_eq!(self.0.read().unwrap(), Message::text(words));
     }
 }

@@ -11,12 +11,10 @@
 //! - `files.rs`: the directory, from which no path leads out.
 #![allow(missing_docs, reason = "a program has no users of its items")]
 
-use std::fmt::Display;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{self, ExitCode};
+use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 mod answer;
 mod files;
@@ -25,19 +23,15 @@ mod preconditions;
 #[path = "../program/mod.rs"]
 mod program;
 mod range;
+#[path = "../program/serving.rs"]
+mod serving;
 mod target;
 
-use green::convenience::Accept;
-use green::http::{self, Body, Request, Server, StopHandle, Transport};
-use green::signal::Signals;
-use green::signal::consts::{SIGINT, SIGTERM};
-use green::ssl::{Purpose, SslContext};
-use green::thread;
+use green::http::{Body, Request};
 
 use files::Site;
-use program::{
-    Error, Long, Parser, Program, Short, Value, ValueExt, about, above_zero, counted, seconds,
-};
+use program::{Error, Parser, Program, about, above_zero, counted};
+use serving::{Bounds, Other, Serving, say};
 
 const PROGRAM: Program = Program {
     name: "httpd",
@@ -61,85 +55,49 @@ A second one ends it at once.",
 const BODY_BYTES_MAX: u64 = 64 * 1024;
 
 struct Options {
+    serving: Serving,
     directory: Option<PathBuf>,
-    listen: String,
-    tls: Option<(PathBuf, PathBuf)>,
     connections: Option<usize>,
-    limit: Duration,
-    grace: Duration,
 }
 
 fn main() -> ExitCode {
     PROGRAM.run(options, |options| run(&options))
 }
 
-fn options(mut parser: Parser) -> Result<Option<Options>, Error> {
-    let mut options = Options {
-        directory: None,
-        listen: "127.0.0.1:8080".to_owned(),
-        tls: None,
-        connections: None,
-        limit: Duration::from_secs(30),
-        grace: Duration::from_secs(10),
-    };
-    while let Some(argument) = parser.next()? {
-        match argument {
-            Long("listen") => options.listen = parser.value()?.string()?,
-            Long("tls") => options.tls = Some((parser.value()?.into(), parser.value()?.into())),
-            Long("connections") => options.connections = Some(above_zero(parser.value()?)?),
-            Long("limit") => options.limit = seconds(parser.value()?)?,
-            Long("grace") => options.grace = seconds(parser.value()?)?,
-            Long("help") | Short('h') => return Ok(None),
-            Value(word) if options.directory.is_none() => options.directory = Some(word.into()),
+fn options(parser: Parser) -> Result<Option<Options>, Error> {
+    let (mut directory, mut connections) = (None, None);
+    let serving = Serving::read(parser, |other, parser| {
+        match other {
+            Other::Option(name) if name == "--connections" => {
+                connections = Some(above_zero(parser.value()?)?);
+            }
+            Other::Word(word) if directory.is_none() => directory = Some(word.into()),
             other => return Err(other.unexpected()),
         }
-    }
-    Ok(Some(options))
+        Ok(())
+    })?;
+    Ok(serving.map(|serving| Options {
+        serving,
+        directory,
+        connections,
+    }))
 }
 
 fn run(options: &Options) -> io::Result<()> {
-    // From here on the two signals no longer end the process.
-    let signals = Signals::new([SIGTERM, SIGINT])?;
     let directory = options.directory.as_deref().unwrap_or(Path::new("."));
-    let site = Site::open(directory).map_err(about(directory.display()))?;
-    let listener = green::listen(&options.listen).map_err(about(&options.listen))?;
-    let address = listener.local_addr()?;
-    let (site, directory) = (Arc::new(site), directory.display());
-    match &options.tls {
-        None => {
-            say(format!("serving {directory} on http://{address}/"));
-            serve(listener, site, signals, options)
-        }
-        Some((cert, key)) => {
-            let context = SslContext::create_default_context(Purpose::ClientAuth)?;
-            context
-                .load_cert_chain(cert, Some(key), None)
-                .map_err(about(format!("{}, {}", cert.display(), key.display())))?;
-            context.set_alpn_protocols(&http::ALPN)?;
-            say(format!("serving {directory} on https://{address}/"));
-            serve(green::wrap_ssl(listener, &context), site, signals, options)
-        }
-    }
-}
-
-fn serve<L>(listener: L, site: Arc<Site>, signals: Signals, options: &Options) -> io::Result<()>
-where
-    L: Accept,
-    L::Stream: Transport,
-{
+    let site = Arc::new(Site::open(directory).map_err(about(directory.display()))?);
     let descriptors = rlimit::increase_nofile_limit(u64::MAX)?;
-    let most = options
-        .connections
-        .unwrap_or((descriptors * 3 / 4) as usize);
-    let server = Server::new(listener)
-        .concurrency(most)
-        .head_timeout(Some(options.limit))
-        .read_timeout(Some(options.limit))
-        .write_timeout(Some(options.limit))
-        .max_body(BODY_BYTES_MAX)
-        .grace(options.grace);
-    stop_on_signals(signals, server.stop_handle());
-    let served = server.run(move |request: Request<Body>| answer::answer(&site, request))?;
+    let most = (descriptors * 3 / 4) as usize;
+    let bounds = Bounds {
+        connections: options.connections.unwrap_or(most),
+        body: BODY_BYTES_MAX,
+        ..Bounds::default()
+    };
+    let served = options.serving.run(
+        &bounds,
+        |url| say(format!("serving {} on {url}", directory.display())),
+        move |request: Request<Body>| answer::answer(&site, request),
+    )?;
     match served.cut {
         0 => say("stopped"),
         cut => say(format!(
@@ -148,21 +106,4 @@ where
         )),
     }
     Ok(())
-}
-
-fn stop_on_signals(signals: Signals, stop: StopHandle) {
-    thread::spawn(move || {
-        if signals.wait().is_ok() {
-            say("stopping; a second signal ends it at once");
-            stop.stop();
-        }
-        if signals.wait().is_ok() {
-            process::exit(130);
-        }
-    });
-}
-
-/// Tells whoever runs the program; that nobody may be listening is no reason to end.
-fn say(line: impl Display) {
-    let _ = writeln!(io::stdout(), "{line}");
 }

@@ -2,7 +2,10 @@
 
 use std::net::IpAddr;
 
-use green::http::{HeaderMap, HeaderName, HeaderValue, Peer, Version, header, request::Parts};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
+
+use crate::http::handler::Peer;
 
 /// What is said to a neighbour alone (RFC 9110, 7.6.1), beside what `Connection` names. Of trailers, which are not passed on,
 /// nothing is promised either.
@@ -16,17 +19,11 @@ const TO_A_NEIGHBOUR: [&str; 7] = [
     "upgrade",
 ];
 
-/// What this proxy is called in `Via`.
+/// What the proxy is called in `Via`.
 const NAME: &str = "green";
 
-/// Whether the connection is to go on with another protocol. HTTP/2 in the clear is an offer that may be declined.
-pub fn leaves_http(headers: &HeaderMap) -> bool {
-    let mut offers = headers.get_all(header::UPGRADE).iter();
-    offers.any(|offer| !offer.as_bytes().eq_ignore_ascii_case(b"h2c"))
-}
-
 /// Makes the head of a client's request that of ours.
-pub fn onward(head: &mut Parts, over_tls: bool) {
+pub(super) fn onward(head: &mut Parts, over_tls: bool) {
     let headers = &mut head.headers;
     drop_hops(headers);
     // Our own server has seen to it, and knows how long the body is.
@@ -70,7 +67,7 @@ pub fn onward(head: &mut Parts, over_tls: bool) {
 }
 
 /// Makes the headers of an answer ours.
-pub fn back(headers: &mut HeaderMap, version: Version) {
+pub(super) fn back(headers: &mut HeaderMap, version: Version) {
     if headers.contains_key(header::TRANSFER_ENCODING) {
         // It counts for nothing beside that (RFC 9112, 6.3).
         headers.remove(header::CONTENT_LENGTH);
