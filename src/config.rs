@@ -23,7 +23,11 @@ pub struct Config {
     stack_size: Option<usize>,
     blocking_threads: Option<usize>,
     thread_locals: Option<ThreadLocals>,
+    switch_hook: Option<SwitchHook>,
 }
+
+/// Called in a green thread's place where it leaves for others, which its argument does.
+pub(crate) type SwitchHook = fn(&mut dyn FnMut());
 
 /// Whose thread-locals code on a green thread sees: std's, C's and C++'s, `errno`
 /// and values by pthread key among them.
@@ -81,6 +85,7 @@ pub(crate) struct Settings {
     pub(crate) stack_size: usize,
     pub(crate) blocking_threads: usize,
     pub(crate) thread_locals: ThreadLocals,
+    pub(crate) switch_hook: Option<SwitchHook>,
 }
 
 const DEFAULT_STACK_SIZE: usize = 256 * 1024;
@@ -94,6 +99,7 @@ static WANTED: Lock<Config> = Lock::new(Config {
     stack_size: None,
     blocking_threads: None,
     thread_locals: None,
+    switch_hook: None,
 });
 static SETTINGS: OnceLock<Settings> = OnceLock::new();
 
@@ -131,6 +137,53 @@ impl Config {
         self
     }
 
+    /// Where green threads share thread-locals, has `hook` called at each wait of a green thread, in its place: it takes out
+    /// of the thread-locals what is this green thread's own, calls its argument, which lets the others run until this
+    /// green thread goes on, and puts everything back. Where thread-locals are a green thread's own it is never called.
+    ///
+    /// A green thread that begins finds what the one that ended before it has left behind.
+    ///
+    /// A hook cannot wait itself: that panics, and a panic of a hook ends the process. A second call of its argument does
+    /// nothing; if there is none, the others run once the hook has returned. The guide's page *Debugging* has the hook
+    /// for spans of tracing.
+    ///
+    /// ```
+    /// use std::cell::Cell;
+    /// use std::time::Duration;
+    ///
+    /// use green::{Config, ThreadLocals, thread};
+    ///
+    /// std::thread_local! {
+    ///     /// Whose request this thread answers.
+    ///     static USER: Cell<u32> = const { Cell::new(0) };
+    /// }
+    ///
+    /// fn keep_user(switch: &mut dyn FnMut()) {
+    ///     let user = USER.take();
+    ///     switch();
+    ///     USER.set(user);
+    /// }
+    ///
+    /// Config::new().thread_locals(ThreadLocals::Shared).switch_hook(keep_user).apply()?;
+    /// let answers: Vec<_> = (1..=10)
+    ///     .map(|user| {
+    ///         thread::spawn(move || {
+    ///             USER.set(user);
+    ///             thread::sleep(Duration::from_millis(1));
+    ///             USER.take()
+    ///         })
+    ///     })
+    ///     .collect();
+    /// for (user, answer) in (1..).zip(answers) {
+    ///     assert_eq!(answer.join().unwrap(), user);
+    /// }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn switch_hook(mut self, hook: fn(switch: &mut dyn FnMut())) -> Config {
+        self.switch_hook = Some(hook);
+        self
+    }
+
     /// Makes these settings hold for the whole process.
     ///
     /// # Errors
@@ -157,6 +210,7 @@ impl Config {
         wanted.stack_size = self.stack_size.or(wanted.stack_size);
         wanted.blocking_threads = self.blocking_threads.or(wanted.blocking_threads);
         wanted.thread_locals = self.thread_locals.or(wanted.thread_locals);
+        wanted.switch_hook = self.switch_hook.or(wanted.switch_hook);
         Ok(())
     }
 }
@@ -203,6 +257,7 @@ fn chosen(remarks: &mut Vec<String>) -> Settings {
             .unwrap_or(DEFAULT_BLOCKING_THREADS)
             .max(1),
         thread_locals,
+        switch_hook: wanted.switch_hook,
     }
 }
 

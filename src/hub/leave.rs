@@ -7,6 +7,8 @@ use std::sync::atomic::Ordering;
 use super::leg;
 use super::local::Local;
 use super::task::{Green, Task};
+use crate::config::SwitchHook;
+use crate::contain::or_abort;
 use crate::engine::Fiber;
 use crate::sys;
 use crate::sys::lock::is_any_held;
@@ -44,13 +46,21 @@ impl Local {
     #[inline]
     fn leave_shared(&self, task: &Task, green: &Green) {
         let errno = sys::errno();
+        match self.switch_hook {
+            None => self.leave_counted(task, green),
+            Some(hook) => by_hook(hook, task, &mut || self.leave_counted(task, green)),
+        }
+        sys::set_errno(errno);
+    }
+
+    #[inline]
+    fn leave_counted(&self, task: &Task, green: &Green) {
         let unwinding = usize::from(task.is_panicking());
         self.parked_unwinding
             .set(self.parked_unwinding.get() + unwinding);
         self.leave(green);
         self.parked_unwinding
             .set(self.parked_unwinding.get() - unwinding);
-        sys::set_errno(errno);
     }
 
     /// Leaves `carrier`, on which we run and which nobody has any more, until it is lent again.
@@ -78,5 +88,26 @@ impl Local {
             Some(next) => green.legs.leave_for(next, self.is_here()),
             None => green.legs.leave(),
         }
+    }
+}
+
+/// Leaves once, where the program's hook says so, and lets the hook itself wait nowhere.
+#[cold]
+fn by_hook(hook: SwitchHook, task: &Task, leave: &mut dyn FnMut()) {
+    let mut has_left = false;
+    task.stays.store(true, Ordering::Relaxed);
+    or_abort("a switch hook panicked", || {
+        hook(&mut || {
+            if !has_left {
+                has_left = true;
+                task.stays.store(false, Ordering::Relaxed);
+                leave();
+                task.stays.store(true, Ordering::Relaxed);
+            }
+        });
+    });
+    task.stays.store(false, Ordering::Relaxed);
+    if !has_left {
+        leave();
     }
 }

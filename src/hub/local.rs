@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::Hub;
 use super::task::{Green, Task};
 use crate::clock::Nanos;
+use crate::config::{SwitchHook, settings};
 use crate::engine::Fiber;
 #[cfg(all(target_env = "gnu", target_pointer_width = "64"))]
 use crate::sys::destructors::Destructors;
@@ -51,6 +52,8 @@ pub(crate) struct Local {
     pub(crate) parked_unwinding: Cell<usize>,
     /// How many of those have not begun to unwind: they are in a panic hook.
     pub(crate) parked_in_hook: Cell<usize>,
+    /// What the program does at each wait, where thread-locals are shared.
+    pub(super) switch_hook: Option<SwitchHook>,
     /// Calls that the running green thread may still make without waiting.
     pub(super) budget: Cell<u32>,
     /// When the running green thread's calls were first looked at.
@@ -101,6 +104,7 @@ impl Local {
             os_task: Cell::new(std::ptr::null()),
             parked_unwinding: Cell::new(0),
             parked_in_hook: Cell::new(0),
+            switch_hook: settings().switch_hook,
             budget: Cell::new(BUDGET),
             slice_began: Cell::new(None),
             legs_left: Cell::new(0),

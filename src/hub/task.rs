@@ -55,7 +55,7 @@ pub(crate) struct Task {
     pub(crate) call: AtomicU64,
     /// `park`'s token, and the ticket of a `park` under way.
     pub(crate) token: AtomicBool,
-    /// Whether it must not wait: about to queue, under the queue's lock, or in a block
+    /// Whether it must not wait: about to queue, under the queue's lock, in a switch hook, or in a block
     /// [`without_waiting`](super::wait::without_waiting).
     pub(crate) stays: AtomicBool,
     pub(crate) parked: AtomicU64,

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use green::thread;
+use green::{Config, thread};
+use tracing::dispatcher::get_default;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 
@@ -28,6 +29,109 @@ impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> tracing_subscriber::Layer<
             .0
             .send((words, spans.map(|span| span.name()).collect()));
     }
+}
+
+/// Leaves the spans that a green thread has entered while others run: the guide's page *Debugging* has it.
+fn leave_spans(switch: &mut dyn FnMut()) {
+    let mut left = Vec::new();
+    get_default(|dispatch| {
+        while let Some(id) = dispatch.current_span().id() {
+            dispatch.exit(id);
+            left.push(id.clone());
+        }
+    });
+    switch();
+    get_default(|dispatch| left.iter().rev().for_each(|id| dispatch.enter(id)));
+}
+
+#[test]
+fn a_switch_hook_keeps_spans_of_tracing_apart_where_thread_locals_are_shared() {
+    let name = "crates::a_switch_hook_keeps_spans_of_tracing_apart_where_thread_locals_are_shared";
+    in_both(name, |own| {
+        if own {
+            return; // The hook has nothing to do.
+        }
+        Config::new().switch_hook(leave_spans).apply().unwrap();
+        let (tell, told) = std::sync::mpsc::channel();
+        let subscriber = tracing_subscriber::registry().with(Spans(tell));
+        tracing::subscriber::set_global_default(subscriber).unwrap();
+        let work = |n: usize| {
+            let outer = tracing::info_span!("outer").entered();
+            thread::sleep(Duration::from_millis(n as u64 % 7));
+            // The same span again, as a function that calls itself enters it.
+            let again = outer.clone().entered();
+            let inner = tracing::info_span!("inner").entered();
+            thread::yield_now();
+            tracing::info!("{n} deep");
+            drop(inner);
+            drop(again);
+            thread::sleep(Duration::from_millis(n as u64 % 5));
+            tracing::info!("{n} shallow");
+            drop(outer);
+            thread::yield_now();
+            tracing::info!("{n} outside");
+        };
+        let all: Vec<_> = (0..100).map(|n| thread::spawn(move || work(n))).collect();
+        let cut = green::timeout(Duration::from_millis(1), || {
+            let _span = tracing::info_span!("cut").entered();
+            thread::park();
+        });
+        assert!(cut.is_err());
+        tracing::info!("none");
+        all.into_iter().for_each(|one| one.join().unwrap());
+        let told: Vec<_> = told.try_iter().collect();
+        assert_eq!(told.len(), 301);
+        for (said, spans) in told {
+            let expected: &[&str] = match said.split(' ').next_back() {
+                Some("deep") => &["inner", "outer"],
+                Some("shallow") => &["outer"],
+                _ => &[],
+            };
+            assert_eq!(spans, expected, "{said}");
+        }
+    });
+}
+
+#[test]
+fn a_switch_hook_is_called_for_each_wait_cannot_wait_and_may_forget_to_switch() {
+    use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+    let name = "crates::a_switch_hook_is_called_for_each_wait_cannot_wait_and_may_forget_to_switch";
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    static REFUSED: AtomicU32 = AtomicU32::new(0);
+    fn hook(switch: &mut dyn FnMut()) {
+        let refused = || {
+            let waits = std::panic::catch_unwind(|| thread::sleep(Duration::from_secs(3600)));
+            REFUSED.fetch_add(u32::from(waits.is_err()), Relaxed);
+        };
+        refused();
+        match CALLS.fetch_add(1, Relaxed) % 3 {
+            0 => switch(),
+            // Once is enough.
+            1 => (0..2).for_each(|_| switch()),
+            _ => {}
+        }
+        refused();
+    }
+    in_both(name, |own| {
+        std::panic::set_hook(Box::new(|_| ()));
+        if own {
+            // Too late, and of no use.
+            assert!(Config::new().switch_hook(hook).apply().is_err());
+            return;
+        }
+        Config::new().switch_hook(hook).apply().unwrap();
+        let threads: Vec<_> = (0..10)
+            .map(|_| thread::spawn(|| (0..20).for_each(|_| thread::yield_now())))
+            .collect();
+        threads.into_iter().for_each(|one| one.join().unwrap());
+        let sleeper = thread::spawn(thread::park);
+        sleeper.kill().unwrap();
+        assert!(sleeper.join().is_err());
+        let calls = CALLS.load(Relaxed);
+        assert!(calls >= 200, "{calls}");
+        assert_eq!(REFUSED.load(Relaxed), 2 * calls);
+    });
 }
 
 #[test]
