@@ -340,7 +340,7 @@ impl Builder {
 /// # Panics
 ///
 /// If the name contains a NUL byte, as std does.
-#[inline]
+#[inline(always)]
 fn choose_hub(name: Option<&str>, hub: Option<usize>) -> io::Result<&'static Hub> {
     if let Some(name) = name {
         assert!(
@@ -382,7 +382,7 @@ pub(crate) fn own_hub(asked: Option<usize>) -> io::Result<usize> {
 }
 
 /// Who starts another one, as its report names it.
-#[inline]
+#[inline(always)]
 fn parent() -> u64 {
     match current::is_green() {
         true => current::with(|task| task.id),

@@ -48,12 +48,17 @@ impl Local {
         let errno = sys::errno();
         match self.switch_hook {
             None => self.leave_counted(task, green),
-            Some(hook) => by_hook(hook, task, &mut || self.leave_counted(task, green)),
+            Some(hook) => self.leave_by_hook(hook, task, green),
         }
         sys::set_errno(errno);
     }
 
-    #[inline]
+    #[cold]
+    fn leave_by_hook(&self, hook: SwitchHook, task: &Task, green: &Green) {
+        by_hook(hook, task, &mut || self.leave_counted(task, green));
+    }
+
+    #[inline(always)]
     fn leave_counted(&self, task: &Task, green: &Green) {
         let unwinding = usize::from(task.is_panicking());
         self.parked_unwinding
@@ -70,6 +75,7 @@ impl Local {
     }
 
     /// Forgets `task`, which is over, but for the handle that this gives.
+    #[inline(always)]
     pub(super) fn dismiss(&self, task: &Arc<Task>, green: &Green) -> Option<Arc<Task>> {
         self.timers.borrow_mut().remove(task);
         let key = green.listed.load(Ordering::Relaxed);
@@ -92,7 +98,6 @@ impl Local {
 }
 
 /// Leaves once, where the program's hook says so, and lets the hook itself wait nowhere.
-#[cold]
 fn by_hook(hook: SwitchHook, task: &Task, leave: &mut dyn FnMut()) {
     let mut has_left = false;
     task.stays.store(true, Ordering::Relaxed);

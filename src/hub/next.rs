@@ -76,6 +76,8 @@ impl Local {
 
     /// Lends `task`, whose future is to be polled, a carrier that rests, or a new one; none if there is
     /// no stack for it.
+    // Out of line, for those who do not use it.
+    #[inline(never)]
     pub(super) fn lend(&self, task: &Arc<Task>, green: &Green) -> Option<Fiber> {
         let owner = Arc::as_ptr(task).cast();
         let resting = self.carriers.borrow_mut().pop();

@@ -223,19 +223,25 @@ fn open(task: &Task, site: Site, since: Nanos, masked: Masked) -> Result<Ticket,
 
 /// A waiter checks whether it still needs to wait while it holds the lock of the queue that it is about to join: a
 /// wait there would hold up everybody who comes to that queue, even its own waker.
+#[inline]
 pub(crate) fn refuse_under_lock(task: &Task) {
-    const QUEUING: &str = "neither the function that tells whether a wait is still needed nor a switch hook can wait itself";
     if task.stays.load(Ordering::Relaxed) {
-        let (why, masks) = WHY.get().unwrap_or((QUEUING, 0));
-        // Code that shields its wait may rely on that it does not unwind.
-        if task.interrupts.masks() > masks {
-            abort(format_args!(
-                "a shielded wait cannot end by a panic ({why})"
-            ));
-        }
-        panic!("{why}");
+        refuse(task);
     }
     debug_assert!(!is_any_held(), "a wait under a short lock");
+}
+
+#[cold]
+fn refuse(task: &Task) -> ! {
+    const QUEUING: &str = "the function that tells whether a wait is still needed cannot wait itself, nor can a switch hook";
+    let (why, masks) = WHY.get().unwrap_or((QUEUING, 0));
+    // Code that shields its wait may rely on that it does not unwind.
+    if task.interrupts.masks() > masks {
+        abort(format_args!(
+            "a shielded wait cannot end by a panic ({why})"
+        ));
+    }
+    panic!("{why}");
 }
 
 thread_local! {
