@@ -11,8 +11,10 @@ use greenhub::green_thread::{Builder, scope, sleep, spawn};
 use super::{end_all, end_and_repeat, refuse_guard_marks, spawn_to_the_limit};
 #[cfg(not(feature = "engine-may"))]
 use super::{kilobytes, refuse};
+#[cfg(not(feature = "engine-may"))]
 use greenhub::Site;
 use test_support::child::alone;
+#[cfg(not(feature = "engine-may"))]
 use test_support::threads::{is_killed, site, until};
 
 #[test]

@@ -81,7 +81,7 @@ fn os_threads_that_use_green_to_their_last_leave_nothing_behind() {
     std::thread_local! { static LATE: Late = const { Late }; }
     let name = "thread_memory::os_threads_that_use_green_to_their_last_leave_nothing_behind";
     alone(name, &[], || {
-        is_flat(THREADS / 4, |count| {
+        is_flat(THREADS / 10, |count| {
             for n in 0..count {
                 let set = move || {
                     LATE.with(|_| ());
