@@ -15,7 +15,7 @@ use cable::{Cable, in_a_network_of_its_own};
 use green::net::TcpStream;
 use green::reconnect::{Presence, Reconnect};
 use test_support::bounded;
-use test_support::example_program::build;
+use test_support::example_program::{ARE_BUILT, build};
 
 /// Set in the part of a test that runs in a network of its own.
 const INSIDE: &str = "GREEN_TEST_INSIDE";
@@ -76,6 +76,7 @@ fn resumes_within_back_off_and_a_second_after_a_peer_that_vanished() {
     let mut inside = own;
     inside
         .args(["--exact", test, "--nocapture"])
+        .env(ARE_BUILT, "1")
         .env(INSIDE, "1");
     let output = inside.output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
