@@ -111,6 +111,37 @@ fn entries(of: &str) -> usize {
     std::fs::read_dir(of).unwrap().count()
 }
 
+/// What the process has before its first start.
+struct Before {
+    descriptors: usize,
+    tasks: usize,
+}
+
+impl Before {
+    fn now() -> Before {
+        Before {
+            descriptors: entries("/proc/self/fd"),
+            tasks: entries("/proc/self/task"),
+        }
+    }
+
+    /// Fails the test if a start that failed has left something.
+    fn is_back(&self) {
+        if cfg!(not(feature = "engine-may")) {
+            // A thread that has been joined is still listed for a moment.
+            let until = Instant::now() + Duration::from_secs(10);
+            while entries("/proc/self/task") > self.tasks {
+                assert!(Instant::now() < until, "a hub's OS thread is left");
+                std::thread::yield_now();
+            }
+        }
+        let left = entries("/proc/self/fd") - self.descriptors;
+        // What `may` has made for itself it keeps.
+        let kept = if cfg!(feature = "engine-may") { 2 } else { 0 };
+        assert!(left == 0 || left == kept, "{left} descriptors are left");
+    }
+}
+
 #[test]
 fn a_first_start_without_descriptors_leaves_nothing_and_the_next_one_works() {
     let name = "start::a_first_start_without_descriptors_leaves_nothing_and_the_next_one_works";
@@ -127,10 +158,7 @@ fn a_first_start_without_descriptors_leaves_nothing_and_the_next_one_works() {
             .take(64)
             .collect();
         let used = filled.iter().map(|file| file.as_raw_fd()).max().unwrap() as u64 + 1;
-        let descriptors = entries("/proc/self/fd");
-        // What `may` has made for itself it keeps.
-        let kept = if cfg!(feature = "engine-may") { 2 } else { 0 };
-        let tasks = entries("/proc/self/task");
+        let before = Before::now();
         // Each hub takes two.
         let mut failed = 0;
         for free in 0..=8 {
@@ -145,16 +173,7 @@ fn a_first_start_without_descriptors_leaves_nothing_and_the_next_one_works() {
                 Err(error) => {
                     failed += 1;
                     assert_eq!(error.raw_os_error(), Some(libc::EMFILE), "{error}");
-                    if cfg!(not(feature = "engine-may")) {
-                        // A thread that has been joined is still listed for a moment.
-                        let until = Instant::now() + Duration::from_secs(10);
-                        while entries("/proc/self/task") > tasks {
-                            assert!(Instant::now() < until, "a hub's OS thread is left");
-                            std::thread::yield_now();
-                        }
-                    }
-                    let left = entries("/proc/self/fd") - descriptors;
-                    assert!(left == 0 || left == kept, "{left} descriptors are left");
+                    before.is_back();
                 }
             }
         }
@@ -176,9 +195,7 @@ fn a_first_start_without_address_space_leaves_nothing_and_the_next_one_works() {
             };
             setrlimit(Resource::As, limit).unwrap();
         };
-        let descriptors = entries("/proc/self/fd");
-        let kept = if cfg!(feature = "engine-may") { 2 } else { 0 };
-        let tasks = entries("/proc/self/task");
+        let before = Before::now();
         let mut failed = 0;
         // In kilobytes; what the allocator asks for must be had each time.
         for free in (9..24).map(|power| 1_u64 << power) {
@@ -200,15 +217,7 @@ fn a_first_start_without_address_space_leaves_nothing_and_the_next_one_works() {
                         continue;
                     }
                     failed += 1;
-                    if cfg!(not(feature = "engine-may")) {
-                        let until = Instant::now() + Duration::from_secs(10);
-                        while entries("/proc/self/task") > tasks {
-                            assert!(Instant::now() < until, "a hub's OS thread is left");
-                            std::thread::yield_now();
-                        }
-                    }
-                    let left = entries("/proc/self/fd") - descriptors;
-                    assert!(left == 0 || left == kept, "{left} descriptors are left");
+                    before.is_back();
                 }
             }
         }
