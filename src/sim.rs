@@ -262,6 +262,7 @@ impl Simulation {
         let trace = world.take_trace();
 
         let is_clean = end_all(local, world);
+        local.hub.services.end();
         let result = match &deadlock {
             None => main.join(),
             Some(report) => Err(Box::new(format!("{DEADLOCK}\n{report}")) as _),

@@ -9,14 +9,14 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::OnceLock;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Waker;
 
 use crate::contain::contain;
 use crate::deadline::Deadline;
 use crate::green_thread::Builder;
-use crate::hub::{Hub, current, placement};
+use crate::hub::{Hub, current};
 use crate::sys::lock::Lock;
 use crate::wait_queue::{WaitQueue, Wake};
 
@@ -31,13 +31,8 @@ struct Heralds {
     coming: AtomicUsize,
 }
 
-fn of(hub: &Hub) -> &'static Heralds {
-    static HERALDS: OnceLock<Box<[Heralds]>> = OnceLock::new();
-    let all = HERALDS.get_or_init(|| {
-        let hubs = placement::started().len();
-        (0..hubs).map(|_| Heralds::default()).collect()
-    });
-    &all[hub.home.index]
+fn of(hub: &Hub) -> Arc<Heralds> {
+    hub.services.get()
 }
 
 /// Calls a waker, or makes a herald call it soon.
@@ -78,7 +73,7 @@ impl Heralds {
     }
 
     /// Wakes an idle herald, or starts another one, unless one is on its way.
-    fn summon(&'static self, hub: &'static Hub) -> io::Result<()> {
+    fn summon(self: &Arc<Heralds>, hub: &'static Hub) -> io::Result<()> {
         if self.idle.wake_one() {
             self.coming.fetch_add(1, Ordering::SeqCst);
         } else if self.coming.load(Ordering::SeqCst) == 0 {
@@ -87,13 +82,14 @@ impl Heralds {
         Ok(())
     }
 
-    fn start(&'static self, hub: &'static Hub) -> io::Result<()> {
+    fn start(self: &Arc<Heralds>, hub: &'static Hub) -> io::Result<()> {
         self.coming.fetch_add(1, Ordering::SeqCst);
+        let heralds = Arc::clone(self);
         let started = Builder::new()
             .name("wakers".to_owned())
             .hub(hub.home.index)
-            .shielded()
-            .spawn(move || self.run(hub));
+            .serves_the_hub()
+            .spawn(move || heralds.run(hub));
         started.map(drop).inspect_err(|_| {
             self.coming.fetch_sub(1, Ordering::SeqCst);
         })
@@ -101,7 +97,7 @@ impl Heralds {
 
     /// Calls the wakers that were left, in order. While one runs, this thread may have to wait, so another
     /// one stands ready for the rest.
-    fn call_all(&'static self, hub: &'static Hub) {
+    fn call_all(self: &Arc<Heralds>, hub: &'static Hub) {
         while let (Some(waker), rest) = self.next() {
             if rest {
                 let _ = self.summon(hub);
@@ -116,7 +112,7 @@ impl Heralds {
         (left.pop_front(), !left.is_empty())
     }
 
-    fn run(&'static self, hub: &'static Hub) {
+    fn run(self: &Arc<Heralds>, hub: &'static Hub) {
         self.coming.fetch_sub(1, Ordering::SeqCst);
         loop {
             self.call_all(hub);

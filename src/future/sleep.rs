@@ -8,7 +8,6 @@ use std::fmt;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -19,7 +18,7 @@ use crate::error::Elapsed;
 use crate::green_thread::Builder;
 use crate::hub::site::Site;
 use crate::hub::wait::Request;
-use crate::hub::{Hub, current, placement};
+use crate::hub::{current, placement};
 use crate::sys::lock::Lock;
 use crate::timer::{Timed, TimerQueue};
 use crate::wait_queue::{Place, WaitQueue};
@@ -128,6 +127,12 @@ impl Future for Sleep {
             self.forget();
             return Poll::Ready(());
         }
+        let is_served = |entry: &Arc<Entry>| entry.home.has_sleeper.load(Ordering::SeqCst);
+        if !self.entry.as_ref().is_none_or(is_served) {
+            // It comes from a simulation that has ended.
+            self.forget();
+            self.entry = None;
+        }
         let deadline = self.deadline;
         let entry = self.entry.get_or_insert_with(|| {
             Arc::new(Entry {
@@ -158,7 +163,7 @@ impl fmt::Debug for Sleep {
 
 /// A sleep's entry in its hub's heap.
 struct Entry {
-    home: &'static Sleepers,
+    home: Arc<Sleepers>,
     place: AtomicUsize,
     waker: Lock<Option<Waker>>,
 }
@@ -200,6 +205,7 @@ impl Timed for Arc<Entry> {
 }
 
 /// The sleeps of one hub.
+#[derive(Default)]
 struct Sleepers {
     queue: Lock<TimerQueue<Arc<Entry>>>,
     /// The green thread that sleeps for them all.
@@ -209,25 +215,18 @@ struct Sleepers {
 
 impl Sleepers {
     /// Those of the hub that runs here.
-    fn here() -> &'static Sleepers {
-        static SLEEPERS: OnceLock<Box<[Sleepers]>> = OnceLock::new();
+    fn here() -> Arc<Sleepers> {
         let hubs = placement::hubs().expect("failed to start the hubs");
-        let new = |_: &&Hub| Sleepers {
-            queue: Lock::new(TimerQueue::new()),
-            sleeper: WaitQueue::new(),
-            has_sleeper: AtomicBool::new(false),
-        };
-        let all = SLEEPERS.get_or_init(|| hubs.iter().map(new).collect());
-        let hub = current::local().map_or(0, |local| local.hub.home.index);
-        let here = &all[hub];
+        let hub = current::local().map_or(hubs[0], |local| local.hub);
+        let here = hub.services.get::<Sleepers>();
         if !here.has_sleeper.swap(true, Ordering::SeqCst) {
+            let sleeper = Sleeper(Arc::clone(&here));
             let started = Builder::new()
                 .name("sleeps".to_owned())
-                .hub(hub)
-                .shielded()
-                .spawn(|| here.run());
+                .hub(hub.home.index)
+                .serves_the_hub()
+                .spawn(move || sleeper.0.run());
             if let Err(error) = started {
-                here.has_sleeper.store(false, Ordering::SeqCst);
                 panic!("failed to spawn thread: {error}");
             }
         }
@@ -271,5 +270,14 @@ impl Sleepers {
             let unchanged = |_| self.queue.lock().next() == next;
             self.sleeper.wait_for(&request, Place::Back, unchanged);
         }
+    }
+}
+
+/// The green thread that sleeps for all, from its start to its end, if it has one.
+struct Sleeper(Arc<Sleepers>);
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        self.0.has_sleeper.store(false, Ordering::SeqCst);
     }
 }

@@ -200,9 +200,14 @@ impl Builder {
         self
     }
 
-    /// No kill ends it, nor keeps it from starting: for a thread of the runtime's own, on which others rely.
-    pub(crate) fn shielded(mut self) -> Builder {
+    /// No kill ends it, nor keeps it from starting: a thread of the runtime's own, on which all others of its hub
+    /// rely. In a simulation it ends with the program.
+    pub(crate) fn serves_the_hub(mut self) -> Builder {
         self.shielded = true;
+        #[cfg(feature = "sim")]
+        if crate::world::here().is_some() {
+            self.shielded = false;
+        }
         self
     }
 

@@ -4,7 +4,7 @@
 //!
 //! - [`wait_word`], [`site`], `interrupts`, [`values`], [`leg`]: the parts of a thread;
 //!   [`os_parker`] of an OS thread.
-//! - [`home`], [`registry`]: the parts of a hub.
+//! - [`home`], [`registry`], [`services`]: the parts of a hub.
 //! - [`task`]: a thread of either kind. It knows its home hub by [`home`](home::Home).
 //! - [`Hub`]: what all OS threads see of one. [`local`]: what only its own touches.
 //! - [`current`]: which task and which hub run here.
@@ -53,6 +53,7 @@ pub(crate) mod os_parker;
 pub(crate) mod placement;
 pub(crate) mod registry;
 mod root;
+pub(crate) mod services;
 pub(crate) mod site;
 pub(crate) mod task;
 pub(crate) mod turn;
@@ -64,6 +65,7 @@ mod wake;
 
 use home::Home;
 use registry::{Ready, Registry};
+use services::Services;
 use task::Task;
 
 /// What other OS threads see of a hub. Hubs live as long as the process.
@@ -78,6 +80,7 @@ pub(crate) struct Hub {
     /// How many those are.
     load: AtomicUsize,
     pub(crate) stacks: Stacks,
+    pub(crate) services: Services,
     pub(crate) counters: Counters,
 }
 
@@ -129,6 +132,7 @@ impl Hub {
             threads: Lock::new(Slab::new()),
             load: AtomicUsize::new(0),
             stacks: Stacks::new(settings().stack_size + thread_locals::room())?,
+            services: Services::default(),
             counters: Counters::default(),
         })
     }

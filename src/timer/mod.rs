@@ -40,6 +40,12 @@ pub(crate) struct TimerQueue<T> {
     sequence: u64,
 }
 
+impl<T: Timed> Default for TimerQueue<T> {
+    fn default() -> TimerQueue<T> {
+        TimerQueue::new()
+    }
+}
+
 impl<T: Timed> TimerQueue<T> {
     pub(crate) const fn new() -> TimerQueue<T> {
         TimerQueue {

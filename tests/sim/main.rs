@@ -9,6 +9,7 @@
 
 use std::time::Duration;
 
+mod futures;
 mod net;
 mod programs;
 mod promises;

@@ -58,6 +58,11 @@ pub fn agent(config: Config) -> Agent {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn get(url: &str) -> Result<Response<Body>, Error> {
+    #[cfg(feature = "sim")]
+    if crate::sim::is_simulated() {
+        // A shared one keeps connections, which would be another simulation's.
+        return agent(Config::default()).get(url).call();
+    }
     static SHARED: OnceLock<Agent> = OnceLock::new();
     let shared = SHARED.get_or_init(|| agent(Config::default()));
     shared.get(url).call()
