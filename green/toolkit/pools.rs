@@ -290,31 +290,6 @@ impl<T, E> Pool<T, E> {
         self
     }
 
-    /// Makes items until there are `min_size`, or `max_size` if that is less.
-    ///
-    /// ```
-    /// use std::convert::Infallible;
-    ///
-    /// use green::pools::Pool;
-    ///
-    /// let pool = Pool::new(10, || Ok::<_, Infallible>(()));
-    /// pool.fill(3).unwrap();
-    /// assert_eq!(pool.size(), 3);
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// The first failure to make one; those made before it stay.
-    #[doc(alias = "min_size")]
-    pub fn fill(&self, min_size: usize) -> Result<(), E> {
-        while let Some(making) = self.making(min_size) {
-            let item = Made::new((self.create)()?);
-            self.state.lock().idle.push_back(item);
-            making.done();
-        }
-        Ok(())
-    }
-
     fn is_old(&self, made: &Made<T>) -> bool {
         self.max_age.is_some_and(|limit| made.at.elapsed() >= limit)
     }
@@ -339,7 +314,7 @@ impl<T, E> Pool<T, E> {
     /// Counts an item that is about to be made, if there may be one more.
     fn making(&self, min_size: usize) -> Option<Making<'_, T, E>> {
         let mut state = self.state.lock();
-        (state.size < state.max_size.min(min_size)).then(|| {
+        state.is_short_of(min_size).then(|| {
             state.size += 1;
             Making(self)
         })
@@ -472,6 +447,13 @@ impl<T, E> Pool<T, E> {
     #[must_use]
     pub fn max_size(&self) -> usize {
         self.state.lock().max_size
+    }
+}
+
+impl<T> State<T> {
+    /// Whether there are fewer than `min_size`, and may be more.
+    fn is_short_of(&self, min_size: usize) -> bool {
+        self.size < self.max_size.min(min_size)
     }
 }
 

@@ -193,6 +193,34 @@ fn a_place_that_was_lent_stays_taken_when_its_lender_is_killed() {
 }
 
 #[test]
+fn a_task_killed_before_its_first_turn_keeps_its_place_until_what_it_captured_is_gone() {
+    /// Sees, while it is dropped, how many places are taken.
+    struct Captured(GreenPool, Arc<AtomicUsize>);
+    impl Drop for Captured {
+        fn drop(&mut self) {
+            self.1.store(self.0.running(), SeqCst);
+        }
+    }
+    both_ways(|_| {
+        loop {
+            let pool = GreenPool::new(1);
+            let (seen, ran) = (Arc::default(), Arc::new(AtomicUsize::new(0)));
+            let (captured, runs) = (Captured(pool.clone(), Arc::clone(&seen)), ran.clone());
+            let task = pool.spawn(move || {
+                runs.store(1, SeqCst);
+                drop(captured);
+            });
+            task.kill().unwrap();
+            let _ = task.join();
+            assert_eq!((seen.load(SeqCst), pool.running()), (1, 0));
+            if ran.load(SeqCst) == 0 {
+                return;
+            }
+        }
+    });
+}
+
+#[test]
 fn waitall_from_inside_is_an_error_and_on_an_empty_pool_returns() {
     both_ways(|_| {
         let pool = GreenPool::new(2);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
+use green::event::Event;
 use green::pools::Pool;
 use green::{thread, timeout};
 use test_support::net::{both_ways, wait_until};
@@ -37,6 +38,30 @@ fn items_are_made_when_needed_and_used_again() {
         assert_eq!(counts(&pool), [2, 3, 0]);
         pool.fill(9).unwrap();
         assert_eq!(counts(&pool), [3, 3, 0]);
+    });
+}
+
+#[test]
+fn while_fill_makes_an_item_nobody_makes_another_in_its_place() {
+    both_ways(|on| {
+        let (made, go) = (Arc::new(AtomicUsize::new(0)), Arc::new(Event::new()));
+        let (makes, waits) = (made.clone(), go.clone());
+        let pool = Arc::new(Pool::<_>::new(1, move || {
+            let number = makes.fetch_add(1, SeqCst);
+            if number == 0 {
+                let Ok(()) = waits.wait();
+            }
+            Ok(number)
+        }));
+        let fills = pool.clone();
+        let filling = on.spawn(move || fills.fill(1).unwrap());
+        wait_until("an item is being made", || made.load(SeqCst) == 1);
+        assert_eq!(counts(&pool), [1, 0, 0]);
+        assert!(pool.get_timeout(SHORT).unwrap().is_none());
+        go.send(()).unwrap();
+        filling.join();
+        assert_eq!((*pool.get().unwrap(), made.load(SeqCst)), (0, 1));
+        assert_eq!(counts(&pool), [1, 1, 0]);
     });
 }
 

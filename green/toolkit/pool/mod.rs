@@ -237,7 +237,9 @@ impl GreenPool {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        thread::spawn(move || slot.occupy(f))
+        // As one value: if it is killed before its first turn, what `f` captured is gone before the place is free.
+        let task = (f, slot);
+        thread::spawn(move || Slot::occupy(task))
     }
 
     /// Parks until nothing runs any more and nobody waits for a place; returns at once if that is so

@@ -140,8 +140,8 @@ impl Slots {
 
 impl Slot {
     /// Runs a task's function in this slot.
-    pub(super) fn occupy<T>(self: Arc<Slot>, f: impl FnOnce() -> T) -> T {
-        OCCUPIED.with(|slot| slot.replace(Some(self)));
+    pub(super) fn occupy<T>((f, slot): (impl FnOnce() -> T, Arc<Slot>)) -> T {
+        OCCUPIED.with(|own| own.replace(Some(slot)));
         let _leave = Leave;
         f()
     }

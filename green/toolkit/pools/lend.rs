@@ -78,6 +78,39 @@ impl<T, E> Pool<T, E> {
         }
     }
 
+    /// Makes items until there are `min_size`, or `max_size` if that is less.
+    ///
+    /// ```
+    /// use std::convert::Infallible;
+    ///
+    /// use green::pools::Pool;
+    ///
+    /// let pool = Pool::new(10, || Ok::<_, Infallible>(()));
+    /// pool.fill(3).unwrap();
+    /// assert_eq!(pool.size(), 3);
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The first failure to make one; those made before it stay.
+    #[doc(alias = "min_size")]
+    pub fn fill(&self, min_size: usize) -> Result<(), E> {
+        while self.state.lock().is_short_of(min_size) && self.permits.try_acquire() {
+            // As if to use it, so that nobody else makes one for the same place; put back when dropped.
+            let mut item = Item {
+                pool: self,
+                made: None,
+            };
+            let Some(making) = self.making(min_size) else {
+                break;
+            };
+            let made = (self.create)()?;
+            making.done();
+            item.made = Some(Made::new(made));
+        }
+        Ok(())
+    }
+
     /// For one who has acquired a permit.
     fn item(&self) -> Result<Item<'_, T, E>, E> {
         // From here on the permit goes back when this is dropped.
