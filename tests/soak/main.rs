@@ -1,5 +1,6 @@
-//! A soak: everything at once in one program. Locks, channels, sockets, TLS, processes, thread-locals, files, signals,
-//! clients that come back, asyncio, a web server, kills and limits, and a backdoor with clients that watch.
+//! A soak: everything at once in one program. Locks, channels, sockets, TLS, processes, thread-locals, tasks, things
+//! lent, waits by number, files, signals, clients that come back, asyncio, a web server, kills and limits, and a
+//! backdoor with clients that watch.
 //!
 //! Each of these is a *lane*, which runs round after round, each from a seed, and each round checks what it did. Every
 //! so often all lanes stop, and then descriptors, green threads, OS threads, timers and memory must be back where they
@@ -45,12 +46,15 @@ const fn lane(name: &'static str, round: fn(Random)) -> Lane {
     }
 }
 
-static LANES: [Lane; 11] = [
+static LANES: [Lane; 14] = [
     lane("locks", storms::sync::round),
     lane("channels", storms::channels::round),
     lane("sockets", storms::sockets::round),
     lane("TLS", storms::tls::round),
     lane("processes", storms::processes::round),
+    lane("tasks", storms::tasks::round),
+    lane("lending", storms::lending::round),
+    lane("waits by number", storms::numbers::round),
     lane("thread-locals", storms::thread_locals::round),
     lane("files", files::round),
     lane("signals", signals::round),
@@ -59,7 +63,7 @@ static LANES: [Lane; 11] = [
     lane("web", web::round),
 ];
 
-/// A round takes a fraction of a second by itself; beside ten others on a busy machine some seconds.
+/// A round takes a fraction of a second by itself; beside thirteen others on a busy machine some seconds.
 const HANGS: Duration = Duration::from_secs(100);
 /// How long the lanes run between two looks at what the program holds.
 const LEG: Duration = Duration::from_secs(20);

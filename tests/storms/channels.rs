@@ -475,13 +475,6 @@ fn abandon(mut random: Random) {
     assert_eq!(taken + dropped, delivered + unwound);
 }
 
-pub fn round(mut random: Random) {
-    let parts: Vec<_> = (0..3)
-        .map(|number| {
-            let random = Random::of(random.below(u64::MAX), number);
-            let part = if number == 0 { abandon } else { pass_on };
-            std::thread::spawn(move || part(random))
-        })
-        .collect();
-    join_all(parts);
+pub fn round(random: Random) {
+    side_by_side(random, &[abandon, pass_on, pass_on]);
 }

@@ -11,9 +11,12 @@ use test_support::random::Random;
 
 pub mod channels;
 mod crew;
+pub mod lending;
+pub mod numbers;
 pub mod processes;
 pub mod sockets;
 pub mod sync;
+pub mod tasks;
 pub mod thread_locals;
 pub mod tls;
 
@@ -85,6 +88,34 @@ impl<F: FnMut()> Drop for Finally<F> {
             std::mem::forget(again);
         }
     }
+}
+
+/// Who is inside now; never more than may be.
+#[derive(Default)]
+struct Inside(AtomicU64);
+
+impl Inside {
+    fn enter(&self, most: usize) -> impl Drop + '_ {
+        let others = self.0.fetch_add(1, SeqCst);
+        let inside = finally(|| {
+            self.0.fetch_sub(1, SeqCst);
+        });
+        assert!(others < most as u64, "{others} were inside already");
+        inside
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.load(SeqCst) == 0
+    }
+}
+
+/// Runs the parts of a round at once, each on an OS thread and from a seed of its own.
+pub fn side_by_side(mut random: Random, parts: &[fn(Random)]) {
+    let run = |(number, &part): (usize, &fn(Random))| {
+        let random = Random::of(random.below(u64::MAX), number as u64);
+        std::thread::spawn(move || part(random))
+    };
+    join_all(parts.iter().enumerate().map(run).collect());
 }
 
 /// Waits for the parts of a round, and panics as they did.

@@ -300,17 +300,11 @@ fn datagrams(mut random: Random) {
     assert_eq!(taken, (0..total).collect::<Vec<_>>());
 }
 
-pub fn round(mut random: Random) {
-    let parts: Vec<_> = (0..8)
-        .map(|number| {
-            let random = Random::of(random.below(u64::MAX), number);
-            let part = match number {
-                0 => accept,
-                1 => datagrams,
-                _ => stream,
-            };
-            std::thread::spawn(move || part(random))
-        })
-        .collect();
-    join_all(parts);
+pub fn round(random: Random) {
+    side_by_side(
+        random,
+        &[
+            accept, datagrams, stream, stream, stream, stream, stream, stream,
+        ],
+    );
 }

@@ -11,25 +11,6 @@ const PERMITS: usize = 3;
 const PARTIES: usize = 3;
 const STEPS: u64 = 60;
 
-/// Who is inside now; never more than may be.
-#[derive(Default)]
-struct Inside(AtomicU64);
-
-impl Inside {
-    fn enter(&self, most: usize) -> impl Drop + '_ {
-        let others = self.0.fetch_add(1, SeqCst);
-        let inside = finally(|| {
-            self.0.fetch_sub(1, SeqCst);
-        });
-        assert!(others < most as u64, "{others} were inside already");
-        inside
-    }
-
-    fn is_empty(&self) -> bool {
-        self.0.load(SeqCst) == 0
-    }
-}
-
 /// A semaphore made of a lock and a condition variable.
 #[derive(Default)]
 struct Turnstile {

@@ -292,12 +292,6 @@ fn connection(mut random: Random) {
     }
 }
 
-pub fn round(mut random: Random) {
-    let parts: Vec<_> = (0..6)
-        .map(|number| {
-            let random = Random::of(random.below(u64::MAX), number);
-            std::thread::spawn(move || connection(random))
-        })
-        .collect();
-    join_all(parts);
+pub fn round(random: Random) {
+    side_by_side(random, &[connection as fn(Random); 6]);
 }

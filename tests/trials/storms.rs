@@ -9,15 +9,19 @@
 //!
 //! Whatever fails prints the seed of its round; with `GREEN_SEED` that round is the first.
 
+use std::io::Read;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
+use green::greenio::GreenSocket;
+use green::thread::{spawn_local, yield_now};
 use test_support::child::alone;
 use test_support::random::{Random, seed};
 
 use super::is_full;
 use kinds::{CLOSES, KILLS, LIMITS, MILLISECOND, OPERATIONS, SETTLES};
-use kinds::{channels, processes, sockets, sync, thread_locals, tls};
+use kinds::{channels, lending, numbers, processes, sockets, sync, tasks, thread_locals, tls};
 
 #[path = "../storms/mod.rs"]
 mod kinds;
@@ -45,8 +49,8 @@ fn storm(name: &str, hubs: &str, round: fn(Random)) {
 /// Round after round until the time is over; each from a seed of its own.
 fn rounds(name: &str, time: Duration, round: fn(Random)) {
     let first = seed();
-    // What hubs open is not a round's: the first may have no green thread at all.
-    green::run(|| ());
+    // What the library opens once is not a round's: the first may have no green thread at all.
+    green::run(close_under_a_reader);
     let (began, mut before, mut done) = (Instant::now(), None, 0);
     while done < 2 || began.elapsed() < time {
         let seed = first.wrapping_add(done);
@@ -65,6 +69,24 @@ fn rounds(name: &str, time: Duration, round: fn(Random)) {
     eprintln!(
         "{done} rounds, {operations} operations, {kills} kills, {limits} limits, {closes} closes"
     );
+}
+
+/// The first close of this kind opens a descriptor that stays for the process.
+fn close_under_a_reader() {
+    let (near, _far) = green::os::unix::net::UnixStream::pair().unwrap();
+    let near: Arc<GreenSocket> = Arc::new(near.into());
+    let reader = near.clone();
+    let reads = spawn_local(move || (&*reader).read(&mut [0]));
+    yield_now();
+    near.close();
+    assert!(reads.join().unwrap().is_err());
+}
+
+/// What is open.
+fn descriptors() -> Vec<std::path::PathBuf> {
+    let open = std::fs::read_dir("/proc/self/fd").unwrap();
+    open.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok())
+        .collect()
 }
 
 /// What must be as before at the end of a round.
@@ -109,7 +131,8 @@ impl Held {
             }
             assert!(
                 began.elapsed() < SETTLES,
-                "left over: {now:?} after {self:?}\n{}",
+                "left over: {now:?} after {self:?}\n{:?}\n{}",
+                descriptors(),
                 green::report()
             );
             std::thread::sleep(MILLISECOND);
@@ -137,5 +160,8 @@ storms! {
     sockets: t9_sockets_survive_a_storm_on_two_hubs, t9_sockets_survive_a_storm_on_four_hubs;
     tls: t9_tls_survives_a_storm_on_two_hubs, t9_tls_survives_a_storm_on_four_hubs;
     processes: t9_processes_survive_a_storm_on_two_hubs, t9_processes_survive_a_storm_on_four_hubs;
+    lending: t9_what_is_lent_survives_a_storm_on_two_hubs, t9_what_is_lent_survives_a_storm_on_four_hubs;
+    numbers: t9_waits_by_number_survive_a_storm_on_two_hubs, t9_waits_by_number_survive_a_storm_on_four_hubs;
+    tasks: t9_tasks_survive_a_storm_on_two_hubs, t9_tasks_survive_a_storm_on_four_hubs;
     thread_locals: t9_thread_locals_survive_a_storm_on_two_hubs, t9_thread_locals_survive_a_storm_on_four_hubs;
 }
