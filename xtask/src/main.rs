@@ -89,6 +89,13 @@ fn exit_code(status: ExitStatus) -> ExitCode {
 fn cargo(openssl: &OpenSsl, arguments: &[&str]) -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(repository()).args(arguments);
+    // What `cargo run` says of this package would have build scripts run anew, and all that stands on them be built again.
+    for (name, _) in env::vars_os() {
+        let said = name.to_string_lossy();
+        if said.starts_with("CARGO_PKG_") || said.starts_with("CARGO_MANIFEST_") {
+            cargo.env_remove(name);
+        }
+    }
     match openssl {
         OpenSsl::Found => {}
         OpenSsl::At { include, lib } => {

@@ -3,7 +3,8 @@
 //! `cargo test` runs one test program after another, and most of the time they wait: for limits that pass, for peers that
 //! have vanished. So cargo gets a *runner* for them, which is this program again: it notes how cargo would have run each
 //! and reports success at once. What was noted is then run here, [`SIDE_BY_SIDE`] at a time, beside the examples of the
-//! documentation, which cargo runs itself. What each says comes out in one piece, in cargo's order.
+//! documentation, which cargo runs itself. What each says comes out in one piece, in cargo's order; the longest are named at
+//! the end. Tests that run the example programs are told that these are built already.
 
 use std::collections::VecDeque;
 use std::env;
@@ -16,11 +17,17 @@ use std::process::{Command, ExitCode, ExitStatus};
 use std::sync::Mutex;
 use std::sync::mpsc;
 use std::thread;
+use std::time::Instant;
 
 /// How many test programs run at a time. Each runs as many tests at a time as `RUST_TEST_THREADS` says.
 const SIDE_BY_SIDE: usize = 2;
 /// The argument that makes this program the runner; the file for its notes follows, and what cargo would have run.
 pub const RUNNER: &str = "note";
+
+/// Says to tests that the example programs are built: see `ARE_BUILT` in tests/support/example_program.rs.
+const EXAMPLES_ARE_BUILT: &str = "GREEN_TEST_EXAMPLES_ARE_BUILT";
+/// As many of the test programs that took longest are named at the end.
+const LONGEST: usize = 8;
 
 /// Has cargo run the rest after a failure, as is done here.
 const GO_ON: &str = "--no-fail-fast";
@@ -181,6 +188,11 @@ pub fn run(cargo: impl Fn() -> Command, arguments: &[OsString]) -> io::Result<Ex
     let said = folder.file("said");
     let mut list = cargo();
     list.args(["--config", &runner, "--tests"]).args(arguments);
+    // The runner notes it with the rest of the environment. A package that is left out may be the one that has them.
+    let mut names = arguments.iter().filter_map(|argument| argument.to_str());
+    if !names.any(|name| name.starts_with("--exclude")) {
+        list.env(EXAMPLES_ARE_BUILT, "1");
+    }
     if !into_file(&mut list, &said)?.status()?.success() {
         show(&said)?;
         return Ok(ExitCode::FAILURE);
@@ -196,6 +208,7 @@ pub fn run(cargo: impl Fn() -> Command, arguments: &[OsString]) -> io::Result<Ex
     let examples_said = folder.file("examples");
     let mut examples = into_file(&mut examples, &examples_said)?.spawn()?;
     let mut failed = Vec::new();
+    let mut times = Vec::new();
     let waiting: Mutex<VecDeque<usize>> = Mutex::new((0..programs.len()).collect());
     let output = |number: usize| folder.file(&number.to_string());
     thread::scope(|scope| {
@@ -205,8 +218,9 @@ pub fn run(cargo: impl Fn() -> Command, arguments: &[OsString]) -> io::Result<Ex
             scope.spawn(move || {
                 let next = || waiting.lock().ok()?.pop_front();
                 while let Some(number) = next() {
+                    let began = Instant::now();
                     let status = programs[number].run(&output(number));
-                    if done.send((number, status)).is_err() {
+                    if done.send((number, status, began.elapsed())).is_err() {
                         return;
                     }
                 }
@@ -218,8 +232,9 @@ pub fn run(cargo: impl Fn() -> Command, arguments: &[OsString]) -> io::Result<Ex
         for (number, program) in programs.iter().enumerate() {
             println!("     Running {}", program.name());
             while early[number].is_none() {
-                let (number, status) = ended.recv().map_err(io::Error::other)?;
+                let (number, status, took) = ended.recv().map_err(io::Error::other)?;
                 early[number] = Some(status?);
+                times.push((took, number));
             }
             show(&output(number))?;
             if let Some(status) = early[number].filter(|status| !status.success()) {
@@ -232,6 +247,11 @@ pub fn run(cargo: impl Fn() -> Command, arguments: &[OsString]) -> io::Result<Ex
         failed.push("the examples of the documentation".to_owned());
     }
     show(&examples_said)?;
+    times.sort_unstable_by(|one, other| other.cmp(one));
+    for (took, number) in times.iter().take(LONGEST) {
+        let name = programs[*number].name();
+        println!("{:8.1} s in {name}", took.as_secs_f32());
+    }
     for name in &failed {
         println!("error: failed: {name}");
     }
