@@ -118,16 +118,25 @@ fn a_program_does_the_same_with_green_for_std_everywhere() {
 
 #[test]
 fn programs_run_where_a_panic_aborts_but_kills_and_limits_are_refused() {
-    let built = PACKAGE.cargo(&["build", "--profile", "aborting"]);
+    let names = ["echo", "workers", "children"];
+    let (std, green) = (
+        names.map(|name| format!("std_{name}")),
+        names.map(|name| format!("green_{name}")),
+    );
+    let mut build = vec!["build", "--profile", "aborting", "--bin", "aborting"];
+    for program in std.iter().chain(&green) {
+        build.extend(["--bin", program]);
+    }
+    let built = PACKAGE.cargo(&build);
     assert!(built.status.success(), "{}", text(&built.stderr));
     let run = |name: &str| {
         let program = format!("target/aborting/{name}");
         Command::new(PACKAGE.folder.join(program)).output().unwrap()
     };
-    for name in ["echo", "workers", "children"] {
-        let (of_std, of_green) = (run(&format!("std_{name}")), run(&format!("green_{name}")));
-        assert_eq!(text(&of_green.stdout), text(&of_std.stdout), "{name}");
-        assert_eq!(of_green.status, of_std.status, "{name}");
+    for (std, green) in std.iter().zip(&green) {
+        let (of_std, of_green) = (run(std), run(green));
+        assert_eq!(text(&of_green.stdout), text(&of_std.stdout), "{std}");
+        assert_eq!(of_green.status, of_std.status, "{std}");
     }
     let aborted = run("aborting");
     assert_eq!(text(&aborted.stdout), "slept\n", "{aborted:?}");

@@ -213,10 +213,18 @@ pub fn run(cargo: impl Fn() -> Command, arguments: &[OsString]) -> io::Result<Ex
     let output = |number: usize| folder.file(&number.to_string());
     thread::scope(|scope| {
         let (done, ended) = mpsc::channel();
-        for _ in 0..SIDE_BY_SIDE {
+        for worker in 0..SIDE_BY_SIDE {
             let (done, waiting, programs, output) = (done.clone(), &waiting, &programs, &output);
             scope.spawn(move || {
-                let next = || waiting.lock().ok()?.pop_front();
+                // From both ends: tests/whole_programs is the longest and the last, and would be waited for by itself.
+                let next = || {
+                    let mut waiting = waiting.lock().ok()?;
+                    if worker % 2 == 0 {
+                        waiting.pop_front()
+                    } else {
+                        waiting.pop_back()
+                    }
+                };
                 while let Some(number) = next() {
                     let began = Instant::now();
                     let status = programs[number].run(&output(number));
