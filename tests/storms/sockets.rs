@@ -29,61 +29,86 @@ pub fn byte_at(place: u64) -> u8 {
 
 /// What is known of one direction of a connection.
 #[derive(Default)]
-struct Way {
-    sent: AtomicU64,
-    received: AtomicU64,
+pub struct Way {
+    pub sent: AtomicU64,
+    pub received: AtomicU64,
     /// Whether the reader saw the end of the stream.
-    has_ended: AtomicBool,
+    pub has_ended: AtomicBool,
+}
+
+impl Way {
+    /// Fills some of `piece` with what comes next, and returns that.
+    pub fn next<'a>(&self, piece: &'a mut [u8], random: &mut Random) -> &'a [u8] {
+        let length = 1 + random.below(piece.len() as u64) as usize;
+        for (byte, place) in piece[..length].iter_mut().zip(self.sent.load(SeqCst)..) {
+            *byte = byte_at(place);
+        }
+        &piece[..length]
+    }
+
+    /// Reads to the end, and checks what comes; within limits, unless it is to be calm. `goes_on` says of an error
+    /// whether to read on.
+    pub fn receive_all(
+        &self,
+        from: &mut impl Read,
+        is_calm: bool,
+        goes_on: impl Fn(&io::Error) -> bool,
+        random: &mut Random,
+    ) {
+        let mut buffer = vec![0; 1 + random.below(20_000) as usize];
+        loop {
+            let mut read = || from.read(&mut buffer);
+            let read = match is_calm {
+                true => Some(read()),
+                false => limited(random, read),
+            };
+            match read {
+                Some(Ok(0)) => return self.has_ended.store(true, SeqCst),
+                Some(Ok(n)) => {
+                    let first = self.received.fetch_add(n as u64, SeqCst);
+                    for (byte, place) in buffer[..n].iter().zip(first..) {
+                        assert_eq!(*byte, byte_at(place), "at {place}");
+                    }
+                }
+                Some(Err(error)) if !goes_on(&error) => return,
+                Some(Err(_)) | None => {}
+            }
+            count(&OPERATIONS);
+            pause(random);
+        }
+    }
+}
+
+/// Whether an error was a limit of the socket's; otherwise it is an end.
+fn is_late(error: &io::Error) -> bool {
+    let is_late = green::is_timeout(error);
+    match is_late {
+        true => count(&LIMITS),
+        false => assert!(is_an_end(error), "{error:?}"),
+    }
+    is_late
 }
 
 fn send_all(mut socket: &GreenSocket, way: &Way, mut random: Random) {
     let mut chunk = vec![0; 1 + random.below(20_000) as usize];
     for _ in 0..1 + random.below(12) {
-        let first = way.sent.load(SeqCst);
-        let length = 1 + random.below(chunk.len() as u64) as usize;
-        for (byte, place) in chunk[..length].iter_mut().zip(first..) {
-            *byte = byte_at(place);
-        }
+        let piece = way.next(&mut chunk, &mut random);
         let written = limited(&mut random, || {
             // No wait comes between the call and the count.
-            let written = socket.write(&chunk[..length]);
+            let written = socket.write(piece);
             if let Ok(n) = written {
                 way.sent.fetch_add(n as u64, SeqCst);
             }
             written
         });
-        match written {
-            Some(Ok(_)) | None => {}
-            Some(Err(error)) if green::is_timeout(&error) => count(&LIMITS),
-            Some(Err(error)) if is_an_end(&error) => return,
-            Some(Err(error)) => panic!("write: {error:?}"),
+        if let Some(Err(error)) = written
+            && !is_late(&error)
+        {
+            return;
         }
         count(&OPERATIONS);
         pause(&mut random);
     }
-}
-
-fn receive_all(mut socket: &GreenSocket, way: &Way, mut random: Random) {
-    let mut buffer = vec![0; 1 + random.below(20_000) as usize];
-    loop {
-        let read = limited(&mut random, || socket.read(&mut buffer));
-        match read {
-            Some(Ok(0)) => break,
-            Some(Ok(n)) => {
-                let first = way.received.fetch_add(n as u64, SeqCst);
-                for (byte, place) in buffer[..n].iter().zip(first..) {
-                    assert_eq!(*byte, byte_at(place), "at {place}");
-                }
-            }
-            None => {}
-            Some(Err(error)) if green::is_timeout(&error) => count(&LIMITS),
-            Some(Err(error)) if is_an_end(&error) => return,
-            Some(Err(error)) => panic!("read: {error:?}"),
-        }
-        count(&OPERATIONS);
-        pause(&mut random);
-    }
-    way.has_ended.store(true, SeqCst);
 }
 
 /// A connection over loopback.
@@ -131,9 +156,9 @@ fn stream(mut random: Random) {
                 socket.close();
             }
         });
-        crew.any(move |random| {
+        crew.any(move |mut random| {
             let _end = end;
-            receive_all(&reader, &receiving, random);
+            receiving.receive_all(&mut &*reader, false, is_late, &mut random);
         });
     }
     let how = random.below(6);

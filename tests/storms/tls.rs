@@ -10,7 +10,7 @@ use green::native_tls::{Certificate, Identity, TlsAcceptor, TlsConnector};
 use green::net::TcpStream;
 use green::ssl::{EngineKind, GreenSslSocket, SslContext, TlsVersion};
 
-use super::sockets::{byte_at, tcp_pair};
+use super::sockets::{Way, tcp_pair};
 use super::*;
 use test_support::certs::{AUTHORITY, LOCALHOST, client_context, server_context};
 
@@ -29,14 +29,6 @@ static ACCEPTOR: LazyLock<TlsAcceptor> = LazyLock::new(|| {
     let (chain, key) = (LOCALHOST.chain.as_bytes(), LOCALHOST.key.as_bytes());
     TlsAcceptor::new(Identity::from_pkcs8(chain, key).unwrap()).unwrap()
 });
-
-/// What is known of one direction.
-#[derive(Default)]
-struct Way {
-    sent: AtomicU64,
-    received: AtomicU64,
-    has_ended: AtomicBool,
-}
 
 /// What the relay does to the bytes of one direction.
 #[derive(Clone, Copy, PartialEq)]
@@ -96,12 +88,8 @@ fn relay(
 fn send_all(socket: &mut impl Write, way: &Way, is_calm: bool, random: &mut Random) -> bool {
     let mut piece = vec![0; 6_000];
     for _ in 0..1 + random.below(6) {
-        let first = way.sent.load(SeqCst);
-        let length = 1 + random.below(piece.len() as u64) as usize;
-        for (byte, place) in piece[..length].iter_mut().zip(first..) {
-            *byte = byte_at(place);
-        }
-        let mut write = || socket.write(&piece[..length]);
+        let next = way.next(&mut piece, random);
+        let mut write = || socket.write(next);
         let written = match is_calm {
             true => Some(write()),
             false => limited(random, write),
@@ -118,32 +106,11 @@ fn send_all(socket: &mut impl Write, way: &Way, is_calm: bool, random: &mut Rand
 
 /// Reads to the end, or to an error.
 fn receive_all(socket: &mut impl Read, way: &Way, is_calm: bool, random: &mut Random) {
-    let mut buffer = vec![0; 6_000];
-    loop {
-        let most = 1 + random.below(buffer.len() as u64) as usize;
-        let mut read = || socket.read(&mut buffer[..most]);
-        let read = match is_calm {
-            true => Some(read()),
-            false => limited(random, read),
-        };
-        match read {
-            Some(Ok(0)) => break,
-            Some(Ok(n)) => {
-                let first = way.received.fetch_add(n as u64, SeqCst);
-                for (byte, place) in buffer[..n].iter().zip(first..) {
-                    assert_eq!(*byte, byte_at(place), "at {place}");
-                }
-            }
-            None => {}
-            Some(Err(error)) => {
-                assert!(!is_calm, "read: {error:?}");
-                return;
-            }
-        }
-        count(&OPERATIONS);
-        pause(random);
-    }
-    way.has_ended.store(true, SeqCst);
+    let goes_on = |error: &io::Error| {
+        assert!(!is_calm, "read: {error:?}");
+        false
+    };
+    way.receive_all(socket, is_calm, goes_on, random);
 }
 
 /// One end: a `GreenSslSocket` that reads and writes at once.
