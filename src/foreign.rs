@@ -20,10 +20,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::blocking::on_the_pool;
 use crate::deadline::Deadline;
 use crate::direction::Direction;
-use crate::hub::interrupt::{self, Interrupt, Masked};
+use crate::hub::interrupt::{Interrupt, Masked};
 use crate::hub::site::Site;
 use crate::hub::wait::{self, Request, Waiter, Wake};
-use crate::hub::{current, placement};
+use crate::hub::{current, held, placement};
 use crate::sys::lock;
 use crate::thread_locals;
 use crate::trampoline::watch::{self, Outcome};
@@ -70,7 +70,7 @@ pub fn may_park() -> bool {
     };
     thread_locals::are_set()
         && !is_inside()
-        && !interrupt::is_held()
+        && !held::is_held()
         && current::with(|task| !task.stays.load(Ordering::Relaxed) && !task.word.is_open())
         && is_on_its_stack()
         && is_our_process()

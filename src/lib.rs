@@ -140,7 +140,7 @@ where
 /// greenhub::run(|| greenhub::exit(1));
 /// ```
 pub fn exit(code: i32) -> ! {
-    hub::interrupt::hold_for_good();
+    hub::held::hold_for_good();
     std::process::exit(code)
 }
 

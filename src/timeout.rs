@@ -15,6 +15,9 @@ use crate::hub::interrupt::{CAN_UNWIND, Raised, resume_unwind};
 /// the block holds and is caught here. So code inside that retries on every error cannot swallow
 /// it. Whoever catches it with [`catch_unwind`] meets it again at the next wait.
 ///
+/// In a panic hook a limit is without effect, since an unwind there would be the end of the panic to std: give a
+/// socket that is used there time limits of its own.
+///
 /// Blocks nest: only the one whose own limit passed reports it. A block that never waits is not
 /// interrupted. On a plain OS thread only waits of this crate are ended. Inside a destructor that
 /// an unwind runs, neither a kill nor an outer limit interrupts anything, but a block's own limit
@@ -44,6 +47,9 @@ pub fn timeout<T>(limit: Duration, block: impl FnOnce() -> T) -> Result<T, Elaps
     let scope = NEXT_SCOPE.fetch_add(1, Ordering::Relaxed);
     let deadline = Deadline::after(limit);
     let task = current::with(Clone::clone);
+    if task.is_in_hook() {
+        return Ok(block());
+    }
     let outer = task.interrupts.limit();
     // Outer limits and kills must not interrupt the destructor that we are in,
     // if we are in one that an unwind runs; this limit does not leave it.

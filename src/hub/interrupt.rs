@@ -15,27 +15,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::current;
+use super::held::{self, InHook, is_held};
 use super::interrupts::MASK;
 pub(crate) use super::interrupts::{Interrupt, Masked, Raised};
 use super::task::Task;
 use super::wait_word::Phase;
 use crate::deadline::Deadline;
-use crate::thread_locals;
-
-thread_local! {
-    static HELD: Cell<Held> = const { Cell::new(Held::No) };
-}
-
-/// Why the running green thread must not suspend.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Held {
-    No,
-    /// In a panic hook: while one is suspended there, a neighbour's panic ends the
-    /// process, and no neighbour may unwind otherwise.
-    InHook,
-    /// The process ends.
-    ForGood,
-}
 
 /// Whether the process can unwind at all.
 pub(crate) const CAN_UNWIND: bool = cfg!(panic = "unwind");
@@ -164,33 +149,6 @@ impl Drop for Shield {
     }
 }
 
-/// Whether the running green thread must not suspend, so that its OS thread waits instead: in a panic
-/// hook, since a neighbour's panic would count as one inside a panic; and while the process ends.
-#[inline]
-pub(crate) fn is_held() -> bool {
-    // Neither a hook nor the end of the process concerns a neighbour whose thread-locals are its own.
-    if thread_locals::are_own() {
-        return false;
-    }
-    if HELD.get() == Held::No && current::local().is_some_and(|local| local.is_ending()) {
-        hold_for_good();
-    }
-    HELD.get() != Held::No
-}
-
-/// Whether a green thread runs that is in a panic hook.
-pub(crate) fn is_in_hook() -> bool {
-    HELD.get() == Held::InHook && current::is_green() && current::local().is_some()
-}
-
-/// From now on no other green thread runs on this OS thread, if they share the
-/// thread-locals whose destructors run now.
-pub(crate) fn hold_for_good() {
-    if !thread_locals::are_own() {
-        HELD.set(Held::ForGood);
-    }
-}
-
 /// Suspends the running green thread, which is in a panic hook, by `nap`.
 pub(crate) fn suspend_in_hook(nap: impl FnOnce()) {
     let Some(local) = current::local() else {
@@ -198,14 +156,14 @@ pub(crate) fn suspend_in_hook(nap: impl FnOnce()) {
     };
     let change = |count: &Cell<usize>, by: isize| count.set(count.get().wrapping_add_signed(by));
     let _mask = Mask::new();
-    HELD.set(Held::No);
+    held::leave_hook();
     // It does not unwind yet, but std takes this OS thread for one that panics.
     change(&local.parked_unwinding, 1);
     change(&local.parked_in_hook, 1);
     nap();
     change(&local.parked_in_hook, -1);
     change(&local.parked_unwinding, -1);
-    HELD.set(Held::InHook);
+    held::enter_hook_again();
     if !std::thread::panicking() {
         eprintln!(
             "green: a green thread began to unwind, by std's resume_unwind, while another was in its panic hook"
@@ -232,17 +190,10 @@ pub(crate) fn install_panic_hook() {
     let std_s = panic::take_hook();
     let is_std_s = std::ptr::eq(&*previous, &*std_s);
     panic::set_hook(Box::new(move |info| {
-        let outer = HELD.get();
-        // Of thread-locals of its own std's mark is a part, and holds nobody else.
-        if outer == Held::No && !thread_locals::are_own() {
-            HELD.set(Held::InHook);
-        }
+        let _in_hook = InHook::new();
         if is_std_s {
             name_green_thread();
         }
         previous(info);
-        if HELD.get() == Held::InHook {
-            HELD.set(outer);
-        }
     }));
 }

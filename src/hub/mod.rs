@@ -8,6 +8,7 @@
 //! - [`task`]: a thread of either kind. It knows its home hub by [`home`](home::Home).
 //! - [`Hub`]: what all OS threads see of one. [`local`]: what only its own touches.
 //! - [`current`]: which task and which hub run here.
+//! - [`held`]: why the one that runs must not suspend.
 //! - `wake`: how a task comes to run. `root`: the first function on a green thread's stack.
 //!   `next`: which leg is the next one. `unwinding`, `leave`: how a green thread switches to that
 //!   one or to the loop.
@@ -40,6 +41,7 @@ pub(crate) mod carrier;
 pub(crate) mod current;
 #[cfg(not(feature = "engine-may"))]
 mod gdb;
+pub(crate) mod held;
 pub(crate) mod heritage;
 pub(crate) mod home;
 pub(crate) mod interrupt;

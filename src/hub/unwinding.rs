@@ -5,12 +5,13 @@
 //! destructor that a panic runs. Each hub counts the threads that are parked in this way; while there are none, std's
 //! answer is about the running thread. Otherwise the thread's own stack is examined ([`sys::unwind`]), which takes
 //! longer, but is right whoever began the unwind and whatever became of the panic hook. If the stack does not tell, the
-//! thread counts as unwinding: an interrupt that is late does no harm.
+//! thread counts as unwinding: an interrupt that is late does no harm. A panic hook runs before the unwind, and counts as a part of it.
 
 use std::sync::atomic::Ordering;
 
-use super::current;
+use super::local::Local;
 use super::task::{Kind, Task};
+use super::{current, held};
 use crate::sys;
 use crate::thread_locals;
 
@@ -20,6 +21,9 @@ impl Task {
     pub(crate) fn is_unwinding(&self) -> bool {
         if !std::thread::panicking() {
             return false;
+        }
+        if held::is_in_hook() {
+            return true;
         }
         let nested = self.interrupts.nested.load(Ordering::Relaxed);
         if nested != 0 {
@@ -34,6 +38,27 @@ impl Task {
             // Somebody on this OS thread unwinds, and nobody else can be it.
             _ => true,
         }
+    }
+
+    /// Whether this thread, which is the running one, is in a panic hook. To std an unwind that began there would
+    /// be the end of the hook's panic, even if it was caught before it left the hook.
+    pub(crate) fn is_in_hook(&self) -> bool {
+        if !std::thread::panicking() {
+            return false;
+        }
+        // A hook that was set later may not call ours. Then it is a panic that no destructor runs in.
+        let is_its_own =
+            |local: &Local| thread_locals::are_own() || local.parked_unwinding.get() == 0;
+        held::is_in_hook()
+            || match (
+                &self.kind,
+                current::local().filter(|local| is_its_own(local)),
+            ) {
+                (Kind::Green(green), Some(_)) => {
+                    !sys::unwind::is_barred(green.base.load(Ordering::Relaxed))
+                }
+                _ => false,
+            }
     }
 
     /// Whether this thread, which is the running one, is unwinding, even if it is now in a block with a time limit

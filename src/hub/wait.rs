@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::current;
 use super::interrupt::{self, Interrupt, Masked};
 use super::local::Local;
 use super::os_parker::PollFor;
 use super::site::Site;
 use super::task::{Green, Kind, Task};
 use super::wait_word::{Phase, Ticket};
+use super::{current, held};
 use crate::clock::Nanos;
 use crate::contain::abort;
 use crate::deadline::Deadline;
@@ -63,7 +63,7 @@ pub(crate) struct Request {
 /// An OS thread may fail to make its eventfd.
 #[inline]
 pub(crate) fn poll_for(fd: RawFd, events: i16) -> io::Result<PollFor> {
-    if !current::is_green() || interrupt::is_held() {
+    if !current::is_green() || held::is_held() {
         let task = waiting_task();
         if let Kind::Os(parker) = &task.kind {
             parker.make_bell()?;
@@ -110,10 +110,13 @@ pub(crate) fn wait_quietly(
     enqueue: impl FnOnce(Waiter) -> bool,
     dequeue: impl FnOnce(&Arc<Task>, Ticket),
 ) -> Result<Wake, Interrupt> {
-    if interrupt::is_held() {
+    if held::is_held() {
         // In the green thread's stead, within the limits that it has set.
         current::with(|by| {
-            current::with_os_task(|task| wait_as(task, by, request, mask, enqueue, dequeue))
+            current::with_os_task(|task| {
+                refuse_under_lock(task);
+                wait_as(task, by, request, mask, enqueue, dequeue)
+            })
         })
     } else {
         assert!(
@@ -126,7 +129,7 @@ pub(crate) fn wait_quietly(
 
 /// The thread that [`wait`] would park here.
 pub(crate) fn waiting_task() -> Arc<Task> {
-    match interrupt::is_held() {
+    match held::is_held() {
         true => current::with_os_task(Clone::clone),
         false => current::with(Clone::clone),
     }
@@ -330,9 +333,14 @@ fn suspend(
             let local = local.expect("a green thread runs on its hub");
             suspend_green(task, local, green, deadline);
         }
-        Kind::Os(_) if interrupt::is_in_hook() => park_in_hook(task, ticket, deadline, request),
+        Kind::Os(_) if waits_in_a_hook() => park_in_hook(task, ticket, deadline, request),
         Kind::Os(parker) => parker.park(&task.word, ticket, deadline, request.poll_for),
     }
+}
+
+/// Whether the OS thread waits in the stead of a green thread that is in a panic hook.
+fn waits_in_a_hook() -> bool {
+    held::is_held() && held::is_in_hook() && current::is_green() && current::local().is_some()
 }
 
 /// How long a panic hook holds its hub while it waits. It is much longer than a
@@ -448,7 +456,7 @@ pub(crate) fn yield_now() {
         let masked = task.masked();
         task.raise_pending(masked);
         match (&task.kind, current::local()) {
-            (Kind::Green(_), Some(local)) if !interrupt::is_held() => {
+            (Kind::Green(_), Some(local)) if !held::is_held() => {
                 local.requeue(task);
                 task.raise_pending(masked);
             }
@@ -461,7 +469,7 @@ pub(crate) fn yield_now() {
 pub(crate) fn give_precedence(first: &Arc<Task>) {
     if let (Some(green), Some(local)) = (first.green(), current::local())
         && current::is_green()
-        && !interrupt::is_held()
+        && !held::is_held()
         && ptr::eq(green.home, &local.hub.home)
     {
         current::with(|task| {
@@ -526,7 +534,7 @@ fn look_at_the_clock() {
 fn give_way_if(spent: fn(&Local) -> bool) {
     if let Some(local) = current::local()
         && spent(local)
-        && !interrupt::is_held()
+        && !held::is_held()
     {
         // No unwind here: the call's result would be lost.
         current::with(|task| {

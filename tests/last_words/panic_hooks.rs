@@ -1,6 +1,7 @@
 //! Panic hooks that wait for what a parked neighbour has.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
@@ -109,21 +110,142 @@ fn an_unwind_of_stds_beside_a_hook_that_waits_ends_the_process_with_a_message() 
     assert!(ended.errors.contains("resume_unwind"), "{}", ended.errors);
 }
 
+/// Whether std takes this thread for one that panics, seen by a destructor that the panic runs and that waits.
+struct Looks(Arc<AtomicBool>);
+
+impl Drop for Looks {
+    fn drop(&mut self) {
+        // Were it not seen to unwind, a kill that is due would be a second unwind here.
+        sleep(MS);
+        self.0.store(std::thread::panicking(), SeqCst);
+    }
+}
+
+/// Panics while a lock of std's is held and a kill is due; the panic must count as one.
+fn assert_that_a_panic_counts() {
+    let (lock, panicking) = (Arc::new(std::sync::Mutex::new(())), Arc::default());
+    let (locked, looks) = (lock.clone(), Looks(Arc::clone(&panicking)));
+    let panics = spawn(move || {
+        let _locked = locked.lock().unwrap();
+        let _looks = looks;
+        green::thread::current().kill().unwrap();
+        panic!("planned");
+    });
+    let payload = panics.join().unwrap_err();
+    assert_eq!(payload.downcast_ref(), Some(&"planned"));
+    assert!(lock.is_poisoned());
+    assert!(panicking.load(SeqCst));
+    assert!(!std::thread::panicking());
+}
+
+/// A limit in a hook whose panic counts, and the panics after it.
+fn a_limit_in_a_hook() {
+    green::run(|| {
+        for _ in 0..3 {
+            assert_that_a_panic_counts();
+        }
+        // Limits outside of the hook are in force.
+        assert!(greenhub::timeout(MS, || sleep(LONG)).is_err());
+    });
+    assert!(HOOK_RUNS.load(SeqCst));
+}
+
+fn hook_with_a_limit() {
+    std::panic::set_hook(Box::new(|_| {
+        // It cannot unwind there, and is late.
+        assert!(greenhub::timeout(MS, || sleep(5 * MS)).is_ok());
+        HOOK_RUNS.store(true, SeqCst);
+    }));
+}
+
 #[test]
-fn a_limit_in_a_hook_passes() {
-    let name = "panic_hooks::a_limit_in_a_hook_passes";
-    alone(name, &[("GREEN_THREAD_LOCALS", "shared")], || {
-        std::panic::set_hook(Box::new(|_| {
-            let limited = greenhub::timeout(MS, || sleep(Duration::from_secs(3600)));
-            assert!(limited.is_err());
-            HOOK_RUNS.store(true, SeqCst);
+fn a_limit_in_a_hook_is_late_and_the_panic_goes_on_as_one() {
+    let name = "panic_hooks::a_limit_in_a_hook_is_late_and_the_panic_goes_on_as_one";
+    for setting in ["shared", "auto"] {
+        let settings = [("GREEN_THREAD_LOCALS", setting), ("GREEN_HUBS", "1")];
+        alone(name, &settings, || {
+            hook_with_a_limit();
+            a_limit_in_a_hook();
+        })
+        .well();
+    }
+}
+
+#[test]
+fn a_limit_in_a_hook_that_was_set_later_is_late_too() {
+    let name = "panic_hooks::a_limit_in_a_hook_that_was_set_later_is_late_too";
+    for setting in ["shared", "auto"] {
+        let settings = [("GREEN_THREAD_LOCALS", setting), ("GREEN_HUBS", "1")];
+        alone(name, &settings, || {
+            // The hubs have put their own hook before std's; this one takes its place.
+            spawn(|| ()).join().unwrap();
+            hook_with_a_limit();
+            a_limit_in_a_hook();
+        })
+        .well();
+    }
+}
+
+#[test]
+fn a_limit_around_a_panic_whose_hook_waits_is_late() {
+    let name = "panic_hooks::a_limit_around_a_panic_whose_hook_waits_is_late";
+    struct Catches;
+    impl Drop for Catches {
+        fn drop(&mut self) {
+            // The panic is one inside a limit inside a destructor: that limit may pass, and passes in the hook.
+            let _ = greenhub::timeout(2 * MS, || {
+                let caught = std::panic::catch_unwind(|| panic!("inner"));
+                assert!(caught.is_err());
+            });
+        }
+    }
+    for setting in ["shared", "auto"] {
+        let settings = [("GREEN_THREAD_LOCALS", setting), ("GREEN_HUBS", "1")];
+        alone(name, &settings, || {
+            std::panic::set_hook(Box::new(|_| {
+                sleep(10 * MS);
+                HOOK_RUNS.store(true, SeqCst);
+            }));
+            green::run(|| {
+                let panics = spawn(|| {
+                    let _catches = Catches;
+                    panic!("outer");
+                });
+                assert!(panics.join().is_err());
+                let limited = spawn(|| {
+                    let cut = greenhub::timeout(MS, || panic!("in a limit"));
+                    cut.is_err()
+                });
+                assert!(limited.join().is_err(), "its own panic");
+            });
+            a_limit_in_a_hook();
+            // No thread is held as if it were in a hook: while one waits, another runs.
+            let waits = spawn(|| sleep(LONG));
+            spawn(|| ()).join().unwrap();
+            assert!(!waits.is_finished());
+        })
+        .well();
+    }
+}
+
+#[test]
+fn a_still_needed_that_waits_in_a_hook_is_refused() {
+    let name = "panic_hooks::a_still_needed_that_waits_in_a_hook_is_refused";
+    let settings = [("GREEN_THREAD_LOCALS", "shared")];
+    let refused = alone(name, &settings, || {
+        std::panic::set_hook(Box::new(|info| {
+            eprintln!("{info}");
+            let queue = greenhub::wait_queue::WaitQueue::new();
+            queue.wait("a hook", greenhub::Deadline::NEVER, || {
+                sleep(MS);
+                true
+            });
         }));
-        green::run(|| {
-            assert!(spawn(|| panic!("planned")).join().is_err());
-        });
-        assert!(HOOK_RUNS.load(SeqCst));
-    })
-    .well();
+        green::run(|| drop(spawn(|| panic!("planned")).join()));
+    });
+    // To std a panic in a hook ends the process.
+    let errors = refused.by(libc::SIGABRT).errors;
+    assert!(errors.contains("aborting"), "{errors}");
 }
 
 #[test]

@@ -1,0 +1,81 @@
+//! Why the running green thread must not suspend: it is in a panic hook, or the process ends.
+
+use std::cell::Cell;
+
+use super::current;
+use crate::thread_locals;
+
+thread_local! {
+    static HELD: Cell<Held> = const { Cell::new(Held::No) };
+}
+
+/// Why the running green thread must not suspend.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Held {
+    No,
+    /// In a panic hook: while one is suspended there, a neighbour's panic ends the
+    /// process, and no neighbour may unwind otherwise.
+    InHook,
+    /// The process ends.
+    ForGood,
+}
+
+/// Whether the running green thread must not suspend, so that its OS thread waits instead: in a panic
+/// hook, since a neighbour's panic would count as one inside a panic; and while the process ends.
+#[inline]
+pub(crate) fn is_held() -> bool {
+    // Neither a hook nor the end of the process concerns a neighbour whose thread-locals are its own.
+    if thread_locals::are_own() {
+        return false;
+    }
+    if HELD.get() == Held::No && current::local().is_some_and(|local| local.is_ending()) {
+        hold_for_good();
+    }
+    HELD.get() != Held::No
+}
+
+/// Whether a panic hook runs here that calls ours.
+pub(crate) fn is_in_hook() -> bool {
+    HELD.get() == Held::InHook
+}
+
+/// From now on no other green thread runs on this OS thread, if they share the
+/// thread-locals whose destructors run now.
+pub(crate) fn hold_for_good() {
+    if !thread_locals::are_own() {
+        HELD.set(Held::ForGood);
+    }
+}
+
+/// The panic hook that runs here is suspended: others may be, too.
+pub(super) fn leave_hook() {
+    HELD.set(Held::No);
+}
+
+/// It goes on.
+pub(super) fn enter_hook_again() {
+    HELD.set(Held::InHook);
+}
+
+/// While it lives, a panic hook runs here.
+pub(super) struct InHook {
+    outer: Held,
+}
+
+impl InHook {
+    pub(super) fn new() -> InHook {
+        let outer = HELD.get();
+        if outer == Held::No {
+            HELD.set(Held::InHook);
+        }
+        InHook { outer }
+    }
+}
+
+impl Drop for InHook {
+    fn drop(&mut self) {
+        if HELD.get() == Held::InHook {
+            HELD.set(self.outer);
+        }
+    }
+}
