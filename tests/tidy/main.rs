@@ -228,8 +228,6 @@ const MADE_ONCE: &[(&str, &str)] = &[
         "src/config.rs: OnceLock",
         "settings, out of the environment",
     ),
-    ("src/future/herald.rs: OnceLock", "empty queues, one a hub"),
-    ("src/future/sleep.rs: OnceLock", "empty queues, one a hub"),
     ("src/hub/os_parker.rs: OnceLock", "an eventfd, made before"),
     ("src/hub/placement.rs: Once", "a panic hook is set"),
     ("src/hub/placement.rs: OnceLock", "hubs, started before"),
