@@ -8,7 +8,8 @@
 //!
 //! If all tasks of a full pool did this, each would wait for another to end. So a task that spawns
 //! into its own full pool lends its place to the new task, and goes on when that has ended. There are
-//! never more running than the pool has places, and what was spawned always runs.
+//! never more running than the pool has places, and what was spawned always runs. Only a
+//! [`timeout`](crate::timeout()) that cuts the lender's wait short has both run in one place.
 //!
 //! # Differences from eventlet
 //!
