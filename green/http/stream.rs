@@ -20,8 +20,10 @@ use super::transport::Transport;
 use crate::aio::{Async, PollRead, PollWrite};
 use crate::net::parting::Lingering;
 
-/// The most that one read fills with zeros first.
-const READ: usize = 64 * 1024;
+/// The least and the most that one read asks for. That much of hyper's buffer is filled with zeros first, and what was
+/// touched of it stays with an idle connection.
+const LEAST: usize = 1024;
+const MOST: usize = 64 * 1024;
 
 /// The stream of a connection.
 ///
@@ -33,6 +35,8 @@ pub(super) struct Io<T> {
     stream: Async<T>,
     /// Of HTTP/1.
     framing: Option<Framing>,
+    /// How much the next read asks for: more after one that was full.
+    wanted: usize,
     write_limit: Option<Duration>,
     /// Runs while a write waits.
     waiting: Option<Pin<Box<Sleep>>>,
@@ -62,6 +66,7 @@ impl<T: Transport> Io<T> {
         Io {
             stream: Async::new(stream),
             framing,
+            wanted: LEAST,
             write_limit,
             waiting: None,
             unanswered,
@@ -105,12 +110,13 @@ impl<T: Transport> Io<T> {
     }
 }
 
-/// Lets `read` fill hyper's buffer, and says how much it did.
+/// Lets `read` fill at most so much of hyper's buffer, and says how much it did.
 fn fill(
     mut buf: ReadBufCursor<'_>,
+    most: usize,
     read: impl FnOnce(&mut [u8]) -> Poll<io::Result<usize>>,
 ) -> Poll<io::Result<usize>> {
-    let most = buf.remaining().min(READ);
+    let most = buf.remaining().min(most);
     let room = buf.initialize_unfilled_to(most);
     let read = ready!(read(room))?;
     assert!(read <= most, "a read fits its buffer");
@@ -125,7 +131,7 @@ impl<T: PollRead> Read for Async<T> {
         context: &mut Context<'_>,
         buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        fill(buf, |room| {
+        fill(buf, MOST, |room| {
             AsyncRead::poll_read(self.as_mut(), context, room)
         })
         .map_ok(drop)
@@ -171,22 +177,29 @@ impl<T: Transport> Read for Io<T> {
         let Io {
             stream,
             framing,
+            wanted,
             ended,
             ..
         } = &mut *self;
         if let Some(framing) = framing {
             ready!(framing.poll_ready(context))?;
         }
+        let most = *wanted;
         let mut read = |room: &mut [u8]| {
-            let wanted = !room.is_empty();
             let polled = AsyncRead::poll_read(Pin::new(stream), context, room);
-            *ended |= wanted && matches!(polled, Poll::Ready(Ok(0) | Err(_)));
+            if let Poll::Ready(Ok(count)) = polled {
+                *wanted = match count == room.len() {
+                    true => most.saturating_mul(4).min(MOST),
+                    false => most.min(count.next_power_of_two()).max(LEAST),
+                };
+            }
+            *ended |= !room.is_empty() && matches!(polled, Poll::Ready(Ok(0) | Err(_)));
             polled
         };
         let Some(framing) = framing else {
-            return fill(buf, read).map_ok(drop);
+            return fill(buf, most, read).map_ok(drop);
         };
-        fill(buf, |room| {
+        fill(buf, most, |room| {
             if let Some(passed) = framing.give_back(room) {
                 return Poll::Ready(passed);
             }
