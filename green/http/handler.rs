@@ -191,8 +191,11 @@ pub(super) async fn serve<H: Handler>(
     let announced = request.body().size_hint().lower();
     let mut response = if let Some(status) = head::refusal(&request) {
         let mut response = status.into_response();
-        let close = HeaderValue::from_static("close");
-        response.headers_mut().insert(header::CONNECTION, close);
+        // In HTTP/2 nobody can differ on where a request ends.
+        if request.version() < Version::HTTP_2 {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
         response
     } else if announced > place.limits.size {
         StatusCode::PAYLOAD_TOO_LARGE.into_response()

@@ -1,8 +1,8 @@
-//! Heads of HTTP/1 requests that are refused although hyper accepts them.
+//! Heads of requests that are refused although hyper accepts them.
 
 use std::net::Ipv6Addr;
 
-use http::{Request, StatusCode, Version, header};
+use http::{HeaderValue, Request, StatusCode, Version, header};
 
 /// Marks a request whose version is of another major number than one: an extension of it.
 #[derive(Clone, Copy)]
@@ -11,9 +11,7 @@ pub(super) struct OtherMajor;
 /// The status that refuses a request if two servers could differ on which host it is for, or where it ends. (The
 /// frames of HTTP/2 are checked where they are read.)
 pub(super) fn refusal<B>(request: &Request<B>) -> Option<StatusCode> {
-    if request.version() > Version::HTTP_11 {
-        None
-    } else if request.extensions().get::<OtherMajor>().is_some() {
+    if request.extensions().get::<OtherMajor>().is_some() {
         Some(StatusCode::HTTP_VERSION_NOT_SUPPORTED)
     } else if !names_its_host(request) {
         Some(StatusCode::BAD_REQUEST)
@@ -24,15 +22,22 @@ pub(super) fn refusal<B>(request: &Request<B>) -> Option<StatusCode> {
     }
 }
 
-/// Once, and as RFC 9112, 3.2 has it; in HTTP/1.0 it may be left out.
+/// Once, and as RFC 9112, 3.2 has it; in HTTP/1.0 it may be left out, and in HTTP/2 where the target has it, from which it
+/// must not differ (RFC 9113, 8.3.1).
 fn names_its_host<B>(request: &Request<B>) -> bool {
+    let version = request.version();
     let mut hosts = request.headers().get_all(header::HOST).iter();
-    let named = match hosts.next() {
-        None => request.version() < Version::HTTP_11,
-        Some(host) => is_host(host.as_bytes()) && hosts.next().is_none(),
+    let of_the_target = request.uri().authority().map(|it| it.as_str().as_bytes());
+    let named = match hosts.next().map(HeaderValue::as_bytes) {
+        None if version > Version::HTTP_11 => of_the_target.is_some(),
+        None => version < Version::HTTP_11,
+        Some(host) => {
+            let differs = version > Version::HTTP_11
+                && of_the_target.is_some_and(|target| !target.eq_ignore_ascii_case(host));
+            is_host(host) && hosts.next().is_none() && !differs
+        }
     };
-    let of_the_target = request.uri().authority();
-    named && of_the_target.is_none_or(|authority| is_host(authority.as_str().as_bytes()))
+    named && of_the_target.is_none_or(is_host)
 }
 
 /// Chunked, or without a coding: a body in another coding would reach the handler undecoded.

@@ -439,6 +439,50 @@ fn errors_of_a_stream_reset_it_with_their_code() {
     });
 }
 
+/// RFC 9113, 8.3.1: two servers in a row must not take a request for that of two hosts.
+#[test]
+fn a_request_of_http2_names_one_host() {
+    /// `:status` as HPACK's table has it.
+    const STATUS_200: u8 = 0x88;
+    const STATUS_400: u8 = 0x8c;
+    bounded("hosts of HTTP/2", || {
+        let served = Served::new(usual);
+        let cases: [(&[(&str, &str)], u8); 9] = [
+            (&[], STATUS_400),
+            (&[("host", "a"), ("host", "b")], STATUS_400),
+            (&[("host", "a"), ("host", "a")], STATUS_400),
+            (&[("host", "u@a")], STATUS_400),
+            (&[(":authority", "u@a")], STATUS_400),
+            (&[(":authority", "a"), ("host", "b")], STATUS_400),
+            (&[(":authority", "a")], STATUS_200),
+            (&[("host", "a")], STATUS_200),
+            (&[(":authority", "a"), ("host", "A")], STATUS_200),
+        ];
+        for (named, status) in cases {
+            let mut stream = begin(&served);
+            let head = [&[METHOD, SCHEME, (":path", "/on")], named].concat();
+            let asked = frame(HEADERS, WHOLE, 1, &fields(&head));
+            stream.write_all(&asked).unwrap();
+            assert_eq!(answered(&mut stream), status, "{named:?}");
+        }
+        assert_eq!(served.stop().cut, 0);
+    });
+}
+
+/// The first byte of an answer's head.
+fn answered(stream: &mut TcpStream) -> u8 {
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).unwrap();
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        let mut payload = vec![0; length as usize];
+        stream.read_exact(&mut payload).unwrap();
+        if head[3] == HEADERS {
+            return payload[0];
+        }
+    }
+}
+
 /// A head that goes on in one CONTINUATION after the other, and one whose few bytes stand for megabytes.
 #[test]
 fn heads_of_http2_without_end_never_reach_a_handler() {
