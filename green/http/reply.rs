@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 
 use super::body::{BoxError, Fault};
 use super::rt::{Crew, Interest};
+use super::transport::Cut;
 
 /// How much is sent in one piece.
 const PIECE: usize = 16 * 1024;
@@ -73,7 +74,8 @@ impl Reply {
     }
 
     /// What `write` writes. It is called when the head has been sent; a write waits while the peer does not read. An
-    /// error is logged, and cuts the response off, so that the peer does not take it for complete.
+    /// error is logged, and cuts the response off, so that the peer does not take it for complete: a connection of HTTP/1
+    /// is reset, a stream of HTTP/2 too.
     pub fn written(write: impl FnOnce(&mut Writer) -> io::Result<()> + Send + 'static) -> Reply {
         Reply(Kind::Later(Box::new(write)))
     }
@@ -110,6 +112,7 @@ impl Reply {
         Running {
             reply: self,
             crew: crew.clone(),
+            cut: None,
         }
     }
 
@@ -262,6 +265,45 @@ impl Pieces {
 pub(super) struct Running {
     reply: Reply,
     crew: Crew,
+    /// Of a connection whose end may be that of the body: HTTP/2 has another.
+    cut: Option<Cut>,
+}
+
+impl Running {
+    /// The connection is cut where the body is.
+    pub(super) fn with_cut(self, cut: Cut) -> Running {
+        Running {
+            cut: Some(cut),
+            ..self
+        }
+    }
+
+    fn poll_next(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let kind = std::mem::replace(&mut self.reply.0, Kind::Ended);
+        match kind {
+            Kind::Ended => Poll::Ready(None),
+            Kind::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Kind::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+            Kind::Later(write) => {
+                self.reply.0 = Kind::Running(begin(write, &self.crew));
+                self.poll_next(context)
+            }
+            Kind::Running(mut pieces) => {
+                let polled = pieces.poll_next(context);
+                self.reply.0 = Kind::Running(pieces);
+                polled
+            }
+            #[cfg(feature = "tower")]
+            Kind::Boxed(mut body) => {
+                let polled = Pin::new(&mut body).poll_frame(context);
+                self.reply.0 = Kind::Boxed(body);
+                polled
+            }
+        }
+    }
 }
 
 fn begin(write: Writes, crew: &Crew) -> Pieces {
@@ -295,27 +337,11 @@ impl Body for Running {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let kind = std::mem::replace(&mut self.reply.0, Kind::Ended);
-        match kind {
-            Kind::Ended => Poll::Ready(None),
-            Kind::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Kind::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
-            Kind::Later(write) => {
-                self.reply.0 = Kind::Running(begin(write, &self.crew));
-                self.poll_frame(context)
-            }
-            Kind::Running(mut pieces) => {
-                let polled = pieces.poll_next(context);
-                self.reply.0 = Kind::Running(pieces);
-                polled
-            }
-            #[cfg(feature = "tower")]
-            Kind::Boxed(mut body) => {
-                let polled = Pin::new(&mut body).poll_frame(context);
-                self.reply.0 = Kind::Boxed(body);
-                polled
-            }
+        let polled = self.poll_next(context);
+        if let (Poll::Ready(Some(Err(_))), Some(cut)) = (&polled, &self.cut) {
+            cut.now();
         }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

@@ -25,7 +25,7 @@ use super::handler::{self, Handler, Peer, Place};
 use super::head::OtherMajor;
 use super::rt::{Crew, GreenTimer};
 use super::stream::{Io, Unanswered};
-use super::transport::{self, Protocol, Transport};
+use super::transport::{self, Cut, Protocol, Transport};
 use super::upgrade::open;
 use crate::convenience::{self, Accept, Served};
 use crate::thread::panicking;
@@ -351,18 +351,20 @@ async fn connection<T: Transport, H: Handler>(
         requests,
     };
     let exchange = (protocol == Protocol::Http1).then(Exchange::default);
+    let cut = Cut::of(&stream)?;
     let service = service_fn({
-        let (stop, exchange) = (stop.clone(), exchange.clone());
+        let (stop, exchange, cut) = (stop.clone(), exchange.clone(), cut.clone());
         move |mut request: Request<Incoming>| {
             if exchange.as_ref().is_some_and(|exchange| !exchange.begin()) {
                 request.extensions_mut().insert(OtherMajor);
             }
             let connects = request.method() == Method::CONNECT;
             let answer = handler::serve(handler.clone(), request, place.clone());
-            let (stop, exchange) = (stop.clone(), exchange.clone());
+            let (stop, exchange, cut) = (stop.clone(), exchange.clone(), cut.clone());
             async move {
                 let mut answer = answer.await;
                 if let Some(exchange) = exchange {
+                    answer = answer.map(|body| body.with_cut(cut));
                     let status = answer.status();
                     let goes_on = status == StatusCode::SWITCHING_PROTOCOLS;
                     if !goes_on && *stop.borrow() {
@@ -378,7 +380,7 @@ async fn connection<T: Transport, H: Handler>(
     });
     let unanswered = Unanswered::default();
     let framing = exchange.map(Framing::new);
-    let io = Io::new(stream, framing, settings.write, unanswered.clone());
+    let io = Io::new(stream, framing, settings.write, unanswered.clone(), cut);
     let outcome = match protocol {
         Protocol::Http1 => {
             let connection = http1::Builder::new()

@@ -16,7 +16,7 @@ use greenhub::future::{Sleep, sleep};
 use hyper::rt::{Read, ReadBufCursor, Write};
 
 use super::framing::Framing;
-use super::transport::Transport;
+use super::transport::{Cut, Transport, Unfinished};
 use crate::aio::{Async, PollRead, PollWrite};
 use crate::net::parting::Lingering;
 
@@ -32,6 +32,8 @@ const MOST: usize = 64 * 1024;
 /// overtake the last answer.
 #[derive(Debug)]
 pub(super) struct Io<T> {
+    /// Until all is sent, and our direction has ended.
+    unfinished: Option<Unfinished>,
     stream: Async<T>,
     /// Of HTTP/1.
     framing: Option<Framing>,
@@ -62,8 +64,10 @@ impl<T: Transport> Io<T> {
         framing: Option<Framing>,
         write_limit: Option<Duration>,
         unanswered: Unanswered,
+        cut: Cut,
     ) -> Io<T> {
         Io {
+            unfinished: Some(Unfinished(cut)),
             stream: Async::new(stream),
             framing,
             wanted: LEAST,
@@ -94,19 +98,27 @@ impl<T: Transport> Io<T> {
         context: &mut Context<'_>,
         polled: Poll<io::Result<R>>,
     ) -> Poll<io::Result<R>> {
-        if polled.is_ready() {
+        if let Poll::Ready(done) = polled {
             self.waiting = None;
-            return polled;
+            return Poll::Ready(done.inspect_err(|_| self.cut()));
         }
         let Some(limit) = self.write_limit else {
             return Poll::Pending;
         };
         let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(limit)));
         ready!(waiting.as_mut().poll(context));
+        self.cut();
         Poll::Ready(Err(io::Error::new(
             io::ErrorKind::TimedOut,
             "the peer takes nothing",
         )))
+    }
+
+    /// What was to be sent is not.
+    fn cut(&self) {
+        if let Some(Unfinished(cut)) = &self.unfinished {
+            cut.now();
+        }
     }
 }
 
@@ -245,6 +257,7 @@ impl<T: Transport> Write for Io<T> {
             let idle = self.unanswered.0.load(Ordering::Relaxed);
             let polled = Write::poll_shutdown(Pin::new(&mut self.stream), context);
             ready!(self.within_limit(context, polled))?;
+            self.unfinished = None;
             if idle || self.ended {
                 return Poll::Ready(Ok(()));
             }

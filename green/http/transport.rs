@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use greenhub::Deadline;
@@ -13,6 +14,7 @@ use crate::net::TcpStream;
 use crate::os::unix::net::UnixStream;
 #[cfg(feature = "tls")]
 use crate::ssl::GreenSslSocket;
+use crate::thread::panicking;
 
 /// What a client that speaks HTTP/2 without being asked begins with.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -138,6 +140,34 @@ impl Transport for GreenSslSocket {
 
     fn twin(&self) -> io::Result<Self> {
         self.try_clone()
+    }
+}
+
+/// Cuts a connection off: by a reset, for in HTTP/1.0 a peer takes a mere end, or TLS's close_notify, for that of the
+/// answer.
+#[derive(Clone, Debug)]
+pub(super) struct Cut(Arc<GreenSocket>);
+
+impl Cut {
+    pub(super) fn of(stream: &impl Transport) -> io::Result<Cut> {
+        Ok(Cut(Arc::new(stream.socket().try_clone()?)))
+    }
+
+    pub(super) fn now(&self) {
+        let _ = self.0.set_linger(Some(Duration::ZERO));
+        self.0.close();
+    }
+}
+
+/// Does so when it is dropped by an unwind: of a connection that was killed, say.
+#[derive(Debug)]
+pub(super) struct Unfinished(pub(super) Cut);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if panicking() {
+            self.0.now();
+        }
     }
 }
 

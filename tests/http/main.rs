@@ -3,6 +3,7 @@
 mod abandoned;
 mod bad_input;
 mod clients;
+mod cut_off;
 mod faults;
 mod frames;
 mod framing;

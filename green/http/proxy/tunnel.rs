@@ -14,7 +14,7 @@ use super::headers;
 use crate::http::body::{Body, Limits};
 use crate::http::reply::Reply;
 use crate::http::stream::{Io, Unanswered};
-use crate::http::transport::Transport;
+use crate::http::transport::{Cut, Transport};
 use crate::http::upgrade::{Upgraded, open, upgrade};
 use crate::io::copy;
 use crate::net::TcpStream;
@@ -87,7 +87,8 @@ impl Way {
         if let Some(path) = target.path_and_query() {
             onward.uri = path.clone().into();
         }
-        let io = Io::new(stream, None, Some(self.limit), Unanswered::default());
+        let cut = Cut::of(&stream).map_err(|error| Failed::Behind(error.into()))?;
+        let io = Io::new(stream, None, Some(self.limit), Unanswered::default(), cut);
         let (mut sender, connection) = self.wait(http1::handshake(io))?;
         // It ends with the answer, or with what waits for that.
         spawn(move || drop(block_on(connection.with_upgrades())));
