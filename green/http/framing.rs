@@ -10,12 +10,15 @@
 
 use std::io;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use greenhub::wait_queue::ShortLock;
 
 #[cfg(test)]
 mod tests;
+
+/// The most that one read behind a request to leave HTTP takes.
+const HELD: usize = 4096;
 
 /// The bytes of a connection's requests, as they pass.
 #[derive(Debug)]
@@ -124,6 +127,22 @@ impl Framing {
             },
             _ => Poll::Ready(Ok(())),
         }
+    }
+
+    /// Holds back what comes while it is open whether that is HTTP, or is ready with the connection's end: a client that
+    /// has gone waits for no answer.
+    pub(super) fn hold(
+        &mut self,
+        read: impl FnOnce(&mut [u8]) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<()>> {
+        if self.held.is_empty() {
+            let mut piece = [0; HELD];
+            match ready!(read(&mut piece))? {
+                0 => return Poll::Ready(Ok(())),
+                count => self.held = piece[..count].to_vec(),
+            }
+        }
+        Poll::Pending
     }
 
     /// Bytes that were held back, if there are any: how many fit, and may pass.

@@ -193,10 +193,11 @@ impl<T: Transport> Read for Io<T> {
             ended,
             ..
         } = &mut *self;
-        if let Some(framing) = framing {
-            ready!(framing.poll_ready(context))?;
-        }
         let most = *wanted;
+        let is_open = match framing {
+            Some(framing) => framing.poll_ready(context)?.is_pending(),
+            None => false,
+        };
         let mut read = |room: &mut [u8]| {
             let polled = AsyncRead::poll_read(Pin::new(stream), context, room);
             if let Poll::Ready(Ok(count)) = polled {
@@ -211,6 +212,9 @@ impl<T: Transport> Read for Io<T> {
         let Some(framing) = framing else {
             return fill(buf, most, read).map_ok(drop);
         };
+        if is_open {
+            return framing.hold(read);
+        }
         fill(buf, most, |room| {
             if let Some(passed) = framing.give_back(room) {
                 return Poll::Ready(passed);

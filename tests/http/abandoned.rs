@@ -62,12 +62,13 @@ fn served(on: bool) -> (Served, Receiver<&'static str>) {
     (served, told)
 }
 
-const REQUESTS: [&str; 5] = [
+const REQUESTS: [&str; 6] = [
     "GET /wait HTTP/1.1\r\nhost: x\r\n\r\n",
     "POST /wait HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\nabc",
     "POST /read HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\nabc",
     "GET /write HTTP/1.1\r\nhost: x\r\n\r\n",
     "GET /write HTTP/1.0\r\n\r\n",
+    "GET /wait HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n",
 ];
 
 #[test]
