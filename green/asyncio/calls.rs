@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -27,11 +27,19 @@ const FAR_AWAY: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
 type Due = (Instant, u64);
 
 /// The callbacks of one hub.
+#[derive(Default)]
 pub(super) struct Calls {
     hub: usize,
+    /// The simulation that they belong to.
+    #[cfg(feature = "sim")]
+    simulation: Option<u64>,
     waiting: ShortLock<Waiting>,
     /// Holds the caller.
     caller: WaitQueue,
+    /// Callers that have been started and have not ended: there may be two for a moment, of which one goes at once.
+    callers: AtomicUsize,
+    /// Whether one of them is at work.
+    is_at_work: AtomicBool,
 }
 
 #[derive(Default)]
@@ -40,9 +48,6 @@ struct Waiting {
     number: u64,
 }
 
-/// A hub's, once there are any.
-type Place = ShortLock<Option<Arc<Calls>>>;
-
 /// By number.
 #[cfg(feature = "sim")]
 static OF_SIMULATIONS: ShortLock<BTreeMap<u64, Arc<Calls>>> = ShortLock::new(BTreeMap::new());
@@ -50,26 +55,21 @@ static OF_SIMULATIONS: ShortLock<BTreeMap<u64, Arc<Calls>>> = ShortLock::new(BTr
 impl Calls {
     /// The callbacks of the running green thread's hub; on a plain OS thread those of the first hub. Does not wait.
     pub(super) fn here() -> Arc<Calls> {
-        /// By hub; each is made when it is first asked for, which can be tried again if it fails.
-        static ALL: OnceLock<Box<[Place]>> = OnceLock::new();
+        let hubs = greenhub::hub_count().expect("failed to spawn thread");
+        let calls = Calls::of_hub(hubs);
+        calls.have_caller().expect("failed to spawn thread");
+        calls
+    }
+
+    fn of_hub(hubs: usize) -> Arc<Calls> {
+        /// By hub.
+        static ALL: OnceLock<Box<[Arc<Calls>]>> = OnceLock::new();
         #[cfg(feature = "sim")]
         if greenhub::sim::is_simulated() {
             return Calls::of_simulation();
         }
-        let hubs = greenhub::hub_count().expect("failed to spawn thread");
-        let all = ALL.get_or_init(|| (0..hubs).map(|_| Place::default()).collect());
-        let hub = green_thread::current().hub().unwrap_or(0);
-
-        let mut of_hub = all[hub].lock();
-        if let Some(calls) = &*of_hub {
-            return Arc::clone(calls);
-        }
-        let calls = Arc::new(Calls::new(hub));
-        let caller = calls.start_caller().expect("failed to spawn thread");
-        *of_hub = Some(Arc::clone(&calls));
-        drop(of_hub);
-        calls.succeed(&caller);
-        calls
+        let all = ALL.get_or_init(|| (0..hubs).map(|hub| Arc::new(Calls::new(hub))).collect());
+        Arc::clone(&all[green_thread::current().hub().unwrap_or(0)])
     }
 
     /// Those of the simulation, whose caller ends with it.
@@ -77,47 +77,73 @@ impl Calls {
     fn of_simulation() -> Arc<Calls> {
         let number = greenhub::sim::number().unwrap_or(0);
         let mut all = OF_SIMULATIONS.lock();
-        if let Some(calls) = all.get(&number) {
-            return Arc::clone(calls);
-        }
-        let calls = Arc::new(Calls::new(0));
-        all.insert(number, Arc::clone(&calls));
-        drop(all);
-        let caller = calls.start_caller().expect("failed to spawn thread");
-        calls.succeed(&caller);
-        calls
+        Arc::clone(all.entry(number).or_insert_with(|| Arc::new(Calls::new(0))))
     }
 
     fn new(hub: usize) -> Calls {
         Calls {
             hub,
-            waiting: ShortLock::default(),
-            caller: WaitQueue::new(),
+            #[cfg(feature = "sim")]
+            simulation: greenhub::sim::number(),
+            ..Calls::default()
         }
     }
 
-    /// Starts the green thread that runs the callbacks, as long as the process.
+    /// Sees to it that there is a caller, the green thread that runs the callbacks, as long as the process.
+    fn have_caller(self: &Arc<Calls>) -> io::Result<()> {
+        if self.callers.load(Ordering::SeqCst) == 0 {
+            self.start_caller()?;
+        }
+        Ok(())
+    }
+
     fn start_caller(self: &Arc<Calls>) -> io::Result<JoinHandle<()>> {
         let builder = Builder::new().name("asyncio callbacks".to_owned());
         let calls = Arc::clone(self);
-        builder.hub(self.hub).spawn(move || calls.run())
-    }
-
-    /// Lets another caller go on if this one is killed, even before it begins: the callbacks must still run.
-    fn succeed(self: &Arc<Calls>, caller: &JoinHandle<()>) {
+        let caller = builder.hub(self.hub).spawn(move || calls.work())?;
+        self.callers.fetch_add(1, Ordering::SeqCst);
         let calls = Arc::clone(self);
-        caller.link(move |_| calls.succeed_now());
+        caller.link(move |_| {
+            if calls.callers.fetch_sub(1, Ordering::SeqCst) == 1 {
+                calls.go_on();
+            }
+        });
+        Ok(caller)
     }
 
-    fn succeed_now(self: &Arc<Calls>) {
+    /// Lets another caller go on if the last one was killed, even before it began: the callbacks must still run. If it
+    /// cannot be started now, whoever asks for the next callback tries again.
+    fn go_on(self: &Arc<Calls>) {
         #[cfg(feature = "sim")]
-        if greenhub::sim::is_simulated() && greenhub::sim::number().is_none() {
+        if self.has_ended() {
             let mut all = OF_SIMULATIONS.lock();
             return all.retain(|_, calls| !Arc::ptr_eq(calls, self));
         }
-        match self.start_caller() {
-            Ok(next) => self.succeed(&next),
-            Err(error) => log::error!("callbacks of asyncio run no more on one hub: {error}"),
+        if let Err(error) = self.have_caller() {
+            log::error!(
+                "callbacks of asyncio do not run on one hub until the next is asked for: {error}"
+            );
+        }
+    }
+
+    /// Whether they belong to a simulation that has ended, or to another than the running thread.
+    #[cfg(feature = "sim")]
+    fn has_ended(&self) -> bool {
+        let number = greenhub::sim::number();
+        number != self.simulation || number.is_none() && greenhub::sim::is_simulated()
+    }
+
+    /// What a caller does, unless another one does it.
+    fn work(&self) {
+        struct AtWork<'a>(&'a AtomicBool);
+        impl Drop for AtWork<'_> {
+            fn drop(&mut self) {
+                self.0.store(false, Ordering::SeqCst);
+            }
+        }
+        if !self.is_at_work.swap(true, Ordering::SeqCst) {
+            let _at_work = AtWork(&self.is_at_work);
+            self.run();
         }
     }
 
@@ -146,6 +172,9 @@ impl Calls {
         // Of any other the caller learns when it has run the first.
         if is_first {
             self.caller.wake_one();
+        }
+        if self.callers.load(Ordering::SeqCst) == 0 {
+            self.go_on();
         }
         Handle {
             calls: Arc::clone(self),

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use greenhub::ClosedLocally;
 use greenhub::Deadline;
@@ -20,6 +20,7 @@ use super::connections::Connections;
 use super::options::{Security, ServerOptions};
 use super::protocol::StreamProtocol;
 use super::transport::{Shared, Transport, run};
+use crate::sync::Mutex;
 use crate::thread::Builder;
 
 /// Listens on every address of `address`; each connection is served by a protocol of its own, made by `factory`.
@@ -251,11 +252,25 @@ pub struct Server {
 struct Listening {
     listeners: Vec<GreenSocket>,
     state: ShortLock<State>,
+    /// Who starts to serve, which is not done under `state`: one at a time.
+    starting: Mutex<()>,
     connections: Arc<Connections<Shared>>,
     file: Option<SocketFile>,
 }
 
 impl Listening {
+    /// It serves from now on, unless it was closed meanwhile, which ends those who accept.
+    fn begin(&self) -> io::Result<()> {
+        let mut state = self.state.lock();
+        match *state {
+            State::Closed => Err(ClosedLocally.into()),
+            _ => {
+                *state = State::Serving;
+                Ok(())
+            }
+        }
+    }
+
     fn close(&self) {
         if std::mem::replace(&mut *self.state.lock(), State::Closed) == State::Closed {
             return;
@@ -296,6 +311,7 @@ impl Server {
             listening: Arc::new(Listening {
                 listeners,
                 state: ShortLock::new(State::Bound),
+                starting: Mutex::new(()),
                 connections,
                 file,
             }),
@@ -331,34 +347,37 @@ impl Server {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn start_serving(&self) -> io::Result<()> {
+        let listening = &self.listening;
+        let _one_at_a_time = listening
+            .starting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let before = *listening.state.lock();
+        match before {
+            State::Serving => return Ok(()),
+            State::Closed => return Err(ClosedLocally.into()),
+            State::Bound => {}
+        }
+        for listener in &listening.listeners {
+            listener.listen(self.backlog)?;
+        }
         let mut acceptors = Vec::new();
-        {
-            let mut state = self.listening.state.lock();
-            match *state {
-                State::Serving => return Ok(()),
-                State::Closed => return Err(ClosedLocally.into()),
-                State::Bound => {}
-            }
-            for listener in &self.listening.listeners {
-                listener.listen(self.backlog)?;
-            }
-            for listener in &self.listening.listeners {
-                let (accept, listener) = (self.accept.clone(), listener.try_clone()?);
-                let builder = Builder::new().name("asyncio server".to_owned());
-                match builder.spawn(move || accept(listener)) {
-                    Ok(acceptor) => acceptors.push(acceptor),
-                    Err(error) => {
-                        // All or none.
-                        acceptors.iter().for_each(|acceptor| drop(acceptor.kill()));
-                        return Err(error);
-                    }
+        for listener in &listening.listeners {
+            let (accept, listener) = (self.accept.clone(), listener.try_clone()?);
+            let builder = Builder::new().name("asyncio server".to_owned());
+            match builder.spawn(move || accept(listener)) {
+                Ok(acceptor) => acceptors.push(acceptor),
+                Err(error) => {
+                    // All or none.
+                    acceptors.iter().for_each(|acceptor| drop(acceptor.kill()));
+                    return Err(error);
                 }
             }
-            *state = State::Serving;
         }
+        listening.begin()?;
         // A server of which one is killed does not serve any more.
         for acceptor in acceptors {
-            let listening = Arc::clone(&self.listening);
+            let listening = Arc::clone(listening);
             acceptor.link(move |_| listening.close());
         }
         Ok(())

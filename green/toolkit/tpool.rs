@@ -21,11 +21,11 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::{fmt, time::Duration};
 
 use greenhub::Deadline;
 use greenhub::semaphore::Semaphore;
-use greenhub::wait_queue::ShortLock;
 
 use crate::{Elapsed, blocking, is_green, thread, timeout};
 
@@ -114,9 +114,9 @@ pub struct Proxy<T: Send + 'static> {
 
 struct Shared<T: Send + 'static> {
     right: Semaphore,
-    /// Locked only by whoever has the right, so nobody ever waits for the lock. The value is there
-    /// until the end.
-    value: ShortLock<Option<T>>,
+    /// Locked only by whoever has the right, so nobody ever waits for the lock; std's, since calls may wait. The value
+    /// is there until the end.
+    value: Mutex<Option<T>>,
 }
 
 /// Whose call it is. It goes with the call, which may outlive its caller.
@@ -137,7 +137,7 @@ impl<T: Send + 'static> Proxy<T> {
         Proxy {
             shared: Arc::new(Shared {
                 right: Semaphore::named("proxy", 1),
-                value: ShortLock::new(Some(value)),
+                value: Mutex::new(Some(value)),
             }),
         }
     }
@@ -169,7 +169,7 @@ impl<T: Send + 'static> Proxy<T> {
         self.shared.right.acquire(Deadline::NEVER);
         let right = Right(self.shared.clone());
         blocking(move || {
-            let mut value = right.0.value.lock();
+            let mut value = right.0.value.lock().unwrap_or_else(PoisonError::into_inner);
             f(value.as_mut().expect("it is there until the end"))
         })
     }
@@ -216,7 +216,11 @@ impl<T: Send + 'static> Drop for Right<T> {
 
 impl<T: Send + 'static> Drop for Shared<T> {
     fn drop(&mut self) {
-        if let Some(value) = self.value.get_mut().take()
+        if let Some(value) = self
+            .value
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
             && is_green()
         {
             // Not waited for: what drops a proxy need not be able to wait. If it cannot be started,

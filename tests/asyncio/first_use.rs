@@ -2,12 +2,14 @@
 
 #![expect(unsafe_code, reason = "a resource limit is set by a system call")]
 
+use std::net::SocketAddr;
 use std::panic::catch_unwind;
 use std::time::Duration;
 
-use green::asyncio::{Future, call_later, call_soon};
+use green::asyncio::{Future, ServerOptions, call_later, call_soon, start_server};
+use green::report;
 use green::sync::mpsc::channel;
-use green::thread::{Builder, park};
+use green::thread::{Builder, JoinHandle, park, yield_now};
 
 use test_support::child::alone;
 
@@ -58,8 +60,8 @@ fn it_may_come_when_no_stack_is_free() {
 
 const REFUSED: &str = "both were refused";
 
-fn without_stacks() {
-    green::run(|| ());
+/// Parks green threads until there is no stack for another.
+fn take_all_stacks() -> Vec<JoinHandle<()>> {
     let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
     let pages: u64 = pages.split(' ').next().unwrap().parse().unwrap();
     let limit = libc::rlimit {
@@ -68,10 +70,19 @@ fn without_stacks() {
     };
     // SAFETY: `limit` lives across the call.
     assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &limit) }, 0);
-    let mut parked = Vec::new();
-    while let Ok(thread) = Builder::new().spawn(park) {
-        parked.push(thread);
+    std::iter::from_fn(|| Builder::new().spawn(park).ok()).collect()
+}
+
+fn give_back(parked: impl IntoIterator<Item = JoinHandle<()>>) {
+    for thread in parked {
+        thread.thread().unpark();
+        thread.join().unwrap();
     }
+}
+
+fn without_stacks() {
+    green::run(|| ());
+    let parked = take_all_stacks();
     let Err(message) = catch_unwind(|| drop(call_soon(|| ()))) else {
         return;
     };
@@ -81,8 +92,75 @@ fn without_stacks() {
         return;
     }
     eprintln!("{REFUSED}");
-    parked.iter().for_each(|thread| thread.thread().unpark());
-    parked.into_iter().for_each(|thread| thread.join().unwrap());
+    give_back(parked);
     asyncio_works();
     green::run(asyncio_works);
+}
+
+#[test]
+fn a_caller_that_could_not_be_followed_is_by_the_next_use() {
+    let is_refused = || {
+        let name = "first_use::a_caller_that_could_not_be_followed_is_by_the_next_use";
+        let ended = alone(name, &[("GREEN_HUBS", "1")], || green::run(without_caller)).well();
+        ended.errors.contains(REFUSED)
+    };
+    assert!((0..10).any(|_| is_refused()));
+}
+
+fn without_caller() {
+    let caller = || {
+        let threads = report().threads;
+        let caller = threads
+            .iter()
+            .find(|t| t.name.as_deref() == Some("asyncio callbacks"));
+        caller.map(|thread| thread.id.as_u64().get())
+    };
+    let future = Future::new();
+    asyncio_works();
+    let parked = take_all_stacks();
+    let first = caller().unwrap();
+    assert!(green::debug::kill(first).unwrap());
+    while caller() == Some(first) {
+        yield_now();
+    }
+    if caller().is_some() {
+        return;
+    }
+    eprintln!("{REFUSED}");
+    give_back(parked);
+    // One that was made before uses what it knows.
+    let (heard, order) = channel();
+    future.add_done_callback(move |_| heard.send("done").unwrap());
+    future.set_result(7).unwrap();
+    assert_eq!(order.recv(), Ok("done"));
+    asyncio_works();
+}
+
+#[test]
+fn a_server_with_a_stack_for_one_of_two_acceptors_does_not_serve() {
+    let is_refused = || {
+        let name = "first_use::a_server_with_a_stack_for_one_of_two_acceptors_does_not_serve";
+        let ended = alone(name, &[("GREEN_HUBS", "1")], || {
+            green::run(with_one_stack_for_two);
+        })
+        .well();
+        ended.errors.contains(REFUSED)
+    };
+    assert!((0..10).any(|_| is_refused()));
+}
+
+fn with_one_stack_for_two() {
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let options = ServerOptions::new().start_serving(false);
+    let server = start_server(|_, _| Ok(()), &[any, any][..], options).unwrap();
+    let mut parked = take_all_stacks();
+    give_back(parked.pop());
+    if server.start_serving().is_ok() {
+        return;
+    }
+    eprintln!("{REFUSED}");
+    assert!(!server.is_serving());
+    give_back(parked);
+    server.start_serving().unwrap();
+    assert!(server.is_serving());
 }

@@ -29,7 +29,7 @@ impl log::Log for GreenLogger {
 
 fn log_with_green_threads() {
     log::set_logger(&GreenLogger).unwrap();
-    log::set_max_level(log::LevelFilter::Warn);
+    log::set_max_level(log::LevelFilter::max());
 }
 
 fn lines_with(word: &str) -> usize {
@@ -64,6 +64,19 @@ fn the_pool_may_be_what_starts_everything() {
         let called = greenhub::timeout(Duration::from_secs(40), || greenhub::blocking(|| 7));
         assert_eq!(called.unwrap(), 7);
         assert_eq!(lines_with("GREEN_BLOCKING_THREADS"), 1);
+    })
+    .well();
+}
+
+#[test]
+fn a_server_of_asyncio_may_be_what_starts_everything() {
+    let name = "logging::a_server_of_asyncio_may_be_what_starts_everything";
+    alone(name, &[], || {
+        log_with_green_threads();
+        let options = green::asyncio::ServerOptions::new();
+        let server = green::asyncio::start_server(|_, _| Ok(()), "127.0.0.1:0", options).unwrap();
+        assert!(server.is_serving());
+        assert_eq!(lines_with("thread-locals are"), 1);
     })
     .well();
 }

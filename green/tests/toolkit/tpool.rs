@@ -179,3 +179,14 @@ fn the_value_is_dropped_on_the_pool_and_not_on_a_hub() {
         assert_eq!(dropped.recv().unwrap().0, std::thread::current().id());
     });
 }
+
+#[test]
+fn a_call_of_a_proxy_may_wait() {
+    let proxy = Proxy::new(7);
+    let waits = |value: &mut u8| {
+        green::thread::sleep(Duration::from_millis(1));
+        *value
+    };
+    assert_eq!(proxy.call(waits), 7);
+    assert_eq!(green::run(move || proxy.call(waits)), 7);
+}
