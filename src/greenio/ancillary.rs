@@ -13,7 +13,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use libc::c_int;
 use socket2::SockAddr;
 
-use crate::sys::socket;
+use crate::sys::{fd, socket};
 
 /// A header is the length, the level and the type; all of it in whole words.
 const WORD: usize = size_of::<usize>();
@@ -102,7 +102,14 @@ impl<'a> Iterator for ControlMessages<'a> {
 
 impl Drop for ControlMessages<'_> {
     fn drop(&mut self) {
-        self.for_each(drop);
+        for message in self {
+            if let ControlMessage::Rights(descriptors) = message {
+                // Its close is not to wait.
+                descriptors
+                    .iter()
+                    .for_each(|socket| fd::linger_in_background(socket.as_raw_fd()));
+            }
+        }
     }
 }
 

@@ -18,7 +18,6 @@ use super::GreenSocket;
 use super::settings::Settings;
 use super::socket::Kind;
 use crate::calls;
-use crate::sys::fd;
 
 /// # Giving the descriptor back
 impl GreenSocket {
@@ -91,11 +90,9 @@ impl From<OwnedFd> for GreenSocket {
         if !settings.nonblocking() {
             socket.set_nonblocking(true).ok();
         }
-        let lingers = fd::linger(descriptor.as_fd()).is_some();
         let socket = GreenSocket::from_parts(descriptor, kind, settings);
-        if lingers {
-            socket.source().note_may_linger();
-        }
+        // Now, or later by whoever has a duplicate.
+        socket.source().note_may_linger();
         socket
     }
 }

@@ -8,8 +8,8 @@
 //! is switched off.
 //!
 //! Asking the kernel costs a system call, so it is remembered whether lingering may be on: it was
-//! switched on here, inherited from a listener, or the descriptor was lent to somebody who may have
-//! switched it on.
+//! switched on here, inherited from a listener, or the descriptor was lent to, or came from, somebody
+//! who may have switched it on, or may yet.
 //!
 //! # Waits by number
 //!

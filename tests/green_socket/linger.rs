@@ -3,14 +3,15 @@
 
 #![expect(unsafe_code, reason = "sets an option by its bytes")]
 
-use std::io::{self, ErrorKind};
-use std::os::fd::OwnedFd;
+use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use greenhub::green_thread::{Builder, sleep};
-use greenhub::greenio::GreenSocket;
+use greenhub::greenio::{ControlWriter, GreenSocket};
 use socket2::SockRef;
 use test_support::net::*;
 
@@ -86,6 +87,13 @@ fn lingering_pairs() -> Vec<(&'static str, GreenSocket, GreenSocket)> {
     SockRef::from(&elsewhere).set_linger(Some(LONG)).unwrap();
     pairs.push(("taken over", GreenSocket::from(elsewhere), peer));
 
+    let (socket, peer) = tcp_pair();
+    let elsewhere = OwnedFd::from(socket);
+    let duplicate = elsewhere.try_clone().unwrap();
+    let socket = GreenSocket::from(elsewhere);
+    SockRef::from(&duplicate).set_linger(Some(LONG)).unwrap();
+    pairs.push(("taken over, set later by a duplicate", socket, peer));
+
     let own = listener();
     own.set_linger(Some(LONG)).unwrap();
     let (socket, peer) = accepted(&own);
@@ -100,6 +108,17 @@ fn lingering_pairs() -> Vec<(&'static str, GreenSocket, GreenSocket)> {
     SockRef::from(&elsewhere).set_linger(Some(LONG)).unwrap();
     let (socket, peer) = accepted(&GreenSocket::from(elsewhere));
     pairs.push(("inherited from one taken over", socket, peer));
+
+    let elsewhere = OwnedFd::from(listener());
+    let duplicate = elsewhere.try_clone().unwrap();
+    let own = GreenSocket::from(elsewhere);
+    SockRef::from(&duplicate).set_linger(Some(LONG)).unwrap();
+    let (socket, peer) = accepted(&own);
+    pairs.push((
+        "inherited from one taken over, set later by a duplicate",
+        socket,
+        peer,
+    ));
     pairs
 }
 
@@ -247,5 +266,31 @@ fn what_is_given_away_lingers_as_before() {
             let linger = SockRef::from(&descriptor).linger().unwrap();
             assert_eq!(linger, Some(LONG), "{how}");
         }
+    });
+}
+
+/// A message brings it, and nobody takes it.
+#[test]
+fn a_descriptor_that_is_not_taken_from_its_message_is_closed_without_waiting() {
+    both_ways(|_| {
+        let (socket, peer) = tcp_pair();
+        let sent = fill(&socket);
+        let elsewhere = OwnedFd::from(socket);
+        SockRef::from(&elsewhere).set_linger(Some(LONG)).unwrap();
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let [ours, theirs] = [ours, theirs].map(GreenSocket::from);
+        let mut control = ControlWriter::new();
+        control.rights(&[elsewhere.as_fd()]);
+        let bytes = [IoSlice::new(b"!")];
+        theirs.sendmsg(&bytes, None, &control, 0).unwrap();
+        drop(control);
+        drop(elsewhere);
+        let (mut byte, mut room) = ([0], [0; 64]);
+        let mut bytes = [IoSliceMut::new(&mut byte)];
+        let received = ours.recvmsg(&mut bytes, &mut room, 0).unwrap();
+        let began = Instant::now();
+        drop(received);
+        assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+        assert_eq!(drain(&peer).unwrap(), sent);
     });
 }
