@@ -132,9 +132,12 @@ where
 
 /// Ends the process, as [`std::process::exit`] does.
 ///
-/// That runs the destructors of the calling thread's thread-locals. Where green threads share those
-/// of their hub ([`ThreadLocals`]), the neighbours use them too: so from then on no neighbour runs,
-/// even if a destructor waits. With glibc that holds for `std::process::exit` too.
+/// That runs the destructors of the calling thread's thread-locals, which are its neighbours' too
+/// where green threads share those of their hub ([`ThreadLocals`]), then those of C++'s statics and
+/// what was registered with atexit(3). From the call on no neighbour runs, even if one of these
+/// waits. With `std::process::exit` none runs once statics are destroyed that were made before the
+/// hubs were started; where thread-locals are shared and the C library is glibc, none as soon as the
+/// first destructor has run.
 ///
 /// ```no_run
 /// greenhub::run(|| greenhub::exit(1));

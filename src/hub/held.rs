@@ -1,8 +1,10 @@
 //! Why the running green thread must not suspend: it is in a panic hook, or the process ends.
 
 use std::cell::Cell;
+use std::sync::Once;
 
 use super::current;
+use crate::sys::thread_end::call_at_exit;
 use crate::thread_locals;
 
 thread_local! {
@@ -24,14 +26,19 @@ enum Held {
 /// hook, since a neighbour's panic would count as one inside a panic; and while the process ends.
 #[inline]
 pub(crate) fn is_held() -> bool {
-    // Neither a hook nor the end of the process concerns a neighbour whose thread-locals are its own.
-    if thread_locals::are_own() {
-        return false;
+    match HELD.get() {
+        Held::ForGood => true,
+        // Neither a hook nor a thread-local's destructor concerns a neighbour that has thread-locals of its own.
+        _ if thread_locals::are_own() => false,
+        Held::InHook => true,
+        Held::No => {
+            let is_ending = current::local().is_some_and(|local| local.is_ending());
+            if is_ending {
+                hold_for_good();
+            }
+            is_ending
+        }
     }
-    if HELD.get() == Held::No && current::local().is_some_and(|local| local.is_ending()) {
-        hold_for_good();
-    }
-    HELD.get() != Held::No
 }
 
 /// Whether a panic hook runs here that calls ours.
@@ -39,12 +46,19 @@ pub(crate) fn is_in_hook() -> bool {
     HELD.get() == Held::InHook
 }
 
-/// From now on no other green thread runs on this OS thread, if they share the
-/// thread-locals whose destructors run now.
+/// The process ends: from now on no other green thread runs on this OS thread, among values whose destructors run now.
 pub(crate) fn hold_for_good() {
-    if !thread_locals::are_own() {
-        HELD.set(Held::ForGood);
+    HELD.set(Held::ForGood);
+}
+
+/// Has exit(3) hold the hub of the green thread that calls it, before the destructors of statics run and the functions
+/// that were registered before this one.
+pub(super) fn hold_at_exit() {
+    extern "C" fn at_exit() {
+        hold_for_good();
     }
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| call_at_exit(at_exit));
 }
 
 /// The panic hook that runs here is suspended: others may be, too.

@@ -99,6 +99,7 @@ pub(crate) fn resume_unwind(payload: Box<dyn Any + Send>) -> ! {
     while let Some(local) = current::local()
         && local.parked_in_hook.get() > 0
         && current::is_green()
+        && !is_held()
     {
         current::with(|task| local.requeue(task));
     }

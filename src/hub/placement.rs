@@ -9,6 +9,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Mutex, Once, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
+use super::held::hold_at_exit;
 use super::interrupt::install_panic_hook;
 use super::local::Local;
 use super::{Hub, current};
@@ -95,6 +96,7 @@ pub(crate) fn start_simulated(
 /// when one cannot.
 fn start() -> io::Result<Box<[&'static Hub]>> {
     sys::fork::watch();
+    hold_at_exit();
     sys::signal::remember_mask();
     engine::prepare(current::occupant)?;
     thread_locals::prepare()?;

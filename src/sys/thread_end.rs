@@ -1,4 +1,4 @@
-//! The end of an OS thread, after the destructors of its thread-locals.
+//! The end of an OS thread, after the destructors of its thread-locals, and of the process.
 
 use std::ffi::c_void;
 use std::sync::OnceLock;
@@ -22,6 +22,13 @@ pub(crate) fn call_at_end(f: fn()) {
         // `f` is not called.
         unsafe { libc::pthread_setspecific(*key, f as *const c_void) };
     }
+}
+
+/// Has exit(3) call `f`, on the thread that called it, before what was registered earlier and the destructors of statics
+/// that were made earlier. Should there be no memory for it, `f` is not called.
+pub(crate) fn call_at_exit(f: extern "C" fn()) {
+    // SAFETY: a function that lives as long as the process.
+    unsafe { libc::atexit(f) };
 }
 
 unsafe extern "C" fn call(f: *mut c_void) {

@@ -1,11 +1,22 @@
 //! The end of the process, asked for by a green thread.
 
-use std::cell::Cell;
+#![expect(unsafe_code, reason = "registers a function with exit(3)")]
+
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use green::thread;
 
 use test_support::child::alone;
+
+/// Who waits while the process ends.
+#[derive(Clone, Copy, PartialEq)]
+enum Waiting {
+    /// The destructor of a thread-local of the green thread that asked for the end.
+    ThreadLocal,
+    /// A function that exit(3) calls where it destroys C++'s statics.
+    Static,
+}
 
 struct Waits;
 
@@ -22,43 +33,72 @@ impl Drop for Waits {
     }
 }
 
+extern "C" fn at_exit() {
+    drop(Waits);
+}
+
 /// Asks for the end beside a neighbour that says so if it is run once more.
-fn exits(exit: fn(i32) -> !) {
+fn exits(exit: fn(i32) -> !, waiting: Waiting) {
     std::thread_local! {
         static WAITS: Waits = const { Waits };
-        static ENDED: Cell<bool> = const { Cell::new(false) };
+    }
+    static ENDED: AtomicBool = AtomicBool::new(false);
+    if waiting == Waiting::Static {
+        // SAFETY: a function that lives as long as the process.
+        assert_eq!(unsafe { libc::atexit(at_exit) }, 0);
     }
     green::run(move || {
-        WAITS.with(|_| ());
+        if waiting == Waiting::ThreadLocal {
+            WAITS.with(|_| ());
+        }
         let neighbour = thread::spawn_local(|| {
-            while !ENDED.get() {
+            while !ENDED.load(Ordering::Relaxed) {
                 thread::sleep(Duration::from_millis(1));
             }
             eprint!("a neighbour ran");
         });
         thread::sleep(Duration::from_millis(5));
         drop(neighbour);
-        ENDED.set(true);
+        ENDED.store(true, Ordering::Relaxed);
         exit(7);
     });
 }
 
+/// Where green threads share their hub's thread-locals, and where they have their own.
+const BOTH: [&str; 2] = ["shared", "auto"];
+
 #[track_caller]
-fn no_neighbour_runs(name: &str, exit: fn(i32) -> !) {
-    let ended = alone(name, &[("GREEN_HUBS", "1")], || exits(exit));
-    assert_eq!(ended.status.code(), Some(7), "{ended:?}");
-    assert_eq!(ended.errors, "waits, has waited");
+fn no_neighbour_runs(name: &str, thread_locals: &[&str], exit: fn(i32) -> !, waiting: Waiting) {
+    for thread_locals in thread_locals {
+        let environment = [("GREEN_HUBS", "1"), ("GREEN_THREAD_LOCALS", thread_locals)];
+        let ended = alone(name, &environment, || exits(exit, waiting));
+        assert_eq!(ended.status.code(), Some(7), "{thread_locals}: {ended:?}");
+        assert_eq!(ended.errors, "waits, has waited", "{thread_locals}");
+    }
 }
 
 #[test]
 fn no_neighbour_runs_once_a_green_thread_has_ended_the_process() {
     let name = "exit::no_neighbour_runs_once_a_green_thread_has_ended_the_process";
-    no_neighbour_runs(name, green::process::exit);
+    no_neighbour_runs(name, &BOTH, green::process::exit, Waiting::ThreadLocal);
 }
 
+/// A thread-local of its own is nothing to a neighbour.
 #[cfg(target_env = "gnu")]
 #[test]
 fn no_neighbour_runs_once_a_green_thread_has_called_std_s_exit() {
     let name = "exit::no_neighbour_runs_once_a_green_thread_has_called_std_s_exit";
-    no_neighbour_runs(name, std::process::exit);
+    no_neighbour_runs(name, &["shared"], std::process::exit, Waiting::ThreadLocal);
+}
+
+#[test]
+fn no_neighbour_runs_while_statics_are_destroyed() {
+    let name = "exit::no_neighbour_runs_while_statics_are_destroyed";
+    no_neighbour_runs(name, &BOTH, green::process::exit, Waiting::Static);
+}
+
+#[test]
+fn no_neighbour_runs_while_std_s_exit_destroys_statics() {
+    let name = "exit::no_neighbour_runs_while_std_s_exit_destroys_statics";
+    no_neighbour_runs(name, &BOTH, std::process::exit, Waiting::Static);
 }
