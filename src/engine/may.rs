@@ -87,18 +87,35 @@ fn room_for_scheduler() -> io::Result<()> {
 fn set_up(who_runs: sys::signal::WhoRuns) -> io::Result<()> {
     let stack_size = settings().stack_size;
     sys::signal::remember_handlers();
-    may::config()
-        .set_workers(1)
-        .set_stack_size(stack_size / WORD)
-        // `may` makes this many stacks at once, so first one only.
-        .set_pool_capacity(1)
-        .set_worker_pin(false);
+    quietly(|config| {
+        config
+            .set_workers(1)
+            .set_stack_size(stack_size / WORD)
+            // `may` makes this many stacks at once, so first one only.
+            .set_pool_capacity(1)
+            .set_worker_pin(false);
+    });
     static TOP: AtomicUsize = AtomicUsize::new(0);
     start(stack_size, || TOP.store(stack_top(), Ordering::Relaxed))?;
-    may::config().set_pool_capacity(POOLED_STACKS);
+    quietly(|config| {
+        config.set_pool_capacity(POOLED_STACKS);
+    });
     check_bounds(TOP.load(Ordering::Relaxed), stack_size).map_err(io::Error::other)?;
     BOUNDS_CHECKED.store(true, Ordering::Relaxed);
     sys::signal::install_overflow_handler(who_runs)
+}
+
+/// `may` logs each setting at level info, which is not to happen now: the hubs are being started, under a lock, and the
+/// program's logger may use green threads.
+fn quietly(configure: impl FnOnce(&may::Config)) {
+    let wanted = log::max_level();
+    let quiet = wanted.min(log::LevelFilter::Warn);
+    log::set_max_level(quiet);
+    configure(&may::config());
+    // Unless the program has chosen another meanwhile.
+    if log::max_level() == quiet {
+        log::set_max_level(wanted);
+    }
 }
 
 /// The overflow handler rests on where a stack begins: see that it is so.
