@@ -1,6 +1,7 @@
 //! A lock, permit or item that is given up just as the first who waits for it dies goes to the next.
 
-use green::channel;
+use green::channel::{self, Receiver, Select, Sender};
+use green::event::Event;
 use green::pools::Pool;
 use green::queue::Queue;
 use green::semaphore::{CappedSemaphore, Semaphore};
@@ -39,6 +40,12 @@ fn holds() -> Vec<(&'static str, Hold)> {
     let full = Queue::bounded(1);
     let (busy, is_free) = (Mutex::new(false), Condvar::new());
     let pool: Pool<()> = Pool::new(1, || Ok(()));
+    let (met, to_meet) = lent_by_rendezvous();
+    let (puts, selected) = channel::bounded(1);
+    puts.send(()).unwrap();
+    let (silent, nothing) = channel::bounded::<()>(0);
+    let (sent, is_taken) = (Event::new(), AtomicBool::new(false));
+    sent.send(()).unwrap();
     vec![
         ("Mutex", mutex),
         (
@@ -132,7 +139,57 @@ fn holds() -> Vec<(&'static str, Hold)> {
                 inside();
             }),
         ),
+        (
+            "rendezvous channel",
+            hold(move |inside| {
+                met.recv().unwrap();
+                inside();
+                to_meet.send(()).unwrap();
+            }),
+        ),
+        (
+            "Select",
+            hold(move |inside| {
+                let _open = &silent;
+                let mut either = Select::new();
+                let first = either.recv(&nothing);
+                either.recv(&selected);
+                let ready = either.select();
+                assert_ne!(ready.index(), first);
+                ready.recv(&selected).unwrap();
+                inside();
+                puts.send(()).unwrap();
+            }),
+        ),
+        (
+            "ReentrantLock of a standard stream",
+            hold(|inside| {
+                let _held = green::io::stdin().lock();
+                inside();
+            }),
+        ),
+        (
+            "Event",
+            hold(move |inside| {
+                // Wakes all, one of whom takes it.
+                while sent.wait().is_err() || is_taken.swap(true, SeqCst) {
+                    greenhub::green_thread::yield_now();
+                }
+                let _ = sent.reset();
+                inside();
+                is_taken.store(false, SeqCst);
+                let _ = sent.send(());
+            }),
+        ),
     ]
+}
+
+/// What a thread without green threads gives by a channel without room, as soon as it has it back.
+fn lent_by_rendezvous() -> (Receiver<()>, Sender<()>) {
+    let (gives, takes) = channel::bounded(0);
+    let (back, is_back) = channel::bounded(1);
+    std::thread::spawn(move || while gives.send(()).is_ok() && is_back.recv().is_ok() {});
+    (takes, back)
 }
 
 fn spin_until(at: Instant) {
