@@ -4,11 +4,9 @@ use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::contain::contain;
 use crate::hub::current;
-use crate::hub::heritage::Value;
+use crate::hub::heritage::{Value, is_used, is_used_from_now_on};
 use crate::hub::task::Task;
 
 /// A value that new green threads inherit: the number of a request, say, which all threads that work
@@ -149,12 +147,9 @@ impl<T> fmt::Debug for InheritedGuard<T> {
     }
 }
 
-/// Whether any thread has ever set a value.
-static USED: AtomicBool = AtomicBool::new(false);
-
 /// The running thread's value.
 fn get(key: usize) -> Option<Value> {
-    match USED.load(Ordering::Relaxed) {
+    match is_used() {
         true => current::with(|task| task.heritage.lock().get(key).cloned()),
         false => None,
     }
@@ -162,7 +157,7 @@ fn get(key: usize) -> Option<Value> {
 
 /// Sets the running thread's value, and gives the one before.
 fn set(key: usize, value: Option<Value>) -> Option<Value> {
-    USED.store(true, Ordering::Relaxed);
+    is_used_from_now_on();
     let (before, old) = current::with(|task| {
         let heritage = task.heritage.lock().clone();
         let before = heritage.get(key).cloned();
@@ -177,16 +172,8 @@ fn set(key: usize, value: Option<Value>) -> Option<Value> {
 /// Gives a green thread that is about to be started what the running one has.
 #[inline(always)]
 pub(super) fn hand_down(heir: &Task) {
-    if USED.load(Ordering::Relaxed) {
+    if is_used() {
         let own = current::with(|task| task.heritage.lock().clone());
         *heir.heritage.lock() = own;
-    }
-}
-
-/// A green thread ends: its values go before anybody hears of it.
-pub(super) fn end(task: &Task) {
-    if USED.load(Ordering::Relaxed) {
-        let heritage = std::mem::take(&mut *task.heritage.lock());
-        contain(|| drop(heritage));
     }
 }

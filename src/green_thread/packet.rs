@@ -9,7 +9,6 @@ use std::task::Waker;
 use crate::sys::lock::Lock;
 
 use super::ending::{Ending, Result};
-use super::inherited;
 use super::link::Links;
 use super::scope_data::ScopeData;
 use crate::contain::contain;
@@ -17,7 +16,6 @@ use crate::error::Killed;
 use crate::hub::current;
 use crate::hub::interrupt::{Raised, Shield};
 use crate::hub::task::Start;
-use crate::thread_locals;
 use crate::wait_queue::WaitQueue;
 
 /// Where a green thread leaves its result.
@@ -80,18 +78,8 @@ impl<T> Packet<T> {
         let _shield = Shield::new();
         self.links.follow(Ending::of(&result));
         if current::is_green() {
-            current::with(|task| {
-                // Before the joiner hears of the end, as std has it.
-                task.values.end();
-                // Those of a carrier are not this one's alone.
-                let carried = task.green().is_some_and(|green| green.carried.is_some());
-                if thread_locals::are_own() && !carried {
-                    thread_locals::end_values();
-                    // What the destructors made.
-                    task.values.end();
-                }
-                inherited::end(task);
-            });
+            // Before the joiner hears of the end, as std has it. What is made from here on goes at the very end.
+            current::with(|task| task.end_values());
         }
         let waker = {
             let mut outcome = self.outcome.lock();

@@ -11,14 +11,12 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::interrupt::Shield;
 use super::leg::Legs;
 use super::local::{Local, RESTING};
 use super::task::{Green, Kind, Start, Task};
 use super::{count, current, wait};
 use crate::clock::Nanos;
 use crate::engine::Fiber;
-use crate::thread_locals;
 
 /// What a carrier does from its first poll to its end; `base` is an address in the frame of its first
 /// function.
@@ -32,6 +30,11 @@ pub(crate) fn carry(base: usize) {
         let Some(green) = task.green() else { return };
         green.base.store(base, Ordering::Relaxed);
         let is_over = poll(local, &task, green);
+        if is_over {
+            // What wakers and the last handles' destructors made.
+            task.interrupts.shield_for_life();
+            task.end_values();
+        }
         let Some(carrier) = green.legs.give_back() else {
             return;
         };
@@ -90,7 +93,7 @@ impl Local {
 }
 
 /// Ends `carrier`, on which we run. Destructors of its thread-locals may wait, so for these it
-/// becomes a green thread, and ends as one.
+/// becomes a green thread, and [ends](super::root) as one.
 fn end(local: &Local, carrier: Fiber, stack_size: usize, base: usize) {
     let (home, legs) = (&local.hub.home, Legs::without_stack());
     let green = Green::new(home, legs, stack_size, None, Nanos::LONG_AGO, None);
@@ -105,7 +108,4 @@ fn end(local: &Local, carrier: Fiber, stack_size: usize, base: usize) {
     local.running.set(Some(task));
     current::follow(local);
     count(&local.hub.counters.begun, 1);
-    let _shield = Shield::new();
-    thread_locals::end_values();
-    current::with(|task| task.values.end());
 }

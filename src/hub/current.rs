@@ -171,7 +171,7 @@ fn meet() -> *const Task {
 /// The OS thread is over, except for what other libraries do at its end.
 fn part() {
     OVER.set(true);
-    with_os_task(|task| task.values.end());
+    with_os_task(|task| task.end_values());
     let task = OS_CURRENT.replace(ptr::null());
     // SAFETY: made by `Arc::into_raw` in `meet`, and nobody has it any more.
     drop(unsafe { Arc::from_raw(task) });

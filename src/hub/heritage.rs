@@ -7,14 +7,32 @@
 
 use std::any::Any;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether any thread has ever set a value.
+static USED: AtomicBool = AtomicBool::new(false);
 
 pub(crate) type Value = Arc<dyn Any + Send + Sync>;
+
+#[inline(always)]
+pub(crate) fn is_used() -> bool {
+    USED.load(Ordering::Relaxed)
+}
+
+/// To be called before a value is set.
+pub(crate) fn is_used_from_now_on() {
+    USED.store(true, Ordering::Relaxed);
+}
 
 /// The values of one thread, by key.
 #[derive(Clone, Default)]
 pub(crate) struct Heritage(Option<Arc<[(usize, Value)]>>);
 
 impl Heritage {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
     pub(crate) fn get(&self, key: usize) -> Option<&Value> {
         let entries = self.0.as_deref()?;
         let entry = entries.iter().find(|(other, _)| *other == key)?;

@@ -80,7 +80,7 @@ impl Interrupts {
     }
 
     /// No kill ends a wait of the thread, nor keeps it from beginning: one of the runtime's own. To be called before it
-    /// starts.
+    /// starts, or when nothing is left of it but its last destructors.
     pub(crate) fn shield_for_life(&self) {
         self.masks.store(1, Ordering::Relaxed);
     }

@@ -39,6 +39,7 @@ use crate::thread_locals;
 
 pub(crate) mod carrier;
 pub(crate) mod current;
+mod ends;
 #[cfg(not(feature = "engine-may"))]
 mod gdb;
 pub(crate) mod held;

@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering;
 
 use super::current;
 use super::task::{Kind, PinnedBody, Start, Task};
-use crate::thread_locals;
 
 /// Runs the current green thread from its first to its last instruction. Called by
 /// the engine on the new stack.
@@ -14,8 +13,12 @@ pub(super) fn run(local: usize) {
     // SAFETY: the loop has the engine hand it over.
     unsafe { current::enter(local) };
     current::with(run_task);
-    // What the last handles' destructors made.
-    thread_locals::end_values();
+    current::with(|task| {
+        // Of destructors no kill ends a wait.
+        task.interrupts.shield_for_life();
+        // What wakers and the last handles' destructors made.
+        task.end_values();
+    });
 }
 
 // Never inlined, so that `base` lies in a frame of its own.

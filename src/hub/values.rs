@@ -7,6 +7,8 @@
 #![expect(unsafe_code, reason = "values of any type, kept for one thread")]
 
 use std::any::Any;
+use std::mem;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::contain::or_abort;
 use crate::sys::lock::Lock;
@@ -15,6 +17,8 @@ use crate::sys::lock::Lock;
 #[derive(Default)]
 pub(crate) struct Values {
     slots: Lock<Vec<Slot>>,
+    /// Whether one was made since the last end: a look without the lock, by the thread itself.
+    any: AtomicBool,
 }
 
 /// The value is being, or has been, dropped.
@@ -42,7 +46,15 @@ impl Values {
     /// make. Called by the thread itself at its end. A panic there aborts, as in
     /// std.
     pub(crate) fn end(&self) {
-        or_abort("thread local panicked on drop", || self.drop_all());
+        if self.is_any() {
+            self.any.store(false, Ordering::Relaxed);
+            or_abort("thread local panicked on drop", || self.drop_all());
+        }
+    }
+
+    #[inline]
+    pub(super) fn is_any(&self) -> bool {
+        self.any.load(Ordering::Relaxed)
     }
 
     /// The value of `key`, if it has been made.
@@ -60,17 +72,18 @@ impl Values {
     /// Keeps a value for `key`.
     pub(crate) fn insert<T: 'static>(&self, key: usize, made: Box<T>) -> *const T {
         let value = std::ptr::from_ref(&*made);
+        self.any.store(true, Ordering::Relaxed);
         let replaced = {
             let mut slots = self.slots.lock();
             let pinned = Some(Pinned(made));
             match slots.iter_mut().find(|slot| slot.key == key) {
                 // `init` has used the key itself: the outer value stays.
-                Some(slot) => std::mem::replace(&mut slot.value, pinned),
+                Some(slot) => mem::replace(&mut slot.value, pinned),
                 None => {
                     slots.push(Slot {
                         key,
                         value: pinned,
-                        needs_drop: std::mem::needs_drop::<T>(),
+                        needs_drop: mem::needs_drop::<T>(),
                     });
                     None
                 }
@@ -109,7 +122,7 @@ impl Drop for Values {
         // The thread took the values out at its end. Should it have come to
         // nothing (a hub's own OS thread at the end of the process), they stay.
         for slot in self.slots.get_mut().drain(..) {
-            std::mem::forget(slot.value);
+            mem::forget(slot.value);
         }
     }
 }

@@ -1,15 +1,19 @@
 //! Green threads: starting, joining, killing, panicking, values of their own.
 
 use std::cell::{Cell, RefCell};
+use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use greenhub::Deadline;
 use greenhub::green_thread::{
-    self, JoinHandle, panicking, park, sleep, spawn, spawn_local, yield_now,
+    self, Inherited, JoinHandle, panicking, park, sleep, spawn, spawn_local, yield_now,
 };
 use greenhub::wait_queue::WaitQueue;
 use greenhub::{Site, report, run};
@@ -322,6 +326,68 @@ fn captures_of_a_body_killed_before_it_ran_are_dropped_in_full() {
 
 greenhub::thread_local! {
     static FLUSHED: RefCell<Option<OnDrop<Box<dyn FnMut()>>>> = RefCell::new(None);
+}
+
+/// When dropped it waits, as a green thread may, and says so.
+struct Tells(&'static str, Sender<&'static str>);
+
+impl Drop for Tells {
+    fn drop(&mut self) {
+        sleep(MILLISECOND);
+        self.1.send(self.0).unwrap();
+    }
+}
+
+/// When dropped it makes a value of each kind.
+struct Late(Sender<&'static str>);
+
+impl Drop for Late {
+    fn drop(&mut self) {
+        let tells = |what| Tells(what, self.0.clone());
+        VALUE.set(Some(tells("a value")));
+        std::mem::forget(INHERITED.set(tells("an inherited value")));
+    }
+}
+
+greenhub::thread_local! { static VALUE: RefCell<Option<Tells>> = RefCell::new(None); }
+static INHERITED: Inherited<Tells> = Inherited::new();
+
+impl Wake for Late {
+    fn wake(self: Arc<Self>) {}
+}
+
+#[test]
+fn what_the_last_destructors_make_is_dropped_by_the_thread_itself() {
+    green("what the last", || {
+        let all_are_told = |begin: &dyn Fn(Late)| {
+            let (tell, told) = channel();
+            begin(Late(tell));
+            let mut kinds: Vec<_> = told.iter().collect();
+            kinds.sort_unstable();
+            assert_eq!(kinds, ["a value", "an inherited value"]);
+        };
+        // The result that nobody wants.
+        all_are_told(&|late| drop(spawn(|| late)));
+        all_are_told(&|late| drop(greenhub::future::spawn(async { late })));
+        // An executor's waker.
+        all_are_told(&|late| {
+            let mut handle = spawn(|| sleep(MILLISECOND));
+            let waker = Waker::from(Arc::new(late));
+            let mut context = Context::from_waker(&waker);
+            assert!(Pin::new(&mut handle).poll(&mut context).is_pending());
+            drop(waker);
+            until(|| handle.is_finished());
+        });
+        // A kill does not cut them short.
+        all_are_told(&|late| {
+            let (give, given) = channel::<JoinHandle<Late>>();
+            let killed = spawn(move || {
+                given.recv().unwrap().kill().unwrap();
+                late
+            });
+            give.send(killed).unwrap();
+        });
+    });
 }
 
 #[test]

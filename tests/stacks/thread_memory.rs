@@ -1,10 +1,10 @@
 //! What a green thread leaves behind when it has ended: nothing.
 
 use std::cell::Cell;
-use std::fs;
+use std::{fs, mem};
 
 use green::pool::GreenPool;
-use green::thread;
+use green::thread::{self, Inherited};
 
 use test_support::child::alone;
 
@@ -12,6 +12,18 @@ green::thread_local! {
     static PLAIN: Cell<u64> = const { Cell::new(0) };
     static BOXED: Box<Cell<u64>> = Box::new(Cell::new(0));
 }
+
+/// Uses values when it is dropped.
+struct Late(u64);
+
+impl Drop for Late {
+    fn drop(&mut self) {
+        PLAIN.set(self.0);
+        BOXED.with(|cell| cell.set(self.0));
+    }
+}
+
+static HANDED_DOWN: Inherited<Late> = Inherited::new();
 
 const THREADS: u64 = 100_000;
 
@@ -46,6 +58,24 @@ fn values_of_a_green_thread_leave_nothing_behind() {
                         BOXED.with(|cell| cell.set(n));
                     };
                     thread::spawn(set).join().unwrap();
+                }
+            });
+        });
+    })
+    .well();
+}
+
+#[test]
+fn values_that_the_last_destructors_make_leave_nothing_behind() {
+    let name = "thread_memory::values_that_the_last_destructors_make_leave_nothing_behind";
+    alone(name, &[("GREEN_HUBS", "1")], || {
+        is_flat(THREADS, |count| {
+            green::run(move || {
+                for n in 0..count {
+                    drop(thread::spawn(move || Late(n)));
+                    drop(thread::spawn(move || mem::forget(HANDED_DOWN.set(Late(n)))));
+                    drop(green::future::spawn(async move { Late(n) }));
+                    thread::yield_now();
                 }
             });
         });
