@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::future::poll_fn;
+use std::iter;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -143,6 +144,10 @@ impl Future for Sleep {
         });
         entry.leave(context.waker());
         entry.home.see_to(entry, deadline);
+        if !is_served(entry) {
+            // The sleeper has come to nothing meanwhile: the next poll starts another, or says why it cannot.
+            context.waker().wake_by_ref();
+        }
         Poll::Pending
     }
 }
@@ -178,6 +183,13 @@ impl Entry {
             let new = waker.clone();
             let old = self.waker.lock().replace(new);
             drop(old);
+        }
+    }
+
+    fn wake(&self) {
+        let waker = self.waker.lock().take();
+        if let Some(waker) = waker {
+            wake(waker);
         }
     }
 }
@@ -227,6 +239,8 @@ impl Sleepers {
                 .serves_the_hub()
                 .spawn(move || sleeper.0.run());
             if let Err(error) = started {
+                // Of those who have counted on it meanwhile, each is to try again.
+                here.wake_all();
                 panic!("failed to spawn thread: {error}");
             }
         }
@@ -245,6 +259,14 @@ impl Sleepers {
         }
     }
 
+    fn wake_all(&self) {
+        let all: Vec<_> = {
+            let mut queue = self.queue.lock();
+            iter::from_fn(|| queue.pop_due(Nanos(u64::MAX))).collect()
+        };
+        all.iter().for_each(|entry| entry.wake());
+    }
+
     fn run(&self) {
         let mut due = Vec::new();
         loop {
@@ -256,12 +278,7 @@ impl Sleepers {
                 }
                 queue.next()
             };
-            for entry in due.drain(..) {
-                let waker = entry.waker.lock().take();
-                if let Some(waker) = waker {
-                    wake(waker);
-                }
-            }
+            due.drain(..).for_each(|entry: Arc<Entry>| entry.wake());
             let request = Request {
                 site: Site::Queue("the next sleep to end"),
                 deadline: next,

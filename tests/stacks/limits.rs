@@ -1,9 +1,12 @@
 //! At a limit of the system whoever spawns hears of it, and the process goes on.
 
 use std::io;
+use std::panic::catch_unwind;
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
+use greenhub::future::{self, block_on};
 #[cfg(not(feature = "engine-may"))]
 use greenhub::green_thread::park;
 use greenhub::green_thread::{Builder, scope, sleep, spawn};
@@ -235,4 +238,41 @@ fn limit_data(bytes: u64) {
     };
     // SAFETY: `limit` lives across the call.
     assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_DATA, &limit) }, 0);
+}
+
+#[test]
+fn a_future_that_counts_on_a_sleeper_that_finds_no_stack_does_not_wait_for_ever() {
+    let name =
+        "limits::a_future_that_counts_on_a_sleeper_that_finds_no_stack_does_not_wait_for_ever";
+    alone(name, &[("GREEN_HUBS", "1")], || {
+        const ROUNDS: usize = 5000;
+        std::panic::set_hook(Box::new(|_| ()));
+        spawn(|| ()).join().unwrap();
+        let (begin, refused) = (Barrier::new(3), AtomicUsize::new(0));
+        let mut kept = Vec::new();
+        std::thread::scope(|threads| {
+            for _ in 0..2 {
+                threads.spawn(|| {
+                    // Both have met the allocator before the limit.
+                    begin.wait();
+                    begin.wait();
+                    for _ in 0..ROUNDS {
+                        let slept =
+                            catch_unwind(|| block_on(future::sleep(Duration::from_millis(1))));
+                        refused.fetch_add(usize::from(slept.is_err()), Relaxed);
+                    }
+                });
+            }
+            begin.wait();
+            limit_address_space(600 << 20);
+            let (parked, error) = spawn_to_the_limit(10_000);
+            error.expect("600 MiB do not hold 10,000 stacks");
+            begin.wait();
+            kept = parked;
+        });
+        end_all(kept);
+        assert!(refused.into_inner() > 0);
+        block_on(future::sleep(Duration::from_millis(1)));
+    })
+    .well();
 }
