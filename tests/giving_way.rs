@@ -190,6 +190,10 @@ fn calls() -> Vec<Call> {
             }),
         ),
         (
+            "block_on",
+            Box::new(|| green::block_on(std::future::ready(()))),
+        ),
+        (
             "park with a token",
             Box::new(|| {
                 green::thread::current().unpark();

@@ -16,6 +16,7 @@ use std::task::Waker;
 use crate::contain::contain;
 use crate::deadline::Deadline;
 use crate::green_thread::Builder;
+use crate::hub::interrupt::Shield;
 use crate::hub::{Hub, current};
 use crate::sys::lock::Lock;
 use crate::wait_queue::{WaitQueue, Wake};
@@ -47,10 +48,15 @@ pub(crate) fn wake(waker: Waker) {
                 heralds.call_all(local.hub);
             }
         }
-        _ => {
-            contain(|| waker.wake());
-        }
+        _ if is_a_thread(&waker) => waker.wake(),
+        _ => call(waker),
     }
+}
+
+/// Nothing cuts the waker of another executor short, whoever calls it. A kill of his waits for his next wait.
+fn call(waker: Waker) {
+    let _shield = Shield::new();
+    contain(|| waker.wake());
 }
 
 /// To be called before `waker` is left where `hub` will wake it: later, if there is no herald, nobody could
@@ -62,7 +68,8 @@ pub(crate) fn wake(waker: Waker) {
 pub(crate) fn prepare(waker: &Waker, hub: &'static Hub) -> io::Result<()> {
     let heralds = of(hub);
     match !is_a_thread(waker) && heralds.are_none() {
-        true => heralds.start(hub),
+        // Somebody may have counted on the one that does not come.
+        true => heralds.start(hub).inspect_err(|_| heralds.call_all(hub)),
         false => Ok(()),
     }
 }
@@ -102,7 +109,7 @@ impl Heralds {
             if rest {
                 let _ = self.summon(hub);
             }
-            contain(|| waker.wake());
+            call(waker);
         }
     }
 

@@ -105,6 +105,8 @@ pub(crate) fn is_a_thread(waker: &Waker) -> bool {
 /// assert_eq!(green::block_on(future), "done");
 /// ```
 pub fn block_on<F: Future>(future: F) -> F::Output {
+    // The future may never have to wait.
+    wait::look_up();
     let mut future = pin!(future);
     let waker = waker_of(wait::waiting_task());
     let awaiting = Awaiting::begin();

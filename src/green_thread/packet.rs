@@ -1,6 +1,7 @@
 //! What a green thread does from its start to its end, and where it leaves its result.
 
 use std::any::Any;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -111,8 +112,13 @@ impl<T> Drop for Packet<T> {
     fn drop(&mut self) {
         let result = self.outcome.get_mut().result.take();
         let unhandled_panic = matches!(result, Some(Err(_)));
+        let runs_code = unhandled_panic || (result.is_some() && mem::needs_drop::<T>());
         // The result may use what the scope lends, so it goes first.
-        let dropped = contain(|| drop(result));
+        let dropped = !runs_code || {
+            // Nothing cuts its destructor short, whoever had the last handle. A kill of his waits for his next wait.
+            let _shield = Shield::new();
+            contain(|| drop(result))
+        };
         if let Some(scope) = self.scope.take() {
             scope.end(unhandled_panic || !dropped);
         }

@@ -1,15 +1,22 @@
 //! Shielded waits: what ends them, and what waits until they are over.
 
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use greenhub::Deadline;
-use greenhub::green_thread::{sleep, spawn};
+use greenhub::green_thread::{Builder, current, scope, sleep, spawn};
+use greenhub::source::{Direction, Source};
 use greenhub::wait_queue::WaitQueue;
 use greenhub::{shield, timeout};
 
 use test_support::bounded;
-use test_support::threads::{LIMIT, MILLISECOND, green, is_killed, planned_panic, until};
+use test_support::threads::{LIMIT, MILLISECOND, green, is_killed, planned_panic, prepare, until};
 
 const NEVER: Duration = Duration::from_secs(3600);
 
@@ -112,5 +119,68 @@ fn a_panic_out_of_a_shield_ends_it() {
             sleep(NEVER);
         });
         assert!(cut.is_err(), "the limit around it holds again");
+    });
+}
+
+/// Waits where it is dropped, and says whether it came to the end of that.
+struct Slow(Arc<AtomicBool>);
+
+impl Drop for Slow {
+    fn drop(&mut self) {
+        sleep(MILLISECOND);
+        self.0.store(true, SeqCst);
+    }
+}
+
+/// A waker's wake drops it.
+impl Wake for Slow {
+    fn wake(self: Arc<Self>) {}
+}
+
+/// A passed limit around `call` does not cut short what that drops, and then ends the next wait.
+fn outlives_a_limit(call: impl FnOnce(), over: &AtomicBool) {
+    let cut = timeout(AT_ONCE, || {
+        call();
+        assert!(over.load(SeqCst));
+        sleep(NEVER);
+    });
+    assert!(cut.is_err());
+}
+
+#[test]
+fn a_limit_of_whoever_drops_the_last_handle_does_not_cut_the_result_short() {
+    green("last handle", || {
+        let over = Arc::new(AtomicBool::new(false));
+        let slow = Slow(over.clone());
+        let here = || Builder::new().hub(current().hub().unwrap());
+        let ended = here().spawn(|| slow).unwrap();
+        ended.wait();
+        outlives_a_limit(|| drop(ended), &over);
+        // Nor does a scope take it for a panic.
+        over.store(false, SeqCst);
+        scope(|scope| {
+            let slow = Slow(over.clone());
+            let ended = here().spawn_scoped(scope, || slow).unwrap();
+            until(|| ended.is_finished());
+            outlives_a_limit(|| drop(ended), &over);
+        });
+    });
+}
+
+#[test]
+fn a_limit_of_an_os_thread_does_not_cut_short_the_waker_that_it_calls() {
+    prepare();
+    bounded("waker", LIMIT, || {
+        let over = Arc::new(AtomicBool::new(false));
+        let waker = Waker::from(Arc::new(Slow(over.clone())));
+        let (near, _far) = UnixStream::pair().unwrap();
+        let source = Source::new(OwnedFd::from(near));
+        let poller = source.poller();
+        let would_block = |_: BorrowedFd<'_>| Err::<(), _>(io::ErrorKind::WouldBlock.into());
+        let mut context = Context::from_waker(&waker);
+        let polled = source.poll(&poller, Direction::Read, &mut context, would_block);
+        assert!(polled.is_pending());
+        drop(waker);
+        outlives_a_limit(|| source.close(), &over);
     });
 }
