@@ -193,8 +193,10 @@ impl<T: Send + Sync + 'static> Future<T> {
         }
         drop(pending);
         for (_, waker) in wakers {
-            // An executor's code, which may do anything. The others are to hear all the same.
-            let _ = catch_unwind(AssertUnwindSafe(|| waker.wake())).map_err(mem::forget);
+            // An executor's code, which may do anything. The others are to hear all the same. A kill of the caller's waits
+            // for its next wait.
+            let wake = || greenhub::shield(|| waker.wake());
+            let _ = catch_unwind(AssertUnwindSafe(wake)).map_err(mem::forget);
         }
         Ok(())
     }
@@ -437,25 +439,28 @@ impl<T: Clone + Send + Sync + 'static> std::future::Future for Future<T> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let future = &mut *self;
+        if future.done() {
+            return Poll::Ready(future.result());
+        }
+        let waker = context.waker().clone();
         let mut pending = future.shared.pending.lock();
         if future.done() {
             drop(pending);
             return Poll::Ready(future.result());
         }
         let number = *future.awaited.get_or_insert_with(next_number);
-        let waker = context.waker();
         let known = pending.wakers.iter_mut().find(|(who, _)| *who == number);
-        // A waker is an executor's, and is dropped without the lock.
-        let before = match known {
-            Some((_, known)) if known.will_wake(waker) => None,
-            Some((_, known)) => Some(mem::replace(known, waker.clone())),
+        // A waker is an executor's, and is cloned and dropped without the lock.
+        let unwanted = match known {
+            Some((_, known)) if known.will_wake(&waker) => waker,
+            Some((_, known)) => mem::replace(known, waker),
             None => {
-                pending.wakers.push((number, waker.clone()));
-                None
+                pending.wakers.push((number, waker));
+                return Poll::Pending;
             }
         };
         drop(pending);
-        drop(before);
+        drop(unwanted);
         Poll::Pending
     }
 }

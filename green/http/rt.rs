@@ -208,14 +208,16 @@ impl Crew {
     /// Waits for all to end.
     pub(super) async fn gone(&self) {
         poll_fn(|context| {
+            // A waker's clone and drop are code of others: outside the lock.
+            let waker = context.waker().clone();
             let mut threads = self.0.threads.lock();
-            match threads.running.is_empty() {
-                true => Poll::Ready(()),
-                false => {
-                    threads.waiting = Some(context.waker().clone());
-                    Poll::Pending
-                }
+            if threads.running.is_empty() {
+                return Poll::Ready(());
             }
+            let before = threads.waiting.replace(waker);
+            drop(threads);
+            drop(before);
+            Poll::Pending
         })
         .await
     }

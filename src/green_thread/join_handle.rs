@@ -68,6 +68,8 @@ impl<T> JoinInner<T> {
 
     fn poll(&self, context: &mut Context<'_>) -> Poll<Result<T>> {
         self.refuse_self();
+        // A waker is an executor's: its clone and drop are code of others, outside the lock.
+        let waker = context.waker().clone();
         let mut outcome = self.packet.outcome.lock();
         if let Some(result) = outcome.result.take() {
             return Poll::Ready(result);
@@ -76,10 +78,9 @@ impl<T> JoinInner<T> {
             !self.is_finished(),
             "a join handle was polled after it had given its result"
         );
-        let waker = outcome.waker.replace(context.waker().clone());
-        // Its drop is an executor's code.
+        let before = outcome.waker.replace(waker);
         drop(outcome);
-        drop(waker);
+        drop(before);
         Poll::Pending
     }
 

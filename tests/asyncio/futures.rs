@@ -1,11 +1,12 @@
 //! `green::asyncio`: futures, callbacks that run later, the executor and signal handlers.
+#![expect(unsafe_code, reason = "a waker whose clone runs code")]
 
 use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, RawWaker, RawWakerVTable, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use green::asyncio::{
@@ -208,6 +209,62 @@ fn an_executor_that_panics_keeps_nobody_from_hearing() {
         let waiter = green::thread::spawn(move || green::block_on(second));
         future.set_result(1).unwrap();
         assert_eq!(waiter.join().unwrap().unwrap(), 1);
+    });
+}
+
+#[test]
+fn a_limit_of_whoever_completes_a_future_does_not_cut_an_executor_short() {
+    struct Slow(AtomicUsize);
+    impl Wake for Slow {
+        fn wake(self: Arc<Self>) {
+            green::thread::sleep(Duration::from_millis(1));
+            self.0.store(1, Ordering::SeqCst);
+        }
+    }
+    on_both("slow", || {
+        let future = Future::new();
+        let slow = Arc::new(Slow(AtomicUsize::new(0)));
+        let waker = Waker::from(slow.clone());
+        let mut awaited = future.clone();
+        let mut context = Context::from_waker(&waker);
+        assert!(Pin::new(&mut awaited).poll(&mut context).is_pending());
+        let cut = green::timeout(Duration::from_micros(1), || {
+            future.set_result(7).unwrap();
+            assert_eq!(slow.0.load(Ordering::SeqCst), 1);
+            green::thread::sleep(NEVER);
+        });
+        assert!(cut.is_err());
+    });
+}
+
+/// A waker of an executor that waits when it is cloned.
+fn waits_when_cloned() -> Waker {
+    const TABLE: RawWakerVTable = RawWakerVTable::new(
+        |data| {
+            green::thread::sleep(Duration::from_millis(1));
+            RawWaker::new(data, &TABLE)
+        },
+        |_| (),
+        |_| (),
+        |_| (),
+    );
+    // SAFETY: none of the functions looks at the data.
+    unsafe { Waker::from_raw(RawWaker::new(std::ptr::null(), &TABLE)) }
+}
+
+#[test]
+fn an_executor_may_wait_while_it_clones_its_waker() {
+    on_both("waits when cloned", || {
+        let waker = waits_when_cloned();
+        let mut context = Context::from_waker(&waker);
+        let mut future = Future::<u8>::new();
+        let mut thread = green::thread::spawn(green::thread::park);
+        for _ in 0..2 {
+            assert!(Pin::new(&mut future).poll(&mut context).is_pending());
+            assert!(Pin::new(&mut thread).poll(&mut context).is_pending());
+        }
+        thread.thread().unpark();
+        thread.join().unwrap();
     });
 }
 

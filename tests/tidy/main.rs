@@ -238,13 +238,11 @@ const MADE_ONCE: &[(&str, &str)] = &[
     ("src/limits.rs: OnceLock", "a number of the kernel's"),
     ("src/stacks/guards.rs: OnceLock", "a look at a page"),
     ("src/sys/fd.rs: OnceLock", "a socket, made before"),
-    ("src/sys/fork.rs: OnceLock", "a call of pthread_atfork(3)"),
     (
         "src/sys/signal.rs: OnceLock",
         "handlers and masks of signals",
     ),
     ("src/sys/snapshot.rs: OnceLock", "set, never made"),
-    ("src/sys/thread_end.rs: OnceLock", "a key of pthreads'"),
     ("src/thread_locals/mod.rs: OnceLock", "set, never made"),
 ];
 
@@ -454,6 +452,7 @@ const UNSAFE: &[&str] = &[
     "src/thread_locals/visits.rs",
     "tests/accept_exhaustion.rs",
     "tests/asyncio/first_use.rs",
+    "tests/asyncio/futures.rs",
     "tests/engine/registers.rs",
     "tests/engine/steps.rs",
     "tests/engine_facts.rs",
