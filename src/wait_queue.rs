@@ -243,8 +243,12 @@ impl WaitQueue {
 
     /// As [`wake_one`](WaitQueue::wake_one), and calls `under_lock` with whether somebody was woken
     /// and whether others still wait, before anybody can join or leave the queue. `under_lock` must
-    /// not use this queue, and must not wait: both would hold up everybody who comes to the queue,
-    /// and neither is checked.
+    /// not use this queue, which is not checked, and must not wait: either would hold up everybody who
+    /// comes to the queue.
+    ///
+    /// # Panics
+    ///
+    /// If `under_lock` panics, or waits.
     pub fn wake_one_then(&self, under_lock: impl FnOnce(bool, bool)) -> bool {
         let mut waiters = self.waiters.lock();
         let mut woken = false;

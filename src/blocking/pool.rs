@@ -32,7 +32,6 @@ struct Census {
 }
 
 static POOL: LazyLock<Pool> = LazyLock::new(|| {
-    fork::watch();
     let (jobs, queue) = crossbeam_channel::unbounded();
     Pool {
         jobs,
@@ -54,6 +53,8 @@ pub(super) fn submit(job: Job) {
         contain(job);
         return;
     }
+    // Where there is no memory for it, the next job tries again.
+    let _ = fork::watch();
     let most = settings().blocking_threads;
     let pool = &*POOL;
     let mut census = pool.census();

@@ -95,7 +95,7 @@ pub(crate) fn start_simulated(
 /// Starts all hubs, or none: whatever was made for those that could start goes
 /// when one cannot.
 fn start() -> io::Result<Box<[&'static Hub]>> {
-    sys::fork::watch();
+    sys::fork::watch()?;
     hold_at_exit();
     sys::signal::remember_mask();
     engine::prepare(current::occupant)?;

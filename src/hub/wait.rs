@@ -228,16 +228,18 @@ fn open(task: &Task, site: Site, since: Nanos, masked: Masked) -> Result<Ticket,
 /// wait there would hold up everybody who comes to that queue, even its own waker.
 #[inline]
 pub(crate) fn refuse_under_lock(task: &Task) {
-    if task.stays.load(Ordering::Relaxed) {
+    if task.stays.load(Ordering::Relaxed) || is_any_held() {
         refuse(task);
     }
-    debug_assert!(!is_any_held(), "a wait under a short lock");
 }
 
 #[cold]
 fn refuse(task: &Task) -> ! {
     const QUEUING: &str = "the function that tells whether a wait is still needed cannot wait itself, nor can a switch hook";
-    let (why, masks) = WHY.get().unwrap_or((QUEUING, 0));
+    const HOLDING: &str = "a wait under a short lock";
+    let queues = task.stays.load(Ordering::Relaxed);
+    let otherwise = if queues { QUEUING } else { HOLDING };
+    let (why, masks) = WHY.get().unwrap_or((otherwise, 0));
     // Code that shields its wait may rely on that it does not unwind.
     if task.interrupts.masks() > masks {
         abort(format_args!(

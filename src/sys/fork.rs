@@ -1,19 +1,42 @@
 //! Children of fork(2), which have one OS thread: no hubs, and no pool of threads.
 
-use std::sync::OnceLock;
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::lock::Lock;
 
 static IN_A_CHILD: AtomicBool = AtomicBool::new(false);
 
+/// What fork(2) calls before it, and after it in the parent and in the child.
+pub(crate) type Handlers = [Option<unsafe extern "C" fn()>; 3];
+
+/// Installs handlers for the rest of the process.
+///
+/// # Errors
+///
+/// `OutOfMemory`: it may be tried again.
+pub(crate) fn install([before, after, in_the_child]: Handlers) -> io::Result<()> {
+    // SAFETY: functions that live for ever, and may be called in a child.
+    match unsafe { libc::pthread_atfork(before, after, in_the_child) } {
+        0 => Ok(()),
+        code => Err(io::Error::from_raw_os_error(code)),
+    }
+}
+
 /// From now on a child of fork(2) knows that it is one. If the C library's own fork is bypassed
 /// (`_Fork`, clone(2), vfork(2)), the child does not know.
-pub(crate) fn watch() {
-    static WATCHING: OnceLock<()> = OnceLock::new();
-    WATCHING.get_or_init(|| {
-        // SAFETY: a function that lives for ever and may be called in a child. Should
-        // there be no memory for it, a child is not told.
-        unsafe { libc::pthread_atfork(None, None, Some(in_a_child)) };
-    });
+///
+/// # Errors
+///
+/// As [`install`].
+pub(crate) fn watch() -> io::Result<()> {
+    static WATCHING: Lock<bool> = Lock::new(false);
+    let mut watching = WATCHING.lock();
+    if !*watching {
+        install([None, None, Some(in_a_child)])?;
+        *watching = true;
+    }
+    Ok(())
 }
 
 unsafe extern "C" fn in_a_child() {

@@ -6,10 +6,12 @@
 #![expect(unsafe_code, reason = "handlers of pthread_atfork(3)")]
 
 use std::cell::Cell;
+use std::io;
 
 use super::base::{get, set};
 use super::block::Block;
 use super::layout;
+use crate::sys;
 
 thread_local! {
     /// On an OS thread's base: that of the green thread which forks.
@@ -22,12 +24,12 @@ fn note_left(base: usize) -> usize {
 }
 
 /// For the process, once.
-pub(super) fn install() -> Result<(), String> {
-    // SAFETY: three functions that live for ever.
-    match unsafe { libc::pthread_atfork(Some(before), Some(after), Some(in_the_child)) } {
-        0 => Ok(()),
-        _ => Err("no handlers of fork could be installed".to_owned()),
-    }
+///
+/// # Errors
+///
+/// There was no memory for it.
+pub(super) fn install() -> io::Result<()> {
+    sys::fork::install([Some(before), Some(after), Some(in_the_child)])
 }
 
 unsafe extern "C" fn before() {

@@ -99,7 +99,7 @@ fn turn_on() -> Result<(), Refusal> {
         return Err("a sanitizer keeps thread-locals of its own".into());
     }
     let layout = proof::prove()?;
-    fork::install()?;
+    fork::install().map_err(Refusal::Untried)?;
     setxid::install()?;
     layout::set_current(layout);
     Ok(())
