@@ -1,4 +1,8 @@
 //! How hubs start, what sets how many they are, and the end of the program.
+#![cfg_attr(
+    all(target_env = "gnu", not(any(feature = "engine-may", green_sanitize))),
+    expect(unsafe_code, reason = "stands in front of a function of glibc's")
+)]
 
 use std::io::ErrorKind;
 use std::os::fd::AsRawFd;
@@ -230,4 +234,55 @@ fn a_first_start_without_address_space_leaves_nothing_and_the_next_one_works() {
         }
     })
     .well();
+}
+
+#[cfg(all(target_env = "gnu", not(any(feature = "engine-may", green_sanitize))))]
+mod no_memory_for_a_handler {
+    use std::ffi::{c_int, c_void};
+    use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+
+    use super::*;
+
+    /// Which call is refused, counted down.
+    static REFUSED: AtomicU32 = AtomicU32::new(0);
+
+    type Handler = Option<unsafe extern "C" fn()>;
+
+    /// In front of glibc's, which `pthread_atfork` calls.
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn __register_atfork(
+        before: Handler,
+        after: Handler,
+        child: Handler,
+        library: *mut c_void,
+    ) -> c_int {
+        type Register = unsafe extern "C" fn(Handler, Handler, Handler, *mut c_void) -> c_int;
+        let left = REFUSED.load(SeqCst);
+        REFUSED.store(left.saturating_sub(1), SeqCst);
+        if left == 1 {
+            return libc::ENOMEM;
+        }
+        // SAFETY: glibc's function of that name, with what its caller has given.
+        unsafe {
+            let real = libc::dlsym(libc::RTLD_NEXT, c"__register_atfork".as_ptr());
+            std::mem::transmute::<*mut c_void, Register>(real)(before, after, child, library)
+        }
+    }
+
+    #[test]
+    fn a_first_start_without_memory_for_handlers_of_fork_says_so_and_the_next_one_works() {
+        let name = "start::no_memory_for_a_handler::a_first_start_without_memory_for_handlers_of_fork_says_so_and_the_next_one_works";
+        for refused in ["1", "2"] {
+            let environment = [("GREEN_THREAD_LOCALS", "own"), ("REFUSED", refused)];
+            alone(name, &environment, || {
+                let refused = std::env::var("REFUSED").unwrap();
+                REFUSED.store(refused.parse().unwrap(), SeqCst);
+                let first = Builder::new().spawn(|| ());
+                assert_eq!(first.unwrap_err().kind(), ErrorKind::OutOfMemory);
+                spawn(|| ()).join().unwrap();
+                assert_eq!(report().thread_locals, "each green thread's own");
+            })
+            .well();
+        }
+    }
 }

@@ -461,6 +461,7 @@ const UNSAFE: &[&str] = &[
     "tests/green_socket/kinds.rs",
     "tests/green_socket/linger.rs",
     "tests/green_thread/threads.rs",
+    "tests/hub/start.rs",
     "tests/debug/logging.rs",
     "green/tests/net/tcp.rs",
     "tests/peer_close/namespace.rs",
