@@ -7,13 +7,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use green::http::{
-    Body, HeaderMap, HeaderName, HeaderValue, IntoResponse, Method, Reply, Request, Response,
-    StatusCode, header, request::Parts,
+    Body, HeaderName, HeaderValue, IntoResponse, Method, Reply, Request, Response, StatusCode,
+    header, request::Parts,
 };
 
 use crate::files::{Found, OpenFile, Site};
 use crate::listing;
-use crate::preconditions::{self, Validators};
+use crate::preconditions::{self, Validators, only};
 use crate::range::{self, Wanted};
 use crate::target::Target;
 
@@ -111,7 +111,7 @@ fn respond_with(head: &Parts, file: OpenFile) -> Result<Response<Reply>, StatusC
         checked => checked?,
     }
     let len = file.len;
-    let (status, pieces, content_type, content_range) = match wanted(head, &file, &last_modified) {
+    let (status, pieces, content_type, content_range) = match wanted(head, &file) {
         Wanted::NotSatisfiable => {
             let mut response = refusal(StatusCode::RANGE_NOT_SATISFIABLE);
             set(
@@ -154,19 +154,15 @@ fn respond_with(head: &Parts, file: OpenFile) -> Result<Response<Reply>, StatusC
 }
 
 /// What of the file is asked for: of GET alone (RFC 9110, 14.2), and, of a client that resumes a download, only if the file is
-/// still the same.
-fn wanted(head: &Parts, file: &OpenFile, last_modified: &str) -> Wanted {
-    let is_same = value(&head.headers, header::IF_RANGE)
-        .is_none_or(|validator| validator == file.etag || validator == last_modified);
-    match value(&head.headers, header::RANGE) {
+/// still the same. That a tag alone can say (13.1.5): the file may have had two states within the second of a date.
+fn wanted(head: &Parts, file: &OpenFile) -> Wanted {
+    let is_same = !head.headers.contains_key(header::IF_RANGE)
+        || only(&head.headers, header::IF_RANGE).is_some_and(|tag| tag == &*file.etag);
+    let range = only(&head.headers, header::RANGE).and_then(|range| range.to_str().ok());
+    match range {
         Some(range) if is_same && head.method == Method::GET => range::parse(range, file.len),
         _ => Wanted::Everything,
     }
-}
-
-/// The value of a field that has one line.
-fn value(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
-    headers.get(name)?.to_str().ok()
 }
 
 /// A short file is in memory already; a long one is read while the peer takes it.

@@ -307,6 +307,23 @@ fn preconditions_are_checked_in_their_order() {
             412,
         ),
         (format!("If-Match: {etag}\r\nRange: bytes=0-1\r\n"), 206),
+        // A tag with bytes that are no ASCII is one.
+        ("If-Match: \"\u{e9}\"\r\n".to_owned(), 412),
+        (format!("If-Match: \"\u{e9}\", {etag}\r\n"), 200),
+        (format!("If-None-Match: \"\u{e9}\", {etag}\r\n"), 304),
+        (
+            format!("If-None-Match: \"\u{e9}\"\r\nIf-Modified-Since: {date}\r\n"),
+            200,
+        ),
+        // Two dates are none (13.1.3, 13.1.4).
+        (
+            format!("If-Modified-Since: {date}\r\nIf-Modified-Since: {date}\r\n"),
+            200,
+        ),
+        (
+            format!("If-Unmodified-Since: {early}\r\nIf-Unmodified-Since: {early}\r\n"),
+            200,
+        ),
     ] {
         for method in ["GET", "HEAD"] {
             let mut client = server.connect();
@@ -329,6 +346,38 @@ fn preconditions_are_checked_in_their_order() {
         .get_with("/docs/", &format!("If-Unmodified-Since: {early}\r\n"))
         .expect(200);
     server.get_with("/none", "If-Match: \"x\"\r\n").expect(404);
+}
+
+/// A part of another state of the file must not be taken for one of this (RFC 9110, 13.1.5).
+#[test]
+fn only_a_client_that_names_this_state_resumes() {
+    let server = Server::start(&[]);
+    let first = server.get("/hello.txt").expect(200);
+    let (etag, date) = (first.header("etag"), first.header("last-modified"));
+    for (headers, status) in [
+        (format!("If-Range: {etag}\r\n"), 206),
+        (format!("If-Range: W/{etag}\r\n"), 200),
+        ("If-Range: \"\u{e9}\"\r\n".to_owned(), 200),
+        (format!("If-Range: {etag}\r\nIf-Range: \"x\"\r\n"), 200),
+        (format!("If-Range: {date}\r\n"), 200),
+    ] {
+        let headers = format!("Range: bytes=0-4\r\n{headers}");
+        server.get_with("/hello.txt", &headers).expect(status);
+    }
+    // Two states within one second.
+    let file = std::fs::File::options()
+        .write(true)
+        .open(server.file("hello.txt"));
+    let file = file.unwrap();
+    let second = std::time::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    file.set_modified(second).unwrap();
+    let first = server.get("/hello.txt").expect(200);
+    file.set_modified(second + Duration::from_millis(500))
+        .unwrap();
+    for name in ["etag", "last-modified"] {
+        let headers = format!("Range: bytes=0-4\r\nIf-Range: {}\r\n", first.header(name));
+        server.get_with("/hello.txt", &headers).expect(200);
+    }
 }
 
 #[test]
