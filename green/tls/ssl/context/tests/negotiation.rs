@@ -494,6 +494,7 @@ fn a_kill_that_comes_during_the_callback_acts_at_the_next_wait() {
         pair.handshake().unwrap();
         crate::thread::sleep(std::time::Duration::from_secs(3600));
     });
-    let ended = thread.join().unwrap_err();
+    let limit = std::time::Duration::from_secs(60);
+    let ended = test_support::bounded("a kill", limit, || thread.join().unwrap_err());
     assert!(ended.is::<greenhub::Killed>());
 }
