@@ -41,7 +41,8 @@ impl TlsAcceptorBuilder {
         self
     }
 
-    /// The application protocols to choose from.
+    /// The application protocols to choose from. With a client that offers none of them the connection goes on without
+    /// one, as native-tls has it; a server of [`ssl`](crate::ssl) refuses it, as RFC 7301 says.
     pub fn accept_alpn(&mut self, protocols: &[impl AsRef<str>]) -> &mut Self {
         self.0.accept_alpn(protocols);
         self

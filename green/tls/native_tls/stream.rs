@@ -17,7 +17,8 @@ const FIRST: usize = 1024;
 /// A TLS connection over `S`. [`TlsAcceptor`](super::TlsAcceptor) has an example.
 ///
 /// Its calls wait as those of `S` do: over a green stream a green thread parks, under the stream's own timeouts, which cover
-/// each call as a whole. Bytes that could not be sent, because a write timed out or the stream is non-blocking, do not
+/// each call as a whole. A stream that has no green one below keeps its own limits: one may hold for each reception and
+/// each sending that a call takes. Bytes that could not be sent, because a write timed out or the stream is non-blocking, do not
 /// block reads: a read first takes what has arrived, and sends the rest if that needs no wait.
 pub struct TlsStream<S> {
     pipe: SslPipe,

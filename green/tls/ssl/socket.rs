@@ -357,8 +357,12 @@ impl GreenSslSocket {
     /// The peer must not take half an answer for a whole one. So there is no close_notify while the thread unwinds, by a
     /// panic, a kill or a time limit; none on a connection that has failed, by an error or by a write that was cut short;
     /// and a socket whose linger time is zero is reset. A drop does not send it either if the peer has ended without
-    /// its own, or if another handle was dropped by such an unwind before. If you give up for another reason, such as
-    /// the failure of another connection, close the [socket below](Self::get_ref), which sends none.
+    /// its own, or if another handle was dropped by such an unwind before.
+    ///
+    /// All else is an end in order, with close_notify: a return by `?` after a read timed out, say, or after another
+    /// connection failed; and the end of a future that `green::future::timeout` gives up. If that leaves the
+    /// peer with half of something, first close the [socket below](Self::get_ref), which sends none:
+    /// `tls.get_ref().close()`.
     ///
     /// # Examples
     ///
