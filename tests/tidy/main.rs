@@ -170,6 +170,10 @@ const LOCKS: &[(&str, &str)] = &[
     ("green/http/client/tls.rs: Mutex", "never locked"),
     ("green/http/rt.rs: Mutex", "held for a look at a map"),
     (
+        "green/toolkit/tpool.rs: Mutex",
+        "a semaphore around it parks who wants it; nobody waits for this one",
+    ),
+    (
         "src/blocking/pool.rs: Mutex",
         "held while an OS thread is started, which is not short and does not park",
     ),
@@ -462,6 +466,7 @@ const UNSAFE: &[&str] = &[
     "tests/green_socket/linger.rs",
     "tests/green_thread/threads.rs",
     "tests/hub/start.rs",
+    "tests/last_words/exit.rs",
     "tests/debug/logging.rs",
     "green/tests/net/tcp.rs",
     "tests/peer_close/namespace.rs",
