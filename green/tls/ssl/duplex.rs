@@ -222,6 +222,7 @@ impl Duplex {
             match progress? {
                 Progress::Done(count) => return Ok(count),
                 Progress::WantRead if pushed == Pushed::Full && deadline != Deadline::NOW => {
+                    check(deadline)?;
                     // It looks at `stop` before it may find nothing, which forgets a nudge.
                     match self.feed_unless(Deadline::NOW, stopped) {
                         Err(error) if would_block(&error) => {
@@ -343,6 +344,7 @@ impl Duplex {
         if deadline == Deadline::NOW {
             return Err(over(deadline));
         }
+        check(deadline)?;
         let still = || self.pipe.lock().fed() == fed && self.reading.available() == 0;
         match self.fed.wait("TLS renegotiation", deadline, still) {
             Wake::TimedOut => Err(over(deadline)),

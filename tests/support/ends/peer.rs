@@ -21,6 +21,7 @@ unsafe extern "C" {
     fn SSL_key_update(ssl: *mut openssl_sys::SSL, kind: c_int) -> c_int;
     fn SSL_renegotiate(ssl: *mut openssl_sys::SSL) -> c_int;
 }
+const SSL_KEY_UPDATE_NOT_REQUESTED: c_int = 0;
 const SSL_KEY_UPDATE_REQUESTED: c_int = 1;
 
 /// Ciphertext on its way in and out of the engine.
@@ -197,11 +198,21 @@ impl Peer {
 
     /// Sends a key update that asks for ours.
     pub fn key_update(&mut self) {
+        self.update_key(SSL_KEY_UPDATE_REQUESTED);
+        self.flush();
+    }
+
+    /// So many key updates that ask for nothing, kept back.
+    pub fn key_updates(&mut self, count: usize) -> Vec<u8> {
+        (0..count).for_each(|_| self.update_key(SSL_KEY_UPDATE_NOT_REQUESTED));
+        std::mem::take(&mut self.ssl().get_mut().outgoing)
+    }
+
+    fn update_key(&mut self, kind: c_int) {
         let ssl = self.ssl().ssl().as_ptr();
         // SAFETY: the pointer is that of a live SSL, which nobody else uses.
-        assert_eq!(unsafe { SSL_key_update(ssl, SSL_KEY_UPDATE_REQUESTED) }, 1);
+        assert_eq!(unsafe { SSL_key_update(ssl, kind) }, 1);
         let _ = self.ssl().do_handshake();
-        self.flush();
     }
 
     /// Asks for a new handshake (TLS 1.2).
