@@ -1,9 +1,10 @@
 //! Why the running green thread must not suspend: it is in a panic hook, or the process ends.
 
 use std::cell::Cell;
-use std::sync::Once;
+use std::io;
 
 use super::current;
+use crate::sys::lock::Lock;
 use crate::sys::thread_end::call_at_exit;
 use crate::thread_locals;
 
@@ -53,12 +54,21 @@ pub(crate) fn hold_for_good() {
 
 /// Has exit(3) hold the hub of the green thread that calls it, before the destructors of statics run and the functions
 /// that were registered before this one.
-pub(super) fn hold_at_exit() {
+///
+/// # Errors
+///
+/// There is no memory for it: it may be tried again.
+pub(super) fn hold_at_exit() -> io::Result<()> {
     extern "C" fn at_exit() {
         hold_for_good();
     }
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| call_at_exit(at_exit));
+    static HOLDS: Lock<bool> = Lock::new(false);
+    let mut holds = HOLDS.lock();
+    if !*holds {
+        call_at_exit(at_exit)?;
+        *holds = true;
+    }
+    Ok(())
 }
 
 /// The panic hook that runs here is suspended: others may be, too.

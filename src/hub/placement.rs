@@ -96,7 +96,7 @@ pub(crate) fn start_simulated(
 /// when one cannot.
 fn start() -> io::Result<Box<[&'static Hub]>> {
     sys::fork::watch()?;
-    hold_at_exit();
+    hold_at_exit()?;
     sys::signal::remember_mask();
     engine::prepare(current::occupant)?;
     thread_locals::prepare()?;

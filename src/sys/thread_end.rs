@@ -1,6 +1,7 @@
 //! The end of an OS thread, after the destructors of its thread-locals, and of the process.
 
 use std::ffi::c_void;
+use std::io;
 
 use super::lock::Lock;
 
@@ -30,10 +31,17 @@ pub(crate) fn call_at_end(f: fn()) {
 }
 
 /// Has exit(3) call `f`, on the thread that called it, before what was registered earlier and the destructors of statics
-/// that were made earlier. Should there be no memory for it, `f` is not called.
-pub(crate) fn call_at_exit(f: extern "C" fn()) {
+/// that were made earlier.
+///
+/// # Errors
+///
+/// `OutOfMemory`: it may be tried again.
+pub(crate) fn call_at_exit(f: extern "C" fn()) -> io::Result<()> {
     // SAFETY: a function that lives as long as the process.
-    unsafe { libc::atexit(f) };
+    match unsafe { libc::atexit(f) } {
+        0 => Ok(()),
+        _ => Err(io::ErrorKind::OutOfMemory.into()),
+    }
 }
 
 unsafe extern "C" fn call(f: *mut c_void) {
