@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 
 use super::body::{BoxError, Fault};
 use super::rt::{Crew, Interest};
-use super::transport::Cut;
+use super::transport::{Cut, Unfinished};
 
 /// How much is sent in one piece.
 const PIECE: usize = 16 * 1024;
@@ -112,7 +112,7 @@ impl Reply {
         Running {
             reply: self,
             crew: crew.clone(),
-            cut: None,
+            unfinished: None,
         }
     }
 
@@ -266,14 +266,14 @@ pub(super) struct Running {
     reply: Reply,
     crew: Crew,
     /// Of a connection whose end may be that of the body: HTTP/2 has another.
-    cut: Option<Cut>,
+    unfinished: Option<Unfinished>,
 }
 
 impl Running {
     /// The connection is cut where the body is.
     pub(super) fn with_cut(self, cut: Cut) -> Running {
         Running {
-            cut: Some(cut),
+            unfinished: Some(Unfinished { cut, unsent: true }),
             ..self
         }
     }
@@ -338,8 +338,8 @@ impl Body for Running {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let polled = self.poll_next(context);
-        if let (Poll::Ready(Some(Err(_))), Some(cut)) = (&polled, &self.cut) {
-            cut.now();
+        if let (Poll::Ready(Some(Err(_))), Some(unfinished)) = (&polled, &self.unfinished) {
+            unfinished.cut.now();
         }
         polled
     }

@@ -67,7 +67,7 @@ impl<T: Transport> Io<T> {
         cut: Cut,
     ) -> Io<T> {
         Io {
-            unfinished: Some(Unfinished(cut)),
+            unfinished: Some(Unfinished { cut, unsent: false }),
             stream: Async::new(stream),
             framing,
             wanted: LEAST,
@@ -116,8 +116,19 @@ impl<T: Transport> Io<T> {
 
     /// What was to be sent is not.
     fn cut(&self) {
-        if let Some(Unfinished(cut)) = &self.unfinished {
-            cut.now();
+        if let Some(unfinished) = &self.unfinished {
+            unfinished.cut.now();
+        }
+    }
+
+    fn begin_write(&mut self) {
+        self.unanswered.0.store(false, Ordering::Relaxed);
+        self.set_unsent(true);
+    }
+
+    fn set_unsent(&mut self, unsent: bool) {
+        if let Some(unfinished) = &mut self.unfinished {
+            unfinished.unsent = unsent;
         }
     }
 }
@@ -232,7 +243,7 @@ impl<T: Transport> Write for Io<T> {
         context: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.unanswered.0.store(false, Ordering::Relaxed);
+        self.begin_write();
         let polled = Write::poll_write(Pin::new(&mut self.stream), context, buf);
         self.within_limit(context, polled)
     }
@@ -242,7 +253,7 @@ impl<T: Transport> Write for Io<T> {
         context: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.unanswered.0.store(false, Ordering::Relaxed);
+        self.begin_write();
         let polled = Write::poll_write_vectored(Pin::new(&mut self.stream), context, bufs);
         self.within_limit(context, polled)
     }
@@ -253,7 +264,9 @@ impl<T: Transport> Write for Io<T> {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let polled = Write::poll_flush(Pin::new(&mut self.stream), context);
-        self.within_limit(context, polled)
+        ready!(self.within_limit(context, polled))?;
+        self.set_unsent(false);
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

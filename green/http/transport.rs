@@ -159,14 +159,17 @@ impl Cut {
     }
 }
 
-/// Does so when it is dropped by an unwind: of a connection that was killed, say.
+/// Does so when it is dropped by an unwind, of a connection that is killed, say, while a part of an answer is unsent.
 #[derive(Debug)]
-pub(super) struct Unfinished(pub(super) Cut);
+pub(super) struct Unfinished {
+    pub(super) cut: Cut,
+    pub(super) unsent: bool,
+}
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        if panicking() {
-            self.0.now();
+        if self.unsent && panicking() {
+            self.cut.now();
         }
     }
 }
