@@ -248,7 +248,7 @@ impl WaitQueue {
     ///
     /// # Panics
     ///
-    /// If `under_lock` panics, or waits.
+    /// If `under_lock` panics; in debug builds, if it waits.
     pub fn wake_one_then(&self, under_lock: impl FnOnce(bool, bool)) -> bool {
         let mut waiters = self.waiters.lock();
         let mut woken = false;

@@ -27,19 +27,14 @@ enum Held {
 /// hook, since a neighbour's panic would count as one inside a panic; and while the process ends.
 #[inline]
 pub(crate) fn is_held() -> bool {
-    match HELD.get() {
-        Held::ForGood => true,
-        // Neither a hook nor a thread-local's destructor concerns a neighbour that has thread-locals of its own.
-        _ if thread_locals::are_own() => false,
-        Held::InHook => true,
-        Held::No => {
-            let is_ending = current::local().is_some_and(|local| local.is_ending());
-            if is_ending {
-                hold_for_good();
-            }
-            is_ending
-        }
+    // Neither a hook nor a thread-local's destructor concerns a neighbour that has thread-locals of its own.
+    if thread_locals::are_own() {
+        return HELD.get() == Held::ForGood;
     }
+    if HELD.get() == Held::No && current::local().is_some_and(|local| local.is_ending()) {
+        hold_for_good();
+    }
+    HELD.get() != Held::No
 }
 
 /// Whether a panic hook runs here that calls ours.

@@ -49,7 +49,7 @@ pub(crate) fn is_any_held() -> bool {
 /// A lock around data for critical sections of a few instructions, on a futex of its own.
 ///
 /// Whoever finds it held blocks the OS thread, and with it the hub; so nobody may wait, give way, or run a user's code
-/// while holding one. A wait under one panics. There is no poison: a panic just unlocks it. It suits the
+/// while holding one. Debug builds panic at a wait under one. There is no poison: a panic just unlocks it. It suits the
 /// state that a wait queue's `still_needed` looks at.
 ///
 /// ```
