@@ -68,6 +68,7 @@ use std::sync::mpsc::{Sender, channel, sync_channel};
 use std::time::{Duration, Instant};
 
 use crate::clock::Nanos;
+use crate::contain::contain;
 use crate::green_thread::{Builder, JoinHandle, Result};
 use crate::hub::interrupt::{CAN_UNWIND, resume_unwind};
 use crate::hub::local::Local;
@@ -262,7 +263,7 @@ impl Simulation {
         let trace = world.take_trace();
 
         let is_clean = end_all(local, world);
-        local.hub.services.end();
+        contain(|| local.hub.services.end());
         let result = match &deadlock {
             None => main.join(),
             Some(report) => Err(Box::new(format!("{DEADLOCK}\n{report}")) as _),

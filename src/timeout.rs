@@ -16,7 +16,8 @@ use crate::hub::interrupt::{CAN_UNWIND, Raised, resume_unwind};
 /// it. Whoever catches it with [`catch_unwind`] meets it again at the next wait.
 ///
 /// In a panic hook a limit is without effect, since an unwind there would be the end of the panic to std: give a
-/// socket that is used there time limits of its own.
+/// socket that is used there time limits of its own. (A hook that was set later on, and does not call the one before
+/// it, is known as one on green threads alone.)
 ///
 /// Blocks nest: only the one whose own limit passed reports it. A block that never waits is not
 /// interrupted. On a plain OS thread only waits of this crate are ended. Inside a destructor that

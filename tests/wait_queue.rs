@@ -422,8 +422,9 @@ fn stress_kills_and_time_limits_against_wakes() {
     );
 }
 
+#[cfg(debug_assertions)]
 #[test]
-fn a_wait_under_a_short_lock_panics() {
+fn a_wait_under_a_short_lock_panics_in_a_debug_build() {
     test_support::bounded("short_lock", LIMIT, || {
         static LOCK: ShortLock<()> = ShortLock::new(());
         let waits: [fn(); 3] = [|| sleep(Duration::from_millis(1)), park, yield_now];

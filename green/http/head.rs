@@ -2,6 +2,7 @@
 
 use std::net::Ipv6Addr;
 
+use http::uri::Scheme;
 use http::{HeaderValue, Request, StatusCode, Version, header};
 
 /// Marks a request whose version is of another major number than one: an extension of it.
@@ -32,8 +33,13 @@ fn names_its_host<B>(request: &Request<B>) -> bool {
         None if version > Version::HTTP_11 => of_the_target.is_some(),
         None => version < Version::HTTP_11,
         Some(host) => {
+            let is_https = request.uri().scheme() == Some(&Scheme::HTTPS);
+            // The scheme's own port may be left out.
+            let port: &[u8] = if is_https { b":443" } else { b":80" };
+            let short =
+                |host: &'_ [u8]| host.strip_suffix(port).unwrap_or(host).to_ascii_lowercase();
             let differs = version > Version::HTTP_11
-                && of_the_target.is_some_and(|target| !target.eq_ignore_ascii_case(host));
+                && of_the_target.is_some_and(|target| short(target) != short(host));
             is_host(host) && hosts.next().is_none() && !differs
         }
     };

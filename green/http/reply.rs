@@ -75,7 +75,8 @@ impl Reply {
 
     /// What `write` writes. It is called when the head has been sent; a write waits while the peer does not read. An
     /// error is logged, and cuts the response off, so that the peer does not take it for complete: a connection of HTTP/1
-    /// is reset, a stream of HTTP/2 too.
+    /// is reset, a stream of HTTP/2 too. Only over a Unix socket, which knows no reset, does it look complete to a peer that
+    /// asked in HTTP/1.0; have a proxy in front ask in 1.1.
     pub fn written(write: impl FnOnce(&mut Writer) -> io::Result<()> + Send + 'static) -> Reply {
         Reply(Kind::Later(Box::new(write)))
     }

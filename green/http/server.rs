@@ -352,18 +352,23 @@ async fn connection<T: Transport, H: Handler>(
     };
     let exchange = (protocol == Protocol::Http1).then(Exchange::default);
     let cut = Cut::of(&stream)?;
+    // Of HTTP/1 alone: a stream of HTTP/2 that is still served keeps no descriptor of a client that has gone.
+    let http1 = exchange.clone().map(|exchange| (exchange, cut.clone()));
     let service = service_fn({
-        let (stop, exchange, cut) = (stop.clone(), exchange.clone(), cut.clone());
+        let stop = stop.clone();
         move |mut request: Request<Incoming>| {
-            if exchange.as_ref().is_some_and(|exchange| !exchange.begin()) {
+            if http1
+                .as_ref()
+                .is_some_and(|(exchange, _)| !exchange.begin())
+            {
                 request.extensions_mut().insert(OtherMajor);
             }
             let connects = request.method() == Method::CONNECT;
             let answer = handler::serve(handler.clone(), request, place.clone());
-            let (stop, exchange, cut) = (stop.clone(), exchange.clone(), cut.clone());
+            let (stop, http1) = (stop.clone(), http1.clone());
             async move {
                 let mut answer = answer.await;
-                if let Some(exchange) = exchange {
+                if let Some((exchange, cut)) = http1 {
                     answer = answer.map(|body| body.with_cut(cut));
                     let status = answer.status();
                     let goes_on = status == StatusCode::SWITCHING_PROTOCOLS;

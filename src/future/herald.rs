@@ -68,8 +68,7 @@ fn call(waker: Waker) {
 pub(crate) fn prepare(waker: &Waker, hub: &'static Hub) -> io::Result<()> {
     let heralds = of(hub);
     match !is_a_thread(waker) && heralds.are_none() {
-        // Somebody may have counted on the one that does not come.
-        true => heralds.start(hub).inspect_err(|_| heralds.call_all(hub)),
+        true => heralds.start(hub),
         false => Ok(()),
     }
 }
@@ -90,16 +89,15 @@ impl Heralds {
     }
 
     fn start(self: &Arc<Heralds>, hub: &'static Hub) -> io::Result<()> {
-        self.coming.fetch_add(1, Ordering::SeqCst);
-        let heralds = Arc::clone(self);
-        let started = Builder::new()
-            .name("wakers".to_owned())
-            .hub(hub.home.index)
-            .serves_the_hub()
-            .spawn(move || heralds.run(hub));
-        started.map(drop).inspect_err(|_| {
-            self.coming.fetch_sub(1, Ordering::SeqCst);
-        })
+        let coming = Coming::new(self);
+        let builder = Builder::new().name("wakers".to_owned());
+        let builder = builder.hub(hub.home.index).serves_the_hub();
+        let started = builder.spawn(move || {
+            let heralds = Arc::clone(&coming.0);
+            drop(coming);
+            heralds.run(hub);
+        });
+        started.map(drop)
     }
 
     /// Calls the wakers that were left, in order. While one runs, this thread may have to wait, so another
@@ -120,7 +118,6 @@ impl Heralds {
     }
 
     fn run(self: &Arc<Heralds>, hub: &'static Hub) {
-        self.coming.fetch_sub(1, Ordering::SeqCst);
         loop {
             self.call_all(hub);
             // One that waits is enough.
@@ -136,5 +133,21 @@ impl Heralds {
         if self.idle.wait("a waker to call", Deadline::NEVER, nothing) == Wake::Woken {
             self.coming.fetch_sub(1, Ordering::SeqCst);
         }
+    }
+}
+
+/// A herald that was started, until it begins, or does not.
+struct Coming(Arc<Heralds>);
+
+impl Coming {
+    fn new(heralds: &Arc<Heralds>) -> Coming {
+        heralds.coming.fetch_add(1, Ordering::SeqCst);
+        Coming(Arc::clone(heralds))
+    }
+}
+
+impl Drop for Coming {
+    fn drop(&mut self) {
+        self.0.coming.fetch_sub(1, Ordering::SeqCst);
     }
 }

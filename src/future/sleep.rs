@@ -239,8 +239,6 @@ impl Sleepers {
                 .serves_the_hub()
                 .spawn(move || sleeper.0.run());
             if let Err(error) = started {
-                // Of those who have counted on it meanwhile, each is to try again.
-                here.wake_all();
                 panic!("failed to spawn thread: {error}");
             }
         }
@@ -296,5 +294,7 @@ struct Sleeper(Arc<Sleepers>);
 impl Drop for Sleeper {
     fn drop(&mut self) {
         self.0.has_sleeper.store(false, Ordering::SeqCst);
+        // Of those who have counted on it, each is to try again.
+        self.0.wake_all();
     }
 }

@@ -48,7 +48,8 @@ pub(super) fn received(raw: socket::Received, control: &mut [u8]) -> Received<'_
 /// The control messages of one received message, in order.
 ///
 /// Descriptors among them are owned by the iterator until it hands them out:
-/// dropping it closes those that were not taken.
+/// dropping it closes those that were not taken. A close does not wait: lingering is switched off for such a socket,
+/// also for whoever has a duplicate.
 #[derive(Debug)]
 pub struct ControlMessages<'a> {
     rest: &'a [u8],

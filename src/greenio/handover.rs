@@ -73,7 +73,8 @@ impl GreenSocket {
 
 impl From<OwnedFd> for GreenSocket {
     /// Takes over a socket of any kind, with its settings. The poller learns of
-    /// it when a thread first waits.
+    /// it when a thread first waits. Dropping the last handle does not wait: if lingering is on by then, it is
+    /// switched off, also for whoever has a duplicate.
     fn from(descriptor: OwnedFd) -> GreenSocket {
         let socket = SockRef::from(&descriptor);
         // Nothing is known of the descriptor: what cannot be asked has its

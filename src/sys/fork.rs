@@ -30,11 +30,14 @@ pub(crate) fn install([before, after, in_the_child]: Handlers) -> io::Result<()>
 ///
 /// As [`install`].
 pub(crate) fn watch() -> io::Result<()> {
-    static WATCHING: Lock<bool> = Lock::new(false);
-    let mut watching = WATCHING.lock();
-    if !*watching {
-        install([None, None, Some(in_a_child)])?;
-        *watching = true;
+    static WATCHING: AtomicBool = AtomicBool::new(false);
+    static STARTING: Lock<()> = Lock::new(());
+    if !WATCHING.load(Ordering::Acquire) {
+        let _one_at_a_time = STARTING.lock();
+        if !WATCHING.load(Ordering::Relaxed) {
+            install([None, None, Some(in_a_child)])?;
+            WATCHING.store(true, Ordering::Release);
+        }
     }
     Ok(())
 }

@@ -447,7 +447,7 @@ fn a_request_of_http2_names_one_host() {
     const STATUS_400: u8 = 0x8c;
     bounded("hosts of HTTP/2", || {
         let served = Served::new(usual);
-        let cases: [(&[(&str, &str)], u8); 9] = [
+        let cases: [(&[(&str, &str)], u8); 11] = [
             (&[], STATUS_400),
             (&[("host", "a"), ("host", "b")], STATUS_400),
             (&[("host", "a"), ("host", "a")], STATUS_400),
@@ -457,6 +457,8 @@ fn a_request_of_http2_names_one_host() {
             (&[(":authority", "a")], STATUS_200),
             (&[("host", "a")], STATUS_200),
             (&[(":authority", "a"), ("host", "A")], STATUS_200),
+            (&[(":authority", "a:80"), ("host", "a")], STATUS_200),
+            (&[(":authority", "a:81"), ("host", "a")], STATUS_400),
         ];
         for (named, status) in cases {
             let mut stream = begin(&served);

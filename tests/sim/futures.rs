@@ -111,6 +111,41 @@ fn a_timer_that_leaves_its_simulation_does_no_harm_to_the_next() {
     });
 }
 
+/// OS threads of simulations, one for each hub that runs them.
+fn hubs() -> usize {
+    let threads = std::fs::read_dir("/proc/self/task").unwrap();
+    let names = threads.map(|thread| std::fs::read(thread.unwrap().path().join("comm")));
+    names
+        .filter(|name| name.as_ref().is_ok_and(|name| name == b"green-sim\n"))
+        .count()
+}
+
+#[test]
+fn a_destructor_may_await_a_timer_when_its_simulation_ends() {
+    struct Awaits;
+    impl Drop for Awaits {
+        fn drop(&mut self) {
+            green::block_on(future::sleep(HOUR));
+        }
+    }
+    test_support::bounded("destructors", Duration::from_secs(60), || {
+        for seed in 0..50 {
+            sim::run(seed, || {
+                for _ in 0..3 {
+                    let awaits = Awaits;
+                    thread::spawn(move || {
+                        let _awaits = awaits;
+                        green::block_on(future::sleep(2 * HOUR));
+                    });
+                }
+                thread::sleep(HOUR);
+            });
+        }
+        // A hub on which somebody does not end is not used again. Other tests have theirs.
+        assert!(hubs() < 30, "{} hubs", hubs());
+    });
+}
+
 #[test]
 fn spawned_futures_run_and_end_with_their_simulation() {
     struct Counted(Arc<AtomicUsize>);

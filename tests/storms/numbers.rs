@@ -244,7 +244,7 @@ fn replaced(mut random: Random) {
         rustix::io::dup2(&next, &mut owned).unwrap();
         drop((next, std::mem::replace(&mut peer, its_peer)));
         // Whoever waits for the number anew finds out.
-        let limit = Deadline::after(MICROSECOND * random.below(300) as u32);
+        let limit = Deadline::after(MILLISECOND + MICROSECOND * random.below(300) as u32);
         let found = spawn(move || wait_readable(&fd, limit)).join().unwrap();
         assert!(!found.unwrap(), "nobody has written");
     }

@@ -55,9 +55,10 @@ impl Way {
         goes_on: impl Fn(&io::Error) -> bool,
         random: &mut Random,
     ) {
-        let mut buffer = vec![0; 1 + random.below(20_000) as usize];
+        let mut buffer = vec![0; 20_000];
         loop {
-            let mut read = || from.read(&mut buffer);
+            let most = 1 + random.below(20_000) as usize;
+            let mut read = || from.read(&mut buffer[..most]);
             let read = match is_calm {
                 true => Some(read()),
                 false => limited(random, read),

@@ -66,6 +66,22 @@ fn while_fill_makes_an_item_nobody_makes_another_in_its_place() {
 }
 
 #[test]
+fn fill_keeps_what_it_makes_also_if_that_is_too_old_at_once() {
+    both_ways(|on| {
+        let made = Arc::new(AtomicUsize::new(0));
+        let makes = made.clone();
+        let pool = Pool::<usize>::new(3, move || Ok(makes.fetch_add(1, SeqCst)));
+        let pool = pool.max_age(Duration::ZERO);
+        on.spawn(move || {
+            pool.fill(2).unwrap();
+            assert_eq!(counts(&pool), [2, 3, 0]);
+        })
+        .join();
+        assert_eq!(made.load(SeqCst), 2);
+    });
+}
+
+#[test]
 fn a_stack_gives_out_what_was_put_back_last() {
     both_ways(|_| {
         let pool = Pool::<u8, io::Error>::new(3, || unreachable!()).as_stack();

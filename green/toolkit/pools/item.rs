@@ -78,9 +78,21 @@ impl<T, E> Drop for Item<'_, T, E> {
         let Some(mut made) = self.made.take() else {
             return;
         };
-        let is_reusable = self.pool.is_reusable(&mut made);
-        let mut state = self.pool.state.lock();
-        if is_reusable && state.size <= state.max_size {
+        match self.pool.is_reusable(&mut made) {
+            true => self.pool.keep(made),
+            false => {
+                self.pool.state.lock().size -= 1;
+                drop(made);
+            }
+        }
+    }
+}
+
+impl<T, E> Pool<T, E> {
+    /// Keeps an item for whoever comes next, unless there are too many since the pool was resized.
+    pub(super) fn keep(&self, mut made: Made<T>) {
+        let mut state = self.state.lock();
+        if state.size <= state.max_size {
             made.since = Instant::now();
             state.idle.push_back(made);
         } else {
@@ -92,7 +104,7 @@ impl<T, E> Drop for Item<'_, T, E> {
 }
 
 /// Goes back when dropped.
-struct Permit<'a>(&'a Semaphore);
+pub(super) struct Permit<'a>(pub(super) &'a Semaphore);
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use greenhub::Deadline;
 
-use super::item::Item;
+use super::item::{Item, Permit};
 use super::{Made, Making, Pool};
 
 /// # Getting an item
@@ -96,17 +96,14 @@ impl<T, E> Pool<T, E> {
     #[doc(alias = "min_size")]
     pub fn fill(&self, min_size: usize) -> Result<(), E> {
         while self.state.lock().is_short_of(min_size) && self.permits.try_acquire() {
-            // As if to use it, so that nobody else makes one for the same place; put back when dropped.
-            let mut item = Item {
-                pool: self,
-                made: None,
-            };
+            // As if to use it, so that nobody else makes one for the same place.
+            let _permit = Permit(&self.permits);
             let Some(making) = self.making(min_size) else {
                 break;
             };
             let made = (self.create)()?;
             making.done();
-            item.made = Some(Made::new(made));
+            self.keep(Made::new(made));
         }
         Ok(())
     }
