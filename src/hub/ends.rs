@@ -14,7 +14,14 @@ const ROUNDS: usize = 64;
 impl Task {
     /// Drops what this thread, which is the running one and ends, keeps for itself: its values, its thread-locals, what it
     /// has inherited, and whatever destructors of one kind make of another.
+    #[inline]
     pub(crate) fn end_values(&self) {
+        if self.values.is_any() || is_used() || thread_locals::are_own() {
+            self.end_all_values();
+        }
+    }
+
+    fn end_all_values(&self) {
         // Those of a carrier are not this one's alone, and an OS thread's are the C library's to end.
         let has_locals = self.green().is_some_and(|green| green.carried.is_none());
         for _ in 0..ROUNDS {

@@ -35,6 +35,7 @@ impl Task {
     }
 
     /// What must not end a wait of this thread, which is the running one.
+    #[inline(always)]
     pub(crate) fn masked(&self) -> Masked {
         let masks = self.interrupts.masks.load(Ordering::Relaxed);
         if masks >= MASK || self.is_unwinding() {

@@ -18,10 +18,15 @@ use crate::thread_locals;
 impl Task {
     /// Whether this thread, which is the running one, is unwinding, so that
     /// another unwind would abort.
+    #[inline(always)]
     pub(crate) fn is_unwinding(&self) -> bool {
-        if !std::thread::panicking() {
-            return false;
-        }
+        std::thread::panicking() && self.unwinds_itself()
+    }
+
+    /// Whether it is this thread that panics, if anybody does on this OS thread.
+    #[cold]
+    #[inline(never)]
+    fn unwinds_itself(&self) -> bool {
         if held::is_in_hook() {
             return true;
         }
