@@ -17,16 +17,19 @@ use crate::hub::interrupt::Shield;
 ///
 /// use green::{thread, shield};
 ///
-/// let (done, is_done) = channel();
+/// let (tell, told) = channel();
 /// let thread = thread::spawn(move || {
-///     shield(|| thread::sleep(Duration::from_millis(20)));
-///     done.send(()).unwrap();
+///     shield(|| {
+///         tell.send("it sleeps").unwrap();
+///         thread::sleep(Duration::from_millis(20));
+///     });
+///     tell.send("that came to its end").unwrap();
 ///     thread::sleep(Duration::from_secs(3600));
 /// });
-/// thread::sleep(Duration::from_millis(5));
+/// assert_eq!(told.recv(), Ok("it sleeps"));
 /// thread.kill();
 /// assert!(thread.join().is_err());
-/// assert!(is_done.recv().is_ok(), "the first sleep came to its end");
+/// assert_eq!(told.recv(), Ok("that came to its end"));
 /// ```
 ///
 /// # Panics

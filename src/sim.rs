@@ -289,14 +289,16 @@ fn end_all(local: &'static Local, world: &World) -> bool {
         let threads = local.hub.threads.lock();
         let left: Vec<_> = threads.iter().map(|(_, task)| task.clone()).collect();
         drop(threads);
+        let are_new = left.iter().any(|task| !task.interrupts.is_killed());
         if CAN_UNWIND {
             left.iter().for_each(|task| task.kill());
         }
         drop(left);
         match local.simulate(world, LEGS, is_empty) {
             Ending::Over => return true,
-            Ending::Deadlock => break,
-            Ending::Endless => {}
+            // Who waits now may wait for one who is killed in the next round.
+            Ending::Deadlock if !are_new => break,
+            Ending::Deadlock | Ending::Endless => {}
         }
     }
     false
