@@ -6,11 +6,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
-use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake, Waker};
 use std::time::{Duration, Instant};
 
+use green::sync::mpsc::{Sender, channel};
 use greenhub::Deadline;
 use greenhub::green_thread::{
     self, Inherited, JoinHandle, panicking, park, sleep, spawn, spawn_local, yield_now,
@@ -366,9 +366,25 @@ fn what_the_last_destructors_make_is_dropped_by_the_thread_itself() {
             kinds.sort_unstable();
             assert_eq!(kinds, ["a value", "an inherited value"]);
         };
-        // The result that nobody wants.
-        all_are_told(&|late| drop(spawn(|| late)));
-        all_are_told(&|late| drop(greenhub::future::spawn(async { late })));
+        // The result that nobody wants any more when the thread ends.
+        all_are_told(&|late| {
+            let is_alone = Arc::new(AtomicBool::new(false));
+            let seen = is_alone.clone();
+            drop(spawn(move || {
+                until(|| seen.load(SeqCst));
+                late
+            }));
+            is_alone.store(true, SeqCst);
+        });
+        all_are_told(&|late| {
+            let is_alone = Arc::new(AtomicBool::new(false));
+            let seen = is_alone.clone();
+            drop(greenhub::future::spawn(async move {
+                until(|| seen.load(SeqCst));
+                late
+            }));
+            is_alone.store(true, SeqCst);
+        });
         // An executor's waker.
         all_are_told(&|late| {
             let mut handle = spawn(|| sleep(MILLISECOND));
