@@ -191,7 +191,8 @@ fn talks(request: Request<Body>) -> std::io::Result<Response<Reply>> {
 
 #[test]
 fn httpx_and_aiohttp_are_served() {
-    bounded("Python's clients", || {
+    // Each of its requests has 30 s: an interpreter takes its time on a busy machine.
+    test_support::bounded("Python's clients", Duration::from_secs(180), || {
         let python = ["python3", "/usr/bin/python3"].into_iter().find(|python| {
             let has = Command::new(python)
                 .args(["-c", "import aiohttp, httpx"])
