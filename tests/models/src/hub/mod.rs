@@ -209,13 +209,7 @@ pub mod current {
     }
 }
 
-pub mod interrupt {
-    use std::sync::Arc;
-
-    pub(crate) use super::interrupts::{Interrupt, Masked, Raised};
-    use super::task::Task;
-    use super::wait_word::Phase;
-
+pub mod held {
     pub fn is_held() -> bool {
         false
     }
@@ -223,6 +217,14 @@ pub mod interrupt {
     pub fn is_in_hook() -> bool {
         false
     }
+}
+
+pub mod interrupt {
+    use std::sync::Arc;
+
+    pub(crate) use super::interrupts::{Interrupt, Masked, Raised};
+    use super::task::Task;
+    use super::wait_word::Phase;
 
     impl Task {
         pub fn masked(&self) -> Masked {
