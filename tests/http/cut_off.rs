@@ -9,10 +9,11 @@ use green::channel::{Receiver, Sender, bounded as channel};
 use green::convenience::Accept;
 use green::http::{Body, Reply, Request, Response, ReverseProxy, Server, Transport};
 use green::net::TcpStream;
-use green::ssl::{Purpose, SslContext, VerifyLocation};
+use green::ssl::{EngineKind, TlsVersion};
 use green::thread;
 
 use crate::{LIMIT, bounded, nobody_is_left, until, usual};
+use test_support::certs::{client_context, server_context};
 
 const SHORT: Duration = Duration::from_millis(150);
 
@@ -36,16 +37,8 @@ fn in_the_clear_and_over_tls(test: fn(&dyn Fn(Set) -> Serving, &Connect)) {
         &clear,
     );
 
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
-    let server = SslContext::create_default_context(Purpose::ClientAuth).unwrap();
-    server
-        .load_cert_chain_bytes(certificate.as_bytes(), key.as_bytes(), None)
-        .unwrap();
-    let client = SslContext::new(Purpose::ServerAuth).unwrap();
-    client
-        .load_verify_locations(VerifyLocation::Bytes(certificate.as_bytes()))
-        .unwrap();
+    let server = server_context(EngineKind::OpenSsl, TlsVersion::Tls13);
+    let client = client_context(EngineKind::OpenSsl, TlsVersion::Tls13);
     let over_tls: Connect = Box::new(move |address| {
         let tls = client.connect(connect(address), "localhost").unwrap();
         // An end without close_notify is an error.
