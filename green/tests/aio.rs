@@ -321,9 +321,11 @@ fn thousands_of_sleeps_end_in_their_time() {
                 let ended = &ended;
                 async move {
                     let limit = Duration::from_millis(n * 7 % 50);
-                    let mut sleep = sleep(limit);
+                    let (made, mut sleep) = (Instant::now(), sleep(limit));
                     if n % 3 == 0 {
-                        assert!(begin(Pin::new(&mut sleep)).is_pending() || limit.is_zero());
+                        // A busy machine may let it pass before.
+                        let is_pending = begin(Pin::new(&mut sleep)).is_pending();
+                        assert!(is_pending || made.elapsed() >= limit);
                         sleep.reset(Instant::now() + limit);
                     }
                     if n % 5 == 0 {
