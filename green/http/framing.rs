@@ -20,6 +20,9 @@ mod tests;
 /// The most that one read behind a request to leave HTTP takes.
 const HELD: usize = 4096;
 
+const TARGET_ENDS: &[u8] = b" \n";
+const USUAL: &[u8] = b"HTTP/1.1\r\n";
+
 /// The bytes of a connection's requests, as they pass.
 #[derive(Debug)]
 pub(super) struct Framing {
@@ -206,6 +209,20 @@ impl Framing {
                     }
                     None => rest.len(),
                 },
+                At::Target if !TARGET_ENDS.contains(&rest[0]) => {
+                    let end = rest.iter().position(|byte| TARGET_ENDS.contains(byte));
+                    end.unwrap_or(rest.len())
+                }
+                // What nearly every request has, at one go.
+                At::Version(0) if rest.starts_with(USUAL) => {
+                    self.at = At::Name;
+                    USUAL.len()
+                }
+                At::Name if self.head.word.length == 0 && is_whole(rest) => {
+                    let end = rest.iter().position(|&byte| byte == b':').unwrap_or(0);
+                    self.at = self.field(&rest[..end]);
+                    end + 1
+                }
                 at => {
                     self.at = match at {
                         At::Start
@@ -264,24 +281,14 @@ impl Framing {
             (At::Name, b'\r') if self.head.word.length == 0 => At::HeadLf,
             (At::Name, b':') => {
                 let (word, length) = self.head.word.take();
-                match &word[..length] {
-                    b"transfer-encoding" => self.head.chunked = true,
-                    b"upgrade" => self.head.parts = true,
-                    b"content-length" => {
-                        self.head.length = 0;
-                        return At::Length;
-                    }
-                    _ => {}
-                }
-                At::Line
+                self.field(&word[..length])
             }
             (At::Name, b'\n') => {
                 self.head.word.take();
                 At::Name
             }
             (At::Name, _) => {
-                // No other letter begins a name that matters.
-                if self.head.word.length == 0 && !b"CcTtUu".contains(byte) {
+                if self.head.word.length == 0 && !may_matter(*byte) {
                     return At::Line;
                 }
                 self.head.word.push(*byte);
@@ -296,6 +303,17 @@ impl Framing {
             }
             (at, _) => at,
         }
+    }
+
+    /// The name of a field has ended.
+    fn field(&mut self, name: &[u8]) -> At {
+        if name.eq_ignore_ascii_case(b"content-length") {
+            self.head.length = 0;
+            return At::Length;
+        }
+        self.head.chunked |= name.eq_ignore_ascii_case(b"transfer-encoding");
+        self.head.parts |= name.eq_ignore_ascii_case(b"upgrade");
+        At::Line
     }
 
     /// The end of a head.
@@ -316,6 +334,17 @@ impl Framing {
         let head = std::mem::take(&mut self.head);
         self.at = if head.parts { At::Parting } else { At::Start };
     }
+}
+
+/// Whether a name that may matter has come to its end.
+fn is_whole(line: &[u8]) -> bool {
+    let end = |byte: &&u8| b":\n".contains(byte);
+    may_matter(line[0]) && line.iter().find(end) == Some(&b':')
+}
+
+/// Whether a name that matters begins with this byte.
+fn may_matter(byte: u8) -> bool {
+    b"CcTtUu".contains(&byte)
 }
 
 /// A byte of a body in chunks (RFC 9112, 7.1).

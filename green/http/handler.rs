@@ -1,5 +1,6 @@
 //! From hyper's requests to a handler's, and back.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -56,9 +57,34 @@ pub struct Place {
     pub(super) requests: Arc<Requests>,
 }
 
-/// A response on its way.
+/// A response, or one on its way.
 #[doc(hidden)]
-pub type Answer = Pin<Box<dyn Future<Output = Response<Reply>>>>;
+pub enum Answer {
+    Now(Response<Reply>),
+    Later(Pin<Box<dyn Future<Output = Response<Reply>>>>),
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Answer::Now(_) => "Now",
+            Answer::Later(_) => "Later",
+        })
+    }
+}
+
+impl Answer {
+    pub(super) fn later(answer: impl Future<Output = Response<Reply>> + 'static) -> Answer {
+        Answer::Later(Box::pin(answer))
+    }
+
+    async fn get(self) -> Response<Reply> {
+        match self {
+            Answer::Now(answer) => answer,
+            Answer::Later(answer) => answer.await,
+        }
+    }
+}
 
 /// Answers requests: a function, or a service in a [`Tower`](super::Tower).
 ///
@@ -101,7 +127,6 @@ where
     R: IntoResponse,
 {
     fn answer(self: Arc<Self>, request: Request<Incoming>, place: &Place) -> Answer {
-        let place = place.clone();
         let own_thread = request.version() == Version::HTTP_2;
         let ended = request.body().is_end_stream();
         let expects = request.headers().contains_key(header::EXPECT);
@@ -111,14 +136,19 @@ where
         if (own_thread || ended) && !apart {
             // Of HTTP/2 each stream has a green thread. Of HTTP/1 the connection's does nothing else meanwhile,
             // and there is no body that only it could receive.
-            Box::pin(async move { call(&*self, request.map(|body| Body::new(body, place.limits))) })
+            Answer::Now(call(
+                &*self,
+                request.map(|body| Body::new(body, place.limits)),
+            ))
         } else if !apart
             && !expects
             && length.is_some_and(|length| length <= SMALL.min(place.limits.size))
         {
-            Box::pin(async move { collected(&*self, request, place.limits).await })
+            let limits = place.limits;
+            Answer::later(async move { collected(&*self, request, limits).await })
         } else {
-            Box::pin(async move {
+            let place = place.clone();
+            Answer::later(async move {
                 let (sender, receiver) = oneshot::channel();
                 let _interest = place.crew.start_for("http request", move || {
                     let request = request.map(|body| Body::new(body, place.limits));
@@ -204,7 +234,7 @@ pub(super) async fn serve<H: Handler>(
             opens: place.opens,
             crew: place.crew.clone(),
         });
-        handler.answer(request, &place).await
+        handler.answer(request, &place).get().await
     };
     answering.answered(response.status());
     if let Some((begun, asked)) = begun {

@@ -287,11 +287,13 @@ where
         self.server.run_futures(move |stream: L::Stream| {
             let (settings, handler, stop) = (settings.clone(), handler.clone(), stop.subscribe());
             let requests = requests.clone();
-            move || async move {
-                let outcome = connection(stream, handler, &settings, requests, stop).await;
-                if let Err(error) = outcome {
-                    log::debug!("a connection failed: {error}");
-                }
+            move || {
+                Box::pin(async move {
+                    let outcome = connection(stream, handler, settings, requests, stop).await;
+                    if let Err(error) = outcome {
+                        log::debug!("a connection failed: {error}");
+                    }
+                })
             }
         })
     }
@@ -318,19 +320,36 @@ impl Drop for Killed {
 }
 
 /// Serves a connection. What it calls may wait in blocking style: it keeps a stack then.
+///
+/// What serves it, and what waits for its first byte, is in a box of its own: so an idle connection has room for what it
+/// does now, and for nothing else.
 async fn connection<T: Transport, H: Handler>(
     stream: T,
     handler: Arc<H>,
-    settings: &Settings,
+    settings: Arc<Settings>,
     requests: Arc<Requests>,
     stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
     let crew = Crew::new(settings.end_abandoned);
     let _killed = Killed(crew.clone());
-    let begins = begins(stream.socket(), settings.head, stop.clone()).await?;
-    if !begins {
+    let begins = begins(stream.socket(), settings.head, stop.clone());
+    if !Box::pin(begins).await? {
         return Ok(());
     }
+    let outcome = begun(stream, handler, &settings, requests, stop, crew.clone())?.await;
+    crew.gone().await;
+    outcome.map_err(io::Error::other)
+}
+
+/// What serves a connection that has begun, to its end.
+fn begun<T: Transport, H: Handler>(
+    stream: T,
+    handler: Arc<H>,
+    settings: &Settings,
+    requests: Arc<Requests>,
+    stop: watch::Receiver<bool>,
+    crew: Crew,
+) -> io::Result<Pin<Box<dyn Future<Output = hyper::Result<()>>>>> {
     // A proxy's header comes before all else, TLS included.
     #[cfg(feature = "proxy-protocol")]
     let peer = match &settings.proxy {
@@ -366,7 +385,8 @@ async fn connection<T: Transport, H: Handler>(
             let connects = request.method() == Method::CONNECT;
             let answer = handler::serve(handler.clone(), request, place.clone());
             let (stop, http1) = (stop.clone(), http1.clone());
-            async move {
+            // In a box: hyper keeps the room of its last answer while it waits for the next request.
+            Box::pin(async move {
                 let mut answer = answer.await;
                 if let Some((exchange, cut)) = http1 {
                     answer = answer.map(|body| body.with_cut(cut));
@@ -380,13 +400,13 @@ async fn connection<T: Transport, H: Handler>(
                     exchange.answered(goes_on || connects && status.is_success());
                 }
                 Ok::<_, Infallible>(answer)
-            }
+            })
         }
     });
     let unanswered = Unanswered::default();
     let framing = exchange.map(Framing::new);
     let io = Io::new(stream, framing, settings.write, unanswered.clone(), cut);
-    let outcome = match protocol {
+    Ok(match protocol {
         Protocol::Http1 => {
             let connection = http1::Builder::new()
                 .timer(GreenTimer)
@@ -395,30 +415,23 @@ async fn connection<T: Transport, H: Handler>(
                 .half_close(!settings.end_abandoned)
                 .serve_connection(io, service)
                 .with_upgrades();
-            // In a box, so that the other kind takes no room beside it, and nothing moves it.
-            let (mut connection, mut stopping) = (Box::pin(connection), pin!(last_call(stop)));
-            until_done(connection.as_mut(), stopping.as_mut(), |connection| {
+            until_done(connection, last_call(stop), move |connection| {
                 unanswered.set();
                 connection.graceful_shutdown();
             })
-            .await
         }
         Protocol::Http2 => {
-            let connection = http2::Builder::new(crew.clone())
+            let connection = http2::Builder::new(crew)
                 .timer(GreenTimer)
                 .keep_alive_interval(settings.head)
                 .max_concurrent_streams(settings.streams)
                 .serve_connection(io, service);
-            let (mut connection, mut stopping) = (Box::pin(connection), pin!(stopping(stop)));
-            until_done(connection.as_mut(), stopping.as_mut(), |connection| {
+            until_done(connection, stopping(stop), move |connection| {
                 unanswered.set();
                 connection.graceful_shutdown();
             })
-            .await
         }
-    };
-    crew.gone().await;
-    outcome.map_err(io::Error::other)
+    })
 }
 
 /// Waits until the peer says something, or false: until the server is to stop.
@@ -463,18 +476,18 @@ async fn last_call(stop: watch::Receiver<bool>) {
 }
 
 /// Polls a connection to its end, and tells it once when the server is to stop.
-async fn until_done<C: Future>(
-    mut connection: Pin<&mut C>,
-    mut stopping: Pin<&mut impl Future<Output = ()>>,
-    tell: impl Fn(Pin<&mut C>),
-) -> C::Output {
+fn until_done<C: Future + 'static>(
+    connection: C,
+    stopping: impl Future<Output = ()> + 'static,
+    tell: impl Fn(Pin<&mut C>) + 'static,
+) -> Pin<Box<dyn Future<Output = C::Output>>> {
+    let (mut connection, mut stopping) = (Box::pin(connection), Box::pin(stopping));
     let mut told = false;
-    poll_fn(|context| {
+    Box::pin(poll_fn(move |context| {
         if !told && stopping.as_mut().poll(context).is_ready() {
             told = true;
             tell(connection.as_mut());
         }
         connection.as_mut().poll(context)
-    })
-    .await
+    }))
 }

@@ -20,8 +20,7 @@ use super::transport::{Cut, Transport, Unfinished};
 use crate::aio::{Async, PollRead, PollWrite};
 use crate::net::parting::Lingering;
 
-/// The least and the most that one read asks for. That much of hyper's buffer is filled with zeros first, and what was
-/// touched of it stays with an idle connection.
+/// The least and the most that one read asks for.
 const LEAST: usize = 1024;
 const MOST: usize = 64 * 1024;
 
@@ -140,6 +139,13 @@ fn fill(
     read: impl FnOnce(&mut [u8]) -> Poll<io::Result<usize>>,
 ) -> Poll<io::Result<usize>> {
     let most = buf.remaining().min(most);
+    if most <= LEAST {
+        // Zeros in hyper's buffer would be memory that an idle connection keeps.
+        let mut room = [0; LEAST];
+        let read = ready!(read(&mut room[..most]))?;
+        buf.put_slice(&room[..read]);
+        return Poll::Ready(Ok(read));
+    }
     let room = buf.initialize_unfilled_to(most);
     let read = ready!(read(room))?;
     assert!(read <= most, "a read fits its buffer");

@@ -57,11 +57,11 @@ where
     fn answer(self: Arc<Self>, request: Request<Incoming>, place: &Place) -> Answer {
         let service = self.0.clone();
         if request.version() == Version::HTTP_2 || request.body().is_end_stream() {
-            return Box::pin(call(service, request));
+            return Answer::later(call(service, request));
         }
         // Somewhere in it somebody may wait for the body, which the connection's own thread receives.
         let crew = place.crew.clone();
-        Box::pin(async move {
+        Answer::later(async move {
             let (sender, receiver) = oneshot::channel();
             crew.start("http request", move || {
                 let _ = sender.send(block_on(call(service, request)));

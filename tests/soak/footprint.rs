@@ -1,11 +1,11 @@
 //! What the program holds: descriptors, threads of both kinds, timers, memory.
-#![expect(unsafe_code, reason = "asks malloc how much is in use")]
 
 use std::fmt;
 use std::fs;
 use std::time::{Duration, Instant};
 
 use crate::storms::MILLISECOND;
+use test_support::heap;
 use test_support::running::memory;
 
 /// What a thread that was let go may take to end. The blocking pool's end when they were idle for ten seconds.
@@ -53,15 +53,13 @@ impl Footprint {
                 false => os_threads += 1,
             }
         }
-        // SAFETY: it only reads.
-        let malloc = unsafe { libc::mallinfo2() };
         Footprint {
             descriptors: fs::read_dir("/proc/self/fd").unwrap().count(),
             green_threads: report.threads.len() - for_good.len(),
             timers: timers.saturating_sub(looks.count()),
             os_threads,
             pool_threads,
-            in_use: malloc.uordblks + malloc.hblkhd,
+            in_use: heap::in_use(),
             resident: memory(std::process::id()),
         }
     }

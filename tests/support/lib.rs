@@ -7,6 +7,7 @@ pub mod child;
 #[cfg(feature = "tls")]
 pub mod ends;
 pub mod example_program;
+pub mod heap;
 pub mod net;
 pub mod prometheus_text;
 pub mod random;

@@ -8,6 +8,7 @@ mod echo_instructions;
 mod echo_latency;
 mod echo_unpinned;
 mod http;
+mod http_idle;
 mod switches;
 mod tls_bulk;
 mod tls_calls;
@@ -29,6 +30,7 @@ pub const ALL: &[&Scenario] = &[
     &echo_idle::SCENARIO,
     &http::COST,
     &http::INSTRUCTIONS,
+    &http_idle::SCENARIO,
     &tls_echo::SCENARIO,
     &tls_bulk::UP,
     &tls_bulk::DOWN,

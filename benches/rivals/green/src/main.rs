@@ -13,6 +13,7 @@ mod echo;
 mod hand_over;
 #[path = "../../blocking/http.rs"]
 mod http;
+mod http_server;
 #[path = "../../blocking/switches.rs"]
 mod switches;
 mod tls;
@@ -20,6 +21,7 @@ mod tls;
 const WORKLOADS: &[Workload] = &[
     Workload::new("echo", echo::serve),
     Workload::new("http", http::serve),
+    Workload::new("http-server", http_server::serve),
     Workload::new("tls-echo", tls::echo),
     Workload::new("tls-bulk", tls::bulk),
     Workload::new("yield", switches::yield_now),

@@ -11,9 +11,10 @@ use crate::scenario::{
     nothing_to_prepare,
 };
 
-const HYPER: Variant = Variant::rival("hyper 1 thread", "http-hyper", &[]);
-const THREADS: Variant = Variant::rival("OS threads", "http-threads", &[]);
-const GREEN: Variant = Variant::green("green 1 hub", "http", &[], ONE_HUB);
+pub const HYPER: Variant = Variant::rival("hyper 1 thread", "http-hyper", &[]);
+pub const THREADS: Variant = Variant::rival("OS threads", "http-threads", &[]);
+pub const GREEN: Variant = Variant::green("green 1 hub", "http", &[], ONE_HUB);
+pub const SERVER: Variant = Variant::green("green::http 1 hub", "http-server", &[], ONE_HUB);
 
 pub const COST: Scenario = Scenario {
     name: "http-cost",
@@ -24,6 +25,7 @@ pub const COST: Scenario = Scenario {
     variants: &[
         HYPER,
         GREEN,
+        SERVER,
         Variant::green("green 2 hubs", "http", &[], TWO_HUBS),
         THREADS,
     ],
@@ -39,7 +41,7 @@ pub const INSTRUCTIONS: Scenario = Scenario {
             counted by callgrind",
     case_unit: "connections",
     cases: |options| echo::connections(options, &[64]),
-    variants: &[HYPER, GREEN, THREADS],
+    variants: &[HYPER, GREEN, SERVER, THREADS],
     metrics: echo_instructions::SCENARIO.metrics,
     targets: &[],
     prepare: nothing_to_prepare,
