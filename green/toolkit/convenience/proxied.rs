@@ -140,6 +140,9 @@ fn line(socket: &GreenSocket, begin: &[u8]) -> io::Result<Option<SocketAddr>> {
     }
     let mut line = begin.to_vec();
     while !line.ends_with(b"\r\n") {
+        if line.contains(&b'\n') {
+            return Err(wrong("its line does not end so"));
+        }
         if line.len() == LONGEST_LINE {
             return Err(wrong("it is too long"));
         }
@@ -153,9 +156,6 @@ fn line(socket: &GreenSocket, begin: &[u8]) -> io::Result<Option<SocketAddr>> {
         let own = end.map_or(seen, |end| end + 1);
         receive(socket, &mut ahead[..own])?;
         line.extend_from_slice(&ahead[..own]);
-        if end.is_some() && !line.ends_with(b"\r\n") {
-            return Err(wrong("its line does not end so"));
-        }
     }
     let header = v1::Header::try_from(&line[..]).map_err(wrong)?;
     Ok(match header.addresses {
