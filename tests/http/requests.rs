@@ -96,6 +96,67 @@ fn many_wait_at_once_on_one_hub_and_a_limit_holds() {
     });
 }
 
+/// ureq looks at them under a lock that blocks OS threads: whoever wants it meanwhile must not run on the hub.
+#[test]
+fn kept_connections_that_have_ended_hold_up_no_hub() {
+    const NAME: &str = "requests::kept_connections_that_have_ended_hold_up_no_hub";
+    /// So many that a look at each is worth giving way.
+    const KEPT: usize = 16;
+    let body = || {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let (end, ending) = std::sync::mpsc::channel();
+        let (ended, all_ended) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let mut kept: Vec<_> = (0..KEPT).map(|_| listener.accept().unwrap().0).collect();
+            kept.iter_mut().for_each(|stream| answer(stream, ""));
+            ending.recv().unwrap();
+            drop(kept);
+            ended.send(()).unwrap();
+            for _ in 0..2 {
+                answer(&mut listener.accept().unwrap().0, "connection: close\r\n");
+            }
+        });
+        let config = Agent::config_builder()
+            .max_idle_connections(KEPT)
+            .max_idle_connections_per_host(KEPT);
+        let agent = http::agent(config.build());
+        let ask = |busy: Duration| {
+            let (agent, url) = (agent.clone(), url.clone());
+            thread::spawn(move || {
+                let begun = Instant::now();
+                while begun.elapsed() < busy {
+                    std::hint::spin_loop();
+                }
+                let mut page = agent.get(&url).call().unwrap();
+                assert_eq!(page.body_mut().read_to_string().unwrap(), "ok");
+            })
+        };
+        let asking: Vec<_> = (0..KEPT).map(|_| ask(Duration::ZERO)).collect();
+        asking.into_iter().for_each(|asked| asked.join().unwrap());
+        end.send(()).unwrap();
+        all_ended.recv().unwrap();
+        // Longer than what a green thread may run through without giving way.
+        [(); 2]
+            .map(|()| ask(Duration::from_micros(300)))
+            .into_iter()
+            .for_each(|asked| asked.join().unwrap());
+    };
+    alone(NAME, &[("GREEN_HUBS", "1")], body).well();
+}
+
+/// Reads one request and answers it.
+fn answer(stream: &mut std::net::TcpStream, headers: &str) {
+    let mut asked = Vec::new();
+    while !asked.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        asked.extend(byte);
+    }
+    let answer = format!("HTTP/1.1 200 OK\r\n{headers}content-length: 2\r\n\r\nok");
+    stream.write_all(answer.as_bytes()).unwrap();
+}
+
 /// Asks for a page over TLS from a server with this certificate.
 fn ask_over_tls(certificate: &str, key: &str) -> Result<String, ureq::Error> {
     let context = SslContext::create_default_context(Purpose::ClientAuth).unwrap();

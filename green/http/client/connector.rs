@@ -114,11 +114,14 @@ impl Transport for GreenTransport {
     /// A connection kept for later must be silent: data, an end or an error makes it useless.
     fn is_open(&mut self) -> bool {
         let stream = &self.stream.0;
-        let silent = stream.set_nonblocking(true).is_ok()
-            && stream
-                .peek(&mut [0])
-                .is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
-        silent && stream.set_nonblocking(false).is_ok()
+        // ureq holds the lock of its pool meanwhile, which blocks OS threads: nobody else may run on the hub.
+        greenhub::without_waiting("a kept connection is looked at under ureq's lock", || {
+            let silent = stream.set_nonblocking(true).is_ok()
+                && stream
+                    .peek(&mut [0])
+                    .is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+            silent && stream.set_nonblocking(false).is_ok()
+        })
     }
 }
 

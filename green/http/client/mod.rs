@@ -19,6 +19,9 @@ use connector::{GreenConnector, GreenResolver};
 /// feature `tls` it fails. A name is looked up on the blocking pool. Proxies are those for HTTP (`CONNECT`); SOCKS
 /// needs ureq's feature.
 ///
+/// ureq logs at level debug under the lock of its pool, which blocks OS threads: a logger of [`log`] that parks its green thread
+/// there may hold up the hub. So it must not wait for that level of ureq's, or leave it out.
+///
 /// ```
 /// use std::time::Duration;
 ///
