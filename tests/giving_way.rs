@@ -1,17 +1,26 @@
 //! Green threads that never wait give way to their neighbours all the same.
 
+use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
+use green::asyncio::{ConnectionOptions, DatagramProtocol, Protocol};
+use green::greenio::SockAddr;
+use green::native_tls::{Certificate, Identity, TlsAcceptor, TlsConnector};
+use green::pool::{GreenPool, Group};
 use green::semaphore::{CappedSemaphore, Semaphore};
+use green::ssl::{EngineKind, TlsVersion};
 use green::sync::{Mutex, RwLock, mpsc};
 use green::{asyncio, channel, event, queue, select};
 use greenhub::Deadline;
-use greenhub::green_thread::{Builder, park, sleep, spawn_local, yield_now};
+use greenhub::green_thread::{Builder, park, sleep, spawn, spawn_local, yield_now};
 use greenhub::source::{Direction, Source};
+use greenhub::{greenio::GreenSocket, trampoline};
+use test_support::certs::{AUTHORITY, LOCALHOST, client_context, server_context};
+use test_support::net::{assert_closed_here, assert_kind, tcp, tcp_listener, tcp_pair};
 
 /// Runs a green thread whose calls never wait and take `each`, and counts how
 /// often its neighbour on the same hub gets to run during `calls` of them.
@@ -203,9 +212,210 @@ fn calls() -> Vec<Call> {
     ]
 }
 
+/// Of sockets: calls that fail at once, or have nothing to ask the kernel.
+fn calls_on_sockets() -> Vec<Call> {
+    let (listener, address) = tcp_listener();
+    let (closed_listener, _) = tcp_listener();
+    closed_listener.close();
+    let ((closed, _), (closed_too, _)) = (tcp_pair(), tcp_pair());
+    closed.close();
+    closed_too.close();
+    let (impatient, silent) = tcp_pair();
+    impatient.set_nonblocking(true);
+    vec![
+        (
+            "accept, closed here",
+            Box::new(move || assert_closed_here(closed_listener.accept())),
+        ),
+        (
+            "send, closed here",
+            Box::new(move || assert_closed_here(closed.send(b"lost"))),
+        ),
+        (
+            "wait_readable, closed here",
+            Box::new(move || assert_closed_here(closed_too.wait_readable(None))),
+        ),
+        (
+            "recv without waiting",
+            Box::new(move || {
+                assert_kind(impatient.recv(&mut [0]), io::ErrorKind::WouldBlock);
+                let _ = &silent;
+            }),
+        ),
+        (
+            "bind to an address in use",
+            Box::new(move || {
+                assert_kind(tcp().bind(&address), io::ErrorKind::AddrInUse);
+                let _ = &listener;
+            }),
+        ),
+        (
+            "trampoline with a number that is not open",
+            Box::new(|| {
+                let waited = trampoline(&i32::MAX, Direction::Read, Deadline::NEVER);
+                assert!(waited.is_err());
+            }),
+        ),
+    ]
+}
+
+/// Both ends of a TLS connection after their handshakes.
+fn tls_pair() -> (green::ssl::GreenSslSocket, green::ssl::GreenSslSocket) {
+    let (client, server) = tcp_pair();
+    let (engine, version) = (EngineKind::OpenSsl, TlsVersion::Tls13);
+    let server = spawn(move || {
+        let server = server_context(engine, version).accept(server).unwrap();
+        server.do_handshake().unwrap();
+        server
+    });
+    let client = client_context(engine, version).connect(client, "localhost");
+    (client.unwrap(), server.join().unwrap())
+}
+
+fn calls_of_tls() -> Vec<Call> {
+    let (ended, server) = tls_pair();
+    server.close();
+    assert_eq!((&ended).read(&mut [0]).unwrap(), 0);
+    let (closed, _server) = tls_pair();
+    closed.close();
+    let (client, server) = UnixStream::pair().unwrap();
+    let server = spawn(move || {
+        let identity = Identity::from_pkcs8(LOCALHOST.chain.as_bytes(), LOCALHOST.key.as_bytes());
+        let acceptor = TlsAcceptor::new(identity.unwrap()).unwrap();
+        let server = acceptor.accept(green::os::unix::net::UnixStream::from(server));
+        server.unwrap().shutdown().unwrap();
+    });
+    let mut connector = TlsConnector::builder();
+    let root = Certificate::from_pem(AUTHORITY.pem.as_bytes()).unwrap();
+    let connector = connector.add_root_certificate(root).build().unwrap();
+    let client = green::os::unix::net::UnixStream::from(client);
+    let mut native = connector.connect("localhost", client).unwrap();
+    server.join().unwrap();
+    assert_eq!(native.read(&mut [0]).unwrap(), 0);
+    let native = std::sync::Mutex::new(native);
+    vec![
+        (
+            "a TLS read of the end",
+            Box::new(move || assert_eq!((&ended).read(&mut [0]).unwrap(), 0)),
+        ),
+        (
+            "a TLS read, closed here",
+            Box::new(move || assert_closed_here((&closed).read(&mut [0]))),
+        ),
+        (
+            "a TLS write, closed here",
+            Box::new({
+                let (closed, _server) = tls_pair();
+                closed.close();
+                move || assert_closed_here((&closed).write(&[0]))
+            }),
+        ),
+        (
+            "a read of the end through native_tls",
+            // Of one green thread: nobody else wants the lock.
+            Box::new(move || assert_eq!(native.lock().unwrap().read(&mut [0]).unwrap(), 0)),
+        ),
+    ]
+}
+
+struct Silent;
+
+impl Protocol for Silent {
+    fn data_received(&mut self, _: &[u8]) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl DatagramProtocol for Silent {
+    fn datagram_received(&mut self, _: &[u8], _: &SockAddr) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn calls_of_asyncio() -> Vec<Call> {
+    let connection = || {
+        let (here, there) = UnixStream::pair().unwrap();
+        let here = green::os::unix::net::UnixStream::from(here);
+        let made = asyncio::create_connection_over(|| Silent, here, ConnectionOptions::new());
+        (made.unwrap().0, there)
+    };
+    let endpoint = || {
+        let (here, there) = UnixDatagram::pair().unwrap();
+        let made = asyncio::create_datagram_endpoint_over(
+            || Silent,
+            GreenSocket::from(OwnedFd::from(here)),
+        );
+        (made.unwrap().0, there)
+    };
+    let ((full, _peer), (drained, peer)) = (connection(), connection());
+    let ((datagrams, _other), (closed, _far)) = (endpoint(), endpoint());
+    closed.abort();
+    // More than the kernel takes: from here on there is a sender.
+    full.write(&vec![7; 4 << 20]).unwrap();
+    vec![
+        (
+            "asyncio: a write behind a sender",
+            Box::new(move || {
+                full.write(b"more").unwrap();
+                let _ = &_peer;
+            }),
+        ),
+        (
+            "asyncio: drain with nothing to wait for",
+            Box::new(move || {
+                drained.drain().unwrap();
+                let _ = &peer;
+            }),
+        ),
+        (
+            "asyncio: a datagram behind a sender",
+            Box::new(move || {
+                datagrams.send(b"more").unwrap();
+                let _ = &_other;
+            }),
+        ),
+        (
+            "asyncio: a datagram, closed here",
+            Box::new(move || {
+                assert_closed_here(closed.send(b"lost"));
+                let _ = &_far;
+            }),
+        ),
+    ]
+}
+
+/// Waits for what has happened already.
+fn waits_for_the_past() -> Vec<Call> {
+    let ended = spawn(|| ());
+    ended.wait();
+    let (pool, group, queue) = (GreenPool::new(1), Group::new(), queue::Queue::<()>::new());
+    vec![
+        ("JoinHandle::wait", Box::new(move || ended.wait())),
+        ("GreenPool::waitall", Box::new(move || pool.waitall())),
+        ("Group::join", Box::new(move || group.join())),
+        ("Queue::join", Box::new(move || queue.join())),
+        ("sleep for no time", Box::new(|| sleep(Duration::ZERO))),
+    ]
+}
+
+#[test]
+fn calls_that_fail_or_are_over_at_once_give_way() {
+    let all = [
+        calls_on_sockets(),
+        calls_of_tls(),
+        calls_of_asyncio(),
+        waits_for_the_past(),
+    ];
+    all.into_iter().for_each(each_gives_way);
+}
+
 #[test]
 fn calls_in_memory_that_never_have_to_wait_give_way() {
-    for (name, call) in calls() {
+    each_gives_way(calls());
+}
+
+fn each_gives_way(calls: Vec<Call>) {
+    for (name, call) in calls {
         test_support::bounded(name, Duration::from_secs(60), || {
             let hub = Builder::new().hub(0);
             let greedy = hub.spawn(move || until_a_neighbour_runs(&call));

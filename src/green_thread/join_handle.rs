@@ -19,7 +19,7 @@ use crate::hub::current;
 use crate::hub::site::Site;
 use crate::hub::task::{PinnedBody, Task};
 use crate::hub::wait::Request;
-use crate::wait_queue::{Place, Wake};
+use crate::wait_queue::{Place, Wake, give_way};
 
 /// What both kinds of handles hold.
 pub(super) struct JoinInner<T> {
@@ -43,6 +43,10 @@ impl<T> JoinInner<T> {
     /// Parks until the end; false if `deadline` passed first.
     fn wait(&self, deadline: Deadline) -> bool {
         self.refuse_self();
+        if self.is_finished() {
+            give_way();
+            return true;
+        }
         let request = Request {
             site: Site::Join(self.thread.task.id),
             deadline,

@@ -18,6 +18,7 @@ use super::unannounced::retry_unannounced;
 use super::verdict::Verdict;
 use crate::calls;
 use crate::deadline::Deadline;
+use crate::hub::wait::give_way;
 use crate::source::{Direction, Source};
 use crate::sys::socket;
 
@@ -99,7 +100,8 @@ impl GreenSocket {
     /// Those of `socket(2)`, such as an unsupported family, or too many open
     /// files.
     pub fn new(domain: Domain, ty: Type, protocol: Option<Protocol>) -> io::Result<GreenSocket> {
-        let socket = calls::socket(domain, ty, protocol)?;
+        // Whoever has no more descriptors may try again until others close some.
+        let socket = calls::socket(domain, ty, protocol).inspect_err(|_| give_way())?;
         let kind = Kind::new(domain, ty, protocol);
         Ok(GreenSocket::from_parts(socket, kind, Settings::default()))
     }
@@ -144,7 +146,7 @@ impl GreenSocket {
     ///
     /// Those of `bind(2)`, such as [`AddrInUse`](io::ErrorKind::AddrInUse).
     pub fn bind(&self, address: &SockAddr) -> io::Result<()> {
-        calls::bind(self.descriptor(), address)
+        calls::bind(self.descriptor(), address).inspect_err(|_| give_way())
     }
 
     /// Makes the socket accept connections, at most `backlog` of them waiting.

@@ -120,13 +120,15 @@ impl Source {
     pub fn wait(&self, direction: Direction, deadline: Deadline) -> io::Result<bool> {
         let line = self.lines.line(direction);
         if self.is_closed() {
+            give_way();
             return Err(ClosedLocally.into());
         }
         // What is remembered may be out of date: ask whether it is ready now.
         let seen = line.look();
-        if poll_now(self.fd.as_raw_fd(), direction)? {
+        let polled = poll_now(self.fd.as_raw_fd(), direction);
+        if !matches!(polled, Ok(false)) {
             give_way();
-            return Ok(true);
+            return polled;
         }
         line.exhausted(seen);
         let woke = self.lines.wait(direction, deadline, Place::Back)?;
@@ -152,6 +154,9 @@ impl Source {
     /// As [`wait`](Source::wait).
     pub fn wait_either(&self, deadline: Deadline) -> io::Result<bool> {
         let woke = self.lines.wait_either(deadline)?;
+        if woke == Wake::NotNeeded {
+            give_way();
+        }
         if self.is_closed() {
             return Err(ClosedLocally.into());
         }

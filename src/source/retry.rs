@@ -50,24 +50,43 @@ impl Source {
         Ok(n)
     }
 
-    /// The loop around EAGAIN, the only one. `exhausts` tells whether a result
-    /// shows that nothing is left in the direction.
+    /// The loop around EAGAIN, and others' turn if there was no wait: also after an error, since its caller may
+    /// do the same again.
     #[inline]
     fn retry_until<T>(
         &self,
         direction: Direction,
         deadline: Deadline,
-        mut operation: impl FnMut(BorrowedFd<'_>) -> io::Result<T>,
+        operation: impl FnMut(BorrowedFd<'_>) -> io::Result<T>,
         exhausts: impl Fn(&T) -> bool,
     ) -> io::Result<T> {
-        let line = self.lines.line(direction);
         let mut waited = false;
+        let result = self.retry_noting(direction, deadline, operation, exhausts, &mut waited);
+        if !waited {
+            give_way();
+        }
+        result
+    }
+
+    /// The loop around EAGAIN, the only one. `exhausts` tells whether a result
+    /// shows that nothing is left in the direction. It notes whether it has `waited`.
+    #[inline(always)]
+    fn retry_noting<T>(
+        &self,
+        direction: Direction,
+        deadline: Deadline,
+        mut operation: impl FnMut(BorrowedFd<'_>) -> io::Result<T>,
+        exhausts: impl Fn(&T) -> bool,
+        waited: &mut bool,
+    ) -> io::Result<T> {
+        let line = self.lines.line(direction);
         loop {
             if self.is_closed() {
                 return Err(ClosedLocally.into());
             }
             let seen = line.look();
-            if waited || deadline == Deadline::NOW || (seen.is_ready() && line.waiters.is_empty()) {
+            if *waited || deadline == Deadline::NOW || (seen.is_ready() && line.waiters.is_empty())
+            {
                 match operation(self.fd().as_fd()) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         line.exhausted(seen);
@@ -85,21 +104,19 @@ impl Source {
                             line.exhausted(seen);
                         }
                         line.pass_on();
-                        if !waited {
-                            give_way();
-                        }
                         return result;
                     }
                 }
             }
             // An OS thread's poll(2) may call it ready again and again.
-            if waited && deadline.has_passed() {
+            if *waited && deadline.has_passed() {
                 return Err(io::Error::from_raw_os_error(libc::EAGAIN));
             }
-            let place = if waited { Place::Front } else { Place::Back };
-            match self.lines.wait(direction, deadline, place)? {
-                Wake::TimedOut => return Err(io::Error::from_raw_os_error(libc::EAGAIN)),
-                Wake::Woken | Wake::NotNeeded => waited = true,
+            let place = if *waited { Place::Front } else { Place::Back };
+            let woke = self.lines.wait(direction, deadline, place)?;
+            *waited = true;
+            if woke == Wake::TimedOut {
+                return Err(io::Error::from_raw_os_error(libc::EAGAIN));
             }
         }
     }

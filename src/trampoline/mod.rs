@@ -49,12 +49,18 @@ use watch::Outcome;
 /// something else. The errors of epoll_ctl(2), at a limit of the system.
 pub fn trampoline(fd: &impl AsRawFd, direction: Direction, deadline: Deadline) -> io::Result<bool> {
     let fd = fd.as_raw_fd();
-    if poll_now(fd, direction)? {
+    let polled = poll_now(fd, direction);
+    if !matches!(polled, Ok(false)) {
         give_way();
-        return Ok(true);
+        return polled;
     }
-    match watch::wait(fd, direction, deadline, None, false)? {
-        Ok(Outcome::Closed) => Err(ClosedLocally.into()),
+    let waited = watch::wait(fd, direction, deadline, None, false);
+    match waited.inspect_err(|_| give_way())? {
+        Ok(Outcome::Closed) => {
+            // It may have been closed before, and then there was no wait.
+            give_way();
+            Err(ClosedLocally.into())
+        }
         Ok(Outcome::Ready) => Ok(true),
         Ok(Outcome::TimedOut) => Ok(false),
         Err(interrupt) => current::with(|task| task.raise(interrupt)),

@@ -9,8 +9,7 @@ use std::sync::{Arc, OnceLock};
 use greenhub::Deadline;
 use greenhub::greenio::{GreenSocket, SockAddr};
 use greenhub::source::Direction;
-use greenhub::wait_queue::ShortLock;
-use greenhub::wait_queue::WaitQueue;
+use greenhub::wait_queue::{ShortLock, WaitQueue, give_way};
 use greenhub::{ClosedLocally, Killed};
 
 use super::super::extra::ExtraInfo;
@@ -227,6 +226,8 @@ impl Endpoint {
     }
 
     pub(super) fn send(self: &Arc<Endpoint>, data: &[u8], to: Option<SockAddr>) -> io::Result<()> {
+        // It never waits, not even for the sender of what it keeps.
+        give_way();
         {
             let mut state = self.state.lock();
             if state.closing {

@@ -5,12 +5,15 @@ use std::mem;
 use std::sync::Arc;
 
 use greenhub::Killed;
+use greenhub::wait_queue::give_way;
 
 use super::shared::{Eof, Shared, State};
 use crate::thread::{Builder, Ending};
 
 impl Shared {
     pub(super) fn write(self: &Arc<Shared>, data: &[u8]) -> io::Result<()> {
+        // It never waits, not even for the sender of what it keeps.
+        give_way();
         {
             let mut state = self.state.lock();
             state.may_write()?;

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use greenhub::Deadline;
-use greenhub::wait_queue::{ShortLock, WaitQueue};
+use greenhub::wait_queue::{ShortLock, WaitQueue, give_way};
 use greenhub::{ClosedLocally, Killed};
 
 use super::super::connections::Attachment;
@@ -250,6 +250,7 @@ impl Shared {
 
     /// Waits until writing need not pause.
     pub(super) fn drain(&self) -> io::Result<()> {
+        give_way();
         let above = || {
             let state = self.state.lock();
             !state.life.is_over() && !state.life.has_lost() && state.is_paused()

@@ -23,7 +23,7 @@ use greenhub::green_thread::panicking;
 use greenhub::greenio::{GreenSocket, NonBlocking};
 use greenhub::semaphore::Semaphore;
 use greenhub::source::Direction;
-use greenhub::wait_queue::{ShortLock, WaitQueue, Wake};
+use greenhub::wait_queue::{ShortLock, WaitQueue, Wake, give_way};
 
 use super::TlsVersion;
 use super::pipe::SslPipe;
@@ -492,6 +492,8 @@ impl Duplex {
     }
 
     fn take(&self, right: &Semaphore, deadline: Deadline) -> io::Result<()> {
+        // What the pipe has, or has recorded, is given without a call on the socket.
+        give_way();
         let taken = right.try_acquire()
             || match deadline == Deadline::NOW {
                 // Whoever has it gives it back and then looks whether somebody missed it; we say so and then

@@ -14,7 +14,7 @@ use greenhub::Deadline;
 use greenhub::green_thread::panicking;
 use greenhub::greenio::GreenSocket;
 use greenhub::source::Direction;
-use greenhub::wait_queue::ShortLock;
+use greenhub::wait_queue::{ShortLock, give_way};
 
 use super::certificate::Certificate;
 use super::duplex::{self, Duplex};
@@ -623,6 +623,17 @@ impl GreenSslSocket {
         self.shared.closing.load(Ordering::SeqCst) || self.get_ref().is_closed()
     }
 
+    /// As an error if it was closed here; others run first, since the caller may do the same again.
+    fn check_open(&self) -> io::Result<()> {
+        match self.is_closed() {
+            true => {
+                give_way();
+                Err(ClosedLocally.into())
+            }
+            false => Ok(()),
+        }
+    }
+
     /// What a read returns.
     fn answer(&self, read: io::Result<usize>) -> io::Result<usize> {
         match read {
@@ -670,9 +681,7 @@ impl GreenSslSocket {
 impl Read for &GreenSslSocket {
     /// Reads decrypted bytes, at most one record at a time. The table of [`GreenSslSocket`] has the ends.
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        if self.is_closed() {
-            return Err(ClosedLocally.into());
-        }
+        self.check_open()?;
         let deadline = self.deadline(Direction::Read)?;
         self.handshake_until(deadline)?;
         // Not behind another reader, who may wait for long.
@@ -686,9 +695,7 @@ impl Read for &GreenSslSocket {
 impl Write for &GreenSslSocket {
     /// Encrypts and sends up to 48 KiB, and returns when the kernel has it all.
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        if self.is_closed() {
-            return Err(ClosedLocally.into());
-        }
+        self.check_open()?;
         let deadline = self.deadline(Direction::Write)?;
         self.handshake_until(deadline)?;
         if buf.is_empty() {

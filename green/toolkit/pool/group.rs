@@ -7,7 +7,7 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use greenhub::Deadline;
-use greenhub::wait_queue::{ShortLock, WaitQueue, Wake};
+use greenhub::wait_queue::{ShortLock, WaitQueue, Wake, give_way};
 
 use crate::thread::{self, JoinHandle, Thread, ThreadId};
 
@@ -320,6 +320,7 @@ impl Members {
         so: impl Fn(&HashMap<ThreadId, Thread>) -> bool,
         deadline: Deadline,
     ) -> bool {
+        give_way();
         let so = || so(&self.running.lock());
         while so() {
             if self.changed.wait("group", deadline, so) == Wake::TimedOut {

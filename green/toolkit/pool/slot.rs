@@ -15,7 +15,7 @@ use greenhub::Deadline;
 use greenhub::wait_queue::ShortLock;
 use greenhub::{
     semaphore::Semaphore,
-    wait_queue::{WaitQueue, Wake},
+    wait_queue::{WaitQueue, Wake, give_way},
 };
 
 greenhub::thread_local! {
@@ -98,6 +98,7 @@ impl Slots {
             self.own().is_none(),
             "a task of a pool cannot wait for all of the pool, which includes itself"
         );
+        give_way();
         let is_busy = || self.busy.load(SeqCst) > 0;
         while is_busy() {
             if self.idlers.wait("green pool: waitall", deadline, is_busy) == Wake::TimedOut {

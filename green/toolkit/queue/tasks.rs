@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use greenhub::Deadline;
-use greenhub::wait_queue::{WaitQueue, Wake};
+use greenhub::wait_queue::{WaitQueue, Wake, give_way};
 
 use super::error::NothingOutstanding;
 
@@ -46,6 +46,7 @@ impl Tasks {
 
     /// Parks until nothing is outstanding; false if `deadline` passed first.
     pub(super) fn join(&self, deadline: Deadline) -> bool {
+        give_way();
         while self.outstanding() > 0 {
             let wake = self
                 .joiners
