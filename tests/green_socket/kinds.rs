@@ -366,6 +366,26 @@ fn options_by_number() {
     assert_raw(client.option_i32(9999, 1), libc::EOPNOTSUPP);
 }
 
+/// SO_ATTACH_BPF and SO_ATTACH_REUSEPORT_EBPF, and PACKET_FANOUT_DATA: a number would be somebody else's.
+#[test]
+fn an_option_that_takes_a_descriptor_takes_no_bare_number() {
+    let socket = udp();
+    let other = std::fs::File::open("/dev/null").unwrap();
+    for (level, name) in [
+        (libc::SOL_SOCKET, 50),
+        (libc::SOL_SOCKET, 52),
+        (libc::SOL_PACKET, 22),
+    ] {
+        let set = socket.set_option_i32(level, name, other.as_raw_fd());
+        assert_kind(set, ErrorKind::InvalidInput);
+    }
+    // The kernel answers here: it is no program.
+    let number = other.as_raw_fd().to_ne_bytes();
+    // SAFETY: the value is the number of a descriptor of ours.
+    let set = unsafe { socket.set_option_bytes(libc::SOL_SOCKET, 50, &number) };
+    assert!(set.unwrap_err().raw_os_error().is_some());
+}
+
 /// The kernel counts this one option in instructions of eight bytes.
 #[test]
 fn a_filter_is_read_as_bytes_and_not_beyond_its_buffer() {
