@@ -346,6 +346,7 @@ const UNSAFE: &[&str] = &[
     "green/tests/net/tcp.rs",
     "tests/peer_close/namespace.rs",
     "tests/support/ends/peer.rs",
+    "tests/support/heap.rs",
     "tests/support/steps.rs",
     "green/tests/streams/pipes.rs",
     "tests/process.rs",
@@ -359,7 +360,6 @@ const UNSAFE: &[&str] = &[
     "green/tests/std_parity/bodies/support.rs",
     "green/tests/std_parity/bodies/thread_spawn.rs",
     "tests/thread_locals/main.rs",
-    "tests/soak/footprint.rs",
     "tests/storms/thread_locals.rs",
     "tests/trials/main.rs",
 ];
