@@ -18,6 +18,26 @@ const LONG: Duration = Duration::from_secs(60);
 /// Kills a thread in `wait`, and then lets `event` end the wait: it must come to its end, and the
 /// kill at the next one.
 fn outlives_a_kill(wait: impl FnOnce() + Send + 'static, event: impl FnOnce()) {
+    killed_in(wait, |is_over| {
+        for _ in 0..5 {
+            green::thread::sleep(MILLISECOND);
+            assert!(!is_over());
+        }
+        event();
+    });
+}
+
+/// As [`outlives_a_kill`], for a wait that ends by itself, before or after the kill.
+fn sleeps_through_a_kill(sleep: fn(Duration)) {
+    let wait = move || {
+        let began = Instant::now();
+        sleep(50 * MILLISECOND);
+        assert!(began.elapsed() >= 50 * MILLISECOND);
+    };
+    killed_in(wait, |_| ());
+}
+
+fn killed_in(wait: impl FnOnce() + Send + 'static, meanwhile: impl FnOnce(&dyn Fn() -> bool)) {
     let began = Arc::new(AtomicBool::new(false));
     let over = Arc::new(AtomicBool::new(false));
     let waiter = green::thread::spawn({
@@ -31,11 +51,7 @@ fn outlives_a_kill(wait: impl FnOnce() + Send + 'static, event: impl FnOnce()) {
     });
     until(|| began.load(SeqCst) && site(&waiter).is_some());
     waiter.kill().unwrap();
-    for _ in 0..5 {
-        green::thread::sleep(MILLISECOND);
-        assert!(!waiter.is_finished() && !over.load(SeqCst));
-    }
-    event();
+    meanwhile(&|| waiter.is_finished() || over.load(SeqCst));
     assert!(is_killed(waiter.join()));
     assert!(over.load(SeqCst), "the kill ended the wait");
 }
@@ -231,11 +247,8 @@ fn a_wait_of_a_thread_outlives_a_kill() {
             },
             || send.send(()).unwrap(),
         );
-        outlives_a_kill(|| thread::sleep(50 * MILLISECOND), || ());
-        outlives_a_kill(
-            || thread::sleep_until(Instant::now() + 50 * MILLISECOND),
-            || (),
-        );
+        sleeps_through_a_kill(thread::sleep);
+        sleeps_through_a_kill(|time| thread::sleep_until(Instant::now() + time));
     });
 }
 

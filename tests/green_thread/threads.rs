@@ -387,11 +387,12 @@ fn what_the_last_destructors_make_is_dropped_by_the_thread_itself() {
         });
         // An executor's waker.
         all_are_told(&|late| {
-            let mut handle = spawn(|| sleep(MILLISECOND));
+            let mut handle = spawn(park);
             let waker = Waker::from(Arc::new(late));
             let mut context = Context::from_waker(&waker);
             assert!(Pin::new(&mut handle).poll(&mut context).is_pending());
             drop(waker);
+            handle.thread().unpark();
             until(|| handle.is_finished());
         });
         // A kill does not cut them short.
@@ -457,12 +458,14 @@ fn a_scope_joins_all_before_a_kill_goes_through() {
     green("scope", || {
         let log = Rc::new(RefCell::new(Vec::new()));
         let theirs = log.clone();
+        let killed = Arc::new(AtomicBool::new(false));
+        let was_killed = killed.clone();
         let parent = spawn_local(move || {
             let lent = AtomicBool::new(false);
             let _end = OnDrop(|| theirs.borrow_mut().push("parent"));
             green_thread::scope(|scope| {
                 scope.spawn(|| {
-                    sleep(20 * MILLISECOND);
+                    until(|| was_killed.load(SeqCst));
                     lent.store(true, SeqCst);
                 });
             });
@@ -473,6 +476,7 @@ fn a_scope_joins_all_before_a_kill_goes_through() {
         });
         until(|| site(&parent) == Some(Site::Queue("end of a scope")));
         parent.kill().unwrap();
+        killed.store(true, SeqCst);
         assert!(is_killed(parent.join()));
         assert_eq!(*log.borrow(), ["scope", "parent"]);
     });

@@ -3,7 +3,8 @@
 use std::cell::{Cell, RefCell};
 use std::panic::{catch_unwind, panic_any};
 use std::rc::Rc;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use greenhub::Deadline;
@@ -128,6 +129,8 @@ fn a_panic_that_goes_through_a_scope_beside_one_parked_in_a_drop() {
                 let parked = parked_in_drop(&go);
                 let flushed = Rc::new(Cell::new(false));
                 let theirs = flushed.clone();
+                let killed = Arc::new(AtomicBool::new(false));
+                let was_killed = killed.clone();
                 let victim = spawn_local(move || {
                     // It waits, killed, while the scope's panic unwinds.
                     let _flush = OnDrop(|| {
@@ -135,13 +138,14 @@ fn a_panic_that_goes_through_a_scope_beside_one_parked_in_a_drop() {
                         theirs.set(true);
                     });
                     green_thread::scope(|scope| {
-                        scope.spawn(|| sleep(20 * MILLISECOND));
+                        scope.spawn(|| until(|| was_killed.load(SeqCst)));
                         fail_quietly("through a scope");
                     });
                 });
                 until(|| site(&victim) == Some(Site::Queue("end of a scope")));
                 // So that nobody was parked in a drop when the panic was caught.
                 victim.kill().unwrap();
+                killed.store(true, SeqCst);
                 assert!(victim.join().is_err());
                 assert!(flushed.get());
                 go.set(true);
@@ -160,12 +164,15 @@ fn unwinds_unheard(raise: fn()) {
         let parked = parked_in_drop(&go);
         let (rolled_back, nested) = (Rc::new(Cell::new(false)), Rc::new(Cell::new(0)));
         let (theirs, inner) = (rolled_back.clone(), nested.clone());
+        let (begun, killed) = (Rc::new(Cell::new(false)), Rc::new(Cell::new(false)));
+        let (begins, was_killed) = (begun.clone(), killed.clone());
         let victim = spawn_local(move || {
             greenhub::timeout(MILLISECOND, || {
                 let _rollback = OnDrop(|| {
                     assert!(panicking());
                     std::thread::sleep(2 * MILLISECOND);
-                    sleep(5 * MILLISECOND);
+                    begins.set(true);
+                    until(|| was_killed.get());
                     // A limit of the destructor's own ends what it is around.
                     let within = || {
                         let _waits = OnDrop(|| sleep(MILLISECOND));
@@ -184,8 +191,9 @@ fn unwinds_unheard(raise: fn()) {
                 raise();
             })
         });
-        until(|| site(&victim) == Some(Site::Sleep));
+        until(|| begun.get());
         victim.kill().unwrap();
+        killed.set(true);
         assert!(victim.join().is_err());
         assert!(rolled_back.get());
         assert_eq!(nested.get(), 2);

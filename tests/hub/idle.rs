@@ -43,10 +43,15 @@ fn a_blocked_writer_and_an_idle_reader_cost_nothing() {
             let _on_os_thread = std::thread::spawn(move || send(&full_os));
             until(|| waiting() == 2);
             sleep(20 * MILLISECOND);
-            let before = cpu_time();
-            std::thread::sleep(400 * MILLISECOND);
-            let spent = cpu_time() - before;
-            assert!(spent < 40 * MILLISECOND, "{spent:?} in 0.4 s");
+            let spent = || {
+                let before = cpu_time();
+                std::thread::sleep(400 * MILLISECOND);
+                cpu_time() - before
+            };
+            // On a slow machine the look at all threads costs something itself, and what was begun may not be over; who spins
+            // does so in each window.
+            let costs_nothing = (0..4).any(|_| spent() < 40 * MILLISECOND);
+            assert!(costs_nothing, "40 ms and more in each of four times 0.4 s");
         },
     )
     .well();
