@@ -9,7 +9,7 @@ use green::metrics::{Figure, Metrics};
 use greenhub::green_thread::{Builder, JoinHandle, park};
 use serde_json::Value;
 
-const LIMIT: Duration = Duration::from_secs(50);
+const LIMIT: Duration = Duration::from_secs(240);
 
 fn open() -> (Server, SocketAddr) {
     open_with(Server::new())

@@ -466,10 +466,14 @@ fn the_threads_of_may_are_two_and_sleep() {
                 })
                 .sum()
         };
-        thread::sleep(Duration::from_millis(50));
-        let before = switches();
-        thread::sleep(Duration::from_millis(300));
-        assert_eq!(switches(), before);
+        // On a busy machine they may be late to their sleep; who wakes up does so in each window.
+        let they_sleep = (0..4).any(|_| {
+            thread::sleep(Duration::from_millis(50));
+            let before = switches();
+            thread::sleep(Duration::from_millis(300));
+            switches() == before
+        });
+        assert!(they_sleep, "wake-ups in each of four windows");
     })
     .well();
 }

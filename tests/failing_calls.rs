@@ -23,7 +23,7 @@ use test_support::running::{Signal, signal};
 
 const MS: Duration = Duration::from_millis(1);
 /// Whoever takes longer hangs.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// From now on `call` fails with `errno` on this OS thread: always, or if the argument at a place is this descriptor.
 fn fail(call: c_long, if_argument: Option<(u8, RawFd)>, errno: c_int) {

@@ -14,7 +14,7 @@ mod commands;
 mod listeners;
 mod misbehaviour;
 
-const LIMIT: Duration = Duration::from_secs(50);
+const LIMIT: Duration = Duration::from_secs(120);
 const PROMPT: &[u8] = b"green> ";
 
 /// A client's end.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use greenhub::green_thread::{Builder, park, sleep, yield_now};
 use greenhub::{State, report};
 
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(360);
 /// Says that a tool runs the body, and whether it is to abort.
 const TOOL: &str = "GREEN_UNDER_A_TOOL";
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/hub/gdb.py");

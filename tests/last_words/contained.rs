@@ -47,11 +47,13 @@ fn contained(name: &str, body: impl FnOnce()) {
     ended.well();
 }
 
-/// Waits for the end, and for what is left of the handle to be dropped there.
+/// Lets one that is parked go, and waits for its end, and for what is left of the handle to be dropped there.
 fn detach<T>(handle: JoinHandle<T>) {
     let (ended, end) = mpsc::channel();
     handle.link(move |_| ended.send(()).unwrap());
+    let thread = handle.thread().clone();
     drop(handle);
+    thread.unpark();
     end.recv_timeout(LONG).unwrap();
 }
 
@@ -99,11 +101,11 @@ fn a_waker_panics_with_a_bomb() {
 fn a_result_that_nobody_wants_is_a_bomb() {
     contained("contained::a_result_that_nobody_wants_is_a_bomb", || {
         detach(thread::spawn(|| {
-            thread::sleep(SHORT);
+            thread::park();
             Bomb
         }));
         detach(thread::spawn(|| {
-            thread::sleep(SHORT);
+            thread::park();
             panic_any(Bomb)
         }));
         thread::sleep(SHORT);
@@ -118,15 +120,17 @@ fn a_result_on_the_blocking_pool_is_a_bomb_and_its_threads_go_on() {
             Config::new().blocking_threads(1).apply().unwrap();
             green::run(|| {
                 for _ in 0..3 {
+                    let (release, blocked) = mpsc::channel::<()>();
                     let call = || {
-                        blocking(|| {
-                            std::thread::sleep(2 * SHORT);
+                        blocking(move || {
+                            let _ = blocked.recv();
                             Bomb
                         })
                     };
                     assert!(timeout(SHORT, move || std::mem::forget(call())).is_err());
+                    drop(release);
+                    assert_eq!(timeout(LONG, || blocking(|| 7)), Ok(7));
                 }
-                assert_eq!(timeout(LONG, || blocking(|| 7)), Ok(7));
             });
         },
     );

@@ -16,8 +16,9 @@ const LONG: Duration = Duration::from_millis(400);
 
 static LOG: Mutex<Vec<String>> = Mutex::new(Vec::new());
 static HOOK_RUNS: AtomicBool = AtomicBool::new(false);
+static LET_GO: AtomicBool = AtomicBool::new(false);
 
-/// With one hub, under a hook that takes `LOG`: `body` runs while a neighbour holds it, as long as `LONG`.
+/// With one hub, under a hook that takes `LOG`: `body` runs while a neighbour holds it.
 /// Thread-locals are shared: where they are not, a hook is no neighbour's concern (`thread_locals/unwinds.rs`).
 fn while_the_hook_waits(name: &str, body: fn()) -> Ended {
     alone(
@@ -33,7 +34,9 @@ fn while_the_hook_waits(name: &str, body: fn()) -> Ended {
             green::run(move || {
                 let holder = spawn(|| {
                     let _held = LOG.lock().unwrap();
-                    sleep(LONG);
+                    while !LET_GO.load(SeqCst) {
+                        sleep(MS);
+                    }
                 });
                 let panics = spawn(|| panic!("told to the log"));
                 while !HOOK_RUNS.load(SeqCst) {
@@ -42,6 +45,7 @@ fn while_the_hook_waits(name: &str, body: fn()) -> Ended {
                 // The hook holds the hub at first, so it is suspended by now.
                 body();
                 assert!(!panics.is_finished(), "it waits for the holder");
+                LET_GO.store(true, SeqCst);
                 holder.join().unwrap();
                 assert!(panics.join().is_err());
                 assert!(LOG.lock().unwrap()[0].contains("told to the log"));
@@ -220,7 +224,7 @@ fn a_limit_around_a_panic_whose_hook_waits_is_late() {
             });
             a_limit_in_a_hook();
             // No thread is held as if it were in a hook: while one waits, another runs.
-            let waits = spawn(|| sleep(LONG));
+            let waits = spawn(|| sleep(Duration::from_secs(3600)));
             spawn(|| ()).join().unwrap();
             assert!(!waits.is_finished());
         })
