@@ -158,22 +158,22 @@ fn a_close_waits_for_the_peer_while_the_hub_goes_on() {
     both_ways(|on| {
         for (how, socket, peer) in lingering_pairs() {
             let sent = fill(&socket);
+            let ticker = matches!(on, On::GreenThreads).then(ticking);
+            let ticks = ticker.as_ref().map(|(ticks, _)| Arc::clone(ticks));
+            let began = Instant::now();
             let reader = on.spawn(move || {
                 sleep(Duration::from_millis(100));
+                if let Some(ticks) = ticks {
+                    // Without the hub there is none.
+                    wait_until("the hub goes on", || ticks.load(Ordering::Relaxed) > 2);
+                }
                 drain(&peer)
             });
-            let began = Instant::now();
-            match on {
-                On::OsThreads => socket.close(),
-                On::GreenThreads => {
-                    let (ticks, stop) = ticking();
-                    socket.close();
-                    // Without the hub there is none.
-                    assert!(ticks.load(Ordering::Relaxed) > 2, "{how}");
-                    stop();
-                }
-            }
+            socket.close();
             let took = began.elapsed();
+            if let Some((_, stop)) = ticker {
+                stop();
+            }
             assert!(
                 took >= Duration::from_millis(90) && took < SOON,
                 "{how}: {took:?}"

@@ -14,6 +14,8 @@ use greenhub::greenio::{Domain, GreenSocket, SockAddr, Type};
 use test_support::net::*;
 
 const SHORT: Duration = Duration::from_millis(100);
+/// Never reached.
+const LONG: Duration = Duration::from_secs(50);
 
 fn udp() -> GreenSocket {
     let socket = GreenSocket::new(Domain::IPV4, Type::DGRAM, None).unwrap();
@@ -78,21 +80,30 @@ fn a_connect_that_is_answered_at_once_neither_waits_nor_registers() {
     let accepts = listener.local_addr().unwrap().into();
     let bodies: [fn(&GreenSocket, &SockAddr) -> io::Result<()>; 2] = [
         |socket, address| socket.connect(address),
-        |socket, address| socket.connect_timeout(address, SHORT),
+        |socket, address| socket.connect_timeout(address, LONG),
     ];
     greenhub::run(move || {
         for (address, connect) in [&refuses, &accepts]
             .into_iter()
             .flat_map(|to| bodies.map(|b| (to, b)))
         {
-            let ran = Rc::new(Cell::new(false));
-            let neighbour = {
-                let ran = ran.clone();
-                greenhub::green_thread::spawn_local(move || ran.set(true))
+            let waits = || {
+                let ran = Rc::new(Cell::new(false));
+                let neighbour = {
+                    let ran = ran.clone();
+                    greenhub::green_thread::spawn_local(move || ran.set(true))
+                };
+                let outcome = connect(&tcp(), address);
+                let waited = ran.get();
+                neighbour.join().unwrap();
+                waited.then_some(outcome)
             };
-            let outcome = connect(&tcp(), address);
-            assert!(!ran.get(), "who waits lets its neighbour run: {outcome:?}");
-            neighbour.join().unwrap();
+            // The kernel may put an answer off when it is busy.
+            let waited: Vec<_> = (0..20).map_while(|_| waits()).collect();
+            assert!(
+                waited.len() < 20,
+                "who waits lets its neighbour run: {waited:?}"
+            );
         }
     });
 }
@@ -102,7 +113,7 @@ fn refused_is_refused_however_one_connects() {
     both_ways(|_| {
         let (address, _held) = refusing_address();
         assert_raw(tcp().connect(&address), libc::ECONNREFUSED);
-        assert_raw(tcp().connect_timeout(&address, SHORT), libc::ECONNREFUSED);
+        assert_raw(tcp().connect_timeout(&address, LONG), libc::ECONNREFUSED);
 
         // In non-blocking mode the attempt is refused at once on loopback, or
         // with the second call.
@@ -354,6 +365,7 @@ fn data_after_an_abandoned_read_disturbs_no_other_wait() {
             let len = waited_for.recv(&mut buf).unwrap();
             assert_eq!(&buf[..len], b"right");
             // The late data is there for whoever wants it.
+            abandoned.set_read_timeout(None).unwrap();
             let len = abandoned.recv(&mut buf).unwrap();
             assert_eq!(&buf[..len], b"late");
         });
