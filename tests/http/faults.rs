@@ -53,11 +53,11 @@ fn a_head_that_does_not_come_is_not_waited_for() {
         }
         // A byte now and then does not stretch it.
         let mut stream = served.connect();
-        while stream.write_all(b"G").is_ok() && begun.elapsed() < Duration::from_secs(20) {
+        while stream.write_all(b"G").is_ok() && begun.elapsed() < Duration::from_secs(60) {
             green::thread::sleep(Duration::from_millis(20));
         }
         assert!(
-            begun.elapsed() < Duration::from_secs(10),
+            begun.elapsed() < Duration::from_secs(20),
             "{:?}",
             begun.elapsed()
         );

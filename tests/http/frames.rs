@@ -60,7 +60,8 @@ fn fields(fields: &[(&str, &str)]) -> Vec<u8> {
 const METHOD: (&str, &str) = (":method", "GET");
 const SCHEME: (&str, &str) = (":scheme", "http");
 const HOST: (&str, &str) = (":authority", "x");
-const PATH: (&str, &str) = (":path", "/sleep");
+/// Its answer comes long after an error has been told.
+const PATH: (&str, &str) = (":path", "/doze");
 
 /// A request with more fields.
 fn asks(more: &[(&str, &str)]) -> Vec<u8> {

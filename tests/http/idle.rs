@@ -97,10 +97,15 @@ fn handlers_that_wait_hold_up_neither_each_other_nor_the_quick() {
 #[test]
 fn an_idle_connection_that_is_cut_is_closed_at_once() {
     super::bounded("an idle connection that is cut", || {
-        let served = Served::with(usual, |server| server.grace(Duration::ZERO));
-        let mut stream = asked(&served);
-        thread::sleep(Duration::from_millis(2));
-        assert_eq!(served.stop().cut, 1);
-        assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+        let is_cut = || {
+            let served = Served::with(usual, |server| server.grace(Duration::ZERO));
+            let mut stream = asked(&served);
+            thread::sleep(Duration::from_millis(2));
+            let cut = served.stop().cut;
+            assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+            cut == 1
+        };
+        // On a busy machine it may end by itself, half a second after the server was stopped, before anybody comes to cut it.
+        assert!((0..4).any(|_| is_cut()));
     });
 }

@@ -22,7 +22,7 @@ use green::http::{Body, Handler, IntoResponse, Reply, Request, Response, Server,
 use green::net::{TcpListener, TcpStream};
 use green::thread::{self, JoinHandle};
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(240);
 
 fn bounded(name: &str, body: impl FnOnce()) {
     test_support::bounded(name, LIMIT, body);
@@ -117,6 +117,10 @@ fn usual(request: Request<Body>) -> std::io::Result<Response<Reply>> {
         "/sleep" => {
             thread::sleep(Duration::from_millis(300));
             "slept".into_response()
+        }
+        "/doze" => {
+            thread::sleep(Duration::from_secs(5));
+            "dozed".into_response()
         }
         "/late" => {
             thread::sleep(Duration::from_secs(3600));

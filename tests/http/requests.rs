@@ -64,7 +64,8 @@ fn many_wait_at_once_on_one_hub_and_a_limit_holds() {
         let served = Served::with(usual, |server| server.grace(Duration::from_secs(2)));
         let url = format!("http://{}", served.address);
         let begun = Instant::now();
-        let asking: Vec<_> = (0..50)
+        // One after the other they would take 30 s.
+        let asking: Vec<_> = (0..100)
             .map(|_| {
                 let url = format!("{url}/sleep");
                 let ask = move || {
@@ -81,7 +82,7 @@ fn many_wait_at_once_on_one_hub_and_a_limit_holds() {
             assert_eq!(asked.join().unwrap(), "slept");
         }
         assert!(
-            begun.elapsed() < Duration::from_secs(8),
+            begun.elapsed() < Duration::from_secs(20),
             "{:?}",
             begun.elapsed()
         );
@@ -92,7 +93,8 @@ fn many_wait_at_once_on_one_hub_and_a_limit_holds() {
             matches!(late, ureq::Error::Timeout(Timeout::Global)),
             "{late}"
         );
-        assert_eq!(served.stop().cut, 1);
+        // On a slow machine the limit may have passed before there was a connection.
+        assert!(served.stop().cut <= 1);
     });
 }
 
