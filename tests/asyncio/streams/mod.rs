@@ -13,7 +13,7 @@ use green::net::{TcpListener, TcpStream};
 use green::ssl::{Purpose, SslContext, VerifyLocation};
 use test_support::both::on_both;
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(180);
 /// More than sockets of [`KERNEL_BYTES`] and the buffers hold for a peer that does not read.
 const MUCH: usize = 4 * 1024 * 1024;
 

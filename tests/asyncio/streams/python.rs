@@ -36,7 +36,7 @@ async def main():
         context.load_cert_chain(sys.argv[1], sys.argv[2])
     server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=context)
     print(server.sockets[0].getsockname()[1], flush=True)
-    await asyncio.wait_for(done.wait(), 60)
+    await asyncio.wait_for(done.wait(), 150)
 
 asyncio.run(main())
 "#;
@@ -64,7 +64,7 @@ async def main():
     await writer.wait_closed()
     print("well")
 
-asyncio.run(asyncio.wait_for(main(), 60))
+asyncio.run(asyncio.wait_for(main(), 150))
 "#;
 
 fn python(program: &str, arguments: &[&str]) -> Option<Child> {

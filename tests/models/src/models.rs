@@ -27,7 +27,7 @@ use crate::wait_queue::WaitQueue;
 /// `GREEN_TRIALS=full` to the end.
 fn all(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
     let full = std::env::var("GREEN_TRIALS").is_ok_and(|trials| trials == "full");
-    let seconds = if crate::mutant().is_some() { 60 } else { 3 };
+    let seconds = if crate::mutant().is_some() { 300 } else { 3 };
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(preemptions);
     builder.max_branches = 20_000;
