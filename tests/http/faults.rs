@@ -147,16 +147,18 @@ fn who_is_answered_early_may_send_on() {
             ),
             ("GET / HTTP/1.0\r\n\r\n", "200"),
         ] {
-            let mut stream = served.connect();
-            stream.write_all(request.as_bytes()).unwrap();
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).unwrap();
-            assert!(answer.starts_with("HTTP/1."), "{request:?}: {answer:?}");
-            assert_eq!(&answer[9..12], status, "{request:?}: {answer:?}");
-            for _ in 0..64 {
-                stream.write_all(&[b'x'; 1 << 16]).unwrap();
-            }
-            assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+            let is_heard_out = || {
+                let mut stream = served.connect();
+                stream.write_all(request.as_bytes()).unwrap();
+                let mut answer = String::new();
+                stream.read_to_string(&mut answer).unwrap();
+                assert!(answer.starts_with("HTTP/1."), "{request:?}: {answer:?}");
+                assert_eq!(&answer[9..12], status, "{request:?}: {answer:?}");
+                let is_sent = (0..64).all(|_| stream.write_all(&[b'x'; 1 << 16]).is_ok());
+                is_sent && matches!(stream.read(&mut [0]), Ok(0))
+            };
+            // A server waits two seconds for who says nothing; on a very busy machine that may have been us.
+            assert!((0..4).any(|_| is_heard_out()), "{request:?}");
         }
         // They have gone; one that stays and says no more is not waited for long.
         let mut silent = served.connect();

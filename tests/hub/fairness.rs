@@ -43,11 +43,11 @@ fn a19(name: &str, greedy: impl Fn(Arc<AtomicBool>) + Send + Copy + 'static) {
     };
     for _ in 0..test_support::repeat::repeats() {
         let mut tries =
-            (0..4).map(|_| green(name, move || (naps_beside(polite), naps_beside(greedy))));
+            (0..10).map(|_| green(name, move || (naps_beside(polite), naps_beside(greedy))));
         let fair = tries.find(|(possible, naps)| naps * 2 >= *possible);
         assert!(
             fair.is_some(),
-            "less than half the naps that are possible, four times"
+            "less than half the naps that are possible, ten times"
         );
     }
 }
