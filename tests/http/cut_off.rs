@@ -208,7 +208,7 @@ fn connections_that_end_in_order_are_not_reset() {
         in_the_clear_and_over_tls(|serve, connect| {
             let serving = serve(Set {
                 // Of a handshake too.
-                head: Duration::from_secs(3),
+                head: Duration::from_secs(2),
                 ..Set::new(|request| usual(request).unwrap())
             });
             let asks = [

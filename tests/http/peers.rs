@@ -328,10 +328,10 @@ fn memory_in_kilobytes(line: &str) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-/// 40 MB from curl, to a handler that takes its time.
+/// 100 MB from curl, to a handler that takes its time.
 #[test]
 fn an_upload_that_is_taken_slowly_is_never_in_memory() {
-    const ALL: u64 = 40_000_000;
+    const ALL: u64 = 100_000_000;
     const NAME: &str = "peers::an_upload_that_is_taken_slowly_is_never_in_memory";
     alone(NAME, &[("GREEN_HUBS", "1")], || {
         let served = Served::new(|request: Request<Body>| {
