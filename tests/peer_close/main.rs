@@ -97,7 +97,7 @@ fn what_a_peer_does_is_answered_so_beside_a_thousand_ticking_green_threads() {
 fn a_peer_behind_a_link_that_is_cut_is_noticed_as_the_matrix_says() {
     alone(
         "a peer behind a link",
-        Duration::from_secs(60),
+        Duration::from_secs(300),
         || match Link::new() {
             Ok(link) => print(
                 "over a link that is cut",

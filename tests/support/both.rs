@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::bounded;
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// Runs `body` on an OS thread and again on a green thread, bounded in time.
 pub fn on_both(name: &str, body: fn()) {

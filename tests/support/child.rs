@@ -9,7 +9,7 @@ use crate::bounded;
 /// Says to the new process which test it is to run.
 const MARK: &str = "GREEN_TEST_ALONE";
 /// A body may take this long; all of them end in a fraction of it.
-const LIMIT: Duration = Duration::from_secs(150);
+const LIMIT: Duration = Duration::from_secs(240);
 
 /// How the process ended, and what it wrote on standard error.
 #[derive(Debug)]

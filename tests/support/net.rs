@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use greenhub::greenio::{Domain, GreenSocket, SockAddr, Type};
 
 /// No test of this kind takes seconds; a hang is found by this limit.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// What the threads of a body run on.
 #[derive(Clone, Copy, Debug)]

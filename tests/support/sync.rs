@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use greenhub::green_thread::{self, Builder, JoinHandle};
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(120);
 
 pub fn bounded(name: &str, body: impl FnOnce() + Send + 'static) {
     crate::bounded(name, LIMIT, body);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use greenhub::green_thread::{self, Builder, JoinHandle, sleep};
 use greenhub::{Config, Killed, Site, State, report};
 
-pub const LIMIT: Duration = Duration::from_secs(90);
+pub const LIMIT: Duration = Duration::from_secs(120);
 pub const MILLISECOND: Duration = Duration::from_millis(1);
 
 /// Runs `body` as a green thread on a hub of its own, bounded in time.

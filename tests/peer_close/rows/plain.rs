@@ -140,10 +140,11 @@ pub static ROWS: &[Row] = &[
         |peer| {
             peer.until_writing();
             peer.fin();
+            peer.ready();
         },
         |ours| {
             ours.write_limit(300);
-            ours.write_all(BULK);
+            ours.write_all_until_ready(BULK);
             read_twice(ours);
             ours.close();
         },

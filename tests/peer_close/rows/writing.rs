@@ -56,10 +56,11 @@ pub static ROWS: &[Row] = &[
         |peer| {
             peer.until_writing();
             peer.notify();
+            peer.ready();
         },
         |ours| {
             ours.write_limit(300);
-            ours.write_all(BULK);
+            ours.write_all_until_ready(BULK);
             ours.write();
             read_twice(ours);
             ours.drop_stream();
@@ -78,10 +79,11 @@ pub static ROWS: &[Row] = &[
         |peer| {
             peer.until_writing();
             peer.fin();
+            peer.ready();
         },
         |ours| {
             ours.write_limit(300);
-            ours.write_all(BULK);
+            ours.write_all_until_ready(BULK);
             ours.write();
             read_twice(ours);
             ours.close();
@@ -218,7 +220,7 @@ pub static ROWS: &[Row] = &[
             ours.write_all(BULK);
             ours.write();
             // What the peer sent is still ours.
-            ours.read_limit(4000);
+            ours.read_limit(20_000);
             ours.read();
             ours.close();
         },

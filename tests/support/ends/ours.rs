@@ -63,7 +63,7 @@ impl Stream {
 }
 
 /// What takes less has not waited for anybody; on a busy machine it may take its time all the same.
-const AT_ONCE: Duration = Duration::from_secs(2);
+const AT_ONCE: Duration = Duration::from_secs(8);
 
 /// Our end of a row.
 pub struct Ours {
@@ -147,13 +147,13 @@ impl Ours {
         self.log("write", usize::to_string, outcome, began);
     }
 
-    /// Waits, a second at most, until the peer's reset has come. Nothing is read, so nobody is told of it.
+    /// Waits, twenty seconds at most, until the peer's reset has come. Nothing is read, so nobody is told of it.
     pub fn await_reset(&mut self) {
         let fd = match self.stream() {
             Stream::Tls(tls) => tls.as_fd(),
             Stream::Tcp(tcp) => tcp.as_fd(),
         };
-        let until = Instant::now() + Duration::from_secs(1);
+        let until = Instant::now() + Duration::from_secs(20);
         while Instant::now() < until {
             // Errors and hang-ups are reported unasked.
             let mut entry = [PollFd::new(&fd, PollFlags::empty())];
@@ -171,6 +171,17 @@ impl Ours {
         let began = Instant::now();
         let outcome = self.stream().write_all(&data);
         self.log("write_all", |()| "ok".to_owned(), outcome, began);
+    }
+
+    /// Writes this much, again and again until the peer says that it has seen us wait; logs the last one.
+    pub fn write_all_until_ready(&mut self, count: usize) {
+        loop {
+            self.write_all(count);
+            if self.ready.try_acquire() {
+                break;
+            }
+            self.log.pop();
+        }
     }
 
     /// Writes until it fails.
