@@ -12,7 +12,7 @@ use test_support::both::on_both;
 use test_support::bounded;
 use test_support::child::alone;
 
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(60);
 
 fn shell(script: &str) -> Command {
     let mut command = Command::new("sh");
@@ -462,7 +462,9 @@ fn an_abandoned_child_is_waited_for_although_its_waiter_is_killed() {
         &[("GREEN_HUBS", "1")],
         || {
             green::run(|| {
-                let child = Command::new("sleep").arg("0.2").spawn().unwrap();
+                let mut command = Command::new("cat");
+                let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+                let stdin = child.stdin.take();
                 let waited =
                     greenhub::timeout(Duration::from_millis(1), || child.wait_with_output());
                 assert!(waited.is_err());
@@ -474,6 +476,7 @@ fn an_abandoned_child_is_waited_for_although_its_waiter_is_killed() {
                     .filter(|thread| thread.name.as_deref() == name);
                 let waiter = waiters.next().expect("one waits");
                 assert!(green::debug::kill(waiter.id.as_u64().get()).unwrap());
+                drop(stdin);
                 while !children().is_empty() {
                     green::thread::sleep(Duration::from_millis(1));
                 }

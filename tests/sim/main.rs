@@ -35,7 +35,7 @@ fn trial_on(name: &str, faults: Faults, program: fn(Random)) {
         None => 0..if full { 10_000 } else { 200 },
     };
     let began = std::time::Instant::now();
-    let limit = Duration::from_secs(if full { 3600 } else { 120 });
+    let limit = Duration::from_secs(if full { 3600 } else { 600 });
     test_support::bounded(name, limit, || {
         for seed in seeds.clone() {
             let simulation = Simulation::new(seed).faults(faults.clone());

@@ -144,7 +144,10 @@ fn an_upgrade_that_is_refused_has_the_answer_of_the_server_behind() {
             (upstream(|stream, _| drop(stream)), 502),
             (silent, 504),
         ] {
-            let (_proxy, address) = start(&behind, &["--limit", "1"]);
+            // Only silence may take the limit.
+            let limit = &["--limit", "1"][..];
+            let options = if status == 504 { limit } else { &[] };
+            let (_proxy, address) = start(&behind, options);
             let answer = ask(&address, "GET /", UPGRADE);
             assert!(
                 answer.starts_with(&format!("HTTP/1.1 {status} ")),
