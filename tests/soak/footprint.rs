@@ -9,7 +9,7 @@ use test_support::heap;
 use test_support::running::memory;
 
 /// What a thread that was let go may take to end. The blocking pool's end when they were idle for ten seconds.
-const SETTLES: Duration = Duration::from_secs(20);
+const SETTLES: Duration = Duration::from_secs(60);
 /// How much more may be in use than after the first leg: what allocators and TLS keep for the next time.
 const GROWTH: usize = 8 << 20;
 /// KiB. Freed memory stays with the allocators of many OS threads.

@@ -43,7 +43,7 @@ fn ask(address: std::net::SocketAddr, mut random: Random) {
         Ok(stream)
     })
     .open_limit(Duration::from_secs(5))
-    .use_limit(20 * MILLISECOND)
+    .use_limit(200 * MILLISECOND)
     .pauses(MILLISECOND / 4..=5 * MILLISECOND)
     .attempts(None)
     .total_limit(None);

@@ -3,7 +3,7 @@
 use std::io;
 use std::panic::catch_unwind;
 use std::sync::Barrier;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use greenhub::future::{self, block_on};
@@ -117,6 +117,7 @@ fn a_scope_that_finds_no_stack_waits_for_those_that_borrow_from_it() {
             let dropped = AtomicUsize::new(0);
             let (seen, lent) = (AtomicUsize::new(0), AtomicUsize::new(7));
             let mut spawned = 0;
+            let refused = AtomicBool::new(false);
             // The refused closure is dropped here, where a drop may wait.
             let waits = || {
                 OnDrop(|| {
@@ -126,9 +127,15 @@ fn a_scope_that_finds_no_stack_waits_for_those_that_borrow_from_it() {
             };
             scope(|s| {
                 loop {
-                    let (waits, lent, seen) = (waits(), &lent, &seen);
+                    let (waits, lent, seen, refused) = (waits(), &lent, &seen, &refused);
                     let body = move || {
-                        sleep(Duration::from_millis(20));
+                        // None ends before: its stack would be there for the next one.
+                        loop {
+                            sleep(Duration::from_millis(20));
+                            if refused.load(Relaxed) {
+                                break;
+                            }
+                        }
                         let _waits = waits;
                         seen.fetch_add(lent.load(Relaxed), Relaxed);
                     };
@@ -136,6 +143,7 @@ fn a_scope_that_finds_no_stack_waits_for_those_that_borrow_from_it() {
                         Ok(_) => spawned += 1,
                         Err(error) => {
                             assert_eq!(error.kind(), io::ErrorKind::OutOfMemory);
+                            refused.store(true, Relaxed);
                             break;
                         }
                     }

@@ -41,7 +41,7 @@ pub fn count(what: &AtomicU64) {
 }
 
 /// What a thread that was let go may take to end.
-pub const SETTLES: Duration = Duration::from_secs(10);
+pub const SETTLES: Duration = Duration::from_secs(60);
 
 /// Runs a round; if it hangs or fails, the label says how it is run again.
 pub fn run(label: &str, limit: Duration, round: impl FnOnce()) {

@@ -13,6 +13,9 @@ use green::{Deadline, Site, State, trampoline, wait_readable};
 
 use super::*;
 
+/// A wait that takes this long was told of nothing.
+const LONG: Duration = Duration::from_secs(5);
+
 /// Waits until a call is worth a try, in one of the ways that there are.
 fn until_ready(stream: &UnixStream, direction: Direction, random: &mut Random) {
     let limit = match random.below(3) {
@@ -147,7 +150,7 @@ impl Waiter {
         while !is_over.load(SeqCst) {
             let limit = match random.below(3) {
                 0 => MICROSECOND * random.below(500) as u32,
-                _ => SETTLES / 2,
+                _ => LONG,
             };
             let at = self.at.fetch_add(1, SeqCst) + 1;
             let ended = limited(&mut random, || {
@@ -156,7 +159,7 @@ impl Waiter {
             match ended {
                 None | Some(Ok(true)) => {}
                 Some(Ok(false)) => {
-                    let was_cut = limit == SETTLES / 2 && self.cut.load(SeqCst) == at;
+                    let was_cut = limit == LONG && self.cut.load(SeqCst) == at;
                     assert!(!was_cut, "a close has left a wait by number");
                 }
                 Some(Err(error)) => {

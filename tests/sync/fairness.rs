@@ -81,10 +81,14 @@ fn fair(name: &str, percent: u32, start: [Start; 2], wait: fn()) {
         bounded(&name, move || {
             // A thread that loses its processor between two turns asks for none
             // meanwhile: what a lock that favours one does, it does every time.
-            let counts = loop_on(hold, start, wait);
-            let fewer = *counts.iter().min().unwrap();
-            let apart = counts[0].abs_diff(counts[1]);
-            assert!(apart * 100 <= fewer * percent, "{shown}: {counts:?}");
+            let mut counts = [0; 2];
+            let is_fair = (0..10).any(|_| {
+                counts = loop_on(hold.clone(), start, wait);
+                let fewer = *counts.iter().min().unwrap();
+                let apart = counts[0].abs_diff(counts[1]);
+                apart * 100 <= fewer * percent
+            });
+            assert!(is_fair, "{shown}: {counts:?}");
         });
     }
 }

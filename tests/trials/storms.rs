@@ -27,7 +27,7 @@ use kinds::{channels, lending, numbers, processes, sockets, sync, tasks, thread_
 mod kinds;
 
 /// A round takes a fraction of a second; on a busy machine a few.
-const HANGS: Duration = Duration::from_secs(25);
+const HANGS: Duration = Duration::from_secs(100);
 
 /// One storm on so many hubs: three minutes of it in full, else four seconds. `name` is the calling test's own.
 fn storm(name: &str, hubs: &str, round: fn(Random)) {
