@@ -204,22 +204,25 @@ fn a_context_of_tokio_is_left_in_any_order() {
             .build()
             .unwrap();
         let handle = runtime.handle().clone();
-        let enter = |for_long| {
-            let handle = handle.clone();
-            thread::spawn(move || {
-                let _inside = handle.enter();
-                thread::sleep(for_long);
-                tokio::runtime::Handle::try_current().is_ok()
-            })
-        };
         // tokio panics where a later context is left after an earlier one.
         std::panic::set_hook(Box::new(|_| ()));
-        let first = enter(Duration::from_millis(5));
-        let second = enter(Duration::from_millis(15));
-        let outside = thread::spawn(|| tokio::runtime::Handle::try_current().is_ok());
-        assert_eq!(outside.join().unwrap(), !own);
-        let (first, second) = (first.join(), second.join());
-        assert_eq!(first.is_ok() && second.is_ok(), own);
+        // On the hub none begins before all are spawned.
+        green::run(move || {
+            let enter = |for_long| {
+                let handle = handle.clone();
+                thread::spawn(move || {
+                    let _inside = handle.enter();
+                    thread::sleep(for_long);
+                    tokio::runtime::Handle::try_current().is_ok()
+                })
+            };
+            let first = enter(Duration::from_millis(5));
+            let second = enter(Duration::from_millis(15));
+            let outside = thread::spawn(|| tokio::runtime::Handle::try_current().is_ok());
+            assert_eq!(outside.join().unwrap(), !own);
+            let (first, second) = (first.join(), second.join());
+            assert_eq!(first.is_ok() && second.is_ok(), own);
+        });
     });
 }
 
@@ -229,21 +232,21 @@ fn each_green_thread_can_block_on_a_runtime_of_tokio() {
         "crates::each_green_thread_can_block_on_a_runtime_of_tokio",
         |own| {
             std::panic::set_hook(Box::new(|_| ()));
-            let all: Vec<_> = (0..3)
-                .map(|n| {
-                    thread::spawn(move || {
-                        let runtime = tokio::runtime::Builder::new_current_thread()
-                            .build()
-                            .unwrap();
-                        runtime.block_on(async {
-                            thread::sleep(Duration::from_millis(5));
-                            n
-                        })
-                    })
+            let block = |n| {
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .build()
+                    .unwrap();
+                runtime.block_on(async {
+                    thread::sleep(Duration::from_millis(5));
+                    n
                 })
-                .collect();
-            let ended = all.into_iter().filter_map(|one| one.join().ok()).count();
-            assert_eq!(ended == 3, own);
+            };
+            // On the hub none begins before all are spawned.
+            green::run(move || {
+                let all: Vec<_> = (0..3).map(|n| thread::spawn(move || block(n))).collect();
+                let ended = all.into_iter().filter_map(|one| one.join().ok()).count();
+                assert_eq!(ended == 3, own);
+            });
         },
     );
 }
@@ -276,20 +279,20 @@ fn a_context_of_opentelemetry_is_a_green_thread_s_own() {
         "crates::a_context_of_opentelemetry_is_a_green_thread_s_own",
         |own| {
             let seen = || Context::current().get::<Of>().map(|of| of.0);
-            let all: Vec<_> = (0..3)
-                .map(|n| {
-                    thread::spawn(move || {
-                        let _attached = Context::current_with_value(Of(n)).attach();
-                        // The first to begin is the first to end.
-                        thread::sleep(Duration::from_millis(5 + u64::from(n)));
-                        seen()
-                    })
-                })
-                .collect();
-            let outside = thread::spawn(seen).join().unwrap();
-            let inside: Vec<_> = all.into_iter().map(|one| one.join().unwrap()).collect();
-            assert_eq!(outside, if own { None } else { Some(2) });
-            assert_eq!(inside == [Some(0), Some(1), Some(2)], own);
+            let attached = move |n| {
+                let _attached = Context::current_with_value(Of(n)).attach();
+                // The first to begin is the first to end.
+                thread::sleep(Duration::from_millis(5 + u64::from(n)));
+                seen()
+            };
+            // On the hub none begins before all are spawned.
+            green::run(move || {
+                let all: Vec<_> = (0..3).map(|n| thread::spawn(move || attached(n))).collect();
+                let outside = thread::spawn(seen).join().unwrap();
+                let inside: Vec<_> = all.into_iter().map(|one| one.join().unwrap()).collect();
+                assert_eq!(outside, if own { None } else { Some(2) });
+                assert_eq!(inside == [Some(0), Some(1), Some(2)], own);
+            });
         },
     );
 }
@@ -311,12 +314,13 @@ fn the_crate_thread_local_has_a_value_for_each_and_uses_it_again() {
                 }
             };
             for _ in 0..20 {
-                let all: Vec<_> = (0..10).map(|n| thread::spawn(keep(n))).collect();
-                let right = all.into_iter().map(|one| one.join().unwrap());
-                assert_eq!(
-                    right.filter(|&right| right).count(),
-                    if own { 10 } else { 1 }
-                );
+                // On the hub none begins before all are spawned.
+                let right = green::run(move || {
+                    let all: Vec<_> = (0..10).map(|n| thread::spawn(keep(n))).collect();
+                    let right = all.into_iter().map(|one| one.join().unwrap());
+                    right.filter(|&right| right).count()
+                });
+                assert_eq!(right, if own { 10 } else { 1 });
             }
             let values = VALUES.iter().count();
             assert_eq!(values, if own { 10 } else { 1 });

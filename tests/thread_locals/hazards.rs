@@ -42,17 +42,17 @@ fn a_thread_is_itself_and_on_a_cpu() {
                 libc::pthread_self()
             }
         };
-        let all: Vec<_> = (0..10)
-            .map(|_| {
-                thread::spawn(move || {
-                    let first = itself();
-                    thread::sleep(Duration::from_millis(2));
-                    assert_eq!(first, itself());
-                    first
-                })
-            })
-            .collect();
-        let mut all: Vec<_> = all.into_iter().map(|one| one.join().unwrap()).collect();
+        let twice = move || {
+            let first = itself();
+            thread::sleep(Duration::from_millis(2));
+            assert_eq!(first, itself());
+            first
+        };
+        // On the hub none ends before all are spawned.
+        let mut all: Vec<_> = green::run(move || {
+            let all: Vec<_> = (0..10).map(|_| thread::spawn(twice)).collect();
+            all.into_iter().map(|one| one.join().unwrap()).collect()
+        });
         all.sort_unstable();
         all.dedup();
         assert_eq!(all.len(), if own { 10 } else { 1 });

@@ -72,7 +72,9 @@ fn before_and_after(load: impl Fn() -> Loaded, look: fn(Loaded, i32) -> bool) ->
             })
         })
         .collect();
-    thread::sleep(Duration::from_millis(5));
+    while !early.iter().all(thread::JoinHandle::is_started) {
+        thread::sleep(Duration::from_millis(1));
+    }
     let loaded = load();
     let _ = LOADED.set(loaded);
     let late: Vec<_> = (0..10)

@@ -159,7 +159,7 @@ fn the_detector_names_who_waits_for_a_neighbour_s_lock_of_stdout() {
         "Stdout",
         || {
             let _held = std::io::stdout().lock();
-            thread::sleep(Duration::from_millis(20));
+            thread::sleep(Duration::from_secs(10));
         },
         || println!("blocked for ever"),
     );
@@ -172,7 +172,7 @@ fn the_detector_names_who_sets_a_panic_hook_while_a_neighbour_waits_in_it() {
         "limits::the_detector_names_who_sets_a_panic_hook_while_a_neighbour_waits_in_it",
         "set_hook",
         || {
-            std::panic::set_hook(Box::new(|_| thread::sleep(Duration::from_millis(20))));
+            std::panic::set_hook(Box::new(|_| thread::sleep(Duration::from_secs(10))));
             panic!("its hook waits");
         },
         || std::panic::set_hook(Box::new(|_| ())),

@@ -66,13 +66,13 @@ fn a_kill_beside_a_neighbour_in_a_destructor_comes_at_once() {
     let name = "unwinds::a_kill_beside_a_neighbour_in_a_destructor_comes_at_once";
     in_both(name, |_| {
         green::run(|| {
-            let neighbour = start_unwinding(Duration::from_secs(5));
+            let neighbour = start_unwinding(Duration::from_secs(40));
             let victim = thread::spawn(|| thread::sleep(Duration::from_secs(3600)));
             thread::sleep(Duration::from_millis(2));
             let began = std::time::Instant::now();
             victim.kill().unwrap();
             assert!(victim.join().is_err());
-            assert!(began.elapsed() < Duration::from_secs(3));
+            assert!(began.elapsed() < Duration::from_secs(20));
             drop(neighbour);
         });
     });

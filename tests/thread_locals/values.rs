@@ -128,11 +128,15 @@ fn destructors_run_before_the_joiner_hears_and_may_wait() {
 fn destructors_run_in_full_when_their_thread_was_killed() {
     let name = "values::destructors_run_in_full_when_their_thread_was_killed";
     in_both(name, |own| {
+        static BEGUN: AtomicUsize = AtomicUsize::new(0);
         let victim = thread::spawn(|| {
             COUNTS.with(|_| ());
+            BEGUN.store(1, Ordering::Relaxed);
             thread::sleep(Duration::from_secs(3600));
         });
-        thread::sleep(Duration::from_millis(5));
+        while BEGUN.load(Ordering::Relaxed) == 0 {
+            thread::sleep(Duration::from_millis(1));
+        }
         victim.kill().unwrap();
         assert!(victim.join().is_err());
         assert_eq!(DROPPED.load(Ordering::Relaxed), usize::from(own));

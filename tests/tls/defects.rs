@@ -3,6 +3,8 @@
 use std::cell::Cell;
 use std::io::{ErrorKind, Read, Write};
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use greenhub::ClosedLocally;
@@ -78,6 +80,7 @@ fn what_carries_no_plaintext_is_no_end_and_no_data() {
                 ErrorKind::TimedOut
             );
             peer.send(b"x");
+            tls.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
             assert_eq!(tls.read(&mut [0; 8]).unwrap(), 1);
         }
     });
@@ -363,28 +366,30 @@ fn a_socket_that_lingers_holds_no_hub_when_it_is_dropped_or_closed() {
             socket.set_linger(Some(long)).unwrap();
             tls.set_nonblocking(true);
             while (&tls).write(&[0; 65536]).is_ok() {}
+            let ticks = Arc::new(AtomicU32::new(0));
+            let [counted, seen] = [(); 2].map(|()| ticks.clone());
             let peer = spawn(move || {
                 // Until then it confirms nothing, and a close has to wait.
-                sleep(Duration::from_millis(100));
+                while seen.load(SeqCst) < 3 {
+                    sleep(Duration::from_millis(1));
+                }
                 greenhub::blocking(move || peer.read_to_end());
             });
-            let ticks = Rc::new(Cell::new(0));
-            let counted = ticks.clone();
             let ticker = green_thread::spawn_local(move || {
                 loop {
-                    counted.set(counted.get() + 1);
+                    counted.fetch_add(1, SeqCst);
                     sleep(Duration::from_millis(1));
                 }
             });
             let began = Instant::now();
             if close {
                 tls.close();
-                assert!(ticks.get() > 2, "the hub went on");
+                assert!(ticks.load(SeqCst) > 2, "the hub went on");
             }
             drop(tls);
             assert!(began.elapsed() < soon, "{:?}", began.elapsed());
-            ticker.kill().unwrap();
             peer.join().unwrap();
+            ticker.kill().unwrap();
         }
     });
 }

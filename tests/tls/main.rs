@@ -21,7 +21,7 @@ use test_support::ends::ours::{Ours, Stream};
 use test_support::ends::peer::Peer;
 use test_support::ends::roles::{Conduct, ROLES, Role};
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(180);
 
 /// How often a trial goes round.
 fn rounds(short: usize, full: usize) -> usize {
