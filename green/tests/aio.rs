@@ -289,25 +289,26 @@ fn one_block_on_within_another_takes_no_wake_from_it() {
     on_both("nested block_on", || {
         let (mut outer, outer_peer) = pair();
         let (mut inner, inner_peer) = pair();
-        let outer_writes = writes_soon(&outer_peer, 1);
-        let inner_writes = thread::spawn(move || {
-            thread::sleep(Duration::from_millis(6));
-            inner_peer.get_ref().write_all(&[2]).unwrap();
-        });
-        let mut first = true;
+        let mut writes = None;
         let mut read = pin!(byte(&mut outer));
         let read = block_on(poll_fn(|context| {
             let polled = read.as_mut().poll(context);
-            if std::mem::take(&mut first) {
+            if writes.is_none() {
                 assert!(polled.is_pending());
                 // The outer one is woken while the inner one waits.
+                let outer_writes = writes_soon(&outer_peer, 1);
+                let inner_peer = inner_peer.get_ref().try_clone().unwrap();
+                writes = Some(thread::spawn(move || {
+                    outer_writes.join().unwrap();
+                    thread::sleep(Duration::from_millis(4));
+                    (&inner_peer).write_all(&[2]).unwrap();
+                }));
                 assert_eq!(block_on(byte(&mut inner)).unwrap(), 2);
             }
             polled
         }));
         assert_eq!(read.unwrap(), 1);
-        outer_writes.join().unwrap();
-        inner_writes.join().unwrap();
+        writes.unwrap().join().unwrap();
     });
 }
 

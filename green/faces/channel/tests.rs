@@ -168,7 +168,9 @@ fn ticks_do_not_pile_up() {
     thread::sleep(period * 4);
     let begun = Instant::now();
     let missed = ticks.recv().unwrap();
-    assert_eq!(ticks.try_recv(), Err(TryRecvError::Empty));
+    let more = ticks.try_recv();
+    // Unless this thread was away for a whole period.
+    assert!(more == Err(TryRecvError::Empty) || begun.elapsed() >= period);
     let next = ticks.recv().unwrap();
     assert!(next > missed && next >= begun + period);
 }

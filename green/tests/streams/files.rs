@@ -16,7 +16,7 @@ use tempfile::tempdir;
 use test_support::both::on_both;
 use test_support::bounded;
 
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(60);
 
 #[test]
 fn line_reads_end_reads_and_unbuffered_reads() {

@@ -12,7 +12,7 @@ use greenhub::greenio::GreenPipe;
 use test_support::both::on_both;
 use test_support::bounded;
 
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Bytes that show when one is missing or out of place.
 fn pattern(len: usize) -> Vec<u8> {

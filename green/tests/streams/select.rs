@@ -9,7 +9,7 @@ use green::select::{Interest, PollFd, poll, select};
 use test_support::both::on_both;
 use test_support::bounded;
 
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
 
 #[test]
 fn all_that_are_ready_are_returned() {

@@ -168,7 +168,7 @@ fn what_arrived_is_read_although_a_write_timed_out() {
         let mut answer = Vec::new();
         client.read_to_end(&mut answer).unwrap();
         assert_eq!(answer, b"no more");
-        assert!(began.elapsed() < Duration::from_secs(5));
+        assert!(began.elapsed() < Duration::from_secs(20));
     });
 }
 
@@ -264,7 +264,7 @@ fn a_limit_covers_the_call_against_a_peer_that_drips() {
         let began = Instant::now();
         let error = client.read(&mut [0; 16]).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
-        assert!(began.elapsed() < LIMIT * 10, "{:?}", began.elapsed());
+        assert!(began.elapsed() < LIMIT * 25, "{:?}", began.elapsed());
         drop(client);
         dripping.join().unwrap();
     });
@@ -287,7 +287,7 @@ fn a_limit_covers_a_handshake_against_a_peer_that_drips() {
         let began = Instant::now();
         let outcome = connector().connect("localhost", client);
         assert!(matches!(outcome, Err(HandshakeError::WouldBlock(_))));
-        assert!(began.elapsed() < LIMIT * 10, "{:?}", began.elapsed());
+        assert!(began.elapsed() < LIMIT * 25, "{:?}", began.elapsed());
         drop(outcome);
         dripping.join().unwrap();
     });
@@ -315,7 +315,7 @@ impl Write for Sips {
 
 #[test]
 fn a_limit_covers_a_write_to_a_peer_that_sips() {
-    const LIMIT: Duration = Duration::from_millis(300);
+    const LIMIT: Duration = Duration::from_millis(600);
     both(|| {
         let (client, server) = UnixStream::pair().unwrap();
         client.as_ref().set_send_buffer_size(1).unwrap();
@@ -333,11 +333,11 @@ fn a_limit_covers_a_write_to_a_peer_that_sips() {
         let began = Instant::now();
         // It is taken, and the rest of it is the next call's to send.
         assert_eq!(client.write(&[7; 48 * 1024]).unwrap(), 48 * 1024);
-        assert!(began.elapsed() < LIMIT * 6, "{:?}", began.elapsed());
+        assert!(began.elapsed() < LIMIT * 8, "{:?}", began.elapsed());
         let began = Instant::now();
         let error = client.write(&[7]).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
-        assert!(began.elapsed() < LIMIT * 6, "{:?}", began.elapsed());
+        assert!(began.elapsed() < LIMIT * 8, "{:?}", began.elapsed());
         client.get_ref().0.shutdown(Shutdown::Both).unwrap();
         drop(client);
         sipping.join().unwrap();
