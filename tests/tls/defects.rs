@@ -89,7 +89,15 @@ fn what_carries_no_plaintext_is_no_end_and_no_data() {
 #[test]
 fn a_peer_that_keeps_a_read_busy_does_not_outlast_its_limit() {
     green_test("a peer that keeps a read", || {
-        for role in tls_roles().filter(|role| role.version == V13) {
+        let floods = tls_roles()
+            .filter(|role| role.version == V13)
+            .flat_map(|role| {
+                let tickets = (!role.server).then_some((role, Peer::ticket as fn(&mut Peer)));
+                [(role, Peer::key_update as fn(&mut Peer))]
+                    .into_iter()
+                    .chain(tickets)
+            });
+        for (role, send) in floods {
             let (mut tls, mut peer) = shaken(role);
             tls.set_read_timeout(Some(Duration::from_millis(100)))
                 .unwrap();
@@ -100,7 +108,7 @@ fn a_peer_that_keeps_a_read_busy_does_not_outlast_its_limit() {
             let stopped = stop.clone();
             let busy = std::thread::spawn(move || {
                 while !stopped.load(std::sync::atomic::Ordering::Relaxed) {
-                    peer.key_update();
+                    send(&mut peer);
                 }
                 peer
             });

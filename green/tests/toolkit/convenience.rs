@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use green::convenience::{Connect, Listen, Served, Server, StopHandle, StopServe};
 use green::net::{SocketAddr, TcpListener, TcpStream};
+use green::ssl::{Purpose, SslContext, VerifyLocation};
 use green::thread::{self, JoinHandle};
 use test_support::bounded;
 
@@ -317,25 +318,53 @@ fn a_server_runs_on_an_os_thread_and_over_a_unix_socket() {
     });
 }
 
+/// Of a server and of those who trust it.
+fn tls_contexts() -> (SslContext, SslContext) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let certificate = made.cert.pem();
+    let theirs = SslContext::create_default_context(Purpose::ClientAuth).unwrap();
+    theirs
+        .load_cert_chain_bytes(
+            certificate.as_bytes(),
+            made.signing_key.serialize_pem().as_bytes(),
+            None,
+        )
+        .unwrap();
+    let ours = SslContext::create_default_context(Purpose::ServerAuth).unwrap();
+    ours.load_verify_locations(VerifyLocation::Bytes(certificate.as_bytes()))
+        .unwrap();
+    (theirs, ours)
+}
+
+#[test]
+fn half_an_answer_of_who_is_cut_after_the_grace_does_not_pass_for_a_whole_one() {
+    bounded("cut over TLS", LIMIT, || {
+        let (theirs, ours) = tls_contexts();
+        let (listener, address) = local();
+        let listener = green::wrap_ssl(listener, &theirs);
+        let server = Server::new(listener).grace(Duration::from_millis(50));
+        let stop = server.stop_handle();
+        let server = thread::spawn(move || {
+            server.run(|mut stream, _| {
+                stream.write_all(b"half").unwrap();
+                thread::sleep(HOUR);
+            })
+        });
+        let mut tls = ours
+            .connect(green::connect(address).unwrap(), "localhost")
+            .unwrap();
+        tls.read_exact(&mut [0; 4]).unwrap();
+        stop.stop();
+        let error = tls.read(&mut [0]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+        assert_eq!(server.join().unwrap().unwrap().cut, 1);
+    });
+}
+
 #[test]
 fn a_client_that_never_shakes_hands_keeps_no_other_from_a_tls_server() {
-    use green::ssl::{Purpose, SslContext, VerifyLocation};
-
     bounded("wrap_ssl", LIMIT, || {
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        let certificate = made.cert.pem();
-        let theirs = SslContext::create_default_context(Purpose::ClientAuth).unwrap();
-        theirs
-            .load_cert_chain_bytes(
-                certificate.as_bytes(),
-                made.signing_key.serialize_pem().as_bytes(),
-                None,
-            )
-            .unwrap();
-        let ours = SslContext::create_default_context(Purpose::ServerAuth).unwrap();
-        ours.load_verify_locations(VerifyLocation::Bytes(certificate.as_bytes()))
-            .unwrap();
-
+        let (theirs, ours) = tls_contexts();
         let (listener, address) = local();
         let listener = green::wrap_ssl(listener, &theirs);
         let server = Server::new(listener).grace(Duration::ZERO);

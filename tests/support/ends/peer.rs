@@ -2,7 +2,7 @@
 //! byte, FIN and RST is deliberate.
 #![expect(
     unsafe_code,
-    reason = "SSL_key_update and SSL_renegotiate have no binding"
+    reason = "SSL_key_update, SSL_new_session_ticket and SSL_renegotiate have no binding"
 )]
 
 use std::ffi::c_int;
@@ -19,6 +19,7 @@ use openssl::ssl::{ErrorCode, Ssl, SslContextRef, SslStream};
 
 unsafe extern "C" {
     fn SSL_key_update(ssl: *mut openssl_sys::SSL, kind: c_int) -> c_int;
+    fn SSL_new_session_ticket(ssl: *mut openssl_sys::SSL) -> c_int;
     fn SSL_renegotiate(ssl: *mut openssl_sys::SSL) -> c_int;
 }
 const SSL_KEY_UPDATE_NOT_REQUESTED: c_int = 0;
@@ -199,6 +200,15 @@ impl Peer {
     /// Sends a key update that asks for ours.
     pub fn key_update(&mut self) {
         self.update_key(SSL_KEY_UPDATE_REQUESTED);
+        self.flush();
+    }
+
+    /// Sends a session ticket, as a server of TLS 1.3.
+    pub fn ticket(&mut self) {
+        let ssl = self.ssl().ssl().as_ptr();
+        // SAFETY: the pointer is that of a live SSL, which nobody else uses.
+        assert_eq!(unsafe { SSL_new_session_ticket(ssl) }, 1);
+        let _ = self.ssl().do_handshake();
         self.flush();
     }
 
