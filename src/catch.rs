@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::contain::contain;
 use crate::hub::interrupt::{Raised, resume_unwind};
 
 /// Runs `f` and catches its panic; a kill and a time limit, which unwind as well, pass through.
@@ -12,7 +13,7 @@ use crate::hub::interrupt::{Raised, resume_unwind};
 ///
 /// # Errors
 ///
-/// The panic's payload.
+/// The panic's payload, whose drop may panic: [`discard_panic`] bears that.
 ///
 /// ```
 /// use std::time::Duration;
@@ -28,4 +29,22 @@ pub fn catch_panic<T>(f: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
         true => resume_unwind(payload),
         false => payload,
     })
+}
+
+/// Drops the payload of a panic that was caught. A panic of its destructor goes no further either.
+///
+/// ```
+/// struct Bomb;
+///
+/// impl Drop for Bomb {
+///     fn drop(&mut self) {
+///         panic!("dropped");
+///     }
+/// }
+///
+/// let panicked = greenhub::catch_panic(|| std::panic::resume_unwind(Box::new(Bomb)));
+/// assert_eq!(panicked.map_err(greenhub::discard_panic), Err::<(), ()>(()));
+/// ```
+pub fn discard_panic(payload: Box<dyn Any + Send>) {
+    contain(|| drop(payload));
 }

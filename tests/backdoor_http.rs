@@ -128,12 +128,21 @@ fn the_page_needs_nothing_from_other_hosts_and_allows_nothing_else() {
     });
 }
 
+/// What somebody panics with, whose drop panics in turn.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("a payload that panics when it is dropped");
+    }
+}
+
 #[test]
 fn figures_that_panic_are_a_status_and_nothing_else_ends() {
     struct Broken;
     impl Metrics for Broken {
         fn tell(&self, _: &mut dyn FnMut(Figure<'_>)) {
-            panic!("these figures cannot be told");
+            std::panic::resume_unwind(Box::new(Bomb));
         }
     }
     test_support::bounded("figures that panic", LIMIT, || {

@@ -52,7 +52,11 @@ where
             Ok(None) => return,
             Ok(Some(Ok(result))) => promise.set_result(result),
             Ok(Some(Err(error))) => promise.set_exception(error),
-            Err(panic) => promise.set_exception(message_of(&*panic)),
+            Err(panic) => {
+                let message = message_of(&*panic);
+                greenhub::discard_panic(panic);
+                promise.set_exception(message)
+            }
         };
     });
     // Killed before it began, it has completed nothing.

@@ -11,8 +11,7 @@ pub(super) fn guarded<T>(call: impl FnOnce() -> io::Result<T>) -> io::Result<T> 
             .downcast_ref::<&str>()
             .map(|text| (*text).to_owned());
         let message = text.or_else(|| payload.downcast_ref::<String>().cloned());
-        // It may panic in turn.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(payload))).map_err(std::mem::forget);
+        greenhub::discard_panic(payload);
         Err(io::Error::other(ProtocolPanicked { message }))
     })
 }

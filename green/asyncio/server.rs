@@ -559,7 +559,7 @@ fn accept_all<P, Kind>(
                     run(&shared, made);
                 }
                 Ok(Err(error)) => log::debug!("a connection was not made: {error}"),
-                Err(_) => {}
+                Err(payload) => greenhub::discard_panic(payload),
             }
         };
         let builder = Builder::new().name("asyncio transport".to_owned());

@@ -4,7 +4,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use greenhub::report;
+use greenhub::{discard_panic, report};
 
 use crate::metrics::{Metrics, prometheus};
 
@@ -35,6 +35,7 @@ impl Counted {
         catch_unwind(AssertUnwindSafe(|| {
             prometheus(std::iter::once(hubs).chain(others))
         }))
+        .map_err(discard_panic)
         .ok()
     }
 }

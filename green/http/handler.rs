@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
-use greenhub::catch_panic;
+use greenhub::{catch_panic, discard_panic};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
@@ -191,7 +191,8 @@ where
     R: IntoResponse,
 {
     let asked = (request.method().clone(), request.uri().clone());
-    catch_panic(|| handler(request).into_response()).unwrap_or_else(|_| {
+    catch_panic(|| handler(request).into_response()).unwrap_or_else(|payload| {
+        discard_panic(payload);
         log::error!("{} {}: the handler panicked", asked.0, asked.1);
         StatusCode::INTERNAL_SERVER_ERROR.into_response()
     })

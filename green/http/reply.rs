@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
-use greenhub::catch_panic;
 use greenhub::future::block_on;
+use greenhub::{catch_panic, discard_panic};
 use http::{HeaderMap, Response, StatusCode};
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
@@ -317,10 +317,10 @@ fn begin(write: Writes, crew: &Crew) -> Pieces {
             pieces: sender,
         };
         let written = catch_panic(|| write(&mut writer).and_then(|()| writer.flush()));
-        match written {
+        match written.map_err(discard_panic) {
             Ok(Ok(())) => written_whole.store(true, Ordering::Release),
             Ok(Err(error)) => log::warn!("a response was cut off: {error}"),
-            Err(_) => log::error!("a response was cut off: what writes it panicked"),
+            Err(()) => log::error!("a response was cut off: what writes it panicked"),
         }
     });
     Pieces {

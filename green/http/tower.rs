@@ -5,8 +5,8 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use greenhub::catch_panic;
 use greenhub::future::block_on;
+use greenhub::{catch_panic, discard_panic};
 use http::{Request, Response, StatusCode, Version};
 use hyper::body::{Body as _, Incoming};
 use tokio::sync::oneshot;
@@ -86,7 +86,8 @@ where
     });
     let answer = poll_fn(|context| {
         let polled = catch_panic(|| answer.as_mut().poll(context));
-        polled.map_or_else(|_| std::task::Poll::Ready(None), |polled| polled.map(Some))
+        let polled = polled.map_err(discard_panic);
+        polled.map_or_else(|()| std::task::Poll::Ready(None), |polled| polled.map(Some))
     });
     match answer.await {
         Some(Ok(response)) => response.map(Reply::boxed),

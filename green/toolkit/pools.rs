@@ -308,7 +308,7 @@ impl<T, E> Pool<T, E> {
         let cleaned = catch_unwind(AssertUnwindSafe(|| {
             timeout(*limit, || cleanup(&mut made.value))
         }));
-        matches!(cleaned, Ok(Ok(true)))
+        matches!(cleaned.map_err(greenhub::discard_panic), Ok(Ok(true)))
     }
 
     /// Counts an item that is about to be made, if there may be one more.

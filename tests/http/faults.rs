@@ -16,10 +16,9 @@ fn a_panic_is_500_and_nobody_else_s() {
     bounded("a panic", || {
         let served = Served::new(usual);
         let mut stream = served.connect();
-        for _ in 0..2 {
-            stream
-                .write_all(b"GET /panic HTTP/1.1\r\nhost: x\r\n\r\n")
-                .unwrap();
+        for path in ["/panic", "/bomb"] {
+            let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
+            stream.write_all(request.as_bytes()).unwrap();
             let answer = until(&mut stream, "\r\n\r\n");
             assert!(answer.starts_with("HTTP/1.1 500"), "{answer}");
             stream
@@ -28,8 +27,11 @@ fn a_panic_is_500_and_nobody_else_s() {
             assert!(until(&mut stream, "GET /on").starts_with("HTTP/1.1 200"));
         }
         // One with a body runs on a thread of its own.
-        let answer = served.ask("POST /panic HTTP/1.0\r\ncontent-length: 20000\r\n\r\n");
-        assert!(answer.starts_with("HTTP/1.0 500"), "{answer}");
+        for path in ["/panic", "/bomb"] {
+            let request = format!("POST {path} HTTP/1.0\r\ncontent-length: 20000\r\n\r\n");
+            let answer = served.ask(&request);
+            assert!(answer.starts_with("HTTP/1.0 500"), "{answer}");
+        }
         drop(stream);
         served.stop();
     });

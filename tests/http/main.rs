@@ -89,6 +89,15 @@ fn until(stream: &mut TcpStream, end: &str) -> String {
     String::from_utf8(seen).unwrap()
 }
 
+/// What somebody panics with, whose drop panics in turn.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("a payload that panics when it is dropped");
+    }
+}
+
 /// What most tests serve.
 fn usual(request: Request<Body>) -> std::io::Result<Response<Reply>> {
     let path = request.uri().path().to_owned();
@@ -114,6 +123,7 @@ fn usual(request: Request<Body>) -> std::io::Result<Response<Reply>> {
             Err(std::io::Error::other("no more"))
         })),
         "/panic" => panic!("a handler that panics"),
+        "/bomb" => std::panic::resume_unwind(Box::new(Bomb)),
         "/sleep" => {
             thread::sleep(Duration::from_millis(300));
             "slept".into_response()

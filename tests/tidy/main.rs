@@ -401,6 +401,7 @@ fn said(text: &str) -> impl Iterator<Item = (usize, &str)> {
 const NOT_IN_GREEN: &[&str] = &[
     "greenhub::blocking_uncut",
     "greenhub::catch_panic",
+    "greenhub::discard_panic",
     "greenhub::without_waiting",
     "src/hub/gdb.py",
 ];

@@ -106,6 +106,14 @@ fn a_failure_reaches_all_that_depend_on_it_and_nobody_else() {
     });
 }
 
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("a payload that panics when it is dropped");
+    }
+}
+
 #[test]
 fn panics_and_kills_propagate_as_what_they_are() {
     both_ways(|_| {
@@ -115,6 +123,12 @@ fn panics_and_kills_propagate_as_what_they_are() {
             .unwrap();
         let error = pool.wait(["after a panic"]).unwrap_err();
         assert!(matches!(error.cause(), Cause::Panicked(message) if &**message == "out of luck"));
+
+        // Its payload panics when it is dropped.
+        pool.spawn("bombs", [], |_| std::panic::resume_unwind(Box::new(Bomb)))
+            .unwrap();
+        let error = pool.wait(["bombs"]).unwrap_err();
+        assert!(matches!(error.cause(), Cause::Panicked(message) if message.is_empty()));
 
         pool.spawn("after a kill", ["parks"], |_| Ok(1)).unwrap();
         pool.spawn("parks", [], |_| {

@@ -299,6 +299,15 @@ fn a_check_that_says_no_panics_or_is_cut_short_drops_the_item_alone() {
     });
 }
 
+/// What somebody panics with, whose drop panics in turn.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("a payload that panics when it is dropped");
+    }
+}
+
 #[test]
 fn a_cleanup_decides_about_an_item_whose_user_unwinds() {
     both_ways(|_| {
@@ -313,7 +322,7 @@ fn a_cleanup_decides_about_an_item_whose_user_unwinds() {
                     true
                 }
                 7 => false,
-                1 => std::panic::resume_unwind(Box::new("a cleanup's panic")),
+                1 => std::panic::resume_unwind(Box::new(Bomb)),
                 _ => {
                     thread::park();
                     true

@@ -420,7 +420,11 @@ where
             let outcome = match greenhub::catch_panic(|| task(values)) {
                 Ok(Ok(value)) => Ok(Arc::new(value)),
                 Ok(Err(error)) => Err(Cause::Error(Arc::new(error))),
-                Err(payload) => Err(Cause::panicked(&*payload)),
+                Err(payload) => {
+                    let cause = Cause::panicked(&*payload);
+                    greenhub::discard_panic(payload);
+                    Err(cause)
+                }
             };
             own.end(outcome);
         });

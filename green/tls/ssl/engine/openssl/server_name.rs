@@ -3,7 +3,7 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use greenhub::{on_green_thread, without_waiting};
+use greenhub::{discard_panic, on_green_thread, without_waiting};
 use openssl::ssl::{NameType, SniError, SslAlert, SslRef, SslVerifyMode, SslVersion};
 
 use super::connection::refusal;
@@ -50,8 +50,7 @@ pub(super) fn choose_by_name(
                 Some(words) => format!("the server-name callback panicked: {words}"),
                 None => "the server-name callback panicked".to_owned(),
             };
-            // Its drop may panic in turn.
-            let _ = catch_unwind(AssertUnwindSafe(|| drop(panic))).map_err(std::mem::forget);
+            discard_panic(panic);
             ssl.set_ex_data(refusal(), SslError::new(Reason::NameRefused, message));
             Err(SniError::ALERT_FATAL)
         }
