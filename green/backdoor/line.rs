@@ -39,7 +39,7 @@ impl<'a> Inputs<'a> {
                 let line = std::mem::replace(&mut self.buffer, rest);
                 return Ok(text(&line));
             }
-            if self.buffer.len() > LONGEST {
+            if without_cr(&self.buffer).len() > LONGEST {
                 return Ok(Input::TooLong);
             }
             if self.ended {
@@ -60,10 +60,50 @@ impl<'a> Inputs<'a> {
 }
 
 fn text(line: &[u8]) -> Input {
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let line = without_cr(line.strip_suffix(b"\n").unwrap_or(line));
     if line.len() > LONGEST {
         return Input::TooLong;
     }
     Input::Text(String::from_utf8_lossy(line).into_owned())
+}
+
+/// A line's end may have come by half.
+fn without_cr(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use greenhub::greenio::{Domain, Type};
+
+    use super::*;
+
+    /// What is read of a client that sends these pieces, each received by itself, and ends.
+    fn inputs(pieces: &[&str]) -> Vec<Input> {
+        let (near, far) = GreenSocket::pair(Domain::UNIX, Type::SEQPACKET, None).unwrap();
+        for piece in pieces {
+            near.send_all(piece.as_bytes()).unwrap();
+        }
+        drop(near);
+        let mut inputs = Inputs::new(&far);
+        let mut all = Vec::new();
+        loop {
+            all.push(inputs.next().unwrap());
+            if matches!(all.last(), Some(Input::TooLong | Input::End)) {
+                return all;
+            }
+        }
+    }
+
+    #[test]
+    fn the_longest_line_is_one_wherever_its_end_is_cut() {
+        let line = "x".repeat(LONGEST);
+        for end in [&["\n"][..], &["\r\n"], &["\r", "\n"], &["\r"], &[]] {
+            let pieces = [&[&line[..]], end].concat();
+            let expected = [Input::Text(line.clone()), Input::End];
+            assert_eq!(inputs(&pieces), expected, "{end:?}");
+        }
+        assert_eq!(inputs(&[&line, "x"]), [Input::TooLong]);
+        assert_eq!(inputs(&[&line, "\r", "x"]), [Input::TooLong]);
+    }
 }
