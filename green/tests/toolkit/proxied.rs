@@ -120,7 +120,7 @@ fn what_is_no_header_is_refused_and_what_is_cut_off_is_an_end() {
             &b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"[..],
             b"proxy tcp4 192.0.2.7 192.0.2.1 50000 443\r\n",
             b"PROXY TCP4 192.0.2.7 192.0.2.1 50000 443\n and more of it",
-            b"PROXY UNKNOWN\nGET / HTTP/1.1\r\n\r\n",
+            b"PROXY UNKNOWN \nGET / HTTP/1.1\r\n\r\n",
             b"PROXY TCP4 192.0.2.7 192.0.2.1 70000 443\r\n",
             b"PROXY TCP4 192.0.2.777 192.0.2.1 50000 443\r\n",
             b"PROXY TCP4 2001:db8::1 2001:db8::1 50000 443\r\n",

@@ -97,11 +97,21 @@ fn exchange(
     (asked, heard)
 }
 
-/// How many answers of the handler have been heard. None of them has such words in it.
-fn answers(heard: &[u8]) -> usize {
-    const BEGINS: &[u8] = b"HTTP/1.1 200 ";
-    let places = heard.windows(BEGINS.len());
-    places.filter(|place| *place == BEGINS).count()
+/// How many answers with this status have been heard. None of the handler's has such words in it.
+fn answers(heard: &[u8], status: &str) -> usize {
+    let begins = format!("HTTP/1.1 {status}").into_bytes();
+    let places = heard.windows(begins.len());
+    places.filter(|place| *place == begins).count()
+}
+
+/// They are the same, but that a connection goes on behind a body that nobody reads only if the body has come already.
+fn compare(one: &[Asked], other: &[Asked], are_all_read: bool) {
+    let shorter = one.len().min(other.len());
+    let agree = one[..shorter] == other[..shorter];
+    assert!(
+        agree && (one.len() == other.len() || !are_all_read),
+        "{one:#?}\n{other:#?}"
+    );
 }
 
 const FIRST: &[u8] = b"GET /first HTTP/1.1\r\nhost: x\r\n\r\n";
@@ -123,18 +133,18 @@ fuzz_target!(|input: Input| {
     if sent.starts_with(b"PRI * HTTP/2.0\r\n\r\n") {
         return;
     }
-    assert!(answers(&heard) <= asked.len(), "an answer that nobody gave");
+    let well = answers(&heard, "200 ");
+    assert!(well <= asked.len(), "an answer that nobody gave");
+    let is_read = |asked: &Asked| matches!(asked.body, Some(Ok(_)));
+    let are_all_read = well == answers(&heard, "") && asked.iter().all(is_read);
 
     let piece = usize::from(piece).max(1);
     let (cut, _) = exchange(seed, Faults::mild(), piece, keep_alive, body, sent.to_vec());
-    assert_eq!(asked, cut, "it depends on how it is cut");
+    compare(&asked, &cut, are_all_read);
 
     if keep_alive {
-        let (mut later, _) = whole([FIRST, sent].concat());
-        assert_eq!(
-            later.remove(0).head,
-            "GET /first HTTP/1.1 {\"host\": \"x\"}"
-        );
-        assert_eq!(asked, later, "it depends on what came before");
+        let (later, _) = whole([FIRST, sent].concat());
+        assert_eq!(later[0].head, "GET /first HTTP/1.1 {\"host\": \"x\"}");
+        compare(&asked, &later[1..], are_all_read);
     }
 });

@@ -46,17 +46,17 @@ fn binary(sent: &[u8]) -> Expected {
     let port = |at: usize| u16::from_be_bytes([rest[at], rest[at + 1]]);
     let client = match (head[12], head[13]) {
         (0x20, 0x00) => None,
-        (0x21, 0x11 | 0x12) if length >= 12 => {
+        (0x21, 0x10..=0x12) if length >= 12 => {
             let address = Ipv4Addr::from(*rest.first_chunk::<4>().unwrap());
             Some((address, port(8)).into())
         }
-        (0x21, 0x21 | 0x22) if length >= 36 => {
+        (0x21, 0x20..=0x22) if length >= 36 => {
             let address = Ipv6Addr::from(*rest.first_chunk::<16>().unwrap());
             Some((address, port(32)).into())
         }
         (0x21, 0x00) => None,
-        (0x21, 0x31 | 0x32) if length >= 216 => None,
-        (0x21, 0x11 | 0x12 | 0x21 | 0x22 | 0x31 | 0x32) => return Expected::Refused,
+        (0x21, 0x30..=0x32) if length >= 216 => None,
+        (0x21, 0x10..=0x12 | 0x20..=0x22 | 0x30..=0x32) => return Expected::Refused,
         (first, _) if first >> 4 != 2 => return Expected::Refused,
         _ => return Expected::Odd,
     };
