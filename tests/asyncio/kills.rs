@@ -7,14 +7,18 @@ use std::time::Duration;
 
 use green::asyncio::{
     ConnectionOptions, DatagramOptions, DatagramProtocol, Future, Protocol, ServerOptions,
-    Transport, add_signal_handler, create_connection, create_datagram_endpoint, create_server,
-    remove_signal_handler, run_in_executor,
+    TlsOptions, Transport, add_signal_handler, create_connection, create_connection_over,
+    create_datagram_endpoint, create_datagram_endpoint_over, create_server, remove_signal_handler,
+    run_in_executor, start_server, start_tls,
 };
-use green::greenio::SockAddr;
+use green::greenio::{Domain, GreenSocket, SockAddr, Type};
+use green::net::TcpStream;
 use green::signal::consts::SIGUSR1;
+use green::ssl::{EngineKind, TlsVersion};
 use green::thread::{sleep, spawn, yield_now};
 use green::{Killed, report};
 
+use test_support::certs::{client_context, server_context};
 use test_support::child::alone;
 
 /// A protocol that keeps what it is told of its end.
@@ -41,6 +45,10 @@ impl DatagramProtocol for Told {
     fn datagram_received(&mut self, _: &[u8], _: &SockAddr) -> io::Result<()> {
         Ok(())
     }
+
+    fn connection_lost(&mut self, cause: Option<io::Error>) {
+        Protocol::connection_lost(self, cause);
+    }
 }
 
 /// Runs `body` in a process with one hub, where a green thread that has been started runs after those that are ready.
@@ -50,10 +58,16 @@ fn on_one_hub(name: &str, body: impl FnOnce() + Send + 'static) {
 
 /// Kills the next green thread of that name as soon as it is there, hence before it begins.
 fn kill_unstarted(name: &'static str) -> green::thread::JoinHandle<()> {
+    let others = of_name(name);
     let killer = spawn(move || {
-        while !kill_one(name) {
-            yield_now();
-        }
+        let next = loop {
+            let mut those = of_name(name).into_iter();
+            match those.find(|id| !others.contains(id)) {
+                Some(id) => break id,
+                None => yield_now(),
+            }
+        };
+        assert!(green::debug::kill(next).unwrap());
     });
     // Its turn comes before that of whoever is started from now on.
     while !killer.is_started() {
@@ -62,10 +76,16 @@ fn kill_unstarted(name: &'static str) -> green::thread::JoinHandle<()> {
     killer
 }
 
+/// The ids of the green threads of that name.
+fn of_name(name: &str) -> Vec<u64> {
+    let threads = report().threads.into_iter();
+    let of_name = threads.filter(|thread| thread.name.as_deref() == Some(name));
+    of_name.map(|thread| thread.id.as_u64().get()).collect()
+}
+
 fn kill_one(name: &str) -> bool {
-    let threads = report().threads;
-    let of_name = threads.iter().find(|t| t.name.as_deref() == Some(name));
-    of_name.is_some_and(|thread| green::debug::kill(thread.id.as_u64().get()).unwrap())
+    let first = of_name(name).first().copied();
+    first.is_some_and(|id| green::debug::kill(id).unwrap())
 }
 
 fn is_killed(error: &io::Error) -> bool {
@@ -124,6 +144,79 @@ fn a_connection_whose_sender_never_begins_is_lost() {
             transport.write(&vec![7; 64 << 20]).unwrap();
             killer.join().unwrap();
             assert!(told.0.wait(None).unwrap().contains("Killed"));
+        },
+    );
+}
+
+#[test]
+fn an_endpoint_whose_sender_never_begins_is_lost() {
+    on_one_hub(
+        "kills::an_endpoint_whose_sender_never_begins_is_lost",
+        || {
+            let (ours, _peer_that_does_not_read) =
+                GreenSocket::pair(Domain::UNIX, Type::DGRAM, None).unwrap();
+            let told = Told::new();
+            let made = create_datagram_endpoint_over(|| told.clone(), ours);
+            let (transport, _) = made.unwrap();
+            let killer = kill_unstarted("asyncio sender");
+            // More than the kernel takes.
+            while transport.send(&[7]).is_ok() {
+                yield_now();
+            }
+            killer.join().unwrap();
+            assert!(told.0.wait(None).unwrap().contains("Killed"));
+        },
+    );
+}
+
+#[test]
+fn a_connection_whose_reader_never_begins_after_start_tls_is_lost() {
+    on_one_hub(
+        "kills::a_connection_whose_reader_never_begins_after_start_tls_is_lost",
+        || {
+            let (ours, theirs) = GreenSocket::pair(Domain::UNIX, Type::STREAM, None).unwrap();
+            let (engine, version) = (EngineKind::default(), TlsVersion::Tls13);
+            let peer = spawn(move || {
+                let mut peer = server_context(engine, version).accept(theirs).unwrap();
+                peer.do_handshake().unwrap();
+                // An end, in order or not.
+                let _ = io::copy(&mut peer, &mut io::sink());
+            });
+            let told = Told::new();
+            let made = create_connection_over(|| told.clone(), ours, ConnectionOptions::new());
+            let (plain, _): (Transport, _) = made.unwrap();
+            let killer = kill_unstarted("asyncio transport");
+            let context = client_context(engine, version);
+            let tls = start_tls(&plain, &TlsOptions::client(&context, "localhost")).unwrap();
+            killer.join().unwrap();
+            assert!(told.0.wait(None).unwrap().contains("Killed"));
+            assert!(tls.is_closing());
+            peer.join().unwrap();
+        },
+    );
+}
+
+/// Connects, kills what is to serve the connection, and waits for the end of it.
+fn is_cut_without(name: &'static str, server: &green::asyncio::Server) {
+    let killer = kill_unstarted(name);
+    let mut client = TcpStream::connect(server.local_addr().unwrap()).unwrap();
+    killer.join().unwrap();
+    assert_eq!(io::copy(&mut client, &mut io::sink()).unwrap(), 0);
+    server.close();
+    // It does not count that connection any more.
+    server.wait_closed();
+}
+
+#[test]
+fn an_accepted_connection_that_nobody_serves_is_cut() {
+    on_one_hub(
+        "kills::an_accepted_connection_that_nobody_serves_is_cut",
+        || {
+            let server = create_server(Told::new, "127.0.0.1:0", ServerOptions::new()).unwrap();
+            is_cut_without("asyncio transport", &server);
+            let handler = |_, _| panic!("it was to be killed before");
+            let server = start_server(handler, "127.0.0.1:0", ServerOptions::new()).unwrap();
+            is_cut_without("asyncio connection", &server);
         },
     );
 }
