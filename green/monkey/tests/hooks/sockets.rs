@@ -44,6 +44,45 @@ fn a_read_and_a_write_of_std_park() {
 }
 
 #[test]
+fn a_close_of_a_socket_that_lingers_parks() {
+    green("linger", || {
+        for replaced in [false, true] {
+            let (mut ours, theirs) = tcp();
+            // More than the peer's side takes: to send the rest, it has to read.
+            ours.set_nonblocking(true).unwrap();
+            while ours.write(&[7; 1 << 16]).is_ok() {}
+            let longer_than_the_test = libc::linger {
+                l_onoff: 1,
+                l_linger: 1_000,
+            };
+            // SAFETY: a setting that lives across the call.
+            let set = unsafe {
+                libc::setsockopt(
+                    ours.as_raw_fd(),
+                    libc::SOL_SOCKET,
+                    libc::SO_LINGER,
+                    (&raw const longer_than_the_test).cast(),
+                    size_of::<libc::linger>() as libc::socklen_t,
+                )
+            };
+            cvt(set as isize).unwrap();
+            let close = || {
+                if replaced {
+                    let null = std::fs::File::open("/dev/null").unwrap();
+                    // SAFETY: both numbers are ours.
+                    let given = unsafe { libc::dup2(null.as_raw_fd(), ours.as_raw_fd()) };
+                    assert_eq!(given, ours.as_raw_fd());
+                }
+                drop(ours);
+            };
+            parks(close, move || {
+                std::io::copy(&mut { theirs }, &mut std::io::sink()).unwrap();
+            });
+        }
+    });
+}
+
+#[test]
 fn what_is_non_blocking_or_has_a_limit_says_so_as_ever() {
     green("non-blocking", || {
         let (mut ours, _theirs) = tcp();
