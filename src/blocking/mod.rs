@@ -105,8 +105,8 @@ where
 /// ```
 /// use std::time::Duration;
 ///
-/// let begun = green::timeout(Duration::from_millis(1), || {
-///     greenhub::blocking_uncut(|| std::thread::sleep(Duration::from_millis(20)));
+/// let begun = green::timeout(Duration::from_millis(200), || {
+///     greenhub::blocking_uncut(|| std::thread::sleep(Duration::from_millis(300)));
 ///     "it has ended"
 /// });
 /// assert_eq!(begun.unwrap(), "it has ended");

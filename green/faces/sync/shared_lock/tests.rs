@@ -111,20 +111,27 @@ fn a_lock_left_to_a_dying_writer_is_free() {
 #[test]
 fn a_writer_that_queues_as_the_lock_is_left_to_a_dying_one_is_woken() {
     const ROUNDS: u32 = 25_000;
+    // On a busy machine each round costs a turn of both threads.
+    const ENOUGH: Duration = Duration::from_secs(20);
+    const OVER: u32 = u32::MAX;
     let lock = Arc::new(SharedLock::new());
     // As if a writer were unwinding all the while: it is counted, and cannot be chosen.
     lock.state.fetch_add(WAITING_WRITER, Relaxed);
     let (begun, ended) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
     let (begins, ends) = (Arc::clone(&begun), Arc::clone(&ended));
     let second = in_thread(&lock, move |lock| {
-        for round in 1..=ROUNDS {
-            wait_until(|| begins.load(Acquire) == round);
+        for round in 1.. {
+            wait_until(|| begins.load(Acquire) >= round);
+            if begins.load(Acquire) == OVER {
+                return;
+            }
             lock.write();
             lock.unlock_write();
             ends.store(round, Release);
         }
     });
-    for round in 1..=ROUNDS {
+    let start = Instant::now();
+    for round in (1..=ROUNDS).take_while(|_| start.elapsed() < ENOUGH) {
         lock.write();
         begun.store(round, Release);
         // It takes the other a little while to come.
@@ -134,6 +141,7 @@ fn a_writer_that_queues_as_the_lock_is_left_to_a_dying_one_is_woken() {
         lock.unlock_write();
         wait_until(|| ended.load(Acquire) == round);
     }
+    begun.store(OVER, Release);
     second.join().unwrap();
     assert_eq!(lock.state.load(Relaxed), WAITING_WRITER);
 }
