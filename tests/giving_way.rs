@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use green::asyncio::{ConnectionOptions, DatagramProtocol, Protocol};
 use green::greenio::SockAddr;
-use green::native_tls::{Certificate, Identity, TlsAcceptor, TlsConnector};
 use green::pool::{GreenPool, Group};
 use green::semaphore::{CappedSemaphore, Semaphore};
 use green::ssl::{EngineKind, TlsVersion};
@@ -19,7 +18,7 @@ use greenhub::Deadline;
 use greenhub::green_thread::{Builder, park, sleep, spawn, spawn_local, yield_now};
 use greenhub::source::{Direction, Source};
 use greenhub::{greenio::GreenSocket, trampoline};
-use test_support::certs::{AUTHORITY, LOCALHOST, client_context, server_context};
+use test_support::certs::{client_context, server_context};
 use test_support::net::{assert_closed_here, assert_kind, tcp, tcp_listener, tcp_pair};
 
 /// Runs a green thread whose calls never wait and take `each`, and counts how
@@ -278,21 +277,6 @@ fn calls_of_tls() -> Vec<Call> {
     assert_eq!((&ended).read(&mut [0]).unwrap(), 0);
     let (closed, _server) = tls_pair();
     closed.close();
-    let (client, server) = UnixStream::pair().unwrap();
-    let server = spawn(move || {
-        let identity = Identity::from_pkcs8(LOCALHOST.chain.as_bytes(), LOCALHOST.key.as_bytes());
-        let acceptor = TlsAcceptor::new(identity.unwrap()).unwrap();
-        let server = acceptor.accept(green::os::unix::net::UnixStream::from(server));
-        server.unwrap().shutdown().unwrap();
-    });
-    let mut connector = TlsConnector::builder();
-    let root = Certificate::from_pem(AUTHORITY.pem.as_bytes()).unwrap();
-    let connector = connector.add_root_certificate(root).build().unwrap();
-    let client = green::os::unix::net::UnixStream::from(client);
-    let mut native = connector.connect("localhost", client).unwrap();
-    server.join().unwrap();
-    assert_eq!(native.read(&mut [0]).unwrap(), 0);
-    let native = std::sync::Mutex::new(native);
     vec![
         (
             "a TLS read of the end",
@@ -309,11 +293,6 @@ fn calls_of_tls() -> Vec<Call> {
                 closed.close();
                 move || assert_closed_here((&closed).write(&[0]))
             }),
-        ),
-        (
-            "a read of the end through native_tls",
-            // Of one green thread: nobody else wants the lock.
-            Box::new(move || assert_eq!(native.lock().unwrap().read(&mut [0]).unwrap(), 0)),
         ),
     ]
 }

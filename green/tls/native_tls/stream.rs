@@ -6,7 +6,6 @@ use std::io::{self, Read, Write};
 use std::result;
 
 use greenhub::greenio::OneCall;
-use greenhub::wait_queue::give_way;
 
 use super::{Certificate, Error, Result};
 use crate::ssl::{Progress, SslPipe};
@@ -260,8 +259,6 @@ impl<S: Read + Write> Read for TlsStream<S> {
     ///
     /// `UnexpectedEof` if the stream ended without it; the stream's own; `InvalidData` if the peer broke the protocol.
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        // What the pipe has, or has recorded, is given without a call on the stream.
-        give_way();
         let _call = OneCall::begin();
         // What an earlier call could not send waits on: the peer may take nothing until it is read from.
         let behind = self.pipe.outgoing() > 0;
@@ -299,7 +296,6 @@ impl<S: Read + Write> Write for TlsStream<S> {
     ///
     /// The stream's own. After `WouldBlock` nothing of `buf` has been taken.
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        give_way();
         let _call = OneCall::begin();
         // What an earlier call left.
         self.send()?;

@@ -404,10 +404,18 @@ impl Drop for PanicsInDrop {
     }
 }
 
+struct WaitsInDrop;
+
+impl Drop for WaitsInDrop {
+    fn drop(&mut self) {
+        crate::thread::sleep(std::time::Duration::from_secs(3600));
+    }
+}
+
 #[test]
 fn a_callback_that_waits_or_refuses_fails_the_handshake_with_its_words() {
     type Callback = fn(Option<&str>) -> io::Result<Option<SslContext>>;
-    let cases: [(Callback, &str, u8); 6] = [
+    let cases: [(Callback, &str, u8); 7] = [
         (
             |_| {
                 crate::thread::sleep(std::time::Duration::from_secs(3600));
@@ -436,6 +444,11 @@ fn a_callback_that_waits_or_refuses_fails_the_handshake_with_its_words() {
         ),
         (
             |_| std::panic::panic_any(7),
+            "the server-name callback panicked",
+            80,
+        ),
+        (
+            |_| std::panic::panic_any(WaitsInDrop),
             "the server-name callback panicked",
             80,
         ),

@@ -50,7 +50,7 @@ pub(super) fn choose_by_name(
                 Some(words) => format!("the server-name callback panicked: {words}"),
                 None => "the server-name callback panicked".to_owned(),
             };
-            discard_panic(panic);
+            on_green_thread(|| without_waiting(WHY, || discard_panic(panic)));
             ssl.set_ex_data(refusal(), SslError::new(Reason::NameRefused, message));
             Err(SniError::ALERT_FATAL)
         }
