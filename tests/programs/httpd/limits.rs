@@ -56,7 +56,7 @@ fn an_idle_connection_is_closed_at_its_limit() {
 fn a_peer_that_does_not_read_is_cut_off() {
     let server = Server::start(&["--limit", "2", "--connections", "1"]);
     let mut deaf = server.connect();
-    deaf.send(&"GET /big.bin HTTP/1.1\r\nHost: t\r\n\r\n".repeat(20));
+    deaf.send("GET /big.bin HTTP/1.1\r\nHost: t\r\n\r\n".repeat(20));
     // There is room for one connection: this one is served when the other has been given up.
     server.get("/hello.txt").expect(200);
 }
