@@ -358,7 +358,7 @@ fn begun<T: Transport, H: Handler>(
     };
     #[cfg(not(feature = "proxy-protocol"))]
     let peer = transport::peer(&stream);
-    let protocol = stream.protocol(settings.head)?;
+    let (protocol, early) = stream.protocol(settings.head)?;
     let place = Place {
         peer: peer.map(Peer),
         limits: Limits {
@@ -405,7 +405,7 @@ fn begun<T: Transport, H: Handler>(
     });
     let unanswered = Unanswered::default();
     let framing = exchange.map(Framing::new);
-    let io = Io::new(stream, framing, settings.write, unanswered.clone(), cut);
+    let io = Io::new(stream, framing, settings.write, unanswered.clone(), cut).behind(early);
     Ok(match protocol {
         Protocol::Http1 => {
             let connection = http1::Builder::new()

@@ -34,6 +34,8 @@ pub(super) struct Io<T> {
     /// Until all is sent, and our direction has ended.
     unfinished: Option<Unfinished>,
     stream: Async<T>,
+    /// What was read before, and comes first.
+    early: &'static [u8],
     /// Of HTTP/1.
     framing: Option<Framing>,
     /// How much the next read asks for: more after one that was full.
@@ -68,6 +70,7 @@ impl<T: Transport> Io<T> {
         Io {
             unfinished: Some(Unfinished { cut, unsent: false }),
             stream: Async::new(stream),
+            early: &[],
             framing,
             wanted: LEAST,
             write_limit,
@@ -76,6 +79,12 @@ impl<T: Transport> Io<T> {
             ended: false,
             lingering: None,
         }
+    }
+
+    /// The same, with bytes that were read before.
+    pub(super) fn behind(mut self, early: &'static [u8]) -> Io<T> {
+        self.early = early;
+        self
     }
 
     /// The stream for threads, whose writes have the same limit, and what was read of it and not given to hyper.
@@ -205,6 +214,7 @@ impl<T: Transport> Read for Io<T> {
     ) -> Poll<io::Result<()>> {
         let Io {
             stream,
+            early,
             framing,
             wanted,
             ended,
@@ -216,7 +226,10 @@ impl<T: Transport> Read for Io<T> {
             None => false,
         };
         let mut read = |room: &mut [u8]| {
-            let polled = AsyncRead::poll_read(Pin::new(stream), context, room);
+            let polled = match early.is_empty() {
+                true => AsyncRead::poll_read(Pin::new(stream), context, room),
+                false => Poll::Ready(io::Read::read(early, room)),
+            };
             if let Poll::Ready(Ok(count)) = polled {
                 *wanted = match count == room.len() {
                     true => most.saturating_mul(4).min(MOST),

@@ -19,9 +19,6 @@ use crate::thread::panicking;
 /// What a client that speaks HTTP/2 without being asked begins with.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Between two looks at a peer that has sent a part of it.
-const LOOK: Duration = Duration::from_millis(5);
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     Http1,
@@ -53,9 +50,9 @@ pub enum Protocol {
 pub trait Transport:
     PollRead + PollWrite + Read + Write + fmt::Debug + Unpin + Send + Sync + 'static
 {
-    /// Waits until it is known.
+    /// Waits until it is known, and says what was read of the peer's bytes for it.
     #[doc(hidden)]
-    fn protocol(&self, limit: Option<Duration>) -> io::Result<Protocol>;
+    fn protocol(&self, limit: Option<Duration>) -> io::Result<(Protocol, &'static [u8])>;
 
     #[doc(hidden)]
     fn socket(&self) -> &GreenSocket;
@@ -67,9 +64,15 @@ pub trait Transport:
         Self: Sized;
 }
 
-fn by_preface(socket: &GreenSocket, limit: Option<Duration>) -> io::Result<Protocol> {
+/// Looks, and takes nothing but a part of the preface: a look would show it again and again, and never the peer's end
+/// behind it. So what is taken needs no memory of its own.
+fn by_preface(
+    socket: &GreenSocket,
+    limit: Option<Duration>,
+) -> io::Result<(Protocol, &'static [u8])> {
     let deadline = Deadline::within(limit);
     let mut seen = [0; PREFACE.len()];
+    let mut taken = 0;
     loop {
         if !socket
             .source()
@@ -77,22 +80,20 @@ fn by_preface(socket: &GreenSocket, limit: Option<Duration>) -> io::Result<Proto
         {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        let count = socket.peek(&mut seen)?;
-        if !PREFACE.starts_with(&seen[..count]) || count == 0 {
-            return Ok(Protocol::Http1);
+        let (before, rest) = PREFACE.split_at(taken);
+        let count = socket.peek(&mut seen[..rest.len()])?;
+        if !rest.starts_with(&seen[..count]) || count == 0 {
+            return Ok((Protocol::Http1, before));
         }
-        if count == PREFACE.len() {
-            return Ok(Protocol::Http2);
+        if count == rest.len() {
+            return Ok((Protocol::Http2, before));
         }
-        if deadline.has_passed() {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        crate::thread::sleep(LOOK);
+        taken += socket.recv(&mut seen[..count])?;
     }
 }
 
 impl Transport for TcpStream {
-    fn protocol(&self, limit: Option<Duration>) -> io::Result<Protocol> {
+    fn protocol(&self, limit: Option<Duration>) -> io::Result<(Protocol, &'static [u8])> {
         // An answer is one write, or several that wait for each other.
         let _ = self.set_nodelay(true);
         by_preface(self.as_green_socket(), limit)
@@ -108,7 +109,7 @@ impl Transport for TcpStream {
 }
 
 impl Transport for UnixStream {
-    fn protocol(&self, limit: Option<Duration>) -> io::Result<Protocol> {
+    fn protocol(&self, limit: Option<Duration>) -> io::Result<(Protocol, &'static [u8])> {
         by_preface(self.as_green_socket(), limit)
     }
 
@@ -124,14 +125,15 @@ impl Transport for UnixStream {
 /// By ALPN.
 #[cfg(feature = "tls")]
 impl Transport for GreenSslSocket {
-    fn protocol(&self, limit: Option<Duration>) -> io::Result<Protocol> {
+    fn protocol(&self, limit: Option<Duration>) -> io::Result<(Protocol, &'static [u8])> {
         let _ = self.get_ref().set_nodelay(true);
         self.set_handshake_timeout(limit)?;
         self.do_handshake()?;
-        Ok(match self.negotiated_alpn()?.as_deref() {
+        let protocol = match self.negotiated_alpn()?.as_deref() {
             Some(b"h2") => Protocol::Http2,
             _ => Protocol::Http1,
-        })
+        };
+        Ok((protocol, &[]))
     }
 
     fn socket(&self) -> &GreenSocket {

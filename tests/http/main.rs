@@ -9,6 +9,7 @@ mod frames;
 mod framing;
 mod idle;
 mod peers;
+mod preface;
 mod requests;
 mod stopping;
 mod streams;
