@@ -151,8 +151,8 @@ impl Calls {
         let mut now = Instant::now();
         loop {
             let callback = self.next(&mut now);
-            // The panic hook has told of it, as of a thread's. What it panicked with may panic when it is dropped.
-            let _ = catch_unwind(AssertUnwindSafe(callback)).map_err(std::mem::forget);
+            // The panic hook has told of it, as of a thread's.
+            let _ = catch_unwind(AssertUnwindSafe(callback)).map_err(greenhub::discard_panic);
         }
     }
 
@@ -162,6 +162,20 @@ impl Calls {
     }
 
     fn at(self: &Arc<Calls>, when: Instant, callback: Callback) -> Handle {
+        let handle = self.add(when, callback);
+        self.have_them_run();
+        handle
+    }
+
+    /// Sees to it that what was added runs. It may log, and so is not for callers with a lock.
+    pub(super) fn have_them_run(self: &Arc<Calls>) {
+        if self.callers.load(Ordering::SeqCst) == 0 {
+            self.go_on();
+        }
+    }
+
+    /// Adds a callback, and tells the caller if there is one. [`have_them_run`](Calls::have_them_run) comes next.
+    pub(super) fn add(self: &Arc<Calls>, when: Instant, callback: Callback) -> Handle {
         let mut waiting = self.waiting.lock();
         waiting.number += 1;
         let due = (when, waiting.number);
@@ -172,9 +186,6 @@ impl Calls {
         // Of any other the caller learns when it has run the first.
         if is_first {
             self.caller.wake_one();
-        }
-        if self.callers.load(Ordering::SeqCst) == 0 {
-            self.go_on();
         }
         Handle {
             calls: Arc::clone(self),

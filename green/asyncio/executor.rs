@@ -1,10 +1,9 @@
 //! Calls that block, on the pool's OS threads.
 
 use std::error::Error;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use greenhub::green_thread::{self, Ending};
-use greenhub::{Killed, blocking};
+use greenhub::{Killed, blocking, catch_panic};
 
 use super::futures::Future;
 
@@ -46,7 +45,7 @@ where
     let runs = green_thread::spawn(move || {
         let theirs = promise.clone();
         let work = move || (!theirs.done()).then(f);
-        let outcome = catch_unwind(AssertUnwindSafe(|| blocking(work)));
+        let outcome = catch_panic(|| blocking(work));
         // Completed by now only if it was cancelled, and then nobody wants the outcome.
         let _ = match outcome {
             Ok(None) => return,
@@ -59,7 +58,7 @@ where
             }
         };
     });
-    // Killed before it began, it has completed nothing.
+    // Killed before it began or at work, it has completed nothing.
     runs.link(move |ending| {
         if ending == Ending::Killed {
             let _ = unmet.set_exception(Killed);

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use greenhub::Deadline;
 use greenhub::wait_queue::{ShortLock, WaitQueue, give_way};
@@ -188,22 +188,26 @@ impl<T: Send + Sync + 'static> Future<T> {
         let Pending { callbacks, wakers } = mem::take(&mut *pending);
         self.shared.waiters.wake_all();
         // Under the lock, so that one that is added now comes behind them.
+        let (now, is_anyone_called) = (Instant::now(), !callbacks.is_empty());
         for (_, callback) in callbacks {
-            self.call_back(callback);
+            self.shared.calls.add(now, self.called_with(callback));
         }
         drop(pending);
+        if is_anyone_called {
+            self.shared.calls.have_them_run();
+        }
         for (_, waker) in wakers {
             // An executor's code, which may do anything. The others are to hear all the same. A kill of the caller's waits
             // for its next wait.
             let wake = || greenhub::shield(|| waker.wake());
-            let _ = catch_unwind(AssertUnwindSafe(wake)).map_err(mem::forget);
+            let _ = catch_unwind(AssertUnwindSafe(wake)).map_err(greenhub::discard_panic);
         }
         Ok(())
     }
 
-    fn call_back(&self, callback: Callback<T>) {
+    fn called_with(&self, callback: Callback<T>) -> Box<dyn FnOnce() + Send> {
         let future = self.clone();
-        self.shared.calls.soon(Box::new(move || callback(&future)));
+        Box::new(move || callback(&future))
     }
 
     /// Whether the future was cancelled.
@@ -373,7 +377,8 @@ impl<T: Send + Sync + 'static> Future<T> {
         let mut pending = self.shared.pending.lock();
         if self.done() {
             drop(pending);
-            self.call_back(Box::new(callback));
+            let callback = self.called_with(Box::new(callback));
+            self.shared.calls.soon(callback);
         } else {
             pending.callbacks.push((id, Box::new(callback)));
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use green::asyncio::{Future, ServerOptions, call_later, call_soon, start_server};
 use green::report;
 use green::sync::mpsc::channel;
-use green::thread::{Builder, JoinHandle, park, yield_now};
+use green::thread::{Builder, JoinHandle, park, sleep, yield_now};
 
 use test_support::child::alone;
 
@@ -107,6 +107,21 @@ fn a_caller_that_could_not_be_followed_is_by_the_next_use() {
     assert!((0..10).any(|_| is_refused()));
 }
 
+/// Waits wherever it is called.
+struct Waits;
+
+impl log::Log for Waits {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, _: &log::Record<'_>) {
+        sleep(Duration::from_millis(10));
+    }
+
+    fn flush(&self) {}
+}
+
 fn without_caller() {
     let caller = || {
         let threads = report().threads;
@@ -115,7 +130,8 @@ fn without_caller() {
             .find(|t| t.name.as_deref() == Some("asyncio callbacks"));
         caller.map(|thread| thread.id.as_u64().get())
     };
-    let future = Future::new();
+    let (early, future) = (Future::new(), Future::new());
+    early.add_done_callback(|_| ());
     asyncio_works();
     let parked = take_all_stacks();
     let first = caller().unwrap();
@@ -127,7 +143,13 @@ fn without_caller() {
         return;
     }
     eprintln!("{REFUSED}");
-    give_back(parked);
+    // That nobody can be called back is said under no lock. The caller's own stack is free by now.
+    let rest = take_all_stacks();
+    log::set_logger(&Waits).unwrap();
+    log::set_max_level(log::LevelFilter::Error);
+    early.set_result(7).unwrap();
+    log::set_max_level(log::LevelFilter::Off);
+    give_back(parked.into_iter().chain(rest));
     // One that was made before uses what it knows.
     let (heard, order) = channel();
     future.add_done_callback(move |_| heard.send("done").unwrap());

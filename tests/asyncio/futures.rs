@@ -213,6 +213,33 @@ fn an_executor_that_panics_keeps_nobody_from_hearing() {
 }
 
 #[test]
+fn what_callbacks_and_wakers_panic_with_does_not_stay() {
+    struct Bomb(Arc<()>);
+    impl Wake for Bomb {
+        fn wake(self: Arc<Self>) {
+            std::panic::resume_unwind(Box::new(self.0.clone()));
+        }
+    }
+    on_both("payloads", || {
+        let payload = Arc::new(());
+        let theirs = payload.clone();
+        call_soon(move || std::panic::resume_unwind(Box::new(theirs)));
+        let after = Future::new();
+        let told = after.clone();
+        call_soon(move || told.set_result(()).unwrap());
+        after.wait(None).unwrap();
+        assert_eq!(Arc::strong_count(&payload), 1);
+        let waker = Waker::from(Arc::new(Bomb(payload.clone())));
+        let mut future = Future::new();
+        let mut context = Context::from_waker(&waker);
+        assert!(Pin::new(&mut future).poll(&mut context).is_pending());
+        future.set_result(1).unwrap();
+        drop(waker);
+        assert_eq!(Arc::strong_count(&payload), 1);
+    });
+}
+
+#[test]
 fn a_limit_of_whoever_completes_a_future_does_not_cut_an_executor_short() {
     struct Slow(AtomicUsize);
     impl Wake for Slow {

@@ -272,6 +272,29 @@ fn a_call_in_the_executor_that_never_begins_is_an_error() {
 }
 
 #[test]
+fn a_call_in_the_executor_that_is_killed_at_work_is_the_same_error() {
+    on_one_hub(
+        "kills::a_call_in_the_executor_that_is_killed_at_work_is_the_same_error",
+        || {
+            let (begun, begins) = green::sync::mpsc::channel();
+            let (goes_on, waits) = std::sync::mpsc::channel::<()>();
+            let call = run_in_executor(move || {
+                begun.send(()).unwrap();
+                Ok::<_, io::Error>(waits.recv())
+            });
+            begins.recv().unwrap();
+            let threads = report().threads;
+            let newest = threads.iter().max_by_key(|thread| thread.id.as_u64());
+            let id = newest.unwrap().id.as_u64().get();
+            assert!(green::debug::kill(id).unwrap());
+            let error = call.wait(None).unwrap_err();
+            assert!(error.to_string().contains("killed"), "{error}");
+            drop(goes_on);
+        },
+    );
+}
+
+#[test]
 fn a_signal_handler_whose_listener_is_killed_is_gone() {
     on_one_hub(
         "kills::a_signal_handler_whose_listener_is_killed_is_gone",
