@@ -20,25 +20,25 @@ impl Task {
     /// another unwind would abort.
     #[inline(always)]
     pub(crate) fn is_unwinding(&self) -> bool {
-        std::thread::panicking() && self.unwinds_itself()
+        std::thread::panicking() && self.unwinds_itself(sys::unwind::is_barred)
     }
 
-    /// Whether it is this thread that panics, if anybody does on this OS thread.
+    /// Whether it is this thread that panics, if anybody does on this OS thread. `is_seen` looks at its stack.
     #[cold]
     #[inline(never)]
-    fn unwinds_itself(&self) -> bool {
+    fn unwinds_itself(&self, is_seen: fn(usize) -> bool) -> bool {
         if held::is_in_hook() {
             return true;
         }
         let nested = self.interrupts.nested.load(Ordering::Relaxed);
         if nested != 0 {
-            return sys::unwind::is_barred(nested);
+            return is_seen(nested);
         }
         match (&self.kind, current::local()) {
             (Kind::Green(green), Some(local))
                 if local.parked_unwinding.get() > 0 && !thread_locals::are_own() =>
             {
-                sys::unwind::is_barred(green.base.load(Ordering::Relaxed))
+                is_seen(green.base.load(Ordering::Relaxed))
             }
             // Somebody on this OS thread unwinds, and nobody else can be it.
             _ => true,
@@ -60,7 +60,7 @@ impl Task {
                 current::local().filter(|local| is_its_own(local)),
             ) {
                 (Kind::Green(green), Some(_)) => {
-                    !sys::unwind::is_barred(green.base.load(Ordering::Relaxed))
+                    !sys::unwind::may_be_in_destructor(green.base.load(Ordering::Relaxed))
                 }
                 _ => false,
             }
@@ -69,7 +69,8 @@ impl Task {
     /// Whether this thread, which is the running one, is unwinding, even if it is now in a block with a time limit
     /// inside a destructor.
     pub(crate) fn is_panicking(&self) -> bool {
-        self.is_nested() || self.is_unwinding()
+        self.is_nested()
+            || std::thread::panicking() && self.unwinds_itself(sys::unwind::may_be_in_destructor)
     }
 
     pub(super) fn is_nested(&self) -> bool {

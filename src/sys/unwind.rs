@@ -48,11 +48,18 @@ const STOP: c_int = 4;
 /// The function of that frame must never be inlined.
 #[inline(never)]
 pub(crate) fn is_barred(base: usize) -> bool {
-    let mut walk = Walk {
-        base,
-        barred: false,
-        arrived: false,
-    };
+    walk(base, true)
+}
+
+/// As [`is_barred`], but true also if there is a call that never unwinds, because whatever it
+/// raises is caught within: it may be that of a destructor which an unwind runs.
+#[inline(never)]
+pub(crate) fn may_be_in_destructor(base: usize) -> bool {
+    walk(base, false)
+}
+
+fn walk(base: usize, trusts_catches: bool) -> bool {
+    let mut walk = Walk::new(base, trusts_catches);
     // SAFETY: `visit` is called with this argument, and only during the call.
     unsafe { _Unwind_Backtrace(visit, (&raw mut walk).cast()) };
     walk.barred || !walk.arrived
@@ -60,6 +67,17 @@ pub(crate) fn is_barred(base: usize) -> bool {
 
 struct Walk {
     base: usize,
+    trusts_catches: bool,
+    /// Whether the call that is under way in the next frame is known to end without an unwind,
+    /// since a catch nearer to us takes whatever is raised here.
+    ///
+    /// A compiler that knows it too gives that call no entry, as it does where a function must not
+    /// unwind. Such a call bars nothing: no unwind arrives there. Nor does it where it is the
+    /// only one, and so the function around it never unwinds, either. A function that passes on
+    /// what it caught, as `timeout` does with a kill, may unwind: its caller has an entry for
+    /// it. From there on we know nothing, and a call without an entry bars again. Filters bar
+    /// everywhere, since they may be met by what is passed on.
+    caught: bool,
     barred: bool,
     /// Whether the frame of `base` has been passed.
     arrived: bool,
@@ -73,12 +91,47 @@ extern "C" fn visit(frame: *mut Frame, walk: *mut c_void) -> c_int {
     // Frames of callers lie higher.
     if stack_pointer > walk.base {
         walk.arrived = true;
-    } else if frame.is_some_and(|site| site.is_barred().unwrap_or(true)) {
-        walk.barred = true;
-    } else {
-        return GO_ON;
+        return STOP;
     }
-    STOP
+    // A function without a table hands on what it calls.
+    if let Some(site) = frame {
+        walk.pass(site.passage());
+    }
+    if walk.barred { STOP } else { GO_ON }
+}
+
+impl Walk {
+    fn new(base: usize, trusts_catches: bool) -> Walk {
+        Walk {
+            base,
+            trusts_catches,
+            caught: false,
+            barred: false,
+            arrived: false,
+        }
+    }
+
+    fn pass(&mut self, passage: Option<Passage>) {
+        match passage {
+            Some(Passage::Open) => self.caught = false,
+            Some(Passage::Catch) => self.caught = self.trusts_catches,
+            Some(Passage::Unlisted) if self.caught => (),
+            _ => self.barred = true,
+        }
+    }
+}
+
+/// What becomes of an unwind out of a call.
+#[derive(Clone, Copy)]
+enum Passage {
+    /// It goes on to the caller, after what is to be dropped.
+    Open,
+    /// It ends here, whatever was raised.
+    Catch,
+    /// No exception may pass.
+    Filter,
+    /// The call has no entry.
+    Unlisted,
 }
 
 /// A call that is under way in a function that has a table.
@@ -113,15 +166,17 @@ impl CallSite {
     }
 
     /// `None` if the table has a form that is not known here.
-    fn is_barred(&self) -> Option<bool> {
+    fn passage(&self) -> Option<Passage> {
         let mut table = Reader(self.table);
         if table.byte() != OMITTED {
             // Where landing pads lie: Rust's compiler leaves it out.
             return None;
         }
-        if table.byte() != OMITTED {
-            table.unsigned();
-        }
+        let type_encoding = table.byte();
+        let types = (type_encoding != OMITTED).then(|| {
+            let offset = table.unsigned();
+            table.0.wrapping_add(offset)
+        });
         let encoding = table.byte();
         let length = table.unsigned();
         let actions = table.0.wrapping_add(length);
@@ -135,28 +190,54 @@ impl CallSite {
                 break;
             }
             if self.address < start.wrapping_add(length) {
-                return Some(landing_pad != 0 && action != 0 && filters(actions, action));
+                if landing_pad == 0 || action == 0 {
+                    return Some(Passage::Open);
+                }
+                let is_any = |number| is_any_type(types, type_encoding, number);
+                return Some(passage_by(actions, action, is_any));
             }
         }
-        // A call that must not unwind.
-        Some(true)
+        Some(Passage::Unlisted)
     }
 }
 
-/// Whether the list of actions that begins at `action`, counted from one, has a
-/// filter. A catch before it may pass the exception on.
-fn filters(actions: *const u8, action: usize) -> bool {
+/// What the list of actions that begins at `action`, counted from one, does. A catch before a filter
+/// may pass the exception on.
+fn passage_by(actions: *const u8, action: usize, is_any: impl Fn(usize) -> bool) -> Passage {
+    let mut passage = Passage::Open;
     let mut record = Reader(actions.wrapping_add(action - 1));
     loop {
-        if record.signed() < 0 {
-            return true;
+        match record.signed() {
+            ..0 => return Passage::Filter,
+            // Of a cleanup.
+            0 => (),
+            number if is_any(number as usize) => passage = Passage::Catch,
+            // C++ catches some types and lets ours pass.
+            _ => (),
         }
         let here = record.0;
         match record.signed() {
-            0 => return false,
+            0 => return passage,
             next => record = Reader(here.wrapping_offset(next)),
         }
     }
+}
+
+/// Whether a catch of the type of this number catches everything, as every one of Rust's does: the
+/// table of types, which grows downwards, has zero there.
+fn is_any_type(types: Option<*const u8>, encoding: u8, number: usize) -> bool {
+    let size = match encoding & 0x0f {
+        0x00 => size_of::<usize>(),
+        0x02 | 0x0a => 2,
+        0x03 | 0x0b => 4,
+        0x04 | 0x0c => 8,
+        _ => return false,
+    };
+    let Some(types) = types else {
+        return false;
+    };
+    let mut entry = Reader(types.wrapping_sub(number * size));
+    (0..size).all(|_| entry.byte() == 0)
 }
 
 /// The encoding of what is not there.
@@ -279,5 +360,49 @@ mod tests {
         // Not a constant, which would not lie on the stack.
         let base = std::hint::black_box(0);
         assert!(called_by_c(&base));
+    }
+
+    /// What stands between us and the base, the nearest first: whether it bars an unwind, and
+    /// whether it may be a destructor's.
+    fn seen_in(passages: &[Option<Passage>]) -> [bool; 2] {
+        [true, false].map(|trusts_catches| {
+            let mut walk = Walk::new(0, trusts_catches);
+            passages.iter().for_each(|passage| walk.pass(*passage));
+            walk.barred
+        })
+    }
+
+    #[test]
+    fn a_call_without_an_entry_bars_unless_a_catch_within_it_takes_all() {
+        let [open, catch, filter, unlisted] = [
+            Passage::Open,
+            Passage::Catch,
+            Passage::Filter,
+            Passage::Unlisted,
+        ]
+        .map(Some);
+        assert_eq!(seen_in(&[open, catch, open]), [false; 2]);
+        assert_eq!(seen_in(&[open, catch, unlisted, open]), [false, true]);
+        assert_eq!(seen_in(&[catch, unlisted, unlisted]), [false, true]);
+        assert_eq!(seen_in(&[unlisted, catch]), [true; 2]);
+        // What was caught may be passed on.
+        assert_eq!(seen_in(&[catch, unlisted, open, unlisted]), [true; 2]);
+        assert_eq!(seen_in(&[catch, filter]), [true; 2]);
+        assert_eq!(seen_in(&[catch, None]), [true; 2]);
+    }
+
+    #[test]
+    fn a_list_of_actions_is_what_it_catches() {
+        let by =
+            |actions: &[u8], any: usize| passage_by(actions.as_ptr(), 1, |number| number == any);
+        // Each a number of a type and how far it is to the next action.
+        assert!(matches!(by(&[1, 0], 1), Passage::Catch));
+        assert!(matches!(by(&[2, 0], 1), Passage::Open));
+        assert!(matches!(by(&[0, 0], 1), Passage::Open));
+        assert!(matches!(by(&[0, 1, 1, 0], 1), Passage::Catch));
+        assert!(matches!(by(&[1, 1, 0x7f, 0], 1), Passage::Filter));
+        let types = [7, 0, 0, 0, 0, 0, 0, 0];
+        let is_any = |number| is_any_type(Some(types.as_ptr_range().end), 0x9b, number);
+        assert!(is_any(1) && !is_any(2));
     }
 }
