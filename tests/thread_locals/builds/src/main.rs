@@ -1,14 +1,15 @@
-//! A program that looks at its thread-locals: for builds of every kind, which inline in every way.
+//! A program that looks at its thread-locals, and at limits within limits: for builds of every kind, which inline in every
+//! way.
 //!
 //! It is told what must hold, `own` or `shared`, and panics if it does not.
 
 use std::cell::{Cell, RefCell};
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use greenhub::green_thread::{sleep, spawn, yield_now};
-use greenhub::{on_green_thread, on_os_thread};
+use greenhub::green_thread::{park, sleep, spawn, yield_now};
+use greenhub::{on_green_thread, on_os_thread, timeout};
 
 static DROPPED: AtomicU32 = AtomicU32::new(0);
 
@@ -61,6 +62,34 @@ fn look(n: u32) {
     }
 }
 
+/// Waits in its destructor, with a limit within another.
+struct Waits;
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        const FAR: Duration = Duration::from_secs(3600);
+        let began = Instant::now();
+        let outer = timeout(Duration::from_millis(10), || timeout(FAR, park));
+        assert!(outer.is_err() && began.elapsed() < FAR);
+        let inner = timeout(FAR, || timeout(Duration::from_millis(10), park));
+        assert!(inner.unwrap().is_err());
+    }
+}
+
+/// Where a compiler knows that a function catches everything, its caller's table has no entry for the call. That is no call
+/// that must not unwind.
+fn limits_in_an_unwind() {
+    let unwinds = || {
+        let caught = std::panic::catch_unwind(|| {
+            let _waits = Waits;
+            std::panic::resume_unwind(Box::new(7));
+        });
+        assert!(caught.is_err());
+    };
+    spawn(unwinds).join().unwrap();
+    unwinds();
+}
+
 fn main() {
     let expected = std::env::args().nth(1).expect("own or shared");
     greenhub::run(|| on_os_thread(|| VALUE.set(0)));
@@ -68,6 +97,9 @@ fn main() {
     let are_own = told == "each green thread's own";
     assert_eq!(are_own, expected == "own", "{told}");
     println!("thread-locals are {told}");
+    if cfg!(panic = "unwind") {
+        limits_in_an_unwind();
+    }
     if !are_own {
         return;
     }
