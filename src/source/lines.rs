@@ -166,11 +166,9 @@ impl Lines {
             poll_for: Some(poll_for(self.fd, poll_events(direction))?),
         };
         Ok(line.waiters.wait_for(&request, place, |ahead| {
-            // An OS thread looks for itself, with poll(2); a green thread
-            // believes its hub, unless others wait whose turn it is.
-            let ready = current::is_green()
-                && line.look().is_ready()
-                && (place == Place::Front || ahead == 0);
+            // There was an edge since the last try, unless others wait whose turn it is. An OS thread looks for itself,
+            // with poll(2), but that does not tell of a nudge.
+            let ready = line.look().is_ready() && (place == Place::Front || ahead == 0);
             !ready && !self.closed.load(Ordering::SeqCst)
         }))
     }

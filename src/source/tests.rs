@@ -214,6 +214,26 @@ fn a_short_read_lets_the_next_one_wait_without_asking() {
 }
 
 #[test]
+fn a_nudge_between_a_try_and_its_wait_is_not_lost() {
+    both(|| {
+        let (source, _theirs) = pair();
+        let limit = Deadline::after(Duration::from_secs(20));
+        for rounds in 1..3 {
+            let mut tries = 0;
+            let nudged = source.retry(Direction::Read, limit, |_| {
+                tries += 1;
+                if tries > rounds {
+                    return Ok(());
+                }
+                source.nudge(Direction::Read);
+                Err(io::ErrorKind::WouldBlock.into())
+            });
+            assert!(nudged.is_ok(), "{nudged:?}");
+        }
+    });
+}
+
+#[test]
 fn a_regular_file_is_always_ready() {
     both(|| {
         let file = std::fs::File::open("/proc/self/exe").unwrap();
