@@ -276,7 +276,7 @@ const UNSAFE: &[&str] = &[
     "green/monkey/tests/hooks/safety.rs",
     "green/monkey/tests/hooks/sockets.rs",
     "green/monkey/tests/hooks/times.rs",
-    "green/monkey/tests/real_crates.rs",
+    "green/monkey/tests/unmodified_crates.rs",
     "green/tls/ssl/engine/openssl/session.rs",
     "green/tls/ssl/pipe/tests/renewal.rs",
     "green/toolkit/convenience/handed.rs",
