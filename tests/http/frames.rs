@@ -443,8 +443,6 @@ fn errors_of_a_stream_reset_it_with_their_code() {
 /// RFC 9113, 8.3.1: two servers in a row must not take a request for that of two hosts.
 #[test]
 fn a_request_of_http2_names_one_host() {
-    /// `:status` as HPACK's table has it.
-    const STATUS_200: u8 = 0x88;
     const STATUS_400: u8 = 0x8c;
     bounded("hosts of HTTP/2", || {
         let served = Served::new(usual);
@@ -472,8 +470,11 @@ fn a_request_of_http2_names_one_host() {
     });
 }
 
+/// `:status` as HPACK's table has it.
+pub const STATUS_200: u8 = 0x88;
+
 /// The first byte of an answer's head.
-fn answered(stream: &mut TcpStream) -> u8 {
+pub fn answered(stream: &mut TcpStream) -> u8 {
     loop {
         let mut head = [0; 9];
         stream.read_exact(&mut head).unwrap();

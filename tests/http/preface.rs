@@ -11,7 +11,7 @@ use green::os::unix::net::{UnixListener, UnixStream};
 use green::thread;
 use test_support::child::alone;
 
-use crate::frames::{HEADERS, PREFACE, SETTINGS, frame, get};
+use crate::frames::{PREFACE, SETTINGS, STATUS_200, answered, frame, get};
 use crate::{Served, bounded, to_end, until, usual};
 
 /// The server has come to what was sent before: it has answered another client since.
@@ -71,18 +71,7 @@ fn the_preface_may_come_byte_by_byte() {
         }
         let asks = [frame(SETTINGS, 0, 0, &[]), get(1, "/page")].concat();
         stream.write_all(&asks).unwrap();
-        loop {
-            let mut head = [0; 9];
-            stream.read_exact(&mut head).unwrap();
-            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
-            let mut payload = vec![0; length as usize];
-            stream.read_exact(&mut payload).unwrap();
-            if head[3] == HEADERS {
-                const STATUS_200: u8 = 0x88;
-                assert_eq!(payload[0], STATUS_200);
-                break;
-            }
-        }
+        assert_eq!(answered(&mut stream), STATUS_200);
     });
 }
 
