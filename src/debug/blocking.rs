@@ -12,6 +12,7 @@ use crate::contain::contain;
 use crate::hub::{Hub, current, placement};
 use crate::sys;
 use crate::sys::snapshot::Snapshot;
+use crate::sys::system_call::SystemCall;
 
 use super::monitor::MONITOR;
 #[cfg(feature = "backtrace")]
@@ -29,6 +30,10 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// the stack of the green thread at that moment. Each offence is reported once,
 /// however long it goes on. Time in which the machine ran other processes counts too, so choose a
 /// limit well above the delays of a busy machine: 100 ms is a good one.
+///
+/// If it stood in a system call, or in a library, the warning names the function: `in clock_nanosleep of libc.so.6`, `in the
+/// system call poll, called by getaddrinfo of libc.so.6`. Of several libraries that called one another, it names for each the
+/// function that was called from outside. Without the feature `backtrace` it names the system call alone.
 ///
 /// The hubs themselves do nothing for it, on or off. A signal handler copies the stack, and another
 /// thread unwinds it. The listing ends early at code that has no unwinding tables, and names
@@ -110,67 +115,141 @@ impl Look {
             };
         } else if !self.reported && self.since.elapsed() >= limit {
             let held = self.since.elapsed();
+            // Asked first: the snapshot's signal may end the call.
+            let call = SystemCall::of(hub.os_thread());
             let snapshot = sys::snapshot::take(hub.os_thread(), PATIENCE);
             // Whoever ran then is the offender only if no other was resumed.
             if let Some(snapshot) = snapshot
                 && hub.resumes() == resume
             {
                 self.reported = true;
-                report(hub, held, &snapshot);
+                report(hub, held, &snapshot, call);
             }
         }
     }
 }
 
-fn report(hub: &Hub, held: Duration, snapshot: &Snapshot) {
+fn report(hub: &Hub, held: Duration, snapshot: &Snapshot, call: Option<SystemCall>) {
     let name = snapshot.name();
     let name = name.as_deref().unwrap_or("<unnamed>");
-    let stack = stack(snapshot);
+    let Place { stack, entries } = Place::of(snapshot);
+    let call = call.filter(|call| call.is_at(snapshot.pc));
+    let blocked = functions(call.and_then(SystemCall::name), &entries);
     // A logger is the program's, and may panic.
     contain(|| {
         log::warn!(
-            "green thread {} '{name}' has held hub {} for {held:.1?} without waiting, at:\n{stack}",
+            "green thread {} '{name}' has held hub {} for {held:.1?} without waiting{blocked}, at:\n{stack}",
             snapshot.id,
             hub.home.index,
         );
     });
 }
 
-/// The calls of a stack: each on a line, with its place in the source on the next, in the manner of
-/// std's backtraces.
-#[cfg(feature = "backtrace")]
-fn stack(snapshot: &Snapshot) -> String {
-    let mut text = String::new();
-    let mut at_the_root = false;
-    for (number, address) in unwind::addresses(snapshot).into_iter().enumerate() {
-        // Looked up as a return address, one less; the innermost is not one.
-        let address = address + usize::from(number == 0);
-        let mut known = false;
-        backtrace::resolve(address as *mut _, |symbol| {
-            let Some(name) = symbol.name() else { return };
-            let name = format!("{name:#}");
-            known = true;
-            at_the_root |= name.contains("__rust_begin_short_backtrace");
-            if at_the_root {
-                return;
-            }
-            let _ = writeln!(text, "{number:>4}: {name}");
-            if let (Some(file), Some(line)) = (symbol.filename(), symbol.lineno()) {
-                let _ = writeln!(text, "             at {}:{line}", file.display());
-            }
-        });
-        if at_the_root {
-            break;
-        }
-        if !known {
-            let _ = writeln!(text, "{number:>4}: {address:#x}");
-        }
-    }
-    text
+/// Where a green thread was.
+#[derive(Default)]
+struct Place {
+    /// Its calls, for people.
+    stack: String,
+    /// If it was in a library: the function of it that was called from outside. If that was called by
+    /// another library, this one's after it, and so on up to the program.
+    entries: Vec<Entry>,
 }
 
-/// Where it was: what is known without the crates that unwind and name.
+/// A function of a library.
+struct Entry {
+    function: String,
+    library: String,
+}
+
+/// In which functions the offender stood, in words.
+fn functions(call: Option<&str>, entries: &[Entry]) -> String {
+    let innermost = entries.first().map(|entry| entry.function.as_str());
+    let call = call.filter(|&call| innermost != Some(call));
+    let call = call.map(|call| format!("the system call {call}"));
+    let entries = entries
+        .iter()
+        .map(|Entry { function, library }| format!("{function} of {library}"));
+    let all: Vec<String> = call.into_iter().chain(entries).collect();
+    match all.is_empty() {
+        true => String::new(),
+        false => format!(", in {}", all.join(", called by ")),
+    }
+}
+
+#[cfg(feature = "backtrace")]
+impl Entry {
+    /// glibc has several names for one function: `read` is also `__read`, and with debug information `__GI___libc_read`.
+    fn new(function: &str, library: String) -> Entry {
+        let function = match library.starts_with("libc.so") {
+            true => {
+                let name = function.trim_start_matches("__GI_");
+                name.trim_start_matches("__libc_").trim_start_matches('_')
+            }
+            false => function,
+        };
+        Entry {
+            function: function.to_owned(),
+            library,
+        }
+    }
+}
+
+#[cfg(feature = "backtrace")]
+impl Place {
+    /// The stack has each call on a line, with its place in the source on the next, in the manner of
+    /// std's backtraces.
+    fn of(snapshot: &Snapshot) -> Place {
+        let mut place = Place::default();
+        let mut at_the_root = false;
+        let mut in_libraries = true;
+        for (number, address) in unwind::addresses(snapshot).into_iter().enumerate() {
+            // Looked up as a return address, one less; the innermost is not one.
+            let address = address + usize::from(number == 0);
+            let library = unwind::library_of(address - 1).filter(|_| in_libraries);
+            in_libraries = library.is_some();
+            let mut function = None;
+            backtrace::resolve(address as *mut _, |symbol| {
+                let Some(name) = symbol.name() else { return };
+                let name = format!("{name:#}");
+                at_the_root |= name.contains("__rust_begin_short_backtrace");
+                if !at_the_root {
+                    let _ = writeln!(place.stack, "{number:>4}: {name}");
+                    if let (Some(file), Some(line)) = (symbol.filename(), symbol.lineno()) {
+                        let _ = writeln!(place.stack, "             at {}:{line}", file.display());
+                    }
+                }
+                function = Some(name);
+            });
+            if at_the_root {
+                break;
+            }
+            match (function, library) {
+                (Some(function), Some(library)) => place.is_in(Entry::new(&function, library)),
+                (Some(_), None) => (),
+                (None, _) => {
+                    let _ = writeln!(place.stack, "{number:>4}: {address:#x}");
+                }
+            }
+        }
+        place
+    }
+
+    /// Its caller is in a library too.
+    fn is_in(&mut self, caller: Entry) {
+        match self.entries.last_mut() {
+            Some(last) if last.library == caller.library => *last = caller,
+            _ => self.entries.push(caller),
+        }
+    }
+}
+
 #[cfg(not(feature = "backtrace"))]
-fn stack(snapshot: &Snapshot) -> String {
-    format!("   0: {:#x}\n", snapshot.pc)
+impl Place {
+    /// What is known without the crates that unwind and name.
+    fn of(snapshot: &Snapshot) -> Place {
+        Place {
+            stack: format!("   0: {:#x}\n", snapshot.pc),
+            ..Place::default()
+        }
+    }
 }

@@ -6,6 +6,7 @@
 //! (dl_iterate_phdr(3)), so that no library is unloaded meanwhile.
 #![expect(unsafe_code, reason = "reads the tables that the loader has mapped")]
 
+use std::ffi::CStr;
 use std::slice;
 
 use gimli::{
@@ -66,6 +67,9 @@ impl Frame {
 
 /// A program or library in memory: the tables that say how to unwind it.
 struct Module {
+    path: &'static CStr,
+    /// Whether this crate is linked into it.
+    is_ours: bool,
     index: Section,
     index_at: usize,
     /// End of the mapping that the tables lie in.
@@ -151,6 +155,18 @@ unsafe fn bytes(at: usize, len: usize) -> Section {
     )
 }
 
+/// The library whose code has this address, by its file's name; `None` for the program, as far as this crate is linked
+/// into it.
+pub(super) fn library_of(address: usize) -> Option<String> {
+    let mut library = None;
+    with_module_of(address, |module| {
+        let path = module.path.to_string_lossy();
+        let name = path.rsplit('/').next().unwrap_or(&path);
+        library = (!module.is_ours).then(|| name.to_owned());
+    });
+    library
+}
+
 /// Calls `f` with the module whose code has this address, if there is one, while
 /// nothing can be unloaded.
 fn with_module_of(address: usize, mut f: impl FnMut(&Module)) {
@@ -167,7 +183,7 @@ unsafe extern "C" fn on_module(
     // SAFETY: passed by `with_module_of`.
     let (address, f) = unsafe { &mut *look.cast::<(usize, &mut dyn FnMut(&Module))>() };
     // SAFETY: the loader passes a valid description, whose headers it has mapped.
-    let (base, headers) = unsafe {
+    let (base, headers, path) = unsafe {
         let info = &*info;
         let count = usize::from(info.dlpi_phnum);
         if count == 0 {
@@ -176,6 +192,10 @@ unsafe extern "C" fn on_module(
         (
             info.dlpi_addr as usize,
             slice::from_raw_parts(info.dlpi_phdr, count),
+            match info.dlpi_name.is_null() {
+                true => c"",
+                false => CStr::from_ptr(info.dlpi_name),
+            },
         )
     };
     let place = |header: &libc::Elf64_Phdr| {
@@ -200,6 +220,8 @@ unsafe extern "C" fn on_module(
         && let Some(mapping) = loaded(&index.start)
     {
         f(&Module {
+            path,
+            is_ours: loaded(&(on_module as *const () as usize)).is_some(),
             // SAFETY: mapped by the loader, whose lock is held for as long as
             // the module is used.
             index: unsafe { bytes(index.start, index.len()) },

@@ -12,6 +12,8 @@ use greenhub::{blocking, timeout, trampoline};
 
 use test_support::child::alone;
 
+mod functions;
+
 const LIMIT: Duration = Duration::from_millis(100);
 /// How long a hub is held at least.
 const HELD: Duration = Duration::from_millis(500);

@@ -342,6 +342,7 @@ const UNSAFE: &[&str] = &[
     "tests/green_thread/threads.rs",
     "tests/hub/start.rs",
     "tests/last_words/exit.rs",
+    "tests/debug/blocking_detector/functions.rs",
     "tests/debug/logging.rs",
     "green/tests/net/tcp.rs",
     "tests/peer_close/namespace.rs",
