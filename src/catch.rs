@@ -48,3 +48,17 @@ pub fn catch_panic<T>(f: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
 pub fn discard_panic(payload: Box<dyn Any + Send>) {
     contain(|| drop(payload));
 }
+
+/// The words of a panic that was caught, if it has some: a payload may be of any type.
+///
+/// ```
+/// let panicked = greenhub::catch_panic(|| panic!("{} words", 2)).unwrap_err();
+/// assert_eq!(greenhub::panic_message(&*panicked), Some("2 words"));
+/// assert_eq!(greenhub::panic_message(&2), None);
+/// ```
+pub fn panic_message(payload: &(dyn Any + Send)) -> Option<&str> {
+    match payload.downcast_ref::<String>() {
+        Some(message) => Some(message),
+        None => payload.downcast_ref::<&str>().copied(),
+    }
+}

@@ -97,7 +97,7 @@ pub mod debug;
 pub mod sim;
 
 pub use blocking::{blocking, blocking_uncut};
-pub use catch::{catch_panic, discard_panic};
+pub use catch::{catch_panic, discard_panic, panic_message};
 pub use config::{Config, ThreadLocals};
 pub use deadline::Deadline;
 pub use error::{ClosedLocally, Elapsed, Killed, is_timeout};

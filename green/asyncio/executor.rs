@@ -52,7 +52,8 @@ where
             Ok(Some(Ok(result))) => promise.set_result(result),
             Ok(Some(Err(error))) => promise.set_exception(error),
             Err(panic) => {
-                let message = message_of(&*panic);
+                let message = greenhub::panic_message(&*panic);
+                let message = message.unwrap_or("the call panicked").to_owned();
                 greenhub::discard_panic(panic);
                 promise.set_exception(message)
             }
@@ -65,10 +66,4 @@ where
         }
     });
     future
-}
-
-fn message_of(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("the call panicked").to_owned()
 }

@@ -7,10 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// Runs a call of a protocol, and makes an error of a panic.
 pub(super) fn guarded<T>(call: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|payload| {
-        let text = payload
-            .downcast_ref::<&str>()
-            .map(|text| (*text).to_owned());
-        let message = text.or_else(|| payload.downcast_ref::<String>().cloned());
+        let message = greenhub::panic_message(&*payload).map(str::to_owned);
         greenhub::discard_panic(payload);
         Err(io::Error::other(ProtocolPanicked { message }))
     })

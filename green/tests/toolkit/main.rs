@@ -5,6 +5,7 @@ mod dag_pool;
 mod events;
 mod groups;
 mod handed;
+mod places;
 mod pools;
 #[cfg(feature = "proxy-protocol")]
 mod proxied;

@@ -352,7 +352,8 @@ impl<L: Accept> Server<L> {
             let (handler, stop) = (handler.clone(), stop.clone());
             let thread = Builder::new().name(CONNECTION.to_owned());
             thread.spawn(move || {
-                let _entry = entry;
+                // Also if it is killed before its first turn, the connection is closed before its place is free.
+                let (stream, address, _entry) = (stream, address, entry);
                 if let Some(wish) = handler(stream, address).stop() {
                     stop.result.lock().get_or_insert(wish.into_result());
                     stop.ask();
@@ -373,10 +374,10 @@ impl<L: Accept> Server<L> {
             let make = serve(stream);
             let future = crate::future::Builder::new().name(CONNECTION.to_owned());
             future.spawn_pinned(move || {
-                // Killed before its first poll, it gives up its place as well.
+                let (make, entry) = (make, entry);
                 let connection = make();
                 async move {
-                    let _entry = entry;
+                    let (connection, _entry) = (connection, entry);
                     connection.await;
                 }
             })

@@ -5,6 +5,8 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
+use greenhub::panic_message;
+
 /// A key or a task that a [`DagPool`](super::DagPool) does not take.
 ///
 /// ```
@@ -64,13 +66,7 @@ pub enum Cause<E> {
 
 impl<E> Cause<E> {
     pub(super) fn panicked(payload: &(dyn Any + Send)) -> Cause<E> {
-        let message = match payload.downcast_ref::<&str>() {
-            Some(message) => message,
-            None => payload
-                .downcast_ref::<String>()
-                .map_or("", |message| message),
-        };
-        Cause::Panicked(message.into())
+        Cause::Panicked(panic_message(payload).unwrap_or_default().into())
     }
 
     /// The error that the task returned, if it did.

@@ -3,7 +3,7 @@
 #[cfg(test)]
 use std::any::Any;
 use std::io;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, OnceLock};
 
 use openssl::error::ErrorStack;
 use openssl::ex_data::Index;
@@ -81,7 +81,9 @@ impl Engine for OpenSslEngine {
         forget_old_errors();
         let result = self.stream.do_handshake();
         self.sort(result).map_err(|error| {
-            let refused = self.stream.ssl().ex_data(refusal());
+            let refused = REFUSAL
+                .get()
+                .and_then(|&place| self.stream.ssl().ex_data(place));
             refused.cloned().unwrap_or(error)
         })
     }
@@ -220,11 +222,17 @@ fn describe(error: &ssl::Error, verified: X509VerifyResult) -> SslError {
     SslError::new(Reason::from_text(&all), message)
 }
 
-/// Where a connection keeps why its name was refused.
-pub(super) fn refusal() -> Index<Ssl, SslError> {
-    static INDEX: LazyLock<Index<Ssl, SslError>> =
-        LazyLock::new(|| Ssl::new_ex_index().expect("OpenSSL has room for a number"));
-    *INDEX
+static REFUSAL: OnceLock<Index<Ssl, SslError>> = OnceLock::new();
+
+/// Where a connection keeps why its name was refused. If there is no memory for it, the next call tries again.
+pub(super) fn refusal() -> Result<Index<Ssl, SslError>, ErrorStack> {
+    match REFUSAL.get() {
+        Some(place) => Ok(*place),
+        None => {
+            let place = Ssl::new_ex_index()?;
+            Ok(*REFUSAL.get_or_init(|| place))
+        }
+    }
 }
 
 /// RFC 5929: the hash of the certificate's own signature, SHA-256 in place of MD5 and SHA-1.

@@ -3,18 +3,20 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use greenhub::{discard_panic, on_green_thread, without_waiting};
-use openssl::ssl::{NameType, SniError, SslAlert, SslRef, SslVerifyMode, SslVersion};
+use greenhub::{discard_panic, on_green_thread, panic_message, without_waiting};
+use openssl::ex_data::Index;
+use openssl::ssl::{NameType, SniError, Ssl, SslAlert, SslRef, SslVerifyMode, SslVersion};
 
-use super::connection::refusal;
 use super::factory::OpenSslFactory;
 use crate::ssl::engine::ChooseByName;
 use crate::ssl::error::{Reason, SslError};
 use crate::ssl::refusal::{malformed, unsupported};
 
-/// Lets the user's callback put another context under a new connection. C calls this, so no panic may leave it.
+/// Lets the user's callback put another context under a new connection, which keeps at `refusal` why it has none. C calls
+/// this, so no panic may leave it.
 pub(super) fn choose_by_name(
     choose: &ChooseByName,
+    refusal: Index<Ssl, SslError>,
     ssl: &mut SslRef,
     alert: &mut SslAlert,
 ) -> Result<(), SniError> {
@@ -37,21 +39,17 @@ pub(super) fn choose_by_name(
         Ok(Err(error)) => {
             *alert = SslAlert::UNRECOGNIZED_NAME;
             let message = format!("the server-name callback refused the name: {error}");
-            ssl.set_ex_data(refusal(), SslError::new(Reason::NameRefused, message));
+            ssl.set_ex_data(refusal, SslError::new(Reason::NameRefused, message));
             Err(SniError::ALERT_FATAL)
         }
         Err(panic) => {
             *alert = SslAlert::INTERNAL_ERROR;
-            let words = panic
-                .downcast_ref::<String>()
-                .map(String::as_str)
-                .or(panic.downcast_ref::<&str>().copied());
-            let message = match words {
+            let message = match panic_message(&*panic) {
                 Some(words) => format!("the server-name callback panicked: {words}"),
                 None => "the server-name callback panicked".to_owned(),
             };
             on_green_thread(|| without_waiting(WHY, || discard_panic(panic)));
-            ssl.set_ex_data(refusal(), SslError::new(Reason::NameRefused, message));
+            ssl.set_ex_data(refusal, SslError::new(Reason::NameRefused, message));
             Err(SniError::ALERT_FATAL)
         }
     }

@@ -9,6 +9,7 @@ use openssl::pkey::{PKey, Private};
 use openssl::ssl::{AlpnError, SslContextBuilder, SslMethod, SslMode, SslOptions, SslVerifyMode};
 use openssl::x509::X509;
 
+use super::connection::refusal;
 use super::factory::OpenSslFactory;
 use super::server_name::choose_by_name;
 use super::versions::to_openssl;
@@ -35,8 +36,10 @@ pub(crate) fn factory(
     set_trust(&mut builder, settings).map_err(refused)?;
     set_alpn(&mut builder, settings).map_err(refused)?;
     if let Some(choose) = choose {
-        let choose = Arc::clone(choose);
-        builder.set_servername_callback(move |ssl, alert| choose_by_name(&choose, ssl, alert));
+        let (choose, refusal) = (Arc::clone(choose), refusal().map_err(refused)?);
+        builder.set_servername_callback(move |ssl, alert| {
+            choose_by_name(&choose, refusal, ssl, alert)
+        });
     }
     Ok(Arc::new(OpenSslFactory {
         context: builder.build(),
