@@ -92,7 +92,7 @@ fn join<T>(handle: thread::JoinHandle<T>) -> T {
 pub fn serve(
     serve_one: impl Fn(green::net::TcpStream) + Send + Sync + 'static,
 ) -> std::net::SocketAddr {
-    let listener = green::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listener = green::listen("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let hub = green::hub_count().unwrap() - 1;
     let serve_one = Arc::new(serve_one);
