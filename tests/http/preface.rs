@@ -136,3 +136,30 @@ fn a_peer_that_is_silent_within_the_preface_wakes_nobody() {
     })
     .well();
 }
+
+#[test]
+fn who_waits_for_the_rest_of_the_preface_can_be_killed_and_is_cut_by_a_stop() {
+    const NAME: &str =
+        "preface::who_waits_for_the_rest_of_the_preface_can_be_killed_and_is_cut_by_a_stop";
+    alone(NAME, &[("GREEN_HUBS", "1")], || {
+        let grace = Duration::from_millis(50);
+        let served = Served::with(usual, |server| server.head_timeout(None).grace(grace));
+        let silent = || {
+            let mut stream = served.connect();
+            stream.write_all(b"PRI * HTT").unwrap();
+            is_seen(&served);
+            stream
+        };
+        let mut killed = silent();
+        for thread in green::report().threads {
+            if thread.name.as_deref() == Some("connection") {
+                green::debug::kill(thread.id.as_u64().get()).unwrap();
+            }
+        }
+        assert_eq!(to_end(&mut killed), "");
+        let mut cut = silent();
+        assert_eq!(served.stop().cut, 1);
+        assert_eq!(to_end(&mut cut), "");
+    })
+    .well();
+}
