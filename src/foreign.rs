@@ -85,7 +85,25 @@ pub fn may_park() -> bool {
 ///
 /// `ECANCELED`, `ETIMEDOUT`; `EBADF` if the number was closed meanwhile; what epoll_ctl(2) says.
 pub fn wait_fd(fd: RawFd, direction: Direction, deadline: Deadline) -> io::Result<bool> {
-    let waited = watch::wait(fd, direction, deadline, None, true)?;
+    wait_for(fd, direction, deadline, None)
+}
+
+/// As [`wait_fd`], but neither a kill nor a limit ends it: for callers that know no error.
+///
+/// # Errors
+///
+/// `EBADF` if the number was closed meanwhile; what epoll_ctl(2) says.
+pub fn wait_fd_uncut(fd: RawFd, direction: Direction, deadline: Deadline) -> io::Result<bool> {
+    wait_for(fd, direction, deadline, Some(Masked::All))
+}
+
+fn wait_for(
+    fd: RawFd,
+    direction: Direction,
+    deadline: Deadline,
+    mask: Option<Masked>,
+) -> io::Result<bool> {
+    let waited = watch::wait(fd, direction, deadline, mask, true)?;
     match waited.map_err(told)? {
         Outcome::Ready => Ok(true),
         Outcome::TimedOut => Ok(false),

@@ -1,4 +1,7 @@
 //! epoll_wait(2), epoll_pwait(2), epoll_pwait2(2): other libraries' event loops inside green threads.
+//!
+//! Neither a kill nor a limit ends such a wait. Event loops know no error but EINTR there: tokio panics and has lost its poller
+//! then, so that the destructor of a client ends the process; libuv aborts at once.
 #![expect(unsafe_code, reason = "hooks")]
 
 use std::ffi::c_int;
@@ -9,9 +12,9 @@ use greenhub::foreign;
 use libc::{epoll_event, sigset_t, timespec};
 
 use super::time::duration;
-use super::waiting::{Direction, wait};
+use super::waiting::Direction;
 use crate::Patch;
-use crate::answer::{Answer, of};
+use crate::answer::{Answer, code, of};
 
 hooks! {
     is_on(Patch::SELECT) fn epoll_wait(poller: c_int, events: *mut epoll_event, room: c_int, limit_ms: c_int) -> c_int
@@ -46,7 +49,7 @@ unsafe fn wait_for(
     }
     let deadline = Deadline::within(limit);
     loop {
-        let goes_on = wait(poller, Direction::Read, deadline)?;
+        let goes_on = foreign::wait_fd_uncut(poller, Direction::Read, deadline).map_err(code)?;
         match ask()? {
             0 if goes_on => (),
             ready => return Ok(ready),

@@ -172,3 +172,37 @@ fn a_limit_of_greens_cuts_a_request() {
         });
     });
 }
+
+/// tokio would panic at an error there, and its clients' destructors after it: that aborts.
+#[test]
+fn a_client_with_tokio_inside_gets_its_answer_before_a_kill_and_in_spite_of_a_limit() {
+    let Some(database) = servers::Postgres::start() else {
+        return;
+    };
+    patched("kills and tokio", || {
+        let address = database.address();
+        let ask = move || {
+            let mut client = postgres::Client::connect(&address, postgres::NoTls).unwrap();
+            let row = client.query_one("SELECT 7::int8 FROM pg_sleep(0.5)", &[]);
+            row.unwrap().get::<_, i64>(0)
+        };
+        green::run(move || {
+            let in_time = green::timeout(LATE, &ask);
+            assert_eq!(in_time, Ok(7), "it ended by itself, and nothing was told");
+
+            let asks = Arc::new(AtomicUsize::new(0));
+            let asked = asks.clone();
+            let killed = green::thread::spawn(move || {
+                asks.store(1, SeqCst);
+                asks.store(ask() as usize, SeqCst);
+                green::thread::sleep(Duration::MAX);
+            });
+            while asked.load(SeqCst) == 0 {
+                green::thread::yield_now();
+            }
+            killed.kill().unwrap();
+            assert!(killed.join().unwrap_err().is::<green::Killed>());
+            assert_eq!(asked.load(SeqCst), 7);
+        });
+    });
+}
