@@ -153,6 +153,7 @@ pub fn exit(code: i32) -> ! {
 /// assert!(!greenhub::is_green());
 /// assert!(greenhub::run(greenhub::is_green));
 /// ```
+#[inline]
 pub fn is_green() -> bool {
     hub::current::is_green()
 }

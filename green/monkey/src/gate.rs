@@ -32,27 +32,31 @@ pub(crate) fn switch_off() {
     ON.store(0, Ordering::Relaxed);
 }
 
-/// Whether a hook of these switches is to do anything for the running thread: a green one.
-#[inline(always)]
-pub(crate) fn is_on(switches: Patch, real: &Real) -> bool {
-    let on = ON.load(Ordering::Relaxed);
-    on & (switches.bits() | PROBE) != 0 && is_on_here(on, switches, real)
+/// The looks that come first, without a call: whether there is certainly nothing to do.
+pub(crate) mod passing {
+    use super::*;
+
+    #[inline(always)]
+    pub(crate) fn is_on(switches: Patch) -> bool {
+        let on = ON.load(Ordering::Relaxed);
+        on & (switches.bits() | PROBE) == 0 || (on & PROBE == 0 && !greenhub::is_green())
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_on_anywhere(switches: Patch) -> bool {
+        ON.load(Ordering::Relaxed) & (switches.bits() | PROBE) == 0
+    }
 }
 
-#[inline(never)]
-fn is_on_here(on: u32, switches: Patch, real: &Real) -> bool {
-    is_on_anywhere_here(on, switches, real) && greenhub::is_green()
+/// Whether a hook of these switches is to do anything for the running thread: a green one.
+pub(crate) fn is_on(switches: Patch, real: &Real) -> bool {
+    is_on_anywhere(switches, real) && greenhub::is_green()
 }
 
 /// Whether a hook of these switches is to do anything, on whatever thread.
-#[inline(always)]
+#[inline(never)]
 pub(crate) fn is_on_anywhere(switches: Patch, real: &Real) -> bool {
     let on = ON.load(Ordering::Relaxed);
-    on & (switches.bits() | PROBE) != 0 && is_on_anywhere_here(on, switches, real)
-}
-
-#[inline(never)]
-fn is_on_anywhere_here(on: u32, switches: Patch, real: &Real) -> bool {
     if on & PROBE != 0 && PROBES.get() {
         real.seen.store(true, Ordering::Relaxed);
     }

@@ -69,16 +69,40 @@ macro_rules! hooks {
             /// # Safety
             ///
             /// That of the C library's.
+            // Never inlined, so that nobody who waits keeps the address of the gate's thread-local.
+            #[inline(never)]
             #[unsafe(no_mangle)]
             pub unsafe extern "C-unwind" fn $name($($arg: $type),*) -> $ret {
-                if crate::gate::$gate($switches, &symbols::$name) {
-                    // SAFETY: handed on to the caller.
-                    return crate::answer::run(|| unsafe { $own($($arg),*) });
+                // SAFETY: handed on to the caller.
+                unsafe {
+                    match crate::gate::passing::$gate($switches) {
+                        true => real::$name($($arg),*),
+                        false => entered::$name($($arg),*),
+                    }
                 }
-                // SAFETY: as above.
-                unsafe { real::$name($($arg),*) }
             }
         )*
+
+        /// Each hook beyond the look of its gate. On their own, so that a call that passes through saves no register.
+        mod entered {
+            #[allow(unused_imports, reason = "the types of some arguments")]
+            use super::*;
+
+            $(
+                /// # Safety
+                ///
+                /// That of the C library's.
+                #[inline(never)]
+                pub(super) unsafe extern "C-unwind" fn $name($($arg: $type),*) -> $ret {
+                    if crate::gate::$gate($switches, &symbols::$name) {
+                        // SAFETY: handed on to the caller.
+                        return crate::answer::run(|| unsafe { $own($($arg),*) });
+                    }
+                    // SAFETY: as above.
+                    unsafe { real::$name($($arg),*) }
+                }
+            )*
+        }
 
         pub(crate) static HOOKS: &[crate::hooks::Hook] = &[
             $(

@@ -5,6 +5,7 @@
 #![expect(unsafe_code, reason = "hooks")]
 
 use std::ffi::{c_int, c_void};
+use std::time::Duration;
 
 use greenhub::Deadline;
 use greenhub::foreign;
@@ -12,7 +13,7 @@ use libc::{iovec, size_t, ssize_t};
 
 use super::iovec::Rest;
 use super::send;
-use super::waiting::{Direction, is_nonblocking, is_ready, retry, wait};
+use super::waiting::{Direction, again, is_nonblocking, is_ready, limit_of_socket, wait};
 use crate::Patch;
 use crate::answer::{Answer, code, of};
 
@@ -46,6 +47,22 @@ fn is_on_a_disk(fd: c_int) -> bool {
     [libc::S_IFREG, libc::S_IFBLK, libc::S_IFDIR].contains(&kind)
 }
 
+/// What a descriptor is that was not ready.
+enum Kind {
+    Disk,
+    /// A socket with a limit, or what has none.
+    Waits(Option<Duration>),
+}
+
+/// One question to the kernel tells of a socket what it is and how long it may take.
+fn kind(fd: c_int, direction: Direction) -> Kind {
+    match limit_of_socket(fd, direction) {
+        Ok(limit) => Kind::Waits(limit),
+        Err(_) if is_on_a_disk(fd) => Kind::Disk,
+        Err(_) => Kind::Waits(None),
+    }
+}
+
 /// A call where poll(2) must be asked first.
 fn asked_first(
     fd: c_int,
@@ -70,13 +87,16 @@ unsafe fn read_into(fd: c_int, to: *const iovec, len: c_int) -> Answer<ssize_t> 
     // SAFETY: as above.
     let attempt = || unsafe { of(libc::preadv2(fd, to, len, HERE, libc::RWF_NOWAIT)) };
     match attempt() {
-        Err(libc::EAGAIN) if is_on_a_disk(fd) && foreign::may_park() => {
-            let to = to as usize;
-            // SAFETY: the caller's vector and buffers, for as long as it takes.
-            let read = move || unsafe { of(real::readv(fd, to as *const iovec, len)) };
-            foreign::blocking_uncut(read).map_err(code)?
-        }
-        Err(libc::EAGAIN) => retry(fd, Direction::Read, attempt, block),
+        Err(libc::EAGAIN) => match kind(fd, Direction::Read) {
+            Kind::Disk if foreign::may_park() => {
+                let to = to as usize;
+                // SAFETY: the caller's vector and buffers, for as long as it takes.
+                let read = move || unsafe { of(real::readv(fd, to as *const iovec, len)) };
+                foreign::blocking_uncut(read).map_err(code)?
+            }
+            Kind::Disk => block(),
+            Kind::Waits(limit) => again(fd, Direction::Read, || limit, attempt, block),
+        },
         Err(libc::EOPNOTSUPP | libc::ENOSYS) => asked_first(fd, Direction::Read, block),
         done => {
             foreign::give_way();
@@ -103,8 +123,10 @@ unsafe fn write_out(fd: c_int, from: *const iovec, len: c_int) -> Answer<ssize_t
         // SAFETY: as above.
         let attempt = || unsafe { of(libc::pwritev2(fd, from, len, HERE, libc::RWF_NOWAIT)) };
         match attempt() {
-            Err(libc::EAGAIN) if is_on_a_disk(fd) => block(),
-            Err(libc::EAGAIN) => retry(fd, Direction::Write, attempt, block),
+            Err(libc::EAGAIN) => match kind(fd, Direction::Write) {
+                Kind::Disk => block(),
+                Kind::Waits(limit) => again(fd, Direction::Write, || limit, attempt, block),
+            },
             Err(libc::EOPNOTSUPP | libc::ENOSYS) => asked_first(fd, Direction::Write, || {
                 if is_on_a_disk(fd) || rest.bytes() - done <= PIPE_BUF {
                     return block();

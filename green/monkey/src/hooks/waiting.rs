@@ -54,6 +54,11 @@ pub(super) fn is_nonblocking(fd: c_int) -> bool {
 
 /// How long a call in this direction may take: SO_RCVTIMEO or SO_SNDTIMEO.
 pub(super) fn limit_in(fd: c_int, direction: Direction) -> Option<Duration> {
+    limit_of_socket(fd, direction).ok().flatten()
+}
+
+/// As [`limit_in`]; an error if `fd` is no socket.
+pub(super) fn limit_of_socket(fd: c_int, direction: Direction) -> Answer<Option<Duration>> {
     let option = match direction {
         Direction::Read => libc::SO_RCVTIMEO,
         Direction::Write => libc::SO_SNDTIMEO,
@@ -64,7 +69,7 @@ pub(super) fn limit_in(fd: c_int, direction: Direction) -> Option<Duration> {
     };
     let mut len = size_of::<libc::timeval>() as libc::socklen_t;
     // SAFETY: `time` and `len` live across the call, and fit together.
-    let given = unsafe {
+    of(unsafe {
         libc::getsockopt(
             fd,
             libc::SOL_SOCKET,
@@ -72,13 +77,12 @@ pub(super) fn limit_in(fd: c_int, direction: Direction) -> Option<Duration> {
             (&raw mut time).cast(),
             &mut len,
         )
-    };
+    })?;
     let limit = Duration::new(
         u64::try_from(time.tv_sec).unwrap_or(0),
         u32::try_from(time.tv_usec).unwrap_or(0) * 1_000,
     );
-    let set = given == 0 && !limit.is_zero();
-    set.then_some(limit)
+    Ok((!limit.is_zero()).then_some(limit))
 }
 
 /// Until when a call in this direction may wait that begins now.
@@ -156,13 +160,25 @@ pub(super) fn retry<R>(
             return done;
         }
     }
+    let limit = || limit_in(fd, direction);
+    again(fd, direction, limit, attempt, block)
+}
+
+/// As [`retry`], after a first try that said EAGAIN.
+pub(super) fn again<R>(
+    fd: c_int,
+    direction: Direction,
+    limit: impl FnOnce() -> Option<Duration>,
+    mut attempt: impl FnMut() -> Answer<R>,
+    block: impl FnOnce() -> Answer<R>,
+) -> Answer<R> {
     if is_nonblocking(fd) {
         return Err(libc::EAGAIN);
     }
     if !foreign::may_park() {
         return block();
     }
-    let deadline = deadline_in(fd, direction);
+    let deadline = Deadline::within(limit());
     let mut naps = Naps::new();
     for turn in 0u32.. {
         // A datagram socket of Unix's counts as writable while its peer is full.
