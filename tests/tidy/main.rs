@@ -275,6 +275,8 @@ const UNSAFE: &[&str] = &[
     "green/monkey/tests/hooks/processes.rs",
     "green/monkey/tests/hooks/safety.rs",
     "green/monkey/tests/hooks/sockets.rs",
+    "green/monkey/tests/hooks/symbols.rs",
+    "green/monkey/tests/hooks/symbols/ways.rs",
     "green/monkey/tests/hooks/times.rs",
     "green/monkey/tests/unmodified_crates/cases/libraries.rs",
     "green/monkey/tests/unmodified_crates/main.rs",

@@ -2,7 +2,7 @@
 //! neighbours of one hub.
 #![expect(unsafe_code, reason = "C's functions")]
 
-use std::cell::{RefCell, UnsafeCell};
+use std::cell::RefCell;
 use std::mem::zeroed;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier, Condvar, Mutex, Once, RwLock, mpsc};
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use green::thread::{self, Builder, spawn_local};
 
+use crate::symbols::Shared;
 use crate::{SOON, green, parks};
 
 /// Runs `body` on ten green threads of each hub and on two OS threads.
@@ -217,25 +218,6 @@ fn what_a_thread_keeps_for_itself_is_kept_over_a_wait() {
             .collect();
         assert!(all.into_iter().all(|thread| thread.join().unwrap() == 1));
     });
-}
-
-/// What C code shares.
-struct Shared<T>(UnsafeCell<T>);
-
-// SAFETY: reached by C's functions, and under its locks.
-unsafe impl<T> Sync for Shared<T> {}
-// SAFETY: as above.
-unsafe impl<T> Send for Shared<T> {}
-
-impl<T> Shared<T> {
-    fn new() -> Arc<Shared<T>> {
-        // SAFETY: only used for C's types, for which zeros are the initial value.
-        Arc::new(Shared(UnsafeCell::new(unsafe { zeroed() })))
-    }
-
-    fn get(&self) -> *mut T {
-        self.0.get()
-    }
 }
 
 #[test]

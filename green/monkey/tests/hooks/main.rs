@@ -9,7 +9,9 @@ mod processes;
 mod safety;
 mod sockets;
 mod storm;
+mod symbols;
 mod times;
+mod unreached;
 
 use std::panic::resume_unwind;
 use std::sync::Once;
@@ -27,8 +29,9 @@ const SOON: Duration = Duration::from_millis(10);
 fn patched() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
+        let hubs = std::env::var("GREEN_HUBS").map_or(2, |hubs| hubs.parse().unwrap());
         green::Config::new()
-            .hubs(2)
+            .hubs(hubs)
             .stack_size(256 * 1024)
             .apply()
             .unwrap();
@@ -47,10 +50,10 @@ fn green(name: &str, body: impl FnOnce() + Send + 'static) {
 }
 
 /// Calls `blocks`, and once it waits has a neighbour on the same hub do what ends it.
-fn parks<T>(blocks: impl FnOnce() -> T, ends: impl FnOnce() + 'static) -> T {
+fn parks<T, E>(blocks: impl FnOnce() -> T, ends: impl FnOnce() -> E + 'static) -> T {
     let neighbour = spawn_local(move || {
         thread::sleep(SOON);
-        ends();
+        let _ = ends();
     });
     let given = blocks();
     assert!(

@@ -1,5 +1,7 @@
-//! All of it at once: green threads of two hubs and OS threads over sockets, pipes, locks, channels
-//! and children, with kills, limits and closes. GREEN_TRIALS=full has it go on for ten minutes.
+//! All of it at once, on two and on four hubs: every symbol, and std's sockets, pipes, locks, channels and children over
+//! them, by green threads and OS threads, with kills, limits and closes. It goes in rounds, each in a process of its own
+//! and by a seed of its own, which it prints if it fails; GREEN_SEED=n begins with it. GREEN_TRIALS=full has it go on for
+//! ten minutes on each.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -10,12 +12,13 @@ use std::sync::{Arc, Condvar, Mutex, RwLock, mpsc};
 use std::thread as os;
 use std::time::{Duration, Instant};
 
-use green::thread::Builder;
+use green::thread::spawn;
 use green::timeout;
+use test_support::child::alone;
+use test_support::random::Random;
 
 use crate::patched;
-
-use test_support::random::Random;
+use crate::symbols::{OF_ANYBODY, Outcome, SYMBOLS};
 
 /// What all of them share.
 struct World {
@@ -84,74 +87,129 @@ fn reader_of(mut writer: io::PipeWriter) -> os::JoinHandle<()> {
     os::spawn(move || drop(writer.write_all(&[0; 100])))
 }
 
-#[test]
-fn all_at_once() {
-    let full = std::env::var("GREEN_TRIALS").is_ok_and(|trials| trials == "full");
-    let length = Duration::from_secs(if full { 600 } else { 5 });
-    test_support::bounded("storm", length + Duration::from_secs(120), || {
-        patched();
-        let seed = test_support::random::seed();
-        eprintln!("seed {seed}");
-        let world = Arc::new(World {
-            mutex: Mutex::new(0),
-            lock: RwLock::new(0),
-            condition: Condvar::new(),
-            parking: parking_lot::Mutex::new(0),
-            listener: TcpListener::bind(("127.0.0.1", 0)).unwrap(),
-            done: AtomicU64::new(0),
-        });
-        let end = Instant::now() + length;
-        let server = {
-            let world = world.clone();
-            Builder::new()
-                .spawn(move || {
-                    while Instant::now() < end {
-                        let Ok((mut stream, _)) = world.listener.accept() else {
-                            break;
-                        };
-                        let _ = stream.read(&mut [0; 4]).and_then(|_| stream.write(b"pong"));
-                    }
-                })
-                .unwrap()
-        };
-        let runs = |number: u64| {
-            let world = world.clone();
-            move || {
-                let mut random = Random::new(seed ^ number.wrapping_mul(0x9e37_79b9));
-                while Instant::now() < end {
-                    let limit = Duration::from_micros(random.below(20_000));
-                    let _ = match random.below(3) {
-                        0 => timeout(limit, || step(&world, &mut random)).is_ok(),
-                        _ => step(&world, &mut random).is_ok(),
-                    };
-                    world.done.fetch_add(1, Ordering::Relaxed);
-                }
-            }
-        };
-        let os: Vec<_> = (0..3).map(|n| os::spawn(runs(n))).collect();
-        let mut random = Random::new(seed);
-        let mut green: Vec<_> = (3..43)
-            .map(|n| Builder::new().spawn(runs(n)).unwrap())
-            .collect();
-        let mut next = 43;
-        while Instant::now() < end {
-            // One is killed, another takes its place.
-            let at = random.below(green.len() as u64) as usize;
-            let killed =
-                std::mem::replace(&mut green[at], Builder::new().spawn(runs(next)).unwrap());
-            next += 1;
-            let _ = killed.kill();
-            let _ = killed.join();
-            os::sleep(Duration::from_millis(2));
-        }
-        os.into_iter().for_each(|thread| thread.join().unwrap());
-        for thread in green {
-            thread.join().unwrap();
-        }
-        let _ = TcpStream::connect(world.listener.local_addr().unwrap());
-        server.join().unwrap();
-        let done = world.done.load(Ordering::Relaxed);
-        assert!(done > 100, "{done}");
-        assert!(world.mutex.lock().is_ok() && world.lock.read().is_ok());
+/// How long a round lasts.
+const ROUND: Duration = Duration::from_secs(5);
+const LONG_ROUND: Duration = Duration::from_secs(60);
+
+/// Green threads that are killed and limited, and such that are not: with those nothing may go wrong.
+const EXPOSED: u64 = 40;
+const SPARED: u64 = 10;
+const OS_THREADS: u64 = 3;
+
+/// One of the symbols, as each is tried by itself.
+fn symbol(random: &mut Random) -> (&'static str, Outcome) {
+    let mut symbols = SYMBOLS.iter().filter(|(name, _)| *name != OF_ANYBODY);
+    let at = random.below(SYMBOLS.len() as u64 - 1) as usize;
+    let (name, body) = symbols.nth(at).expect("a number below their count");
+    (name, body())
+}
+
+fn a_round(seed: u64, length: Duration) {
+    patched();
+    let world = Arc::new(World {
+        mutex: Mutex::new(0),
+        lock: RwLock::new(0),
+        condition: Condvar::new(),
+        parking: parking_lot::Mutex::new(0),
+        listener: TcpListener::bind(("127.0.0.1", 0)).unwrap(),
+        done: AtomicU64::new(0),
     });
+    let end = Instant::now() + length;
+    let server = {
+        let world = world.clone();
+        spawn(move || {
+            while Instant::now() < end {
+                let Ok((mut stream, _)) = world.listener.accept() else {
+                    break;
+                };
+                let _ = stream.read(&mut [0; 4]).and_then(|_| stream.write(b"pong"));
+            }
+        })
+    };
+    let steps = |number: u64| {
+        let (world, mut random) = (world.clone(), Random::of(seed, number));
+        move || {
+            while Instant::now() < end {
+                let _ = step(&world, &mut random);
+                world.done.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    };
+    let exposed = |number: u64| {
+        let (world, mut random) = (world.clone(), Random::of(seed, number));
+        spawn(move || {
+            while Instant::now() < end {
+                let limit = Duration::from_micros(random.below(20_000));
+                let is_limited = random.below(3) == 0;
+                let mut once = || match random.below(2) {
+                    0 => drop(symbol(&mut random)),
+                    _ => drop(step(&world, &mut random)),
+                };
+                match is_limited {
+                    true => drop(timeout(limit, once)),
+                    false => once(),
+                }
+                world.done.fetch_add(1, Ordering::Relaxed);
+            }
+        })
+    };
+    let spared = |number: u64| {
+        let (world, mut random) = (world.clone(), Random::of(seed, number));
+        spawn(move || {
+            while Instant::now() < end {
+                let (name, outcome) = symbol(&mut random);
+                outcome.unwrap_or_else(|wrong| panic!("{name}: {wrong}"));
+                world.done.fetch_add(1, Ordering::Relaxed);
+            }
+        })
+    };
+    let os: Vec<_> = (0..OS_THREADS).map(|n| os::spawn(steps(n))).collect();
+    let spared: Vec<_> = (OS_THREADS..OS_THREADS + SPARED).map(spared).collect();
+    let mut next = OS_THREADS + SPARED;
+    let mut another = || {
+        next += 1;
+        exposed(next)
+    };
+    let mut under_fire: Vec<_> = (0..EXPOSED).map(|_| another()).collect();
+    let mut random = Random::new(seed);
+    while Instant::now() < end {
+        // One is killed, another takes its place.
+        let at = random.below(EXPOSED) as usize;
+        let killed = std::mem::replace(&mut under_fire[at], another());
+        let _ = killed.kill();
+        let _ = killed.join();
+        os::sleep(Duration::from_millis(2));
+    }
+    os.into_iter().for_each(|thread| thread.join().unwrap());
+    for thread in spared.into_iter().chain(under_fire) {
+        thread.join().unwrap();
+    }
+    let _ = TcpStream::connect(world.listener.local_addr().unwrap());
+    server.join().unwrap();
+    let done = world.done.load(Ordering::Relaxed);
+    assert!(done > 100, "{done}");
+    assert!(world.mutex.lock().is_ok() && world.lock.read().is_ok());
+}
+
+fn rounds(name: &str, hubs: &str) {
+    let full = std::env::var("GREEN_TRIALS").is_ok_and(|trials| trials == "full");
+    let (count, length) = if full { (10, LONG_ROUND) } else { (1, ROUND) };
+    let first = test_support::random::seed();
+    for seed in (0..count).map(|n| first.wrapping_add(n)) {
+        let told = seed.to_string();
+        let environment = [("GREEN_HUBS", hubs), ("GREEN_SEED", &told)];
+        let ended = alone(name, &environment, || a_round(seed, length));
+        assert!(ended.status.success(), "GREEN_SEED={seed}: {ended:?}");
+        eprintln!("{name}: {length:?} by the seed {seed}: well");
+    }
+}
+
+#[test]
+fn all_at_once_on_two_hubs() {
+    rounds("storm::all_at_once_on_two_hubs", "2");
+}
+
+#[test]
+fn all_at_once_on_four_hubs() {
+    rounds("storm::all_at_once_on_four_hubs", "4");
 }
