@@ -51,9 +51,9 @@ impl Change {
 
     /// Puts everything in place and calls `check`; if that fails, or anything before it, everything is
     /// restored.
-    pub fn apply<T>(self, watched: &[PathBuf], check: impl FnOnce() -> Result<T>) -> Result<T> {
+    pub fn apply<T>(self, check: impl FnOnce() -> Result<T>) -> Result<T> {
         let mut before = Vec::new();
-        for path in self.files.iter().map(|(path, _)| path).chain(watched) {
+        for (path, _) in &self.files {
             before.push((
                 path,
                 fs::read(path).with_context(|| path.display().to_string())?,

@@ -23,6 +23,28 @@ pub fn with_block(lock: &str, name: &str, version: &str, block_before: &str) -> 
     }
 }
 
+/// The lock file in which a copy under `new_name` stands for a package, with the dependencies that the package has. Otherwise
+/// cargo would choose those of the copy anew, among all versions that the lock file has.
+pub fn with_copy(lock: &str, name: &str, version: &str, new_name: Option<&str>) -> String {
+    let Some(of_package) = block(lock, name, version) else {
+        return lock.to_owned();
+    };
+    let is_of_registry = |line: &&str| {
+        !["source = ", "checksum = "]
+            .iter()
+            .any(|key| line.starts_with(key))
+    };
+    let lines: Vec<&str> = of_package.lines().filter(is_of_registry).collect();
+    let of_copy = lines.join("\n");
+    let Some(new_name) = new_name else {
+        return with_block(lock, name, version, &of_copy);
+    };
+    let of_copy = of_copy.replacen(&format!("\"{name}\""), &format!("\"{new_name}\""), 1);
+    // Cargo drops the package's own if nothing needs it.
+    let both = format!("{of_package}\n\n[[package]]\n{of_copy}");
+    with_block(lock, name, version, &both)
+}
+
 /// Patches that no package of the program uses, as `name version`.
 pub fn unused_patches(lock: &str) -> Vec<String> {
     let blocks = lock.split("[[patch.unused]]\n").skip(1);

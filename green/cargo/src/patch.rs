@@ -106,7 +106,9 @@ pub fn patch(options: &Options) -> Result<()> {
             "disable_all_formatting = true\n",
         )?;
     }
-    let lock = fs::read_to_string(program.root.join("Cargo.lock"))?;
+    let lock_path = program.root.join("Cargo.lock");
+    let lock = fs::read_to_string(&lock_path)?;
+    let mut lock_after = lock.clone();
     let manifest_path = program.root.join("Cargo.toml");
     let before =
         fs::read_to_string(&manifest_path).with_context(|| manifest_path.display().to_string())?;
@@ -137,6 +139,8 @@ pub fn patch(options: &Options) -> Result<()> {
                 &relative(&program.root, order.at),
             )?;
         }
+        let new_name = entry.package.as_deref();
+        lock_after = lockfile::with_copy(&lock_after, &entry.name, &entry.version, new_name);
         record.crates.push(entry);
     }
     let renamed: Vec<Renamed> = (record.crates.iter())
@@ -180,7 +184,8 @@ pub fn patch(options: &Options) -> Result<()> {
         println!("nothing was changed");
         return Ok(());
     }
-    change.apply(&[program.root.join("Cargo.lock")], || {
+    change.file(lock_path, lock_after);
+    change.apply(|| {
         let program = Program::relock(&options.asking)?;
         drift::refuse(&program, &record, &at)
     })?;

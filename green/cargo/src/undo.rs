@@ -67,7 +67,7 @@ pub fn undo(options: &Options) -> Result<()> {
         change.file(path, text);
     }
     // Cargo drops from the lock file what only the copies needed.
-    change.apply(&[], || Program::relock(&options.asking))?;
+    change.apply(|| Program::relock(&options.asking))?;
     let copies = counted(record.crates.len(), "copy is", "copies are");
     println!("{copies} gone");
     Ok(())

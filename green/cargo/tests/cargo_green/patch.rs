@@ -160,6 +160,35 @@ fn two_versions_of_a_crate_get_two_patches() {
 }
 
 #[test]
+fn a_copy_keeps_the_versions_of_its_dependencies_that_the_lock_file_has() {
+    for (chosen, other) in [("1", "2"), ("2", "1")] {
+        let program = Program::new("chooser = \"1\"", "fn main() { chooser::f() }");
+        let publish_library = |version: &str| {
+            let text = format!("pub const VERSION: &str = \"{version}\";");
+            let files = [("src/lib.rs", text.as_str())];
+            program.publish("library", &format!("{version}.0.0"), "", &files);
+        };
+        program.publish(
+            "chooser",
+            "1.0.0",
+            "[dependencies]\nlibrary = \">=1\"\n",
+            &[(
+                "src/lib.rs",
+                "pub fn f() { std::thread::sleep(std::time::Duration::ZERO); println!(\"{}\", library::VERSION) }",
+            )],
+        );
+        publish_library(chosen);
+        program.lock();
+        publish_library(other);
+        let manifest = program.read("Cargo.toml") + &format!("library = \"{other}\"\n");
+        program.write("Cargo.toml", &manifest);
+        assert_eq!(program.run(), format!("{chosen}\n"));
+        program.patched(&["patch", "chooser"]);
+        assert_eq!(program.run(), format!("green sleeps\n{chosen}\n"));
+    }
+}
+
+#[test]
 fn what_green_itself_depends_on_is_copied_under_another_name() {
     let program = Program::new(
         "lazy = { version = \"1\", features = [\"std\"] }\nuser = \"1\"",
