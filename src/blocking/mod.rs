@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::sys::lock::Lock;
 
+use crate::green_thread::drop_unrun;
 use crate::hub::current;
 use crate::hub::interrupt::{Interrupt, Mask, Masked, resume_unwind};
 use crate::hub::wait::refuse_under_lock;
@@ -79,8 +80,10 @@ where
         let result = catch_unwind(AssertUnwindSafe(f));
         *theirs.result.lock() = Some(result);
         theirs.caller.wake_all();
-        // If the caller has gone, this drops the result.
-        drop(theirs);
+        // If the caller has gone, the result goes as it would with its green thread: it was cut off.
+        if let Some(unwanted) = Arc::into_inner(theirs) {
+            drop_unrun(|| drop(unwanted));
+        }
     }));
     loop {
         if let Some(result) = call.result.lock().take() {

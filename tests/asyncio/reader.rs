@@ -1,10 +1,13 @@
 //! `green::asyncio::StreamReader`, fed by hand.
 
 use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use green::asyncio::{IncompleteReadError, LimitOverrunError, ReadError, StreamReader};
 use test_support::bounded;
+use test_support::late_error::error_that_waits_in_drop;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -249,5 +252,18 @@ fn std_reads_a_stream_too() {
         assert_eq!(text, "a line\n");
         buffered.read_to_string(&mut text).unwrap();
         assert_eq!(text, "a line\nthe rest");
+    });
+}
+
+#[test]
+fn an_error_after_the_first_is_dropped_where_it_may_wait() {
+    bounded("a later error", LIMIT, || {
+        let reader = StreamReader::new();
+        let dropped = Arc::new(AtomicUsize::new(0));
+        reader.set_exception(io::ErrorKind::ConnectionReset.into());
+        reader.set_exception(error_that_waits_in_drop(&dropped));
+        assert_eq!(dropped.load(SeqCst), 1);
+        let error = reader.read(1).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
     });
 }

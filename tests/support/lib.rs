@@ -8,6 +8,7 @@ pub mod child;
 pub mod ends;
 pub mod example_program;
 pub mod heap;
+pub mod late_error;
 pub mod net;
 pub mod prometheus_text;
 pub mod random;

@@ -66,7 +66,7 @@ const MADE_ONCE: &[(&str, &str)] = &[
     ),
     ("green/http/client/tls.rs: OnceLock", "made before"),
     (
-        "green/tls/ssl/engine/openssl/connection.rs: LazyLock",
+        "green/tls/ssl/engine/openssl/connection.rs: OnceLock",
         "a number of OpenSSL's",
     ),
     ("green/toolkit/event.rs: OnceLock", "set, never made"),

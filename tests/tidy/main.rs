@@ -407,6 +407,7 @@ const NOT_IN_GREEN: &[&str] = &[
     "greenhub::blocking_uncut",
     "greenhub::catch_panic",
     "greenhub::discard_panic",
+    "greenhub::panic_message",
     "greenhub::without_waiting",
     "src/hub/gdb.py",
 ];

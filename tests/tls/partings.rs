@@ -31,7 +31,7 @@ fn parked(tls: GreenSslSocket) -> JoinHandle<()> {
     thread
 }
 
-fn is_parked(thread: &JoinHandle<()>) -> bool {
+fn is_parked<T>(thread: &JoinHandle<T>) -> bool {
     let id = thread.thread().id();
     let report = greenhub::report();
     let listed = report.threads.iter().find(|listed| listed.id == id);
@@ -75,6 +75,26 @@ fn a_drop_while_unwinding_does_not() {
                 seen(role, killed_unrun),
                 "peer got 4 fin",
                 "a kill before it began"
+            );
+            let unwanted = |tls: GreenSslSocket, _: &mut Peer| {
+                let (go, gate) = std::sync::mpsc::channel::<()>();
+                let thread = spawn(move || {
+                    greenhub::blocking(move || {
+                        let _ = gate.recv();
+                        tls
+                    })
+                });
+                while !is_parked(&thread) {
+                    yield_now();
+                }
+                thread.kill().unwrap();
+                assert!(thread.join().is_err());
+                drop(go);
+            };
+            assert_eq!(
+                seen(role, unwanted),
+                "peer got 4 fin",
+                "the result of a blocking call that nobody waits for any more"
             );
             let limited = |tls: GreenSslSocket, _: &mut Peer| {
                 let limit = Duration::from_millis(1);

@@ -84,8 +84,9 @@ impl Life {
         open
     }
 
-    /// Ends it now; false if it is over. `all_sent`: whether nothing is left that was written.
-    pub(super) fn end(&mut self, by: Ender, cause: Option<io::Error>, all_sent: bool) -> bool {
+    /// Ends it now; false if it is over. `all_sent`: whether nothing is left that was written. What is left of `cause`
+    /// was not the first: it may be a user's error, which is dropped without the lock.
+    pub(super) fn end(&mut self, by: Ender, cause: &mut Option<io::Error>, all_sent: bool) -> bool {
         if self.is_over() {
             return false;
         }
@@ -93,7 +94,7 @@ impl Life {
         let all_sent = all_sent && cause.is_none() && !self.has_lost();
         let cause = match mem::replace(self, Life::Open) {
             Life::Broken(first) => Some(first),
-            _ => cause,
+            _ => cause.take(),
         };
         *self = Life::Over {
             by,
@@ -127,7 +128,7 @@ mod tests {
             life.close(Ender::Theirs, Deadline::NEVER) && !life.close(Ender::Ours, Deadline::NEVER)
         );
         assert!(life.is_ending() && !life.is_over());
-        assert!(life.end(Ender::Ours, None, true) && !life.end(Ender::Ours, None, false));
+        assert!(life.end(Ender::Ours, &mut None, true) && !life.end(Ender::Ours, &mut None, false));
         assert_eq!(life.ended_by(), Some(Ender::Theirs));
         assert!(life.is_over() && !life.has_lost());
     }
@@ -136,8 +137,8 @@ mod tests {
     fn the_first_cause_is_told_and_only_once() {
         let mut life = Life::Broken(error(io::ErrorKind::BrokenPipe));
         assert!(life.has_lost() && life.ended_by() == Some(Ender::Theirs));
-        assert!(life.end(Ender::Ours, Some(error(io::ErrorKind::Other)), true));
-        assert!(!life.end(Ender::Ours, Some(error(io::ErrorKind::TimedOut)), true));
+        assert!(life.end(Ender::Ours, &mut Some(error(io::ErrorKind::Other)), true));
+        assert!(!life.end(Ender::Ours, &mut Some(error(io::ErrorKind::TimedOut)), true));
         assert_eq!(life.take_cause().unwrap().kind(), io::ErrorKind::BrokenPipe);
         assert!(life.take_cause().is_none() && life.has_lost());
     }
@@ -147,11 +148,11 @@ mod tests {
         let mut life = Life::Open;
         assert!(life.end(
             Ender::Theirs,
-            Some(error(io::ErrorKind::ConnectionReset)),
+            &mut Some(error(io::ErrorKind::ConnectionReset)),
             true
         ));
         assert!(life.has_lost());
         let mut life = Life::Open;
-        assert!(life.end(Ender::Ours, None, false) && life.has_lost());
+        assert!(life.end(Ender::Ours, &mut None, false) && life.has_lost());
     }
 }

@@ -162,11 +162,11 @@ impl Shared {
         self.end_by(Ender::Ours, cause);
     }
 
-    pub(super) fn end_by(&self, by: Ender, cause: Option<io::Error>) {
+    pub(super) fn end_by(&self, by: Ender, mut cause: Option<io::Error>) {
         {
             let mut state = self.state.lock();
             let all_sent = !state.sending && state.outgoing.is_empty();
-            if !state.life.end(by, cause, all_sent) {
+            if !state.life.end(by, &mut cause, all_sent) {
                 return;
             }
             state.outgoing = Vec::new();

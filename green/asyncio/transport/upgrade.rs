@@ -125,7 +125,7 @@ pub(in super::super) fn upgrade(
             }
         }
         state.handover = Handover::Taken(Arc::clone(&new));
-        state.life.end(Ender::Ours, None, true);
+        state.life.end(Ender::Ours, &mut None, true);
         (new, closing)
     };
     if closing {

@@ -10,6 +10,7 @@ use green::net::{SocketAddr, TcpListener, TcpStream};
 use green::ssl::{Purpose, SslContext, VerifyLocation};
 use green::thread::{self, JoinHandle};
 use test_support::bounded;
+use test_support::late_error::error_that_waits_in_drop;
 
 const LIMIT: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -137,6 +138,30 @@ fn a_handlers_error_ends_serve_with_that_error() {
         assert_closed(green::connect(address).unwrap());
         let error = server.join().unwrap().unwrap_err();
         assert_eq!(error.to_string(), "the disk is full");
+    });
+}
+
+#[test]
+fn the_error_of_a_handler_that_is_late_to_end_serve_is_dropped_where_it_may_wait() {
+    bounded("a late error", LIMIT, || {
+        let (listener, address) = local();
+        let dropped = Arc::new(AtomicUsize::new(0));
+        let both = Arc::new(green::sync::Barrier::new(2));
+        let server = thread::spawn({
+            let dropped = dropped.clone();
+            move || {
+                let handler = move |_, _| {
+                    both.wait();
+                    Err(StopServe::because(error_that_waits_in_drop(&dropped)))
+                };
+                green::serve(listener, handler, 10)
+            }
+        });
+        let clients = [green::connect(address), green::connect(address)];
+        let first = server.join().unwrap();
+        assert_eq!(dropped.load(SeqCst), 1);
+        drop((first, clients));
+        assert_eq!(dropped.load(SeqCst), 2);
     });
 }
 

@@ -90,6 +90,19 @@ struct Stop {
 }
 
 impl Stop {
+    /// The first to ask decides what is returned.
+    fn ask_for(&self, result: io::Result<()>) {
+        let mut first = self.result.lock();
+        let late = match *first {
+            None => first.replace(result),
+            Some(_) => Some(result),
+        };
+        drop(first);
+        self.ask();
+        // A user's error, so not under the lock.
+        drop(late);
+    }
+
     fn ask(&self) {
         self.asked.store(true, Ordering::SeqCst);
         let wake = self.wake.lock().take();
@@ -355,8 +368,7 @@ impl<L: Accept> Server<L> {
                 // Also if it is killed before its first turn, the connection is closed before its place is free.
                 let (stream, address, _entry) = (stream, address, entry);
                 if let Some(wish) = handler(stream, address).stop() {
-                    stop.result.lock().get_or_insert(wish.into_result());
-                    stop.ask();
+                    stop.ask_for(wish.into_result());
                 }
             })
         })

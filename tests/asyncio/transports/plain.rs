@@ -2,6 +2,8 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use green::asyncio::{
@@ -13,6 +15,7 @@ use socket2::SockRef;
 
 use crate::transports::recorder::{Call, PATIENCE, Record, Recorder, recorder, recorder_that};
 use test_support::bounded;
+use test_support::late_error::error_that_waits_in_drop;
 
 /// More than the kernel takes for a peer that does not read.
 pub const MUCH: usize = 16 * 1024 * 1024;
@@ -180,6 +183,26 @@ fn an_error_of_the_protocol_ends_the_connection() {
             let _ = pair.peer.shutdown(Shutdown::Write);
             let lost = Call::Lost(Some((io::ErrorKind::InvalidData, "nonsense".to_owned())));
             assert_eq!(pair.record.all().pop(), Some(lost));
+        }
+    });
+}
+
+#[test]
+fn an_error_of_a_protocol_that_has_ended_its_connection_is_dropped_where_it_may_wait() {
+    bounded("protocol's late error", PATIENCE, || {
+        let dropped = Arc::new(AtomicUsize::new(0));
+        let theirs = dropped.clone();
+        let mut pair = pair_of(recorder_that(move |call, transport| match call {
+            Call::Data(_) => {
+                transport.abort();
+                Err(error_that_waits_in_drop(&theirs))
+            }
+            _ => Ok(false),
+        }));
+        let _ = pair.peer.write_all(b"x");
+        assert_eq!(pair.record.verdict(), None);
+        while dropped.load(SeqCst) == 0 {
+            thread::yield_now();
         }
     });
 }

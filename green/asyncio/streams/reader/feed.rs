@@ -74,8 +74,15 @@ impl StreamReader {
     }
 
     pub(in crate::asyncio::streams) fn fail(&self, failure: KeptError) {
-        self.0.state.lock().failure.get_or_insert(failure);
+        let mut state = self.0.state.lock();
+        let late = match state.failure {
+            None => state.failure.replace(failure),
+            Some(_) => Some(failure),
+        };
+        drop(state);
         self.0.more.wake_all();
+        // It may be a user's error, so not under the lock.
+        drop(late);
     }
 
     /// Takes what has come and was not read.

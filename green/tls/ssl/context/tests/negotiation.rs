@@ -408,17 +408,44 @@ struct WaitsInDrop;
 
 impl Drop for WaitsInDrop {
     fn drop(&mut self) {
-        crate::thread::sleep(std::time::Duration::from_secs(3600));
+        wait();
     }
+}
+
+/// An error of a user's, and what it does when it is shown and when it is dropped.
+#[derive(Debug)]
+struct Acting(fn(), fn());
+
+impl std::fmt::Display for Acting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        (self.0)();
+        f.write_str("of no use")
+    }
+}
+
+impl std::error::Error for Acting {}
+
+impl Drop for Acting {
+    fn drop(&mut self) {
+        (self.1)();
+    }
+}
+
+fn refuse(shown: fn(), dropped: fn()) -> io::Result<Option<SslContext>> {
+    Err(io::Error::other(Acting(shown, dropped)))
+}
+
+fn wait() {
+    crate::thread::sleep(std::time::Duration::from_secs(3600));
 }
 
 #[test]
 fn a_callback_that_waits_or_refuses_fails_the_handshake_with_its_words() {
     type Callback = fn(Option<&str>) -> io::Result<Option<SslContext>>;
-    let cases: [(Callback, &str, u8); 7] = [
+    let cases: [(Callback, &str, u8); 11] = [
         (
             |_| {
-                crate::thread::sleep(std::time::Duration::from_secs(3600));
+                wait();
                 Ok(None)
             },
             "the server-name callback panicked: a TLS server-name callback must not wait",
@@ -461,6 +488,26 @@ fn a_callback_that_waits_or_refuses_fails_the_handshake_with_its_words() {
             |_| Err(io::Error::other("of no use")),
             "the server-name callback refused the name: of no use",
             112,
+        ),
+        (
+            |_| refuse(wait, || ()),
+            "the server-name callback panicked: a TLS server-name callback must not wait",
+            80,
+        ),
+        (
+            |_| refuse(|| (), wait),
+            "the server-name callback panicked: a TLS server-name callback must not wait",
+            80,
+        ),
+        (
+            |_| refuse(|| panic!("shown"), || ()),
+            "the server-name callback panicked: shown",
+            80,
+        ),
+        (
+            |_| refuse(|| (), || panic!("dropped")),
+            "the server-name callback panicked: dropped",
+            80,
         ),
     ];
     // An OS thread reads a file by itself, a green thread has it read.

@@ -24,21 +24,28 @@ pub(super) fn choose_by_name(
     // The pipe's lock is held, and a C frame is below: nobody may be parked here.
     const WHY: &str = "a TLS server-name callback must not wait";
     let chosen = catch_unwind(AssertUnwindSafe(|| {
-        let chosen = on_green_thread(|| without_waiting(WHY, || choose(name.as_deref())));
+        // The user's error is read and dropped in there as well.
+        let chosen = on_green_thread(|| {
+            without_waiting(WHY, || {
+                choose(name.as_deref()).map_err(|error| error.to_string())
+            })
+        });
         let Some(make) = chosen? else {
             return Ok(());
         };
-        let factory = make()?;
-        let Some(factory) = factory.as_any().downcast_ref::<OpenSslFactory>() else {
-            return Err(unsupported("the chosen context is of another engine"));
-        };
-        switch(ssl, factory)
+        let switched = make().and_then(|factory| {
+            let Some(factory) = factory.as_any().downcast_ref::<OpenSslFactory>() else {
+                return Err(unsupported("the chosen context is of another engine"));
+            };
+            switch(ssl, factory)
+        });
+        switched.map_err(|error| error.to_string())
     }));
     match chosen {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => {
+        Ok(Err(why)) => {
             *alert = SslAlert::UNRECOGNIZED_NAME;
-            let message = format!("the server-name callback refused the name: {error}");
+            let message = format!("the server-name callback refused the name: {why}");
             ssl.set_ex_data(refusal, SslError::new(Reason::NameRefused, message));
             Err(SniError::ALERT_FATAL)
         }
