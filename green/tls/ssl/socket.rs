@@ -360,7 +360,8 @@ impl GreenSslSocket {
     /// its own, or if another handle was dropped by such an unwind before.
     ///
     /// All else is an end in order, with close_notify: a return by `?` after a read timed out, say, or after another
-    /// connection failed; and the end of a future that `green::future::timeout` gives up. If that leaves the
+    /// connection failed; the end of a future that `green::future::timeout` gives up; and the end of a thread-local that
+    /// held the stream, for which no thread unwinds any more, as std has it. If that leaves the
     /// peer with half of something, first close the [socket below](Self::get_ref), which sends none:
     /// `tls.get_ref().close()`.
     ///
