@@ -123,6 +123,16 @@ fn names_that_are_the_same_stay_std_s() {
 }
 
 #[test]
+fn what_hands_on_a_trait_that_green_s_handles_lack_is_left_out() {
+    assert_eq!(
+        green(
+            "use std::os::unix::thread::JoinHandleExt;\nimpl<T> JoinHandleExt for Handle<'_, T> {}\nimpl Drop for Handle {}"
+        ),
+        "use std::os::unix::thread::JoinHandleExt;\n#[cfg(any())] impl<T> JoinHandleExt for Handle<'_, T> {}\nimpl Drop for Handle {}"
+    );
+}
+
+#[test]
 fn inline_paths_change_up_to_the_name() {
     assert_eq!(
         green("std::thread::sleep(d);"),

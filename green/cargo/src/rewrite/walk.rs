@@ -56,6 +56,8 @@ pub trait Visitor {
     fn strict_lint_level(&mut self, _place: Range<usize>) {}
     /// The `unsafe` of a block, a function or an implementation.
     fn unsafe_code(&mut self, _line: usize, _context: Context) {}
+    /// `impl Trait for Type`, with the trait's last name and where it begins.
+    fn implementation(&mut self, _of: &str, _at: usize) {}
     /// Where the first item begins, after the attributes of the file itself.
     fn first_item(&mut self, _at: usize) {}
 }
@@ -234,6 +236,7 @@ impl<V: Visitor> Walker<'_, V> {
                     "extern" => self.extern_crate(&trees[at..]),
                     "use" => self.import(&trees[at..], context),
                     "mod" => self.module(&trees[at..], context),
+                    "impl" => self.implementation(&trees[at..]),
                     _ => None,
                 };
                 if word == "unsafe" && !trees.get(at + 1).is_some_and(|next| is_punct(next, '(')) {
@@ -310,6 +313,17 @@ impl<V: Visitor> Walker<'_, V> {
         }
         self.visitor.path(&path, context);
         taken
+    }
+
+    /// Its head and its block are walked by themselves.
+    fn implementation(&mut self, trees: &[TokenTree]) -> Option<usize> {
+        let head = trees.iter().take_while(|tree| !is_block(tree));
+        let is_for = head.clone().position(|tree| is_ident(tree, "for"))?;
+        if let Some(TokenTree::Ident(of)) = trees.get(is_for - 1) {
+            let at = place(self.start, &trees[0]).start;
+            self.visitor.implementation(&of.to_string(), at);
+        }
+        None
     }
 
     fn macro_rules(

@@ -1,6 +1,6 @@
-//! Real crates of the registry, patched and run: twenty operations at once on one hub.
+//! Real crates of the registry, patched and run: twenty operations at once on one hub, and a storm of kills and limits.
 //!
-//! The crates come from cargo's cache, so the test is skipped where they were never fetched.
+//! The crates come from cargo's cache, so a test is skipped where they were never fetched.
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -9,39 +9,23 @@ use std::time::{Duration, Instant};
 
 use crate::support::text;
 
-const MAIN: &str = include_str!("real_program/main.rs");
-
-const DEPENDENCIES: &str = r#"
-minreq = "2"
-threadpool = "1.8"
-ureq = { version = "2", default-features = false }
-lazy_static = "1.5"
-r2d2 = "0.8"
-redis = { version = "0.27", default-features = false, features = ["keep-alive"] }
-"#;
-
-#[test]
-fn twenty_operations_of_crates_that_know_nothing_of_green_threads_wait_at_once_on_one_hub() {
+/// Builds a program with its dependencies of these names patched; `None`, with a word why, where it cannot.
+fn built(name: &str, main: &str, dependencies: &str, patched: &[&str]) -> Option<PathBuf> {
     if std::env::var("GREEN_TRIALS").as_deref() != Ok("full") {
         eprintln!("skipped: it builds real crates for some minutes; GREEN_TRIALS=full runs it");
-        return;
+        return None;
     }
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     let green = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     std::fs::create_dir(root.join("src")).unwrap();
-    std::fs::write(root.join("src/main.rs"), MAIN).unwrap();
-    let head =
-        "[package]\nname = \"real\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[dependencies]\n";
-    let ours = format!(
-        "green-std = {{ path = \"{}\", default-features = false }}",
+    std::fs::write(root.join("src/main.rs"), main).unwrap();
+    let manifest = format!(
+        "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[dependencies]\n\
+         green-std = {{ path = \"{}\", default-features = false }}\n{dependencies}",
         green.display()
     );
-    std::fs::write(
-        root.join("Cargo.toml"),
-        format!("{head}{ours}{DEPENDENCIES}"),
-    )
-    .unwrap();
+    std::fs::write(root.join("Cargo.toml"), manifest).unwrap();
 
     let lock = cargo(root)
         .args(["generate-lockfile", "--offline"])
@@ -54,41 +38,61 @@ fn twenty_operations_of_crates_that_know_nothing_of_green_threads_wait_at_once_o
             text(&lock),
             text(&fetched)
         );
-        return;
+        return None;
     }
-    let patched = Command::new(env!("CARGO_BIN_EXE_cargo-green"))
-        .args([
-            "green",
-            "patch",
-            "minreq",
-            "threadpool",
-            "ureq",
-            "lazy_static",
-            "r2d2",
-            "redis",
-            "--yes",
-            "--offline",
-        ])
+    let copies = Command::new(env!("CARGO_BIN_EXE_cargo-green"))
+        .args(["green", "patch", "--yes", "--offline"])
+        .args(patched)
         .env("CARGO", env!("CARGO"))
         .current_dir(root)
         .output()
         .unwrap();
-    assert!(patched.status.success(), "{}", text(&patched));
+    assert!(copies.status.success(), "{}", text(&copies));
     let built = cargo(root).args(["build", "--offline"]).output().unwrap();
     assert!(built.status.success(), "{}", text(&built));
+    Some(target().join("debug").join(name))
+}
 
-    let redis = Redis::start();
-    let port = redis.as_ref().map(|redis| redis.port.to_string());
+/// What a program says that must end well within a minute.
+fn run(program: &Path, arguments: &[String], hubs: &str) -> String {
     let ran = Command::new("timeout")
         .arg("60")
-        .arg(target().join("debug/real"))
-        .args(port)
-        .env("GREEN_HUBS", "1")
+        .arg(program)
+        .args(arguments)
+        .env("GREEN_HUBS", hubs)
         .output()
         .unwrap();
     assert!(ran.status.success(), "{}", text(&ran));
     let said = String::from_utf8(ran.stdout).unwrap();
     println!("{said}");
+    said
+}
+
+#[test]
+fn twenty_operations_of_crates_that_know_nothing_of_green_threads_wait_at_once_on_one_hub() {
+    let dependencies = r#"
+minreq = "2"
+threadpool = "1.8"
+ureq = { version = "2", default-features = false }
+lazy_static = "1.5"
+r2d2 = "0.8"
+redis = { version = "0.27", default-features = false, features = ["keep-alive"] }
+"#;
+    let patched = [
+        "minreq",
+        "threadpool",
+        "ureq",
+        "lazy_static",
+        "r2d2",
+        "redis",
+    ];
+    let main = include_str!("real_program/main.rs");
+    let Some(program) = built("real", main, dependencies, &patched) else {
+        return;
+    };
+    let redis = Redis::start();
+    let port = redis.as_ref().map(|redis| redis.port.to_string());
+    let said = run(&program, port.as_slice(), "1");
     let expected = if redis.is_some() { 6 } else { 5 };
     assert_eq!(said.lines().count(), expected, "{said}");
     for line in said.lines() {
@@ -100,6 +104,28 @@ fn twenty_operations_of_crates_that_know_nothing_of_green_threads_wait_at_once_o
         // One after another they would take 8 s, and every answer would hold the hub for 400 ms.
         assert!(took < 4000, "{line}");
         assert!(longest < 200, "{line}");
+    }
+}
+
+#[test]
+fn crates_with_unsafe_code_bear_a_storm_of_kills_and_limits() {
+    let dependencies = r#"
+crossbeam-utils = "0.8"
+once_cell = "1"
+r2d2 = "0.8"
+"#;
+    let patched = ["crossbeam-utils", "once_cell", "r2d2"];
+    let main = include_str!("storm_program/main.rs");
+    let Some(program) = built("storm", main, dependencies, &patched) else {
+        return;
+    };
+    for hubs in ["1", "2"] {
+        let said = run(&program, &["12".to_owned()], hubs);
+        assert_eq!(said.lines().count(), 8, "{said}");
+        for line in said.lines() {
+            let (_, count) = line.split_once(' ').unwrap();
+            assert_ne!(count, "0", "{line}");
+        }
     }
 }
 
