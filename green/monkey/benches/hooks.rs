@@ -6,6 +6,7 @@
 
 use std::ffi::{CStr, c_int, c_void};
 use std::io::{Read, Write};
+use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
 use std::time::Instant;
 
@@ -13,6 +14,7 @@ use green::thread::spawn_local;
 use green_monkey::{Patch, monkey_patch};
 
 type Recv = unsafe extern "C" fn(c_int, *mut c_void, usize, c_int) -> isize;
+type Wait = unsafe extern "C" fn(*mut libc::sem_t) -> c_int;
 type Yield = unsafe extern "C" fn() -> c_int;
 
 const RUNS: usize = 60;
@@ -49,6 +51,18 @@ fn main() {
             nothing(behind(c"recv")),
             nothing(libc::recv),
         );
+        // Without a system call, so that what a hook adds stands out.
+        let mut semaphore = MaybeUninit::uninit();
+        // SAFETY: initialised before it is used.
+        unsafe { libc::sem_init(semaphore.as_mut_ptr(), 0, i32::MAX as u32) };
+        let mut take = |wait: Wait| {
+            best(|| {
+                // SAFETY: initialised above, and it never runs out.
+                unsafe { wait(semaphore.as_mut_ptr()) };
+            })
+        };
+        let (behind, hook) = (take(behind(c"sem_wait")), take(libc::sem_wait));
+        line(&format!("sem_wait of a free one, {when}"), behind, hook);
     };
     calls("not patched, OS thread");
     // SAFETY: nothing here relies on having an OS thread to itself.

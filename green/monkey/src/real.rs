@@ -26,10 +26,16 @@ impl Real {
         }
     }
 
+    /// Null if it was not looked up yet.
+    #[inline(always)]
+    pub(crate) fn known(&self) -> *mut c_void {
+        self.at.load(Ordering::Relaxed)
+    }
+
     /// Null if nobody else has it.
     #[inline(always)]
     pub(crate) fn get(&self) -> *mut c_void {
-        let at = self.at.load(Ordering::Relaxed);
+        let at = self.known();
         if at.is_null() { self.look_up() } else { at }
     }
 
