@@ -241,6 +241,7 @@ const UNSAFE: &[&str] = &[
     "green/faces/sync/once_lock.rs",
     "green/faces/sync/rwlock.rs",
     "green/http/stream.rs",
+    "green/monkey/benches/at_once.rs",
     "green/monkey/benches/hooks.rs",
     "green/monkey/src/gate.rs",
     "green/monkey/src/hooks/accept.rs",
