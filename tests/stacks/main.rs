@@ -30,26 +30,31 @@ fn spawn_to_the_limit(most: usize) -> (Vec<JoinHandle<()>>, Option<io::Error>) {
     (parked, None)
 }
 
-fn end_all(parked: Vec<JoinHandle<()>>) {
+/// They are parked, none has ended.
+fn end_all<T>(parked: Vec<JoinHandle<T>>) -> Vec<T> {
     let ended = || report().hubs.iter().map(|hub| hub.ended).sum::<u64>();
     let all = ended() + parked.len() as u64;
     for thread in &parked {
         thread.thread().unpark();
     }
-    for thread in parked {
-        thread.join().unwrap();
-    }
-    // Who joined may be ahead of the other hub, which still has the stack.
+    let results = parked.into_iter().map(|thread| thread.join().unwrap());
+    let results = results.collect();
+    // Who joined may be ahead of the other hub, which still has the stack, and counts the thread.
     while ended() < all {
         std::thread::yield_now();
     }
+    results
 }
 
 /// Ends them, and starts as many again.
 fn end_and_repeat(parked: Vec<JoinHandle<()>>) {
     let first = parked.len();
     end_all(parked);
-    assert_eq!(spawn(|| 7).join().unwrap(), 7);
+    let parked = spawn(|| {
+        park();
+        7
+    });
+    assert_eq!(end_all(vec![parked]), [7]);
     let (parked, _) = spawn_to_the_limit(first);
     assert_eq!(parked.len(), first);
     end_all(parked);
