@@ -29,7 +29,7 @@ process, a few children, 127.0.0.1 and the directory for temporary files.";
 
 const REDRAW_EVERY: Duration = Duration::from_millis(100);
 /// A check that takes longer has hung.
-const CHECK_LIMIT: Duration = Duration::from_secs(60);
+pub const CHECK_LIMIT: Duration = Duration::from_secs(60);
 /// The tour that takes longer has hung in a way the checks' own limit did not catch.
 const TOUR_LIMIT: Duration = Duration::from_secs(300);
 
