@@ -73,7 +73,8 @@ fn blocking_mode_pipe_makes_only_its_user_wait() {
             let mut writer = PipeWriter::from(OwnedFd::from(raw_writer));
             let done = Arc::new(AtomicBool::new(false));
             let other = Arc::clone(&done);
-            let ticker = green::thread::spawn(move || {
+            // On this hub, which is what a wait in blocking mode would hold.
+            let ticker = green::thread::spawn_local(move || {
                 let mut ticks = 0_u64;
                 while !other.load(Ordering::SeqCst) {
                     green::thread::yield_now();
@@ -81,7 +82,7 @@ fn blocking_mode_pipe_makes_only_its_user_wait() {
                 }
                 ticks
             });
-            let filler = green::thread::spawn(move || {
+            let filler = green::thread::spawn_local(move || {
                 // Byte by byte beyond what a pipe holds.
                 for _ in 0..70_000 {
                     writer.write_all(b"x").unwrap();
