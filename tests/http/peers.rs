@@ -3,7 +3,7 @@
 
 use std::io::Read;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use green::http::{self, Body, IntoResponse, Reply, Request, Response};
@@ -14,34 +14,11 @@ use tungstenite::Message;
 use crate::clients::{client, curl};
 use crate::{Served, bounded, nobody_is_left, usual};
 use test_support::child::alone;
-use test_support::running::{Signal, signal};
-
-/// A program that is ended with its test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn is_there(program: &str) -> bool {
-    let paths = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&paths)
-        .chain([Path::new("/usr/sbin").to_owned()])
-        .any(|path| path.join(program).is_file());
-    if !found {
-        println!("skipped: there is no {program} here");
-    }
-    found
-}
+use test_support::running::{Process, Signal, find, signal};
 
 /// nginx in front of `served`, on a Unix socket in `directory`.
-fn nginx(served: &Served, directory: &Path) -> Option<Running> {
-    if !is_there("nginx") {
-        return None;
-    }
+fn nginx(served: &Served, directory: &Path) -> Option<Process> {
+    let program = find("nginx")?;
     let place = directory.display();
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|name| format!("{name}_temp_path {place}/{name};\n"))
@@ -64,17 +41,16 @@ fn nginx(served: &Served, directory: &Path) -> Option<Running> {
     );
     let file = directory.join("nginx.conf");
     std::fs::write(&file, configuration).unwrap();
-    let nginx = Command::new("nginx")
-        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/bin")
+    let nginx = Command::new(program)
         .arg("-e")
         .arg(directory.join("errors"))
         .arg("-c")
         .arg(&file)
         .stdin(Stdio::null())
         .spawn();
-    let mut nginx = Running(nginx.unwrap());
+    let mut nginx = Process(nginx.unwrap());
     while !directory.join("socket").exists() {
-        assert!(nginx.0.try_wait().unwrap().is_none(), "nginx has ended");
+        assert!(nginx.try_wait().unwrap().is_none(), "nginx has ended");
         thread::sleep(Duration::from_millis(5));
     }
     Some(nginx)
@@ -218,7 +194,7 @@ fn httpx_and_aiohttp_are_served() {
 #[test]
 fn h2spec_finds_nothing() {
     bounded("h2spec", || {
-        if !is_there("h2spec") {
+        if find("h2spec").is_none() {
             return;
         }
         let served = Served::new(usual);
@@ -259,7 +235,7 @@ socket.onmessage = (event) => {
 #[test]
 fn a_page_in_a_browser_talks_over_a_websocket() {
     bounded("a browser", || {
-        if !is_there("chromium") {
+        if find("chromium").is_none() {
             return;
         }
         let (tell, heard) = channel();
@@ -302,7 +278,7 @@ fn a_page_in_a_browser_talks_over_a_websocket() {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn();
-        let mut browser = Running(started.unwrap());
+        let mut browser = Process(started.unwrap());
         let begun = Instant::now();
         let said = loop {
             match heard.recv_timeout(Duration::from_millis(200)) {

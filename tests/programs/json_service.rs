@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use test_support::bounded;
 use test_support::example_program::build;
 
-use test_support::running::{Running, is_there};
+use test_support::running::{Running, find};
 
 const LIMIT: Duration = Duration::from_secs(300);
 
@@ -233,7 +233,7 @@ fn a_client_that_goes_in_the_middle_disturbs_nobody_and_a_stop_waits_for_the_oth
 
 #[test]
 fn curl_speaks_to_it_by_http_2() {
-    if !is_there("curl") {
+    if find("curl").is_none() {
         return;
     }
     bounded("json_service by HTTP/2", LIMIT, || {

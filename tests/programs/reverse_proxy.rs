@@ -15,7 +15,7 @@ use test_support::bounded;
 use test_support::certs::{AUTHORITY, LOCALHOST};
 use test_support::example_program::build;
 
-use test_support::running::{Running, free_address, is_there, memory};
+use test_support::running::{Running, find, free_address, memory};
 
 const LIMIT: Duration = Duration::from_secs(300);
 
@@ -380,7 +380,7 @@ fn a_slow_peer_holds_a_fast_one_back_and_nothing_piles_up() {
 
 #[test]
 fn curl_is_served_by_http_2_and_with_tls() {
-    if !is_there("curl") {
+    if find("curl").is_none() {
         return;
     }
     bounded("reverse_proxy and curl", LIMIT, || {

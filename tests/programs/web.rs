@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use test_support::bounded;
 use test_support::example_program::build;
 
-use test_support::running::{Running, Signal, free_address, is_there, signal};
+use test_support::running::{Running, Signal, find, free_address, signal};
 
 const LIMIT: Duration = Duration::from_secs(300);
 
@@ -87,7 +87,7 @@ fn from_the_guide(line: &str) -> &'static str {
 
 #[test]
 fn systemd_s_own_activation_hands_it_the_listener_of_its_name() {
-    if !is_there("systemd-socket-activate") {
+    if find("systemd-socket-activate").is_none() {
         return;
     }
     bounded("systemd-socket-activate", LIMIT, || {
@@ -120,7 +120,7 @@ fn systemd_s_own_activation_hands_it_the_listener_of_its_name() {
 
 #[test]
 fn the_guide_s_units_are_what_systemd_reads() {
-    if !is_there("systemd-analyze") {
+    if find("systemd-analyze").is_none() {
         return;
     }
     bounded("systemd-analyze", LIMIT, || {
@@ -200,7 +200,7 @@ fn its_figures_and_its_health_are_at_an_address_of_their_own() {
 
 #[test]
 fn restarts_under_load_lose_no_connection() {
-    if !is_there("wrk") {
+    if find("wrk").is_none() {
         return;
     }
     bounded("restarts under load", LIMIT, || {
@@ -268,7 +268,7 @@ fn haproxy_and_nginx_in_front_tell_whose_request_it_is() {
             "PROXY TCP4 192.0.2.7 192.0.2.1 50000 443\r\n",
         );
         assert!(by_hand.contains("192.0.2.7 met"), "{by_hand}");
-        if is_there("haproxy") {
+        if let Some(haproxy) = find("haproxy") {
             for how in ["send-proxy", "send-proxy-v2"] {
                 let front = free_address();
                 let text = from_the_guide("listen web")
@@ -277,13 +277,13 @@ fn haproxy_and_nginx_in_front_tell_whose_request_it_is() {
                     .replace("send-proxy-v2", how);
                 let file = configured(folder.path(), "haproxy.cfg", text);
                 let _haproxy =
-                    Running::start(Command::new("haproxy").args(["-db", "-q", "-f"]).arg(file));
+                    Running::start(Command::new(&haproxy).args(["-db", "-q", "-f"]).arg(file));
                 wait_for(&front);
                 let answer = get(&front, "/", "");
                 assert!(answer.contains("127.0.0.1 met"), "{how}: {answer}");
             }
         }
-        if is_there("nginx") {
+        if let Some(nginx) = find("nginx") {
             let front = free_address();
             let mut plain = Running::start(Command::new(build("web")).arg("127.0.0.1:0"));
             let behind = plain.line("serving on ");
@@ -296,7 +296,7 @@ fn haproxy_and_nginx_in_front_tell_whose_request_it_is() {
                 folder.path().display()
             );
             let file = configured(folder.path(), "nginx.conf", text);
-            let _nginx = Running::start(Command::new("nginx").arg("-c").arg(file));
+            let _nginx = Running::start(Command::new(nginx).arg("-c").arg(file));
             wait_for(&front);
             let answer = get(&front, "/", "");
             assert!(answer.contains("127.0.0.1 met"), "{answer}");

@@ -1,8 +1,6 @@
 //! redis-protocol as the client of a redis-server.
 
 use std::io::{Read, Write};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use green::net::TcpStream;
 use redis_protocol::resp2::types::{OwnedFrame, Resp2Frame};
@@ -10,57 +8,7 @@ use redis_protocol::resp2::{decode, encode};
 
 use crate::crowd::asks_as_fast_as_one;
 use test_support::child::alone;
-
-/// A redis-server of the test's own, ended with it.
-struct Server {
-    process: Child,
-    port: u16,
-    _directory: tempfile::TempDir,
-}
-
-impl Server {
-    /// `None`, with a word why, where none is installed.
-    fn start() -> Option<Server> {
-        let directory = tempfile::tempdir().unwrap();
-        // Free a moment ago; redis cannot choose one itself. Should another
-        // program take it meanwhile, redis ends, and another port is tried.
-        loop {
-            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-            let port = listener.local_addr().unwrap().port();
-            drop(listener);
-            let started = Command::new("redis-server")
-                .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
-                .args(["--save", "", "--appendonly", "no", "--dir"])
-                .arg(directory.path())
-                .stdout(Stdio::null())
-                .spawn();
-            let mut process = match started {
-                Ok(process) => process,
-                Err(error) => {
-                    eprintln!("skipped: redis-server cannot be started: {error}");
-                    return None;
-                }
-            };
-            while process.try_wait().unwrap().is_none() {
-                if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                    return Some(Server {
-                        process,
-                        port,
-                        _directory: directory,
-                    });
-                }
-                std::thread::sleep(Duration::from_millis(10));
-            }
-        }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-    }
-}
+use test_support::servers::Server;
 
 struct Client {
     stream: TcpStream,
@@ -102,7 +50,7 @@ fn values_are_kept_and_waits_are_woken() {
         "redis::values_are_kept_and_waits_are_woken",
         &[("GREEN_HUBS", "1")],
         || {
-            let Some(server) = Server::start() else {
+            let Some(server) = Server::redis() else {
                 return;
             };
             let port = server.port;
@@ -141,7 +89,7 @@ fn two_hundred_at_once_wait_as_long_as_one() {
         "redis::two_hundred_at_once_wait_as_long_as_one",
         &[("GREEN_HUBS", "1")],
         || {
-            let Some(server) = Server::start() else {
+            let Some(server) = Server::redis() else {
                 return;
             };
             let port = server.port;

@@ -14,6 +14,8 @@ pub mod prometheus_text;
 pub mod random;
 pub mod repeat;
 pub mod running;
+#[cfg(feature = "servers")]
+pub mod servers;
 #[cfg(target_arch = "x86_64")]
 pub mod steps;
 pub mod sync;

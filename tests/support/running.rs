@@ -2,6 +2,8 @@
 
 use std::io::{self, BufRead, BufReader};
 use std::net::TcpListener;
+use std::ops::{Deref, DerefMut};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 pub use rustix::process::Signal;
@@ -18,8 +20,32 @@ pub fn signal(id: u32, signal: Signal) -> io::Result<()> {
 }
 
 /// A program under way, ended with this.
+pub struct Process(pub Child);
+
+impl Deref for Process {
+    type Target = Child;
+
+    fn deref(&self) -> &Child {
+        &self.0
+    }
+}
+
+impl DerefMut for Process {
+    fn deref_mut(&mut self) -> &mut Child {
+        &mut self.0
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// One that says lines.
 pub struct Running {
-    pub process: Child,
+    pub process: Process,
     lines: BufReader<ChildStdout>,
 }
 
@@ -27,6 +53,7 @@ impl Running {
     pub fn start(command: &mut Command) -> Running {
         let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(process.stdout.take().unwrap());
+        let process = Process(process);
         Running { process, lines }
     }
 
@@ -56,22 +83,26 @@ pub fn memory(process: u32) -> u64 {
     number.unwrap().parse().unwrap()
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-pub fn is_there(program: &str) -> bool {
-    let found = Command::new(program).arg("-v").output().is_ok();
-    if !found {
+/// Where a program is; said to be missing where it is not.
+pub fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path)
+        // Servers are here, which not everybody has in the path.
+        .chain(["/usr/sbin".into()])
+        .map(|folder| folder.join(program))
+        .find(|program| program.is_file());
+    if found.is_none() {
         eprintln!("skipped: no {program}");
     }
     found
 }
 
-pub fn free_address() -> String {
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().to_string()
+    listener.local_addr().unwrap().port()
+}
+
+pub fn free_address() -> String {
+    format!("127.0.0.1:{}", free_port())
 }

@@ -281,7 +281,7 @@ const UNSAFE: &[&str] = &[
     "green/monkey/tests/hooks/times.rs",
     "green/monkey/tests/unmodified_crates/cases/libraries.rs",
     "green/monkey/tests/unmodified_crates/main.rs",
-    "green/monkey/tests/unmodified_crates/servers.rs",
+    "green/monkey/tests/unmodified_crates/late.rs",
     "green/tls/ssl/engine/openssl/session.rs",
     "green/tls/ssl/pipe/tests/renewal.rs",
     "green/toolkit/convenience/handed.rs",

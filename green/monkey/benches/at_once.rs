@@ -6,8 +6,8 @@
 
 #[path = "../tests/unmodified_crates/cases/mod.rs"]
 mod cases;
-#[path = "../tests/unmodified_crates/servers.rs"]
-mod servers;
+#[path = "../tests/unmodified_crates/late.rs"]
+mod late;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Stdio};
@@ -17,7 +17,7 @@ use green_monkey::{Patch, monkey_patch};
 use test_support::net::On;
 
 use cases::{Case, databases, http, libraries};
-use servers::Late;
+use late::Late;
 
 const AT_ONCE: usize = 200;
 const ROUNDS: usize = 7;

@@ -4,9 +4,9 @@
 #[path = "../../examples/reconnect/cable.rs"]
 mod cable;
 
-use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::{Duration, Instant};
@@ -16,6 +16,7 @@ use green::net::TcpStream;
 use green::reconnect::{Presence, Reconnect};
 use test_support::bounded;
 use test_support::example_program::{ARE_BUILT, build};
+use test_support::running::Running;
 
 /// Set in the part of a test that runs in a network of its own.
 const INSIDE: &str = "GREEN_TEST_INSIDE";
@@ -37,26 +38,12 @@ const KERNEL: Presence = Presence {
 };
 
 /// The example's server at the far end of a cable.
-struct FarServer(Child);
-
-impl FarServer {
-    fn start() -> FarServer {
-        let mut command = in_a_network_of_its_own(&build("reconnect")).unwrap();
-        command.args(["server", "0.0.0.0:7007"]);
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        let stdout = child.stdout.take().unwrap();
-        BufReader::new(stdout).read_line(&mut line).unwrap();
-        assert!(line.starts_with("serving on"), "{line}");
-        FarServer(child)
-    }
-}
-
-impl Drop for FarServer {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+/// Serves in a network of its own.
+fn far_server() -> Running {
+    let mut command = in_a_network_of_its_own(&build("reconnect")).unwrap();
+    let mut server = Running::start(command.args(["server", "0.0.0.0:7007"]));
+    server.line("serving on");
+    server
 }
 
 #[test]
@@ -161,8 +148,8 @@ fn ask(stream: &mut TcpStream) -> io::Result<()> {
 }
 
 fn vanish_and_come_back() {
-    let server = FarServer::start();
-    let cable = Cable::lay(server.0.id(), "10.77.0.1/24", "10.77.0.2/24").unwrap();
+    let server = far_server();
+    let cable = Cable::lay(server.process.id(), "10.77.0.1/24", "10.77.0.2/24").unwrap();
     for cure in &CURES {
         // A busy machine may make one late; whoever does not come back in time never does.
         let in_time = (0..3).any(|_| vanish_under(cure, &cable));

@@ -9,7 +9,7 @@ use std::thread;
 use test_support::bounded;
 use test_support::certs::{AUTHORITY, LOCALHOST};
 use test_support::example_program::build;
-use test_support::running::{Running, free_address, is_there};
+use test_support::running::{Running, find, free_address};
 
 use super::{LIMIT, answering, ask, connect, head, mirror, start, upstream};
 use crate::web_chat::Guest;
@@ -226,7 +226,7 @@ fn a_client_that_goes_while_nobody_sends_is_noticed() {
 
 #[test]
 fn curl_that_is_ended_takes_its_stream_of_http_2_along() {
-    if !is_there("curl") {
+    if find("curl").is_none() {
         return;
     }
     bounded("reverse_proxy and a curl that is ended", LIMIT, || {

@@ -1,7 +1,5 @@
 //! PostgreSQL: transactions whose users are killed, panic or run out of time.
 
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,83 +10,9 @@ use green::{block_on, thread, timeout};
 use tokio_postgres::{Client, Config, NoTls};
 
 use test_support::bounded;
+use test_support::servers::Postgres;
 
 const LIMIT: Duration = Duration::from_secs(60);
-
-/// A server in a folder of its own, reached by a socket there.
-struct Server {
-    folder: tempfile::TempDir,
-    programs: PathBuf,
-}
-
-impl Server {
-    /// `None`, with a word why, where there is none.
-    fn start() -> Option<Server> {
-        let versions = std::fs::read_dir("/usr/lib/postgresql");
-        let mut programs = versions
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|version| version.path().join("bin"));
-        let Some(programs) = programs.find(|bin| bin.join("initdb").exists()) else {
-            eprintln!("skipped: no PostgreSQL server is installed");
-            return None;
-        };
-        let folder = tempfile::Builder::new()
-            .prefix("green-pg")
-            .tempdir_in("/tmp")
-            .unwrap();
-        let mine = folder.path().display().to_string();
-        let server = Server { folder, programs };
-        // It does not run as root.
-        let _ = Command::new("chown")
-            .args(["nobody", &mine])
-            .stderr(Stdio::null())
-            .status();
-        let data = format!("{mine}/data");
-        let options =
-            format!("-c listen_addresses= -c unix_socket_directories={mine} -c fsync=off");
-        let log = format!("{mine}/log");
-        let started = server.run(
-            "initdb",
-            &["-A", "trust", "-N", "-U", "nobody", "-D", &data],
-        ) && server.run(
-            "pg_ctl",
-            &["-w", "-D", &data, "-l", &log, "-o", &options, "start"],
-        );
-        if !started {
-            eprintln!("skipped: no PostgreSQL server could be started");
-        }
-        started.then_some(server)
-    }
-
-    fn run(&self, program: &str, arguments: &[&str]) -> bool {
-        let program = self.programs.join(program);
-        let mut command = Command::new(&program);
-        if rustix::process::geteuid().is_root() {
-            command = Command::new("setpriv");
-            command
-                .args(["--reuid=nobody", "--regid=nogroup", "--clear-groups"])
-                .arg(program);
-        }
-        command
-            .args(arguments)
-            .current_dir("/")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null());
-        command
-            .stderr(Stdio::null())
-            .status()
-            .is_ok_and(|status| status.success())
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let data = self.folder.path().join("data").display().to_string();
-        self.run("pg_ctl", &["-m", "immediate", "-D", &data, "stop"]);
-    }
-}
 
 /// A connection, and the blocking face that a program would give it.
 struct Connection(Client);
@@ -118,8 +42,8 @@ impl Connection {
     }
 }
 
-fn pool(server: &Server, most: usize) -> Arc<Pool<Connection>> {
-    let folder = server.folder.path().to_owned();
+fn pool(server: &Postgres, most: usize) -> Arc<Pool<Connection>> {
+    let folder = server.folder().to_owned();
     let pool = Pool::new(most, move || timeout(LIMIT, || Connection::open(&folder))?)
         .check(|connection: &mut Connection| connection.run("").is_ok())
         .cleanup(LIMIT, |connection| connection.run("ROLLBACK").is_ok());
@@ -129,7 +53,7 @@ fn pool(server: &Server, most: usize) -> Arc<Pool<Connection>> {
 /// With a server of its own, and a table `t` with a zero in it.
 fn with_table(name: &str, body: impl FnOnce(Arc<Pool<Connection>>) + Send) {
     bounded(name, LIMIT * 3, || {
-        let Some(server) = Server::start() else {
+        let Some(server) = Postgres::start() else {
             return;
         };
         let pool = pool(&server, 4);

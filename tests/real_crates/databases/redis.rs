@@ -1,71 +1,22 @@
 //! redis: what a user that unwinds leaves half read cannot be used again.
 
 use std::io::{self, Read, Write};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use green::os::unix::net::UnixStream;
+use green::net::TcpStream;
 use green::pools::Pool;
 use green::{thread, timeout};
 use redis_protocol::resp2::types::{OwnedFrame, Resp2Frame};
 use redis_protocol::resp2::{decode, encode};
 
 use test_support::bounded;
+use test_support::servers::Server;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-struct Server {
-    process: Child,
-    folder: tempfile::TempDir,
-}
-
-impl Server {
-    /// `None`, with a word why, where none is installed.
-    fn start() -> Option<Server> {
-        let folder = tempfile::tempdir().unwrap();
-        let started = Command::new("redis-server")
-            .args([
-                "--port",
-                "0",
-                "--unixsocket",
-                "socket",
-                "--save",
-                "",
-                "--appendonly",
-                "no",
-            ])
-            .current_dir(folder.path())
-            .stdout(Stdio::null())
-            .spawn();
-        let process = match started {
-            Ok(process) => process,
-            Err(error) => {
-                eprintln!("skipped: redis-server cannot be started: {error}");
-                return None;
-            }
-        };
-        let server = Server { process, folder };
-        while server.connect().is_err() {
-            thread::sleep(Duration::from_millis(10));
-        }
-        Some(server)
-    }
-
-    fn connect(&self) -> io::Result<UnixStream> {
-        UnixStream::connect(self.folder.path().join("socket"))
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
 struct Connection {
-    stream: UnixStream,
+    stream: TcpStream,
     received: Vec<u8>,
     /// Calls whose answers have not come.
     asked: usize,
@@ -111,9 +62,9 @@ impl Connection {
 }
 
 /// A pool of one.
-fn pool(server: Arc<Server>) -> Arc<Pool<Connection>> {
+fn pool(port: u16) -> Arc<Pool<Connection>> {
     let create = move || {
-        let stream = server.connect()?;
+        let stream = TcpStream::connect(("127.0.0.1", port))?;
         Ok(Connection {
             stream,
             received: Vec::new(),
@@ -132,10 +83,10 @@ fn pool(server: Arc<Server>) -> Arc<Pool<Connection>> {
 #[test]
 fn a_connection_is_cleaned_up_where_that_can_be_and_else_replaced() {
     bounded("a pool of connections to redis", LIMIT * 2, || {
-        let Some(server) = Server::start() else {
+        let Some(server) = Server::redis() else {
             return;
         };
-        let pool = pool(Arc::new(server));
+        let pool = pool(server.port);
         let first = pool.get().unwrap().number(&["CLIENT", "ID"]);
 
         // Between two calls, in a transaction.

@@ -2,10 +2,10 @@
 //!
 //! The crates come from cargo's cache, so a test is skipped where they were never fetched.
 
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+
+use test_support::servers::Server;
 
 use crate::support::text;
 
@@ -90,7 +90,7 @@ redis = { version = "0.27", default-features = false, features = ["keep-alive"] 
     let Some(program) = built("real", main, dependencies, &patched) else {
         return;
     };
-    let redis = Redis::start();
+    let redis = Server::redis();
     let port = redis.as_ref().map(|redis| redis.port.to_string());
     let said = run(&program, port.as_slice(), "1");
     let expected = if redis.is_some() { 6 } else { 5 };
@@ -140,49 +140,4 @@ fn cargo(folder: &Path) -> Command {
         .current_dir(folder)
         .env("CARGO_TARGET_DIR", target());
     command
-}
-
-struct Redis {
-    server: Child,
-    port: u16,
-}
-
-impl Redis {
-    fn start() -> Option<Self> {
-        // Free a moment ago: redis itself cannot choose one.
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let server = Command::new("redis-server")
-            .args([
-                "--port",
-                &port.to_string(),
-                "--save",
-                "",
-                "--bind",
-                "127.0.0.1",
-            ])
-            .stdout(Stdio::null())
-            .spawn();
-        let Ok(server) = server else {
-            eprintln!("redis is skipped: there is no redis-server");
-            return None;
-        };
-        let redis = Redis { server, port };
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-            assert!(Instant::now() < deadline, "redis-server does not answer");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Some(redis)
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        self.server.kill().ok();
-        self.server.wait().ok();
-    }
 }

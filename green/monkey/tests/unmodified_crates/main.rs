@@ -6,7 +6,7 @@
 #![expect(unsafe_code, reason = "the program is patched")]
 
 mod cases;
-mod servers;
+mod late;
 
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -17,7 +17,7 @@ use green_monkey::{Patch, monkey_patch};
 use test_support::net::On;
 
 use cases::{Case, databases, http, libraries};
-use servers::{LATE, Late};
+use late::{LATE, Late};
 
 const AT_ONCE: usize = 200;
 
@@ -176,7 +176,7 @@ fn a_limit_of_greens_cuts_a_request() {
 /// tokio would panic at an error there, and its clients' destructors after it: that aborts.
 #[test]
 fn a_client_with_tokio_inside_gets_its_answer_before_a_kill_and_in_spite_of_a_limit() {
-    let Some(database) = servers::Postgres::start() else {
+    let Some(database) = test_support::servers::Postgres::start() else {
         return;
     };
     patched("kills and tokio", || {

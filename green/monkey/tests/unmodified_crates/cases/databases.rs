@@ -1,9 +1,10 @@
 //! Clients of databases that answer late.
 
 use mysql::prelude::Queryable;
+use test_support::servers::{Postgres, Server};
 
 use super::Case;
-use crate::servers::{LATE, Postgres, Server};
+use crate::late::LATE;
 
 pub fn redis() -> Option<Case> {
     let server = Server::redis()?;
@@ -44,14 +45,14 @@ pub fn memcache() -> Option<Case> {
 
 /// A statement that is prepared, over TCP.
 pub fn mysql() -> Option<Case> {
-    let (server, folder) = Server::mariadb()?;
+    let server = Server::mariadb()?;
     let options = mysql::OptsBuilder::new()
         .ip_or_hostname(Some("127.0.0.1"))
         .tcp_port(server.port)
         // Over TCP, although the server is on this machine.
         .prefer_socket(false);
     let options = mysql::Opts::from(options);
-    Some(Case::new("mysql", (server, folder), move |n| {
+    Some(Case::new("mysql", server, move |n| {
         let mut connection = mysql::Conn::new(options.clone()).unwrap();
         move || {
             let query = format!("SELECT ?, SLEEP({})", LATE.as_secs_f64());

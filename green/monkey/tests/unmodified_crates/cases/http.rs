@@ -7,7 +7,7 @@ use std::time::Duration;
 use native_tls::{Certificate, TlsConnector};
 
 use super::Case;
-use crate::servers::Late;
+use crate::late::Late;
 
 /// The longest that a request may take, for every second one.
 fn limit(n: usize) -> Option<Duration> {

@@ -3,8 +3,10 @@
 
 use std::ffi::{CStr, CString, c_char, c_int, c_long, c_void};
 
+use test_support::servers::Postgres;
+
 use super::Case;
-use crate::servers::{LATE, Late, Postgres};
+use crate::late::{LATE, Late};
 
 fn library(name: &CStr) -> Option<*mut c_void> {
     // SAFETY: the name ends with a null byte; the library's own initialisation runs.
