@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 use cargo_metadata::{Package, PackageId};
 
-use crate::names::{FIRST_USE, Kind};
 use crate::program::{Program, title};
 use crate::survey::Survey;
+use crate::ties::Ties;
 use crate::unpatchable;
 
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub struct Chosen<'a> {
 #[derive(Debug)]
 pub struct Closure<'a> {
     pub chosen: Vec<Chosen<'a>>,
+    /// Which of them needs which other, or which copy that is there already.
+    pub needs: Vec<(&'a Package, &'a Package)>,
     /// Packages that stay as they are, and why.
     pub left: Vec<(&'a Package, String)>,
 }
@@ -52,16 +54,18 @@ impl<'a> Surveys<'a> {
     }
 }
 
-/// The closure of `asked`. `stays` tells whether a package is not to be copied, since it is a copy already, or since
-/// the user wants that.
+/// The closure of `asked`. `stays` tells whether a package is not to be copied, since the user wants that; `copied`, what ties
+/// one that is a copy already to others.
 pub fn closure<'a>(
     program: &'a Program,
     surveys: &mut Surveys<'_>,
     asked: &[&'a Package],
     stays: impl Fn(&Package) -> bool,
+    copied: impl Fn(&Package) -> Option<Ties>,
 ) -> Result<Closure<'a>> {
     let mut result = Closure {
         chosen: Vec::new(),
+        needs: Vec::new(),
         left: Vec::new(),
     };
     let mut seen: BTreeSet<&PackageId> = asked.iter().map(|package| &package.id).collect();
@@ -71,16 +75,21 @@ pub fn closure<'a>(
         .map(|package| Chosen { package, why: None })
         .collect();
     let mut locks = BTreeMap::new();
+    let mut ties = |package: &Package| match copied(package) {
+        Some(ties) => Ok(ties),
+        None => anyhow::Ok(Ties::of(package, surveys.of(package)?)),
+    };
     while let Some(next) = todo.pop() {
         let package = next.package;
         result.chosen.push(next);
-        let candidate = |other: &Package| {
-            other.source.is_some()
-                && !program.is_member(other)
+        let is_copy = |other: &Package| copied(other).is_some();
+        let through = |other: &Package| {
+            let may_be_copied = other.source.is_some()
                 && !program.is_below_green(other)
                 && !stays(other)
+                && unpatchable::why(other).is_none();
+            !program.is_member(other) && (may_be_copied || is_copy(other))
         };
-        let through = |other: &Package| candidate(other) && unpatchable::why(other).is_none();
         let below = program.closure(package, through);
         for loops in below
             .iter()
@@ -94,39 +103,28 @@ pub fn closure<'a>(
                     .push((loops, unpatchable::why(loops).unwrap_or_default()));
             }
         }
-        for below in below {
-            if seen.contains(&below.id) {
-                continue;
+        let mut need = |other: &'a Package, why: String| {
+            result.needs.push((package, other));
+            if seen.insert(&other.id) && !is_copy(other) {
+                todo.push(Chosen {
+                    package: other,
+                    why: Some(why),
+                });
             }
-            let Some((kind, file, mention)) = surveys.of(below)?.worst() else {
-                continue;
-            };
-            let place = format!("{} at {}:{}", mention.what, file.display(), mention.line);
-            // Who waits there waits for an initialiser, as at a lock.
-            let kind = if FIRST_USE.contains(&below.name.as_str()) {
-                Kind::Lock
-            } else {
-                kind
-            };
-            match kind {
-                Kind::Wait => {
-                    let why = format!("{} depends on it, and it waits: {place}", title(package));
-                    seen.insert(&below.id);
-                    todo.push(Chosen {
-                        package: below,
-                        why: Some(why),
-                    });
-                }
+        };
+        for below in below {
+            let Ties {
+                waits, locks: lock, ..
+            } = ties(below)?;
+            if let Some(place) = waits {
+                let why = format!("{} depends on it, and it waits: {place}", title(package));
+                need(below, why);
+            } else if let Some(place) = lock {
                 // Harmless as long as nothing waits while it is held: whoever knows that it does asks for the crate.
-                Kind::Lock => drop(locks.insert(&below.id, (below, place))),
-                Kind::Plain | Kind::Disk => {}
+                locks.insert(&below.id, (below, place));
             }
         }
-        let types: BTreeSet<String> = surveys
-            .of(package)?
-            .types()
-            .map(|(name, ..)| name.to_owned())
-            .collect();
+        let types = ties(package)?.types;
         let neighbours = program
             .dependents(package)
             .chain(program.dependencies(package));
@@ -134,24 +132,11 @@ pub fn closure<'a>(
             .filter(|other| through(other))
             .collect::<Vec<_>>()
         {
-            if seen.contains(&other.id) {
-                continue;
-            }
-            let shared = surveys
-                .of(other)?
-                .types()
-                .find(|(name, ..)| types.contains(*name));
-            if let Some((name, file, line)) = shared {
-                let why = format!(
-                    "it and {} both name {name}: {}:{line}",
-                    title(package),
-                    file.display()
-                );
-                seen.insert(&other.id);
-                todo.push(Chosen {
-                    package: other,
-                    why: Some(why),
-                });
+            let theirs = ties(other)?.types;
+            let shared = theirs.iter().find(|(name, _)| types.contains_key(*name));
+            if let Some((name, place)) = shared {
+                let why = format!("it and {} both name {name}: {place}", title(package));
+                need(other, why);
             }
         }
     }

@@ -33,8 +33,10 @@ pub fn drift(program: &Program, record: &Record, at: &Path) -> Result<Vec<String
             ),
         };
         wrong.push(format!(
-            "the copy of {} {} is not used: {instead}; take all back by `cargo green patch --undo` and patch anew",
-            entry.name, entry.version
+            "the copy of {} is not used: {instead}; take it back by `cargo green patch --undo {}@{}` and patch anew",
+            entry.title(),
+            entry.name,
+            entry.version
         ));
     }
     for unused in unused {

@@ -18,6 +18,7 @@ mod program;
 mod record;
 mod rewrite;
 mod survey;
+mod ties;
 mod undo;
 mod unpatchable;
 
@@ -66,8 +67,8 @@ struct Patch {
     /// Crates of the lock file, as `name` or `name@version`
     #[arg(required_unless_present = "undo", value_name = "CRATE")]
     crates: Vec<String>,
-    /// Take everything back
-    #[arg(long, conflicts_with_all = ["crates", "except"])]
+    /// Take copies back: those of the crates that are named, and of what only they needed; all, if none is named
+    #[arg(long, conflicts_with = "except")]
     undo: bool,
     /// Show what would change, change nothing
     #[arg(long)]

@@ -121,6 +121,8 @@ pub struct Redirected {
     pub key: String,
     /// The value as it stood there, in TOML.
     pub before: String,
+    /// The copy that it points at.
+    pub to: String,
 }
 
 /// Points every dependency of the manifest on one of `renamed` at its copy.
@@ -169,6 +171,7 @@ pub fn redirect(text: &str, renamed: &[Renamed], at: &Path) -> Result<(String, V
                 table: path.clone(),
                 key,
                 before: item.to_string().trim().to_owned(),
+                to: renamed.package.clone(),
             });
             point_at(item, renamed, at);
         }

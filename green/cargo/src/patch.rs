@@ -17,7 +17,9 @@ use crate::drift;
 use crate::lockfile;
 use crate::manifest::{self, GreenSource, Renamed, relative};
 use crate::program::{Asking, Program, folder, title};
-use crate::record::{Entry, Manifest, Record};
+use crate::record::{Entry, Record};
+use crate::survey::Survey;
+use crate::ties::Ties;
 use crate::unpatchable;
 
 #[derive(Debug)]
@@ -53,7 +55,8 @@ pub fn patch(options: &Options) -> Result<()> {
     let green = GreenSource::of(&program)?;
     let mut surveys = Surveys::new(&program);
     let stays = |package: &Package| record.except.iter().any(|name| *name == *package.name);
-    let closure = closure(&program, &mut surveys, &asked, stays)?;
+    let copied = |package: &Package| record.of_copy(package, &at).map(|entry| entry.ties.clone());
+    let closure = closure(&program, &mut surveys, &asked, stays, copied)?;
 
     for Chosen { package, why } in &closure.chosen {
         let survey = surveys.of(package)?;
@@ -115,23 +118,17 @@ pub fn patch(options: &Options) -> Result<()> {
     let mut root_manifest: DocumentMut = before
         .parse()
         .with_context(|| manifest_path.display().to_string())?;
-    for Chosen { package, why } in &closure.chosen {
-        let entry = entry(
-            &program,
-            package,
-            why.clone(),
-            &lock,
-            &root_manifest,
-            &record,
-            surveys.of(package)?.facts.has_unsafe,
-        )?;
+    for chosen in &closure.chosen {
+        let package = chosen.package;
+        let survey = surveys.of(package)?;
+        let entry = entry(&program, chosen, survey, &lock, &root_manifest, &record)?;
         let order = Order {
             package,
             new_name: entry.package.as_deref(),
             at: &at.join(&entry.folder),
             green: &green,
         };
-        copy(&order, surveys.of(package)?, &stage.join(&entry.folder))?;
+        copy(&order, survey, &stage.join(&entry.folder))?;
         if entry.package.is_none() {
             add_patch(
                 &mut root_manifest,
@@ -142,6 +139,12 @@ pub fn patch(options: &Options) -> Result<()> {
         let new_name = entry.package.as_deref();
         lock_after = lockfile::with_copy(&lock_after, &entry.name, &entry.version, new_name);
         record.crates.push(entry);
+    }
+    for (package, needed) in &closure.needs {
+        let needed = record.of_copy(needed, &at).or_else(|| record.of(needed));
+        let needed = needed.map(|entry| entry.folder.clone());
+        let entry = record.of_mut(package).expect("it was added");
+        entry.needs.extend(needed);
     }
     let renamed: Vec<Renamed> = (record.crates.iter())
         .filter_map(|entry| {
@@ -159,7 +162,7 @@ pub fn patch(options: &Options) -> Result<()> {
     }
     let mut texts = vec![(manifest_path.clone(), root_manifest.to_string())];
     if !renamed.is_empty() {
-        redirect_copies(&record, &renamed, &at, &stage)?;
+        redirect_copies(&program.root, &renamed, &at, &stage, &mut record)?;
         redirect_program(&program, &renamed, &mut texts, &mut record)?;
     }
     for (path, text) in texts {
@@ -172,9 +175,7 @@ pub fn patch(options: &Options) -> Result<()> {
     if options.dry_run {
         print!("{}", change.diff_of_files(&program.root)?);
         for Chosen { package, .. } in &closure.chosen {
-            let entry = record
-                .find(&package.name, &package.version.to_string())
-                .expect("it was added");
+            let entry = record.of(package).expect("it was added");
             print_diff(
                 package,
                 &stage.join(&entry.folder),
@@ -220,10 +221,9 @@ fn asked<'a>(
             similar_name(program, name)
         );
         for package in found {
-            let version = package.version.to_string();
             let is_copy = folder(package).starts_with(at);
             if is_copy
-                || record.find(name, &version).is_some()
+                || record.of(package).is_some()
                 || asked.iter().any(|other| other.id == package.id)
             {
                 continue;
@@ -291,12 +291,11 @@ fn ask(along: usize) -> Result<()> {
 
 fn entry(
     program: &Program,
-    package: &Package,
-    why: Option<String>,
+    Chosen { package, why }: &Chosen<'_>,
+    survey: &Survey,
     lock: &str,
     root_manifest: &DocumentMut,
     record: &Record,
-    shielded: bool,
 ) -> Result<Entry> {
     let (name, version) = (package.name.to_string(), package.version.to_string());
     let renamed = program
@@ -329,8 +328,10 @@ fn entry(
     Ok(Entry {
         folder: format!("{}-{version}", renamed.as_ref().unwrap_or(&name)),
         package: renamed,
-        why,
-        shielded,
+        asked: why.is_none(),
+        needs: BTreeSet::new(),
+        shielded: survey.facts.has_unsafe,
+        ties: Ties::of(package, survey),
         registry,
         key,
         lock: block.to_owned(),
@@ -386,15 +387,19 @@ fn exclude(manifest: &mut DocumentMut, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-fn redirect_copies(record: &Record, renamed: &[Renamed], at: &Path, stage: &Path) -> Result<()> {
-    for entry in &record.crates {
-        let path = stage.join(&entry.folder).join("Cargo.toml");
-        let (text, _) = manifest::redirect(
-            &fs::read_to_string(&path)?,
-            renamed,
-            &at.join(&entry.folder),
-        )?;
+fn redirect_copies(
+    root: &Path,
+    renamed: &[Renamed],
+    at: &Path,
+    stage: &Path,
+    record: &mut Record,
+) -> Result<()> {
+    for folder in record.folders() {
+        let path = stage.join(&folder).join("Cargo.toml");
+        let at = at.join(&folder);
+        let (text, redirected) = manifest::redirect(&fs::read_to_string(&path)?, renamed, &at)?;
         fs::write(path, text)?;
+        record.redirected(relative(root, &at.join("Cargo.toml")), redirected);
     }
     Ok(())
 }
@@ -420,18 +425,7 @@ fn redirect_program(
         if redirected.is_empty() {
             continue;
         }
-        let name = relative(&program.root, &path);
-        match record
-            .manifests
-            .iter_mut()
-            .find(|manifest| manifest.path == name)
-        {
-            Some(manifest) => manifest.redirected.extend(redirected),
-            None => record.manifests.push(Manifest {
-                path: name,
-                redirected,
-            }),
-        }
+        record.redirected(relative(&program.root, &path), redirected);
         match changed {
             Some(index) => texts[index].1 = text,
             None => texts.push((path, text)),

@@ -4,3 +4,4 @@ mod check;
 mod patch;
 mod real;
 mod support;
+mod undo;

@@ -250,7 +250,8 @@ fn a_new_version_that_no_copy_fits_is_an_error() {
         "{said}"
     );
     assert!(said.contains("outer 2.0.0"), "{said}");
-    program.patched(&["patch", "--undo"]);
+    program.patched(&["patch", "--undo", "outer@1.0.0"]);
+    assert!(!program.path("green-patched").exists());
 }
 
 #[test]
