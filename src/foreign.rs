@@ -24,7 +24,7 @@ use crate::hub::interrupt::{Interrupt, Masked};
 use crate::hub::site::Site;
 use crate::hub::wait::{self, Request, Waiter, Wake};
 use crate::hub::{current, held, placement};
-use crate::sys::lock;
+use crate::sys::{fork, lock};
 use crate::thread_locals;
 use crate::trampoline::watch::{self, Outcome};
 
@@ -52,7 +52,8 @@ pub fn prepare() -> io::Result<()> {
 ///
 /// Not inside the runtime: there it has an open wait, or holds a lock. Not in
 /// [`without_waiting`](crate::without_waiting), nor in a signal handler that has a stack of its
-/// own, nor in a child process that has come from this one, nor in a simulation.
+/// own, nor in a child process that has a copy of this one's memory, nor in a simulation. A child of vfork(2) cannot be
+/// told from its parent: nothing of this module may be called in it, but for [`closing`] and [`closed`].
 pub fn may_park() -> bool {
     if !current::is_green() {
         return false;
@@ -73,13 +74,15 @@ pub fn may_park() -> bool {
         && !held::is_held()
         && current::with(|task| !task.stays.load(Ordering::Relaxed) && !task.word.is_open())
         && is_on_its_stack()
-        && is_our_process()
+        && !fork::is_child()
 }
 
 /// Parks until `fd` is ready in `direction`, which gives true, or `deadline` passes. Ready means
 /// that a call is worth a try.
 ///
-/// The number stays registered until [`closing`] says that it will be closed.
+/// To be called after a call that found nothing in this direction, and no wait since. The number stays registered until
+/// [`closing`] says that it will be closed. A close that nobody tells of, after which the number is another file's, is
+/// found half a second late.
 ///
 /// # Errors
 ///

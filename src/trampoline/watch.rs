@@ -3,7 +3,9 @@
 //! It is registered with the hub of the first green thread that has to wait, edge-triggered.
 //! A later wait makes the poller look again: that shows what has come since, and whether it is
 //! still the same open file. Somebody may have closed it without our knowledge, and the kernel says
-//! nothing (epoll(7), question 6). So waits end as closed
+//! nothing (epoll(7), question 6). Whoever has promised to say so, and has just found that there is
+//! nothing to read, is spared that system call at first: see [`Watch::is_trusted`]. So waits end as
+//! closed
 //! - when a source closes the number, or when somebody else says that it is closed ([`closing`],
 //!   [`closed`]),
 //! - when the number is registered or waited for anew, and belonged to another file before.
@@ -18,10 +20,12 @@ use std::io;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use crate::deadline::Deadline;
 use crate::direction::{Direction, poll_events};
 use crate::hub::interrupt::{Interrupt, Masked};
+use crate::hub::local::Local;
 use crate::hub::registry::{Known, Ready};
 use crate::hub::site::Site;
 use crate::hub::task::Task;
@@ -41,8 +45,12 @@ pub(crate) enum Outcome {
     Closed,
 }
 
+/// After so long the poller looks again all the same, in case of a close that nobody told of.
+const DOUBT: Duration = Duration::from_millis(500);
+
 /// Parks the running thread until the number is ready in `direction`. With `keep`, the caller
-/// promises to say when it is closed, and finds it still registered the next time.
+/// promises to say when it is closed, and finds it still registered the next time; and it has just
+/// made a call in that direction that found nothing, and has not waited since.
 ///
 /// # Errors
 ///
@@ -57,7 +65,7 @@ pub(crate) fn wait(
     if fd < 0 {
         return Err(io::Error::from_raw_os_error(libc::EBADF));
     }
-    let request = Request {
+    let mut request = Request {
         site: match direction {
             Direction::Read => Site::Readable(fd),
             Direction::Write => Site::Writable(fd),
@@ -65,12 +73,18 @@ pub(crate) fn wait(
         deadline,
         poll_for: Some(poll_for(fd, poll_events(direction))?),
     };
+    let mut trusts = keep && direction == Direction::Read;
     loop {
         let user = User::of(fd);
         let watch = &user.0;
         if keep {
             watch.kept.store(true, Ordering::Relaxed);
         }
+        let trusted = current::local().filter(|local| trusts && watch.is_trusted(local));
+        request.deadline = match trusted {
+            Some(local) => deadline.min(Deadline::counted_from(local.time.get(), DOUBT)),
+            None => deadline,
+        };
         let mut refused = None;
         let mut was_stale = false;
         let waited = wait_quietly(
@@ -81,6 +95,7 @@ pub(crate) fn wait(
                 watch.waiters.lock().push((direction, waiter));
                 // Queued first: whoever ends the watch marks it, and then looks here.
                 let armed = match watch.over.load(Ordering::SeqCst) {
+                    NOT_OVER if trusted.is_some() => Ok(Armed::Told),
                     NOT_OVER => watch.arm(),
                     _ => Ok(Armed::Over),
                 };
@@ -109,6 +124,10 @@ pub(crate) fn wait(
             (Some(Refused::AlwaysReady), ..) => Outcome::Ready,
             (None, Wake::NotNeeded, STALE) => continue,
             _ if was_stale => continue,
+            (None, Wake::TimedOut, _) if trusted.is_some() && !deadline.has_passed() => {
+                trusts = false;
+                continue;
+            }
             (None, Wake::TimedOut, _) => Outcome::TimedOut,
             (None, _, NOT_OVER) => Outcome::Ready,
             (None, ..) => Outcome::Closed,
@@ -248,6 +267,16 @@ impl Drop for User {
 }
 
 impl Watch {
+    /// Whether a thread that has just found nothing to read may park without another look. It is a green one, whose own
+    /// hub has the registration: until it parks that hub does not poll, and then reports whatever came after the look.
+    ///
+    /// Not so for writes: a datagram socket of Unix's whose peer is full counts as writable, and no event tells when
+    /// there is room.
+    fn is_trusted(&self, local: &Local) -> bool {
+        let registration = self.registration.lock();
+        current::is_green() && registration.is_some_and(|known| std::ptr::eq(known.hub, local.hub))
+    }
+
     /// Makes the poller report what is ready now and from now on. An OS thread asks poll(2).
     fn arm(self: &Arc<Watch>) -> Result<Armed, Refused> {
         let Some(local) = current::local().filter(|_| current::is_green()) else {

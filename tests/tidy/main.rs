@@ -264,6 +264,7 @@ const UNSAFE: &[&str] = &[
     "green/monkey/src/hooks/send.rs",
     "green/monkey/src/hooks/thread.rs",
     "green/monkey/src/hooks/time.rs",
+    "green/monkey/src/hooks/vfork.rs",
     "green/monkey/src/hooks/waiting.rs",
     "green/monkey/src/patch.rs",
     "green/monkey/src/real.rs",

@@ -77,12 +77,22 @@ pub(crate) fn without<R>(f: impl FnOnce() -> R) -> R {
     struct Back;
     impl Drop for Back {
         fn drop(&mut self) {
-            WANTS_ORIGINAL.set(WANTS_ORIGINAL.get() - 1);
+            end_passing();
         }
     }
-    WANTS_ORIGINAL.set(WANTS_ORIGINAL.get() + 1);
+    begin_passing();
     let _back = Back;
     f()
+}
+
+/// From here on the running thread's calls pass through.
+pub(crate) extern "C" fn begin_passing() {
+    WANTS_ORIGINAL.set(WANTS_ORIGINAL.get() + 1);
+}
+
+/// Undoes one [`begin_passing`].
+pub(crate) fn end_passing() {
+    WANTS_ORIGINAL.set(WANTS_ORIGINAL.get() - 1);
 }
 
 // Never inlined, so that its address is taken anew after a wait.

@@ -141,6 +141,7 @@ mod select;
 mod send;
 mod thread;
 mod time;
+mod vfork;
 mod waiting;
 
 pub(crate) use cond::find_clock;
@@ -167,6 +168,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Hook> {
         send::HOOKS,
         thread::HOOKS,
         time::HOOKS,
+        vfork::HOOKS,
     ]
     .into_iter()
     .flatten()

@@ -197,6 +197,124 @@ fn a_child_that_shares_our_memory_ends_nobodys_wait_and_does_not_switch() {
     });
 }
 
+/// Calls vfork(2), and `in_the_child` in the child with `fd`; gives the child's id. In assembly, since the stack is the
+/// child's until it ends.
+#[unsafe(naked)]
+unsafe extern "C" fn child_of_vfork(fd: libc::c_int) -> libc::pid_t {
+    #[cfg(target_arch = "x86_64")]
+    std::arch::naked_asm!(
+        "push rbx",
+        "mov ebx, edi",
+        "call {vfork}",
+        "test eax, eax",
+        "jnz 2f",
+        "mov edi, ebx",
+        "call {in_the_child}",
+        "2: pop rbx",
+        "ret",
+        vfork = sym vfork,
+        in_the_child = sym in_the_child,
+    );
+    #[cfg(target_arch = "aarch64")]
+    std::arch::naked_asm!(
+        "stp x19, x30, [sp, #-16]!",
+        "mov w19, w0",
+        "bl {vfork}",
+        "cbnz w0, 2f",
+        "mov w0, w19",
+        "bl {in_the_child}",
+        "2: ldp x19, x30, [sp], #16",
+        "ret",
+        vfork = sym vfork,
+        in_the_child = sym in_the_child,
+    );
+}
+
+unsafe extern "C" {
+    fn vfork() -> libc::pid_t;
+}
+
+/// Waits in a hook, closes its own copy of the number, and ends: with 7 if it had to wait.
+extern "C" fn in_the_child(fd: libc::c_int) -> ! {
+    let begun = Instant::now();
+    let mut byte = 0u8;
+    // SAFETY: the byte lives across the call.
+    let n = unsafe { libc::read(fd, (&raw mut byte).cast(), 1) };
+    let waited = begun.elapsed() >= SOON / 2;
+    // SAFETY: numbers.
+    unsafe {
+        libc::close(fd);
+        libc::_exit(if n == 1 && waited { 7 } else { 1 })
+    }
+}
+
+#[test]
+fn a_child_of_vfork_waits_itself_and_ends_nobodys_wait() {
+    green("vfork itself", || {
+        let (mut ours, mut theirs) = UnixStream::pair().unwrap();
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        let fd = ours.as_raw_fd();
+        let waiter = spawn_local(move || ours.read(&mut [0; 8]).unwrap());
+        thread::sleep(SOON);
+        // It becomes ready to run while the child waits, and must not run there.
+        let neighbour = spawn_local(|| {
+            thread::sleep(SOON / 4);
+            std::process::id()
+        });
+        // It has this moment registered, as the waiter has.
+        thread::yield_now();
+        let feeder = os::spawn(move || {
+            original(|| os::sleep(SOON));
+            writer.write_all(b"x").unwrap();
+            writer
+        });
+        for (fd, ends_with) in [(reader.as_raw_fd(), 7), (fd, 1)] {
+            if ends_with == 1 {
+                // Nobody takes a turn between this and the child.
+                original(|| theirs.write_all(b"abc").unwrap());
+            }
+            // SAFETY: the child uses numbers, and ends.
+            let id = unsafe { child_of_vfork(fd) };
+            assert!(id > 0);
+            let mut status = 0;
+            // SAFETY: a child of ours.
+            assert_eq!(unsafe { libc::waitpid(id, &mut status, 0) }, id);
+            assert_eq!(libc::WEXITSTATUS(status), ends_with);
+        }
+        assert_eq!(neighbour.join().unwrap(), std::process::id());
+        assert_eq!(waiter.join().unwrap(), 2, "the child has read one of three");
+        drop((feeder.join().unwrap(), reader));
+        assert!(is_monkey_patched(Patch::all()));
+    });
+}
+
+/// A number that a system call of the program's own has given to another file.
+#[test]
+fn a_wait_for_a_number_whose_close_nobody_saw_ends_all_the_same() {
+    green("unseen", || {
+        let (mut old, mut far) = UnixStream::pair().unwrap();
+        let (new, mut far_new) = UnixStream::pair().unwrap();
+        let reader = spawn_local(move || {
+            let mut byte = [0; 1];
+            // Registers the number.
+            old.read_exact(&mut byte).unwrap();
+            // SAFETY: two numbers of ours; the second is another socket's from here on.
+            let taken =
+                unsafe { libc::syscall(libc::SYS_dup3, new.as_raw_fd(), old.as_raw_fd(), 0) };
+            assert_eq!(taken, i64::from(old.as_raw_fd()));
+            drop(new);
+            old.read_exact(&mut byte).unwrap();
+            byte
+        });
+        thread::sleep(SOON);
+        far.write_all(b"a").unwrap();
+        thread::sleep(SOON);
+        assert!(!reader.is_finished());
+        far_new.write_all(b"b").unwrap();
+        assert_eq!(reader.join().unwrap(), *b"b");
+    });
+}
+
 #[test]
 fn a_signal_handler_uses_them() {
     static PIPE: AtomicI32 = AtomicI32::new(-1);
