@@ -36,10 +36,13 @@
 //! # fn main() -> io::Result<()> {
 //! let listener = TcpListener::bind("127.0.0.1:0")?;
 //! let address = listener.local_addr()?;
-//! thread::spawn(move || -> io::Result<()> {
-//!     loop {
-//!         let (stream, _peer) = listener.accept()?;
-//!         thread::spawn(|| echo(stream));
+//! thread::spawn(move || {
+//!     for stream in listener.incoming() {
+//!         match stream {
+//!             Ok(stream) => drop(thread::spawn(|| echo(stream))),
+//!             // Out of descriptors, say. The accept has paused by itself, and the next may succeed.
+//!             Err(error) => eprintln!("cannot accept: {error}"),
+//!         }
 //!     }
 //! });
 //!
@@ -123,6 +126,8 @@
 //! - A blocking call of std still compiles, and holds up every green thread of the hub: see [`guide::lints`].
 //! - A stack has 256 KiB of address space, [`Builder::stack_size`](thread::Builder::stack_size) changes it. An overflow
 //!   ends the process with a message that names the green thread.
+//! - A connection is a descriptor: raise `ulimit -n` above the number of connections. When none is free,
+//!   [`accept`](net::TcpListener::accept) pauses and fails, and a server's loop goes on.
 //! - A green thread must not wait in a callback that C code calls.
 //! - Kills and time limits unwind, so they are refused under `panic = "abort"`.
 //!

@@ -36,8 +36,11 @@ fn serve(address: &str) -> io::Result<()> {
     let listener = green::listen(address)?;
     println!("echoing on {}", listener.local_addr()?);
     for stream in listener.incoming() {
-        let stream = stream?;
-        thread::spawn(move || io::copy(&mut &stream, &mut &stream));
+        match stream {
+            Ok(stream) => drop(thread::spawn(move || io::copy(&mut &stream, &mut &stream))),
+            // Out of descriptors, say. The accept has paused by itself, and the next may succeed.
+            Err(error) => eprintln!("echo_server: cannot accept: {error}"),
+        }
     }
     Ok(())
 }

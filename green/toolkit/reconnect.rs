@@ -22,7 +22,7 @@
 //!     drop(listener.accept().unwrap());
 //!     let deaf = listener.accept().unwrap();
 //!     for stream in listener.incoming() {
-//!         let mut stream = stream.unwrap();
+//!         let Ok(mut stream) = stream else { continue };
 //!         thread::spawn(move || {
 //!             while stream.read_exact(&mut [0; 5]).is_ok() {
 //!                 let _ = stream.write_all(b"fine, thanks");

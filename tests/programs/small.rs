@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use test_support::example_program::build;
-use test_support::running::{Signal, signal};
+use test_support::running::{Running, Signal, signal};
 
 /// Longer than any of them takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -66,6 +66,43 @@ fn echo_server_echoes_to_many_at_once() {
     }
     server.kill().unwrap();
     server.wait().unwrap();
+}
+
+/// Descriptors that the program may have open: fewer than its clients, and more than its hub takes.
+const DESCRIPTORS: usize = 40;
+
+#[test]
+fn echo_server_goes_on_when_its_descriptors_have_run_out() {
+    let mut limited = Command::new("sh");
+    let program = build("echo_server");
+    limited
+        .args([
+            "-c",
+            &format!("ulimit -n {DESCRIPTORS}; exec \"$0\" 127.0.0.1:0"),
+        ])
+        .arg(program)
+        .env("GREEN_HUBS", "1")
+        .stderr(Stdio::piped());
+    let mut server = Running::start(&mut limited);
+    let address = server.line("echoing on ");
+    let mut clients: Vec<TcpStream> = (0..2 * DESCRIPTORS)
+        .map(|_| TcpStream::connect(&address).unwrap())
+        .collect();
+    let mut complaint = String::new();
+    let mut complaints = BufReader::new(server.process.stderr.take().unwrap());
+    complaints.read_line(&mut complaint).unwrap();
+    assert!(
+        complaint.contains("cannot accept: Too many open files"),
+        "{complaint}"
+    );
+
+    // As the first ones leave, those who have waited get their turn.
+    clients.drain(..DESCRIPTORS + DESCRIPTORS / 2);
+    for client in &mut clients {
+        client.set_read_timeout(Some(PATIENCE)).unwrap();
+        client.write_all(b"still there?").unwrap();
+        client.read_exact(&mut [0; 12]).unwrap();
+    }
 }
 
 #[test]

@@ -24,11 +24,17 @@ pub fn serve(address: &str) -> io::Result<()> {
     println!("serving on {}", listener.local_addr()?);
     let connections = Connections::default();
     for stream in listener.incoming() {
-        let stream = stream?;
-        connections.lock().unwrap().push(stream.try_clone()?);
-        let connections = connections.clone();
-        thread::spawn(move || answer(&stream, &connections));
+        if let Err(error) = stream.and_then(|stream| welcome(stream, &connections)) {
+            eprintln!("a client was not taken in: {error}");
+        }
     }
+    Ok(())
+}
+
+fn welcome(stream: TcpStream, connections: &Connections) -> io::Result<()> {
+    connections.lock().unwrap().push(stream.try_clone()?);
+    let connections = connections.clone();
+    thread::spawn(move || answer(&stream, &connections));
     Ok(())
 }
 

@@ -320,7 +320,8 @@ impl TcpStream {
 /// let address = listener.local_addr()?;
 /// thread::spawn(move || {
 ///     for stream in listener.incoming() {
-///         let stream = stream.unwrap();
+///         // Out of descriptors, say. The accept has paused by itself, and the next may succeed.
+///         let Ok(stream) = stream else { continue };
 ///         thread::spawn(move || io::copy(&mut &stream, &mut &stream));
 ///     }
 /// });

@@ -82,7 +82,9 @@ impl fmt::Debug for TlsAcceptorBuilder {
 /// let address = listener.local_addr()?;
 /// thread::spawn(move || {
 ///     for stream in listener.incoming() {
-///         let (acceptor, stream) = (acceptor.clone(), stream.unwrap());
+///         // A failed accept is no reason to stop.
+///         let Ok(stream) = stream else { continue };
+///         let acceptor = acceptor.clone();
 ///         // In a green thread of its own, so that a slow client delays nobody else.
 ///         thread::spawn(move || {
 ///             let mut stream = acceptor.accept(stream).unwrap();
