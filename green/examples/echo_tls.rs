@@ -45,9 +45,7 @@ fn main() -> ExitCode {
 
 fn serve_files(address: &str, cert: &str, key: &str) -> io::Result<()> {
     let context = SslContext::create_default_context(Purpose::ClientAuth)?;
-    context
-        .load_cert_chain(cert, Some(Path::new(key)), None)
-        .map_err(about(format!("{cert}, {key}")))?;
+    context.load_cert_chain(cert, Some(Path::new(key)), None)?;
     let listener = green::listen(address).map_err(about(address))?;
     println!("echoing over TLS on {}", listener.local_addr()?);
     serve(&context.wrap_listener(listener));
@@ -79,9 +77,7 @@ fn echo(mut tls: &GreenSslSocket) -> io::Result<()> {
 
 fn talk_from_stdin(address: &str, cafile: &str, name: &str) -> io::Result<()> {
     let context = SslContext::new(Purpose::ServerAuth)?;
-    context
-        .load_verify_locations(VerifyLocation::File(Path::new(cafile)))
-        .map_err(about(cafile))?;
+    context.load_verify_locations(VerifyLocation::File(Path::new(cafile)))?;
     let tcp = TcpStream::connect(address).map_err(about(address))?;
     talk(context.connect(tcp, name)?, green::io::stdin().lines())
 }

@@ -20,7 +20,7 @@ use green::ssl::{
     GreenSslSocket, Purpose, Reason, SslContext, SslError, VerifyLocation, VerifyMode,
 };
 
-use program::{Error, Long, Parser, Program, Short, Value, ValueExt, about, seconds};
+use program::{Error, Long, Parser, Program, Short, Value, ValueExt, seconds};
 
 const PROGRAM: Program = Program {
     name: "https_get",
@@ -132,9 +132,7 @@ fn context(options: &Options) -> io::Result<SslContext> {
         None => SslContext::create_default_context(Purpose::ServerAuth)?,
         Some(file) => {
             let context = SslContext::new(Purpose::ServerAuth)?;
-            context
-                .load_verify_locations(VerifyLocation::File(Path::new(file)))
-                .map_err(about(file))?;
+            context.load_verify_locations(VerifyLocation::File(Path::new(file)))?;
             context
         }
     };

@@ -47,9 +47,7 @@ fn main() -> ExitCode {
 
 fn run(listen: &str, cert: &str, key: &str, upstream: &str) -> io::Result<()> {
     let context = SslContext::create_default_context(Purpose::ClientAuth)?;
-    context
-        .load_cert_chain(cert, Some(Path::new(key)), None)
-        .map_err(about(format!("{cert}, {key}")))?;
+    context.load_cert_chain(cert, Some(Path::new(key)), None)?;
     let listener = green::listen(listen).map_err(about(listen))?;
     let mut stdout = io::stdout();
     writeln!(

@@ -116,9 +116,7 @@ impl Serving {
             return self.serve(listener, bounds, signals, handler);
         };
         let context = SslContext::create_default_context(Purpose::ClientAuth)?;
-        context
-            .load_cert_chain(cert, Some(key), None)
-            .map_err(about(format!("{}, {}", cert.display(), key.display())))?;
+        context.load_cert_chain(cert, Some(key), None)?;
         context.set_alpn_protocols(&http::ALPN)?;
         begun(&format!("https://{address}/"));
         self.serve(

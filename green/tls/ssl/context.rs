@@ -12,6 +12,7 @@ use super::certificate::Certificate;
 use super::engine::{Choice, ChooseByName, EngineKind, Factory};
 use super::facts::TlsVersion;
 use super::pipe::SslPipe;
+use super::refusal::malformed;
 use super::session::SslSession;
 use super::settings::{Identity, Purpose, Settings, VerifyMode};
 
@@ -160,25 +161,28 @@ impl SslContext {
     /// # Errors
     ///
     /// The file system's, such as `NotFound`; `InvalidData` when a file cannot be understood, the password is
-    /// wrong, or the key is not the certificate's.
+    /// wrong, or the key is not the certificate's. The message names the file.
     ///
     /// # Examples
     ///
     /// ```
-    /// use std::io::ErrorKind;
+    /// use std::path::Path;
     ///
     /// use green::ssl::{Purpose, SslContext};
     ///
     /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     /// # let folder = tempfile::tempdir()?;
-    /// # let file = folder.path().join("server.pem");
-    /// # std::fs::write(&file, made.cert.pem() + &made.signing_key.serialize_pem())?;
+    /// # std::env::set_current_dir(&folder)?;
+    /// # std::fs::write("crt.pem", made.cert.pem())?;
+    /// # std::fs::write("key.pem", made.signing_key.serialize_pem())?;
+    /// # std::fs::write("both.pem", made.cert.pem() + &made.signing_key.serialize_pem())?;
     /// let context = SslContext::create_default_context(Purpose::ClientAuth)?;
-    /// context.load_cert_chain(&file, None, None)?;
+    /// context.load_cert_chain("both.pem", None, None)?;
+    /// context.load_cert_chain("crt.pem", Some(Path::new("key.pem")), None)?;
     ///
     /// // A new one that cannot be used leaves the old one in its place.
-    /// let error = context.load_cert_chain("not/there.pem", None, None).unwrap_err();
-    /// assert_eq!(error.kind(), ErrorKind::NotFound);
+    /// let error = context.load_cert_chain("crt.pem", None, None).unwrap_err();
+    /// assert_eq!(error.to_string(), "crt.pem: there is no private key in PEM form");
     /// assert!(context.pipe(None).is_ok());
     /// # Ok::<(), std::io::Error>(())
     /// ```
@@ -188,12 +192,14 @@ impl SslContext {
         keyfile: Option<&Path>,
         password: Option<&str>,
     ) -> io::Result<()> {
-        let chain = fs::read(certfile)?;
-        let key = match keyfile {
-            Some(path) => fs::read(path)?,
-            None => chain.clone(),
-        };
+        let certfile = certfile.as_ref();
+        let keyfile = keyfile.unwrap_or(certfile);
+        let chain = fs::read(certfile).map_err(about(certfile))?;
+        // Then what is wrong with the two is the key.
+        Certificate::stack_from_pem(&chain).map_err(about(certfile))?;
+        let key = fs::read(keyfile).map_err(about(keyfile))?;
         self.load_cert_chain_bytes(&chain, &key, password)
+            .map_err(about(keyfile))
     }
 
     /// [`load_cert_chain`](Self::load_cert_chain) from memory.
@@ -243,7 +249,7 @@ impl SslContext {
     ///
     /// # Errors
     ///
-    /// The file system's, such as `NotFound`; `InvalidData` when there is no certificate.
+    /// The file system's, such as `NotFound`; `InvalidData` when there is no certificate. The message names the file.
     ///
     /// # Examples
     ///
@@ -269,7 +275,9 @@ impl SslContext {
     /// ```
     pub fn load_verify_locations(&self, location: VerifyLocation<'_>) -> io::Result<()> {
         let found = match location {
-            VerifyLocation::File(path) => Certificate::stack_from_pem(&fs::read(path)?)?,
+            VerifyLocation::File(path) => fs::read(path)
+                .and_then(|pem| Certificate::stack_from_pem(&pem))
+                .map_err(about(path))?,
             VerifyLocation::Folder(path) => certificates_in(path)?,
             VerifyLocation::Bytes(bytes) if bytes.first() == Some(&0x30) => {
                 vec![Certificate::from_der(bytes)?]
@@ -738,20 +746,25 @@ fn host_name(name: &str) -> io::Result<&str> {
 
 fn certificates_in(folder: &Path) -> io::Result<Vec<Certificate>> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
+    for entry in fs::read_dir(folder).map_err(about(folder))? {
+        let path = entry.map_err(about(folder))?.path();
         // Folders, sockets and lists of revoked certificates may lie beside them.
         if path.is_file() {
-            found.extend(Certificate::stack_from_pem(&fs::read(path)?).unwrap_or_default());
+            let pem = fs::read(&path).map_err(about(&path))?;
+            found.extend(Certificate::stack_from_pem(&pem).unwrap_or_default());
         }
     }
     if found.is_empty() {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
+        return Err(about(folder)(malformed(
             "there is no certificate in this folder",
-        ));
+        )));
     }
     Ok(found)
+}
+
+/// Puts the file before the reason: several may have been meant.
+fn about(path: &Path) -> impl FnOnce(io::Error) -> io::Error + '_ {
+    move |error| io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 fn misuse(message: &'static str) -> io::Error {

@@ -39,28 +39,7 @@ fn certificates_come_from_files_folders_and_memory() {
     let authority = trust.write("authority.crt", &AUTHORITY.pem);
     trust.write("notes.txt", "no certificate");
     for engine in [OpenSsl, NativeTls] {
-        let missing = folder.0.join("missing.pem");
         let server = SslContext::with_engine(Purpose::ClientAuth, engine).unwrap();
-        for result in [
-            server.load_cert_chain(&missing, None, None),
-            server.load_cert_chain(&chain, Some(&missing), None),
-            server.load_verify_locations(VerifyLocation::File(&missing)),
-            server.load_verify_locations(VerifyLocation::Folder(&missing)),
-        ] {
-            assert_eq!(
-                result.unwrap_err().raw_os_error(),
-                Some(libc::ENOENT),
-                "{engine:?}"
-            );
-        }
-        assert_eq!(
-            kind(server.load_cert_chain(&chain, None, None)),
-            ErrorKind::InvalidData
-        );
-        assert_eq!(
-            kind(server.load_verify_locations(VerifyLocation::Folder(&folder.0.join("missing")))),
-            ErrorKind::NotFound
-        );
         for locations in [
             VerifyLocation::File(&authority),
             VerifyLocation::Folder(&trust.0),
@@ -73,11 +52,6 @@ fn certificates_come_from_files_folders_and_memory() {
                 Pair::new(&client, &server).handshake().unwrap();
             }
         }
-        let empty = Folder::new(&format!("empty-{engine:?}"));
-        assert_eq!(
-            kind(server.load_verify_locations(VerifyLocation::Folder(&empty.0))),
-            ErrorKind::InvalidData
-        );
         assert_eq!(
             kind(server.load_verify_locations(VerifyLocation::Bytes(b"nothing"))),
             ErrorKind::InvalidData
@@ -86,6 +60,74 @@ fn certificates_come_from_files_folders_and_memory() {
             kind(server.load_verify_locations(VerifyLocation::Bytes(b"0rubbish"))),
             ErrorKind::InvalidData
         );
+    }
+}
+
+#[test]
+fn an_error_names_the_file_and_says_what_is_missing_there() {
+    use ErrorKind::{InvalidData, NotFound};
+    let folder = Folder::new("mistakes");
+    let (leaf, other) = (AUTHORITY.leaf("localhost"), AUTHORITY.leaf("localhost"));
+    let chain = &*folder.write("chain.pem", &leaf.chain);
+    let key = &*folder.write("key.pem", &leaf.key);
+    let foreign = &*folder.write("foreign.pem", &other.key);
+    let missing = &*folder.0.join("missing.pem");
+    for engine in [OpenSsl, NativeTls] {
+        let empty = Folder::new(&format!("empty-{engine:?}"));
+        let context = SslContext::with_engine(Purpose::ClientAuth, engine).unwrap();
+        let identity = |cert: &Path, key| context.load_cert_chain(cert, key, None);
+        let trust = |location| context.load_verify_locations(location);
+        let absent = "No such file or directory";
+        let no_certificate = "there is no certificate in";
+        for (result, kind, file, reason) in [
+            (identity(missing, None), NotFound, missing, absent),
+            (identity(chain, Some(missing)), NotFound, missing, absent),
+            (
+                identity(chain, None),
+                InvalidData,
+                chain,
+                "there is no private key in PEM form",
+            ),
+            (
+                identity(chain, Some(foreign)),
+                InvalidData,
+                foreign,
+                "the key is not the certificate's",
+            ),
+            (identity(key, None), InvalidData, key, no_certificate),
+            (
+                trust(VerifyLocation::File(missing)),
+                NotFound,
+                missing,
+                absent,
+            ),
+            (
+                trust(VerifyLocation::Folder(missing)),
+                NotFound,
+                missing,
+                absent,
+            ),
+            (
+                trust(VerifyLocation::File(key)),
+                InvalidData,
+                key,
+                no_certificate,
+            ),
+            (
+                trust(VerifyLocation::Folder(&empty.0)),
+                InvalidData,
+                &empty.0,
+                no_certificate,
+            ),
+        ] {
+            let error = result.unwrap_err();
+            assert_eq!(error.kind(), kind, "{engine:?}: {error}");
+            let expected = format!("{}: {reason}", file.display());
+            assert!(
+                error.to_string().starts_with(&expected),
+                "{engine:?}: {error}"
+            );
+        }
     }
 }
 

@@ -158,11 +158,7 @@ fn parse_parts(identity: &Identity) -> io::Result<(Vec<X509>, PKey<Private>)> {
             password,
         } => {
             let chain = X509::stack_from_pem(chain).map_err(refused)?;
-            // Without a password OpenSSL would ask for one at the terminal.
-            let password = password.as_deref().unwrap_or_default();
-            let key =
-                PKey::private_key_from_pem_passphrase(key, password.as_bytes()).map_err(refused)?;
-            Ok((chain, key))
+            Ok((chain, private_key(key, password.as_deref())?))
         }
         Identity::Pkcs12 { der, password } => {
             let parsed = Pkcs12::from_der(der)
@@ -176,6 +172,17 @@ fn parse_parts(identity: &Identity) -> io::Result<(Vec<X509>, PKey<Private>)> {
             Ok((parsed.cert.into_iter().chain(issuers).collect(), key))
         }
     }
+}
+
+fn private_key(pem: &[u8], password: Option<&str>) -> io::Result<PKey<Private>> {
+    // The end of every label that one may have. Where there is none OpenSSL says no more than "unsupported".
+    const LABEL: &[u8] = b"PRIVATE KEY-----";
+    if !pem.windows(LABEL.len()).any(|window| window == LABEL) {
+        return Err(malformed("there is no private key in PEM form"));
+    }
+    // Without a password OpenSSL would ask for one at the terminal.
+    let password = password.unwrap_or_default();
+    PKey::private_key_from_pem_passphrase(pem, password.as_bytes()).map_err(refused)
 }
 
 fn set_alpn(builder: &mut SslContextBuilder, settings: &Settings) -> Result<(), ErrorStack> {
