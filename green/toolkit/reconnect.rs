@@ -213,7 +213,7 @@ impl<'a, C> Reconnect<'a, C> {
     }
 
     /// Is called before every pause, with the number of the attempt that failed, counted from 1, with its error, and
-    /// with the length of the pause.
+    /// with the length of the pause. A limit's error says which: `opening took longer than 2.0s`, `the use took longer than 1.0s`.
     pub fn on_retry(mut self, hook: impl FnMut(u32, &io::Error, Duration) + Send + 'a) -> Self {
         self.on_retry = Box::new(hook);
         self
@@ -289,7 +289,9 @@ impl<'a, C> Reconnect<'a, C> {
         };
         let began = Instant::now();
         let result = match self.use_limit {
-            Some(limit) => timeout(limit, || work(&mut connection)),
+            Some(limit) => {
+                timeout(limit, || work(&mut connection)).map_err(outlasted("the use", limit))
+            }
             None => Ok(work(&mut connection)),
         };
         match result {
@@ -303,14 +305,15 @@ impl<'a, C> Reconnect<'a, C> {
                 }
                 Err(error)
             }
-            Err(elapsed) => Err(elapsed.into()),
+            Err(outlasted) => Err(outlasted),
         }
     }
 
     fn open(&mut self, series: &Series) -> io::Result<C> {
         let left = series.deadline.remaining().unwrap_or(Duration::MAX);
-        let mut connection = timeout(self.open_limit.min(left), &mut self.open)
-            .map_err(|elapsed: Elapsed| io::Error::from(elapsed))??;
+        let limit = self.open_limit.min(left);
+        let mut connection =
+            timeout(limit, &mut self.open).map_err(outlasted("opening", limit))??;
         (self.on_open)(&mut connection);
         Ok(connection)
     }
@@ -346,6 +349,17 @@ impl<'a, C> Reconnect<'a, C> {
             Some(left) if pause >= left => None,
             _ => Some(pause),
         }
+    }
+}
+
+/// Says which limit has passed; or that there can be none in this program.
+fn outlasted(what: &str, limit: Duration) -> impl FnOnce(Elapsed) -> io::Error {
+    move |elapsed| match elapsed.is_refused() {
+        true => elapsed.into(),
+        false => io::Error::new(
+            io::ErrorKind::TimedOut,
+            format!("{what} took longer than {limit:.1?}"),
+        ),
     }
 }
 

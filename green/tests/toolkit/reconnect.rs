@@ -229,7 +229,7 @@ fn the_example_survives_everything_that_happens_to_its_server() {
         said.contains("Connection refused") && said.contains("Connection reset"),
         "{said}"
     );
-    assert!(said.contains("the time limit passed"), "{said}");
+    assert!(said.contains("the use took longer than"), "{said}");
     let wrong = Command::new(build("reconnect"))
         .arg("bogus")
         .output()

@@ -222,6 +222,7 @@ fn the_total_time_cuts_opening_short() {
             .run(ask)
             .unwrap_err();
         assert_eq!(gave_up.error().kind(), ErrorKind::TimedOut);
+        assert!(gave_up.error().to_string().starts_with("opening took"));
         assert_eq!(gave_up.attempts(), 1);
         assert!((LIMIT..Duration::from_secs(10)).contains(&began.elapsed()));
     });
@@ -239,6 +240,27 @@ fn opening_has_a_limit_of_its_own() {
     };
     let mut connection = Reconnect::new(open).open_limit(LIMIT).pauses(SHORT);
     assert_eq!(connection.run(|calls| Ok(*calls)).unwrap(), 3);
+}
+
+#[test]
+fn the_error_tells_the_limit_of_opening_from_that_of_the_use() {
+    both(|| {
+        let forever = || {
+            sleep(Duration::MAX);
+            Ok(())
+        };
+        let mut opening = Reconnect::new(forever).open_limit(LIMIT).attempts(1);
+        let mut using = Reconnect::new(|| Ok(())).use_limit(LIMIT).attempts(1);
+        for (outcome, words) in [
+            (opening.run(|()| Ok(())), "opening took longer than 100.0ms"),
+            (
+                using.run(|()| forever()),
+                "the use took longer than 100.0ms",
+            ),
+        ] {
+            assert_eq!(outcome.unwrap_err().error().to_string(), words);
+        }
+    });
 }
 
 #[test]
