@@ -31,6 +31,12 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// however long it goes on. Time in which the machine ran other processes counts too, so choose a
 /// limit well above the delays of a busy machine: 100 ms is a good one.
 ///
+/// Nothing is seen unless the program has installed a logger that lets warnings through. With the crate env_logger:
+///
+/// ```text
+/// env_logger::init_from_env(env_logger::Env::default().default_filter_or("warn"));
+/// ```
+///
 /// If it stood in a system call, or in a library, the warning names the function: `in clock_nanosleep of libc.so.6`, `in the
 /// system call poll, called by getaddrinfo of libc.so.6`. Of several libraries that called one another, it names for each the
 /// function that was called from outside. Without the feature `backtrace` it names the system call alone.

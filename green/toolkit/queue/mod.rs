@@ -8,6 +8,8 @@
 //! | [`PriorityQueue`] | the smallest item |
 //! | [`LightQueue`] | as `Queue`, without `task_done` and `join` |
 //!
+//! A queue is shared by reference: [`Arc`](std::sync::Arc) has it outlive the function that made it, as below.
+//!
 //! A queue made by `new` is unbounded, and a put never waits. With one made by `bounded` a put waits while the
 //! queue holds that many items; a bound of zero makes it a *rendezvous*, where a put returns when a get has taken
 //! its item.
