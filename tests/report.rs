@@ -2,14 +2,14 @@
 
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
-use std::sync::Mutex;
+use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use greenhub::Deadline;
-use greenhub::green_thread::{Builder, JoinHandle, park, sleep, spawn};
+use greenhub::green_thread::{Builder, JoinHandle, park, sleep, spawn, yield_now};
 use greenhub::source::{Direction, Source};
 use greenhub::wait_queue::{WaitQueue, Wake};
-use greenhub::{Site, State, report};
+use greenhub::{Site, State, ThreadReport, report};
 
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -121,6 +121,61 @@ fn ten_thousand_green_threads_are_listed_within_seconds_each_with_its_place() {
             let _ = thread.join();
         }
     });
+}
+
+#[test]
+fn who_holds_a_hub_is_told_from_those_whom_it_holds_up() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap();
+    test_support::bounded("who holds a hub", LIMIT, || {
+        let (holds, is_held) = mpsc::channel();
+        let (release, released) = mpsc::channel::<()>();
+        let local = |name: &str, body: fn()| {
+            let builder = Builder::new().name(name.to_owned());
+            builder.spawn_local(body).unwrap()
+        };
+        let holder = Builder::new().name("holder".to_owned());
+        let holder = holder.spawn(move || {
+            let woken = local("woken", park);
+            let late = local("late", || sleep(Duration::from_millis(300)));
+            while state_of("late") != State::Waiting(Site::Sleep) {
+                yield_now();
+            }
+            woken.thread().unpark();
+            holds.send(()).unwrap();
+            // An OS thread's wait: the hub runs nobody else.
+            released.recv().unwrap();
+            woken.join().unwrap();
+            late.join().unwrap();
+        });
+        let holder = holder.unwrap();
+        is_held.recv().unwrap();
+        let late = || listed("late").time_left;
+        while late() != Some(Duration::ZERO) {
+            sleep(Duration::from_millis(5));
+        }
+        for (name, state, words) in [
+            ("holder", State::Running, ": runs"),
+            ("woken", State::Ready, ": ready"),
+            ("late", State::Waiting(Site::Sleep), ", due now"),
+        ] {
+            let thread = listed(name);
+            assert_eq!(thread.state, state, "{thread}");
+            assert!(thread.to_string().ends_with(words), "{thread}");
+        }
+        release.send(()).unwrap();
+        holder.join().unwrap();
+    });
+}
+
+fn listed(name: &str) -> ThreadReport {
+    let mut threads = report().threads.into_iter();
+    threads
+        .find(|thread| thread.name.as_deref() == Some(name))
+        .unwrap()
+}
+
+fn state_of(name: &str) -> State {
+    listed(name).state
 }
 
 #[test]

@@ -132,6 +132,7 @@ const HUB: &[(&str, Kind, &str, Value)] = &[
 pub(crate) fn kind(state: State) -> &'static str {
     match state {
         State::New => "new",
+        State::Running => "running",
         State::Ready => "ready",
         State::Waiting(Site::Readable(_)) => "readable",
         State::Waiting(Site::Writable(_)) => "writable",

@@ -104,7 +104,7 @@ fn stands_still(report: &Report) -> bool {
             let waits = match thread.state {
                 State::Waiting(Site::Park | Site::Join(_) | Site::Queue(_)) => true,
                 State::Waiting(Site::Readable(_) | Site::Writable(_) | Site::Sleep) => false,
-                State::New | State::Ready => false,
+                State::New | State::Running | State::Ready => false,
             };
             waits && thread.time_left.is_none()
         })

@@ -12,6 +12,7 @@ use std::cell::Cell;
 use std::mem::ManuallyDrop;
 use std::ptr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
 use super::Hub;
 use super::local::Local;
@@ -22,7 +23,8 @@ use crate::sys::thread_end;
 use crate::thread_locals;
 
 thread_local! {
-    static CURRENT: Cell<*const Task> = const { Cell::new(ptr::null()) };
+    /// Atomic for reports, which look at that of a hub's OS thread from others.
+    static CURRENT: AtomicPtr<Task> = const { AtomicPtr::new(ptr::null_mut()) };
     static LOCAL: Cell<Option<&'static Local>> = const { Cell::new(None) };
     static OS_CURRENT: Cell<*const Task> = const { Cell::new(ptr::null()) };
     static OVER: Cell<bool> = const { Cell::new(false) };
@@ -47,14 +49,14 @@ pub(crate) unsafe fn enter(local: usize) {
         // SAFETY: as the caller promises; it lives as long as the process.
         let local = unsafe { &*(local as *const Local) };
         set_local(local);
-        CURRENT.set(local.running());
+        follow(local);
         thread_locals::make_values();
     }
 }
 
 /// The carrier that runs here polls for whoever runs on its hub from now on.
 pub(super) fn follow(local: &Local) {
-    CURRENT.set(local.running());
+    CURRENT.with(|current| current.store(local.running().cast_mut(), Relaxed));
 }
 
 pub(super) fn set_local(local: &'static Local) {
@@ -66,7 +68,11 @@ pub(super) fn set_local(local: &'static Local) {
 /// Makes this OS thread the one of the hub of `local`, for good.
 pub(super) fn set_hub(local: &'static Local) {
     set_local(local);
-    local.current.set(CURRENT.with(ptr::from_ref));
+    // SAFETY: the OS thread of a hub never ends, so its thread-local lasts as long as the process.
+    let current = CURRENT.with(|current| unsafe { &*ptr::from_ref(current) });
+    local.current.set(current);
+    // An error says that it is known.
+    let _ = local.hub.current.set(current);
 }
 
 /// Makes `task`, or nobody, the one that runs on the hub of `local`. A green thread with
@@ -75,18 +81,23 @@ pub(super) fn set_hub(local: &'static Local) {
 pub(super) fn set_on(local: &Local, task: *const Task) {
     // SAFETY: set by `set_hub` to a thread-local of the hub's OS thread, where we run,
     // as its loop or as a green thread of it.
-    unsafe { (*local.current.get()).set(task) };
+    unsafe { (*local.current.get()).store(task.cast_mut(), Relaxed) };
+}
+
+#[inline]
+fn current() -> *const Task {
+    CURRENT.with(|current| current.load(Relaxed))
 }
 
 /// Whether a green thread runs.
 #[inline]
 pub(crate) fn is_green() -> bool {
-    !CURRENT.get().is_null()
+    !current().is_null()
 }
 
 /// Who runs here, for signal handlers.
 pub(crate) fn occupant() -> Option<Occupant> {
-    let current = CURRENT.get();
+    let current = current();
     // SAFETY: as in `with`; only fields that never change are read, and one
     // atomic.
     let task = unsafe { current.as_ref() }?;
@@ -103,7 +114,7 @@ pub(crate) fn occupant() -> Option<Occupant> {
 /// Calls `f` with the running thread, green or not.
 #[inline]
 pub(crate) fn with<R>(f: impl FnOnce(&Arc<Task>) -> R) -> R {
-    let current = CURRENT.get();
+    let current = current();
     if current.is_null() {
         return with_os_task(f);
     }

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicPtr, Ordering};
 use std::time::Duration;
 
 use super::Hub;
@@ -65,7 +65,7 @@ pub(crate) struct Local {
     pub(super) is_metered: Cell<bool>,
     /// Where the hub's OS thread keeps who runs, also where green threads have
     /// thread-locals of their own; null before it is the hub's.
-    pub(super) current: Cell<*const Cell<*const Task>>,
+    pub(super) current: Cell<*const AtomicPtr<Task>>,
     /// Of a hub that runs simulations: what it has in the system's place.
     #[cfg(feature = "sim")]
     pub(crate) world: Option<&'static World>,

@@ -26,8 +26,9 @@
 
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use crate::sys::lock::Lock;
 use slab::Slab;
@@ -77,6 +78,8 @@ pub(crate) struct Hub {
     epoll: OwnedFd,
     /// Its OS thread, once that runs.
     os_thread: AtomicUsize,
+    /// Where that keeps who runs.
+    current: OnceLock<&'static AtomicPtr<Task>>,
     pub(crate) registry: Registry,
     /// Every green thread placed here, from its placement to its end.
     pub(crate) threads: Lock<Slab<Arc<Task>>>,
@@ -131,6 +134,7 @@ impl Hub {
             home,
             epoll,
             os_thread: AtomicUsize::new(0),
+            current: OnceLock::new(),
             registry: Registry::default(),
             threads: Lock::new(Slab::new()),
             load: AtomicUsize::new(0),
@@ -230,6 +234,14 @@ impl Hub {
     /// stays, and the hub does not poll, the same one runs.
     pub(crate) fn resumes(&self) -> u64 {
         self.counters.resumes.load(Ordering::Relaxed)
+    }
+
+    /// Who runs on it: to be compared with the tasks that it lists, since it may have ended meanwhile.
+    pub(crate) fn running(&self) -> *const Task {
+        match self.current.get() {
+            Some(current) => current.load(Ordering::Relaxed),
+            None => ptr::null(),
+        }
     }
 
     pub(crate) fn is_polling(&self) -> bool {

@@ -92,7 +92,7 @@ impl ThreadReport {
     pub fn socket(&self) -> Option<SocketEnds> {
         match self.state {
             State::Waiting(site) => Awaited(site).socket(),
-            State::New | State::Ready => None,
+            State::New | State::Running | State::Ready => None,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Which green thread is parked where, and since when: for people who look for a stuck one.
 
+use std::ptr;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -71,7 +73,7 @@ pub struct ThreadReport {
     /// How long it has been waiting, to within some milliseconds; `None` if it
     /// does not wait.
     pub waiting_for: Option<Duration>,
-    /// How long until its wait times out; `None` without a deadline.
+    /// How long until its wait times out, zero if it is due and its hub has not come to it; `None` without a deadline.
     pub time_left: Option<Duration>,
     /// CPU time that it used up to its last wait, counted only while there is a
     /// [`CpuAccounting`](crate::debug::CpuAccounting).
@@ -99,7 +101,10 @@ pub struct ThreadReport {
 pub enum State {
     /// It has not run yet.
     New,
-    /// It runs, or is about to.
+    /// Its hub runs it. If it still does in a report a second later, and the hub's `turns` are the same, it holds its hub
+    /// up.
+    Running,
+    /// It has what it waited for, and goes on when its hub comes to it.
     Ready,
     /// It waits.
     Waiting(Site),
@@ -179,12 +184,11 @@ pub fn report() -> Report {
     let mut hubs = Vec::new();
     for hub in placement::started() {
         let first = threads.len();
-        threads.extend(
-            hub.threads
-                .lock()
-                .iter()
-                .map(|(_, task)| ThreadReport::of(task, hub.home.index, now)),
-        );
+        let running = hub.running();
+        threads.extend(hub.threads.lock().iter().map(|(_, task)| {
+            let runs = ptr::eq(Arc::as_ptr(task), running);
+            ThreadReport::of(task, runs, hub.home.index, now)
+        }));
         let here: &mut [ThreadReport] = &mut threads[first..];
         here.sort_by_key(|thread| thread.id.as_u64());
         hubs.push(HubReport::of(hub, here));
@@ -223,7 +227,7 @@ impl HubReport {
 }
 
 impl ThreadReport {
-    fn of(task: &Task, hub: usize, now: Nanos) -> ThreadReport {
+    fn of(task: &Task, runs: bool, hub: usize, now: Nanos) -> ThreadReport {
         let waits = task.site.get(&task.word);
         let green = task.green();
         ThreadReport {
@@ -233,6 +237,7 @@ impl ThreadReport {
             hub,
             state: match waits {
                 Some((site, _)) => State::Waiting(site),
+                None if runs => State::Running,
                 None if green.is_some_and(|green| green.is_new()) => State::New,
                 None => State::Ready,
             },

@@ -1,6 +1,7 @@
 //! A report as text, a line for each item.
 
 use std::fmt::{self, Write};
+use std::time::Duration;
 
 use super::{Awaited, HubReport, Report, State, ThreadReport};
 
@@ -60,11 +61,13 @@ impl fmt::Display for ThreadReport {
         )?;
         match self.state {
             State::New => f.write_str("new"),
+            State::Running => f.write_str("runs"),
             State::Ready => f.write_str("ready"),
             State::Waiting(site) => {
                 let since = self.waiting_for.unwrap_or_default();
                 write!(f, "waits for {} since {since:.1?}", Awaited(site))?;
                 match self.time_left {
+                    Some(Duration::ZERO) => f.write_str(", due now"),
                     Some(left) => write!(f, ", at most {left:.1?} more"),
                     None => Ok(()),
                 }

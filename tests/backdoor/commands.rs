@@ -313,7 +313,7 @@ fn the_console_answers_while_every_hub_is_held_up() {
         let behind = named("behind", || ());
         let mut client = tcp(&server);
         client.answer();
-        assert!(client.ask("threads hog").contains("hog on hub 0: ready"));
+        assert!(client.ask("threads hog").contains("hog on hub 0: runs"));
         assert!(
             client
                 .ask("threads behind")

@@ -76,6 +76,7 @@ const MADE_ONCE: &[(&str, &str)] = &[
         "src/config.rs: OnceLock",
         "settings, out of the environment",
     ),
+    ("src/hub/mod.rs: OnceLock", "set, never made"),
     ("src/hub/os_parker.rs: OnceLock", "an eventfd, made before"),
     ("src/hub/placement.rs: Once", "a panic hook is set"),
     ("src/hub/placement.rs: OnceLock", "hubs, started before"),
