@@ -1,8 +1,8 @@
 //! The repository's own commands, on any machine with Rust and a C compiler.
 //!
 //! - `cargo tour` runs the tour: servers, thousands of connections, every way a peer can go.
-//! - `cargo suite` runs every test, several test programs at a time; with `--test`, `--lib` and their like as `cargo test`
-//!   would.
+//! - `cargo suite` runs every test, several test programs at a time; so with several `--test` and `--lib`. One, and what else
+//!   selects targets, runs as `cargo test` would run it.
 //!
 //! What follows on the command line goes to the program, or to `cargo test`.
 //!
@@ -17,6 +17,8 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
+
+use suite::Selection;
 
 fn main() -> ExitCode {
     let mut arguments = env::args_os().skip(1);
@@ -73,10 +75,9 @@ fn suite(arguments: &[OsString]) -> io::Result<ExitCode> {
         }
         test
     };
-    if suite::is_whole(arguments) {
-        suite::run(test, arguments)
-    } else {
-        test().args(arguments).status().map(exit_code)
+    match Selection::of(arguments) {
+        Selection::Other => test().args(arguments).status().map(exit_code),
+        selection => suite::run(test, arguments, &selection),
     }
 }
 

@@ -32,12 +32,13 @@ const LONGEST: usize = 8;
 /// Has cargo run the rest after a failure, as is done here.
 const GO_ON: &str = "--no-fail-fast";
 
-/// What selects some targets, or asks for something else than a run.
+/// What selects test programs.
+const SELECTS_PROGRAMS: &[&str] = &["--lib", "--test"];
+
+/// What selects other targets, or asks for something else than a run.
 const SELECTS: &[&str] = &[
-    "--lib",
     "--bin",
     "--bins",
-    "--test",
     "--tests",
     "--example",
     "--examples",
@@ -50,11 +51,29 @@ const SELECTS: &[&str] = &[
     "-h",
 ];
 
-/// Whether these arguments of `cargo test` leave it at every target.
-pub fn is_whole(arguments: &[OsString]) -> bool {
-    let of_cargo = arguments.iter().take_while(|argument| *argument != "--");
-    let mut names = of_cargo.filter_map(|argument| argument.to_str()?.split('=').next());
-    !names.any(|name| SELECTS.contains(&name))
+/// Which targets arguments of `cargo test` leave.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Selection {
+    /// Every one.
+    All,
+    /// Several test programs.
+    Programs,
+    /// One test program, whose output is wanted while it runs; or something else. Cargo knows how.
+    Other,
+}
+
+impl Selection {
+    pub fn of(arguments: &[OsString]) -> Selection {
+        let of_cargo = arguments.iter().take_while(|argument| *argument != "--");
+        let names = of_cargo.filter_map(|argument| argument.to_str()?.split('=').next());
+        let names: Vec<_> = names.collect();
+        let count = |some: &[&str]| names.iter().filter(|name| some.contains(name)).count();
+        match (count(SELECTS), count(SELECTS_PROGRAMS)) {
+            (0, 0) => Selection::All,
+            (0, 2..) => Selection::Programs,
+            _ => Selection::Other,
+        }
+    }
 }
 
 /// A test program as cargo would run it.
@@ -168,12 +187,18 @@ impl Drop for Folder {
     }
 }
 
-/// Runs everything that `cargo test --workspace` would with these arguments; `cargo` makes such a command.
+/// Runs everything that `cargo test --workspace` would with these arguments, which leave `selection`; `cargo` makes such a
+/// command.
 ///
 /// # Errors
 ///
 /// When something cannot be started, or what it says not be kept.
-pub fn run(cargo: impl Fn() -> Command, arguments: &[OsString]) -> io::Result<ExitCode> {
+pub fn run(
+    cargo: impl Fn() -> Command,
+    arguments: &[OsString],
+    selection: &Selection,
+) -> io::Result<ExitCode> {
+    let is_whole = *selection == Selection::All;
     // With the example programs, which tests run.
     let mut build = cargo();
     if !build.arg("--no-run").args(arguments).status()?.success() {
@@ -187,10 +212,14 @@ pub fn run(cargo: impl Fn() -> Command, arguments: &[OsString]) -> io::Result<Ex
     );
     let said = folder.file("said");
     let mut list = cargo();
-    list.args(["--config", &runner, "--tests"]).args(arguments);
+    list.args(["--config", &runner]);
+    if is_whole {
+        list.arg("--tests");
+    }
+    list.args(arguments);
     // The runner notes it with the rest of the environment. A package that is left out may be the one that has them.
     let mut names = arguments.iter().filter_map(|argument| argument.to_str());
-    if !names.any(|name| name.starts_with("--exclude")) {
+    if is_whole && !names.any(|name| name.starts_with("--exclude")) {
         list.env(EXAMPLES_ARE_BUILT, "1");
     }
     if !into_file(&mut list, &said)?.status()?.success() {
@@ -206,7 +235,10 @@ pub fn run(cargo: impl Fn() -> Command, arguments: &[OsString]) -> io::Result<Ex
     }
     examples.args(arguments);
     let examples_said = folder.file("examples");
-    let mut examples = into_file(&mut examples, &examples_said)?.spawn()?;
+    let mut examples = match is_whole {
+        true => Some(into_file(&mut examples, &examples_said)?.spawn()?),
+        false => None,
+    };
     let mut failed = Vec::new();
     let mut times = Vec::new();
     let waiting: Mutex<VecDeque<usize>> = Mutex::new((0..programs.len()).collect());
@@ -251,10 +283,12 @@ pub fn run(cargo: impl Fn() -> Command, arguments: &[OsString]) -> io::Result<Ex
         }
         io::Result::Ok(())
     })?;
-    if !examples.wait()?.success() {
-        failed.push("the examples of the documentation".to_owned());
+    if let Some(examples) = &mut examples {
+        if !examples.wait()?.success() {
+            failed.push("the examples of the documentation".to_owned());
+        }
+        show(&examples_said)?;
     }
-    show(&examples_said)?;
     times.sort_unstable_by(|one, other| other.cmp(one));
     for (took, number) in times.iter().take(LONGEST) {
         let name = programs[*number].name();
@@ -280,22 +314,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_selects_targets_is_left_to_cargo() {
-        let is_whole = |arguments: &[&str]| {
+    fn several_test_programs_run_side_by_side_and_what_else_is_selected_is_left_to_cargo() {
+        let of = |arguments: &[&str]| {
             let arguments: Vec<_> = arguments.iter().map(OsString::from).collect();
-            is_whole(&arguments)
+            Selection::of(&arguments)
         };
-        assert!(is_whole(&[]));
-        assert!(is_whole(&[
+        let features = [
             "--no-fail-fast",
             "--features",
             "greenhub/engine-may",
-            "name"
-        ]));
-        assert!(is_whole(&["--", "--test-threads=1", "--test"]));
-        assert!(!is_whole(&["--test", "peer_close", "--", "--nocapture"]));
-        assert!(!is_whole(&["--test=peer_close"]));
-        assert!(!is_whole(&["--doc"]));
+            "name",
+        ];
+        assert_eq!(of(&[]), Selection::All);
+        assert_eq!(of(&features), Selection::All);
+        assert_eq!(of(&["--", "--test-threads=1", "--test"]), Selection::All);
+        assert_eq!(of(&["--lib", "--test=a"]), Selection::Programs);
+        assert_eq!(of(&["--test", "a", "--test", "b"]), Selection::Programs);
+        assert_eq!(of(&["--test", "a", "--", "--nocapture"]), Selection::Other);
+        assert_eq!(of(&["--test=a"]), Selection::Other);
+        assert_eq!(of(&["--doc"]), Selection::Other);
+        assert_eq!(of(&["--lib", "--test=a", "--no-run"]), Selection::Other);
     }
 
     #[test]
