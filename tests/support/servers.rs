@@ -35,6 +35,12 @@ impl Server {
         })
     }
 
+    pub fn nats() -> Option<Server> {
+        Server::start(&find("nats-server")?, |command, _, port| {
+            command.args(["-a", "127.0.0.1", "-p", &port.to_string()]);
+        })
+    }
+
     /// MariaDB, without tables and without users.
     pub fn mariadb() -> Option<Server> {
         let program = find("mariadbd").or_else(|| find("mysqld"))?;

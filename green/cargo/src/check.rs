@@ -234,7 +234,15 @@ impl Check<'_> {
                 );
                 self.add(Weight::Note, place, mention.line, what);
             }
-            _ => {}
+            Some((Kind::Disk, file, mention)) => {
+                let place = format!("{}/{}", title(package), file.display());
+                let what = format!(
+                    "{} may wait for the disk, and its hub with it: `cargo green patch {name}` if it does so often (used by {by})",
+                    mention.what
+                );
+                self.add(Weight::Note, place, mention.line, what);
+            }
+            Some((Kind::Plain, ..)) | None => {}
         }
     }
 

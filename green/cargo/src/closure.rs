@@ -74,7 +74,7 @@ pub fn closure<'a>(
         .rev()
         .map(|package| Chosen { package, why: None })
         .collect();
-    let mut locks = BTreeMap::new();
+    let mut may_hold = BTreeMap::new();
     let mut ties = |package: &Package| match copied(package) {
         Some(ties) => Ok(ties),
         None => anyhow::Ok(Ties::of(package, surveys.of(package)?)),
@@ -113,15 +113,12 @@ pub fn closure<'a>(
             }
         };
         for below in below {
-            let Ties {
-                waits, locks: lock, ..
-            } = ties(below)?;
-            if let Some(place) = waits {
+            let ties = ties(below)?;
+            if let Some(place) = ties.waits {
                 let why = format!("{} depends on it, and it waits: {place}", title(package));
                 need(below, why);
-            } else if let Some(place) = lock {
-                // Harmless as long as nothing waits while it is held: whoever knows that it does asks for the crate.
-                locks.insert(&below.id, (below, place));
+            } else if let Some(why) = ties.may_hold {
+                may_hold.insert(&below.id, (below, why));
             }
         }
         let types = ties(package)?.types;
@@ -140,12 +137,9 @@ pub fn closure<'a>(
             }
         }
     }
-    for (id, (package, place)) in locks {
+    for (id, (package, why)) in may_hold {
         if !seen.contains(id) {
-            result.left.push((
-                package,
-                format!("it locks, {place}; ask for it too if something waits meanwhile"),
-            ));
+            result.left.push((package, why));
         }
     }
     Ok(result)

@@ -14,9 +14,9 @@ pub struct Ties {
     /// What it waits by, and where.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits: Option<String>,
-    /// What it locks by, if it does not wait.
+    /// If it does not wait: what else it may hold a hub by, and when whoever knows it asks for it too.
     #[serde(skip)]
-    pub locks: Option<String>,
+    pub may_hold: Option<String>,
     /// Types that wait and that it exchanges with others, and where.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub types: BTreeMap<String, String>,
@@ -33,12 +33,22 @@ impl Ties {
             return ties;
         };
         let place = format!("{} at {}:{}", mention.what, file.display(), mention.line);
+        let locks = || format!("it locks, {place}; ask for it too if something waits meanwhile");
         match kind {
             // Who waits there waits for an initialiser, as at a lock.
-            Kind::Wait if FIRST_USE.contains(&package.name.as_str()) => ties.locks = Some(place),
+            Kind::Wait if FIRST_USE.contains(&package.name.as_str()) => {
+                ties.may_hold = Some(locks());
+            }
             Kind::Wait => ties.waits = Some(place),
-            Kind::Lock => ties.locks = Some(place),
-            Kind::Plain | Kind::Disk => {}
+            // Harmless as long as nothing waits while it is held.
+            Kind::Lock => ties.may_hold = Some(locks()),
+            Kind::Disk => {
+                let what = format!(
+                    "it may wait for the disk, {place}; ask for it too if it does so often"
+                );
+                ties.may_hold = Some(what);
+            }
+            Kind::Plain => {}
         }
         ties
     }

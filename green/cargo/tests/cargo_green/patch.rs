@@ -229,6 +229,32 @@ fn what_green_itself_depends_on_is_copied_under_another_name() {
 }
 
 #[test]
+fn a_dependency_that_may_wait_for_the_disk_is_told_of_and_copied_if_asked_for() {
+    let program = Program::new("outer = \"1\"", "fn main() { outer::f(); }");
+    let sleep = "std::thread::sleep(std::time::Duration::ZERO);";
+    program.publish(
+        "outer",
+        "1.0.0",
+        "[dependencies]\nlister = \"1\"\n",
+        &[(
+            "src/lib.rs",
+            &format!("pub fn f() {{ lister::f(); {sleep} }}"),
+        )],
+    );
+    let list = "pub fn f() { std::fs::read_dir(\".\").unwrap(); }";
+    program.publish("lister", "1.0.0", "", &[("src/lib.rs", list)]);
+    program.lock();
+    let said = program.patched(&["patch", "outer"]);
+    let told =
+        "lister 1.0.0 stays as it is: it may wait for the disk, std::fs::read_dir at src/lib.rs:1;";
+    assert!(said.contains(told), "{said}");
+    let note = "note: lister 1.0.0/src/lib.rs:1: std::fs::read_dir may wait for the disk";
+    assert!(program.patched(&["check"]).contains(note));
+    program.patched(&["patch", "lister"]);
+    assert!(!program.patched(&["check"]).contains(note));
+}
+
+#[test]
 fn a_new_version_that_no_copy_fits_is_an_error() {
     let program = two_crates();
     program.patched(&["patch", "outer", "--yes"]);

@@ -46,8 +46,7 @@ fn main() {
         green::thread::sleep(LATE);
         *number == 7
     });
-    if let Some(port) = std::env::args().nth(1) {
-        let proxy = late_proxy(SocketAddr::from(([127, 0, 0, 1], port.parse().unwrap())));
+    if let Some(proxy) = late_proxy("redis") {
         let client = redis::Client::open(format!("redis://{proxy}")).unwrap();
         trial("redis", move |n| {
             let mut connection = client.get_connection().unwrap();
@@ -62,6 +61,16 @@ fn main() {
                 .query::<usize>(&mut connection)
                 .unwrap()
                 == n
+        });
+    }
+    if let Some(proxy) = late_proxy("nats") {
+        trial("nats", move |n| {
+            let connection = nats::connect(proxy.to_string()).unwrap();
+            let subject = format!("subject.{n}");
+            let subscription = connection.subscribe(&subject).unwrap();
+            connection.publish(&subject, n.to_string()).unwrap();
+            let message = subscription.next().unwrap();
+            message.data == n.to_string().as_bytes()
         });
     }
 }
@@ -165,8 +174,12 @@ fn http_server() -> SocketAddr {
     address
 }
 
-/// Hands on at once what a client says and late what the server answers, on OS threads.
-fn late_proxy(server: SocketAddr) -> SocketAddr {
+/// Hands on at once what a client says and late what the server answers, on OS threads. The server's port is in an argument,
+/// `name=port`; `None` without.
+fn late_proxy(name: &str) -> Option<SocketAddr> {
+    let begins = format!("{name}=");
+    let port = std::env::args().find_map(|word| word.strip_prefix(&begins)?.parse().ok())?;
+    let server = SocketAddr::from(([127, 0, 0, 1], port));
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
@@ -178,7 +191,7 @@ fn late_proxy(server: SocketAddr) -> SocketAddr {
             thread::spawn(move || hand_on(server, client, LATE));
         }
     });
-    address
+    Some(address)
 }
 
 fn hand_on(mut from: TcpStream, mut to: TcpStream, late: Duration) {
