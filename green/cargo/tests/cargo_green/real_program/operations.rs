@@ -63,6 +63,19 @@ fn main() {
                 == n
         });
     }
+    if let Some(proxy) = late_proxy("memcache") {
+        // With r2d2 and scheduled-thread-pool inside.
+        let connect = move || memcache::Client::with_pool_size(format!("memcache://{proxy}"), 5);
+        let client = green::run(connect).unwrap();
+        trial("memcache", move |n| {
+            let key = format!("key{n}");
+            // One that is cut in the midst of a request would go back to the pool so.
+            green::shield(|| {
+                client.set(&key, n as u64, 0).unwrap();
+                client.get::<u64>(&key).unwrap() == Some(n as u64)
+            })
+        });
+    }
     if let Some(proxy) = late_proxy("nats") {
         trial("nats", move |n| {
             let connection = nats::connect(proxy.to_string()).unwrap();
