@@ -23,8 +23,7 @@ use crate::sys::thread_end;
 use crate::thread_locals;
 
 thread_local! {
-    /// Atomic for reports, which look at that of a hub's OS thread from others.
-    static CURRENT: AtomicPtr<Task> = const { AtomicPtr::new(ptr::null_mut()) };
+    static CURRENT: Cell<*const Task> = const { Cell::new(ptr::null()) };
     static LOCAL: Cell<Option<&'static Local>> = const { Cell::new(None) };
     static OS_CURRENT: Cell<*const Task> = const { Cell::new(ptr::null()) };
     static OVER: Cell<bool> = const { Cell::new(false) };
@@ -56,7 +55,7 @@ pub(crate) unsafe fn enter(local: usize) {
 
 /// The carrier that runs here polls for whoever runs on its hub from now on.
 pub(super) fn follow(local: &Local) {
-    CURRENT.with(|current| current.store(local.running().cast_mut(), Relaxed));
+    CURRENT.with(|current| as_atomic(current).store(local.running().cast_mut(), Relaxed));
 }
 
 pub(super) fn set_local(local: &'static Local) {
@@ -69,7 +68,7 @@ pub(super) fn set_local(local: &'static Local) {
 pub(super) fn set_hub(local: &'static Local) {
     set_local(local);
     // SAFETY: the OS thread of a hub never ends, so its thread-local lasts as long as the process.
-    let current = CURRENT.with(|current| unsafe { &*ptr::from_ref(current) });
+    let current = CURRENT.with(|current| unsafe { &*ptr::from_ref(as_atomic(current)) });
     local.current.set(current);
     // An error says that it is known.
     let _ = local.hub.current.set(current);
@@ -84,20 +83,22 @@ pub(super) fn set_on(local: &Local, task: *const Task) {
     unsafe { (*local.current.get()).store(task.cast_mut(), Relaxed) };
 }
 
-#[inline]
-fn current() -> *const Task {
-    CURRENT.with(|current| current.load(Relaxed))
+/// As it is written, and as reports on other OS threads see that of a hub's. Its own thread, which alone writes
+/// it, reads it as a cell: the compiler may then read once for several times.
+fn as_atomic(current: &Cell<*const Task>) -> &AtomicPtr<Task> {
+    // SAFETY: of the same size and alignment. Whoever is on another OS thread only reads, and all writes are atomic.
+    unsafe { AtomicPtr::from_ptr(current.as_ptr().cast()) }
 }
 
 /// Whether a green thread runs.
 #[inline]
 pub(crate) fn is_green() -> bool {
-    !current().is_null()
+    !CURRENT.get().is_null()
 }
 
 /// Who runs here, for signal handlers.
 pub(crate) fn occupant() -> Option<Occupant> {
-    let current = current();
+    let current = CURRENT.get();
     // SAFETY: as in `with`; only fields that never change are read, and one
     // atomic.
     let task = unsafe { current.as_ref() }?;
@@ -114,7 +115,7 @@ pub(crate) fn occupant() -> Option<Occupant> {
 /// Calls `f` with the running thread, green or not.
 #[inline]
 pub(crate) fn with<R>(f: impl FnOnce(&Arc<Task>) -> R) -> R {
-    let current = current();
+    let current = CURRENT.get();
     if current.is_null() {
         return with_os_task(f);
     }
