@@ -128,7 +128,11 @@ impl Source {
         let polled = poll_now(self.fd.as_raw_fd(), direction);
         if !matches!(polled, Ok(false)) {
             give_way();
-            return polled;
+            return match self.is_closed() {
+                // It was what made it ready, or came while others ran.
+                true => Err(ClosedLocally.into()),
+                false => polled,
+            };
         }
         line.exhausted(seen);
         let woke = self.lines.wait(direction, deadline, Place::Back)?;

@@ -288,3 +288,22 @@ fn an_ended_wait_leaves_nothing_in_the_hub() {
         assert!(own.is_never());
     });
 }
+
+#[test]
+fn a_wait_that_finds_its_source_closed_as_others_ran_says_so() {
+    crate::run(|| {
+        let (source, mut theirs) = pair();
+        theirs.write_all(b"ready").unwrap();
+        let source = Arc::new(source);
+        let closing = source.clone();
+        spawn_local(move || closing.close());
+        // It never has to wait, and gives way now and then.
+        let error = loop {
+            match source.wait(Direction::Read, Deadline::NEVER) {
+                Ok(ready) => assert!(ready && !source.is_closed()),
+                Err(error) => break error,
+            }
+        };
+        assert!(ClosedLocally::caused(&error), "{error:?}");
+    });
+}
