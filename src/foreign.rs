@@ -17,7 +17,7 @@ use std::os::fd::RawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::blocking::on_the_pool;
+use crate::blocking::{Cut, on_the_pool};
 use crate::deadline::Deadline;
 use crate::direction::Direction;
 use crate::hub::interrupt::{Interrupt, Masked};
@@ -226,24 +226,32 @@ pub fn park(
 ///
 /// `ECANCELED`, `ETIMEDOUT`; `EAGAIN` if no thread can be started.
 pub fn blocking<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
-    on_a_thread(f, None)
+    on_a_thread(f, Cut::AtAnyTime)
 }
 
-/// As [`blocking`], but neither a kill nor a limit ends it before `f` is done.
+/// As [`blocking`], but neither a kill nor a limit ends it once a thread has begun `f`, or if it was due before the call. One
+/// that comes while no thread is free for `f` ends it, and `f` is dropped.
 ///
 /// # Errors
 ///
-/// `EAGAIN` if no thread can be started.
+/// As [`blocking`].
 pub fn blocking_uncut<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
-    on_a_thread(f, Some(Masked::All))
+    let is_due = current::with(|task| task.pending(task.masked()).is_some());
+    on_a_thread(
+        f,
+        match is_due {
+            true => Cut::Never,
+            false => Cut::BeforeItBegins,
+        },
+    )
 }
 
 fn on_a_thread<T: Send + 'static>(
     f: impl FnOnce() -> T + Send + 'static,
-    mask: Option<Masked>,
+    cut: Cut,
 ) -> io::Result<T> {
     let no_thread = || io::Error::from_raw_os_error(libc::EAGAIN);
-    let done = catch_unwind(AssertUnwindSafe(|| on_the_pool(f, mask))).map_err(|_| no_thread())?;
+    let done = catch_unwind(AssertUnwindSafe(|| on_the_pool(f, cut))).map_err(|_| no_thread())?;
     done.map_err(told)?.map_err(|_| no_thread())
 }
 

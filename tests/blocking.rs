@@ -227,3 +227,46 @@ fn a_killed_caller_goes_on_at_once() {
         drop(release);
     });
 }
+
+/// A call that begins must be waited for, since its result must not be lost. One that no thread has begun has none.
+#[test]
+fn what_must_not_be_lost_is_taken_back_while_no_thread_is_free_for_it() {
+    let name = "what_must_not_be_lost_is_taken_back_while_no_thread_is_free_for_it";
+    alone(name, &[("GREEN_BLOCKING_THREADS", "1")], || {
+        test_support::bounded("taken back", LIMIT, || {
+            run(|| {
+                let (release, blocked) = mpsc::channel::<()>();
+                let (begun, begins) = mpsc::channel();
+                let busy = spawn(move || {
+                    blocking(move || {
+                        begun.send(()).unwrap();
+                        let _ = blocked.recv();
+                    })
+                });
+                while begins.try_recv().is_err() {
+                    sleep(MILLISECOND);
+                }
+                let began = Arc::new(AtomicUsize::new(0));
+                let uncut = |began: Arc<AtomicUsize>| {
+                    greenhub::blocking_uncut(move || began.fetch_add(1, SeqCst));
+                };
+                let limit = 20 * MILLISECOND;
+                assert!(timeout(limit, || uncut(began.clone())).is_err());
+                let theirs = began.clone();
+                let killed = spawn_local(move || uncut(theirs));
+                sleep(limit);
+                killed.kill().unwrap();
+                assert!(killed.join().unwrap_err().is::<greenhub::Killed>());
+                let mut command = green::process::Command::new("true");
+                assert!(timeout(limit, || command.status()).is_err());
+                // What was captured has gone, and none of it runs later.
+                assert_eq!(Arc::strong_count(&began), 1);
+                drop(release);
+                busy.join().unwrap();
+                uncut(began.clone());
+                assert_eq!(began.load(SeqCst), 1);
+                assert!(command.status().unwrap().success());
+            })
+        });
+    });
+}

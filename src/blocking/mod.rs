@@ -7,7 +7,7 @@ use crate::sys::lock::Lock;
 
 use crate::green_thread::drop_unrun;
 use crate::hub::current;
-use crate::hub::interrupt::{Interrupt, Mask, Masked, resume_unwind};
+use crate::hub::interrupt::{Interrupt, Masked, resume_unwind};
 use crate::hub::wait::refuse_under_lock;
 use crate::wait_queue::WaitQueue;
 
@@ -41,6 +41,24 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
+    run(f, Cut::AtAnyTime)
+}
+
+/// When a kill or a limit ends the wait for a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// Always; the call is made all the same.
+    AtAnyTime,
+    /// Until a thread has begun it: it is taken back then.
+    BeforeItBegins,
+    Never,
+}
+
+fn run<F, T>(f: F, cut: Cut) -> T
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
     let limited = || current::with(|task| !task.interrupts.limit().0.is_never());
     if !current::is_green() && !limited() {
         return f();
@@ -52,31 +70,32 @@ where
         crate::green_thread::sleep(world.moment());
         return f();
     }
-    match on_the_pool(f, None) {
+    match on_the_pool(f, cut) {
         Ok(result) => result.unwrap_or_else(|panic| resume_unwind(panic)),
         Err(interrupt) => current::with(|task| task.raise(interrupt)),
     }
 }
 
-/// Runs `f` on the pool and waits for it; what `mask` does not hold off ends the wait.
+/// Runs `f` on the pool and waits for it, as `cut` says.
 ///
 /// # Panics
 ///
 /// If not even one thread can be started.
-pub(crate) fn on_the_pool<F, T>(
-    f: F,
-    mask: Option<Masked>,
-) -> Result<std::thread::Result<T>, Interrupt>
+pub(crate) fn on_the_pool<F, T>(f: F, cut: Cut) -> Result<std::thread::Result<T>, Interrupt>
 where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
     let call = Arc::new(Call {
+        job: Lock::new(Some(f)),
         result: Lock::new(None),
         caller: WaitQueue::new(),
     });
     let theirs = call.clone();
     pool::submit(Box::new(move || {
+        let job = theirs.job.lock().take();
+        // None: the caller has taken it back.
+        let Some(f) = job else { return };
         let result = catch_unwind(AssertUnwindSafe(f));
         *theirs.result.lock() = Some(result);
         theirs.caller.wake_all();
@@ -90,15 +109,33 @@ where
             return Ok(result);
         }
         let still_needed = || call.result.lock().is_none();
-        call.caller
-            .wait_quietly("blocking call", mask, still_needed)?;
+        let is_waited_for = match cut {
+            Cut::AtAnyTime => false,
+            Cut::BeforeItBegins => call.job.lock().is_none(),
+            Cut::Never => true,
+        };
+        let mask = is_waited_for.then_some(Masked::All);
+        let waited = call
+            .caller
+            .wait_quietly("blocking call", mask, still_needed);
+        if let Err(interrupt) = waited {
+            if cut == Cut::AtAnyTime {
+                return Err(interrupt);
+            }
+            let job = call.job.lock().take();
+            // None: it has begun meanwhile.
+            if let Some(f) = job {
+                drop_unrun(|| drop(f));
+                return Err(interrupt);
+            }
+        }
     }
 }
 
-/// As [`blocking`], but it cannot be cut short: for a call whose result must not be lost, such as
+/// As [`blocking`], but once begun it cannot be cut short: for a call whose result must not be lost, such as
 /// one that starts a process.
 ///
-/// A kill or a time limit that is due when this is called is raised before `f` is begun; one that
+/// A kill or a time limit that comes before a thread of the pool has begun `f` is raised, and `f` is dropped; one that
 /// comes later takes effect at the caller's next wait.
 ///
 /// # Panics
@@ -124,11 +161,12 @@ where
         refuse_under_lock(task);
         task.raise_pending(task.masked());
     });
-    let _mask = Mask::new();
-    blocking(f)
+    run(f, Cut::BeforeItBegins)
 }
 
-struct Call<T> {
+struct Call<F, T> {
+    /// Until it begins.
+    job: Lock<Option<F>>,
     result: Lock<Option<std::thread::Result<T>>>,
     caller: WaitQueue,
 }
