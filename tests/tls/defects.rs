@@ -300,6 +300,52 @@ fn a_connection_whose_socket_was_closed_underneath_can_be_closed() {
     });
 }
 
+/// The close itself says goodbye first, and then ends our direction: that is not what the call is to tell of.
+#[test]
+fn a_call_that_waits_for_room_as_the_connection_is_closed_says_so() {
+    const ROUNDS: usize = 10;
+    green_test("waits for room", || {
+        let flush = |tls: &GreenSslSocket| (&*tls).flush();
+        for role in tls_roles() {
+            for call in [GreenSslSocket::shutdown_write, flush].repeat(ROUNDS) {
+                let (tls, peer) = shaken(role);
+                tls.set_nonblocking(true);
+                // Something is left to be sent.
+                while (&tls).write(&[1; 48_000]).is_ok() {}
+                tls.set_nonblocking(false);
+                let waiting = tls.try_clone().unwrap();
+                let waiter = green_thread::spawn_local(move || call(&waiting));
+                green_thread::yield_now();
+                assert!(!waiter.is_finished());
+                // Elsewhere, so that the waiter may run in between.
+                greenhub::blocking(move || tls.close());
+                let error = waiter.join().unwrap().unwrap_err();
+                assert!(ClosedLocally::caused(&error), "{error:?}");
+                drop(peer);
+            }
+        }
+    });
+}
+
+#[test]
+fn what_was_torn_and_then_closed_is_closed() {
+    green_test("torn and closed", || {
+        for role in tls_roles() {
+            let (tls, peer) = shaken(role);
+            let moment = Duration::from_millis(20);
+            assert!(greenhub::timeout(moment, || (&tls).write_all(&vec![1; 8 << 20])).is_err());
+            tls.close();
+            for error in [
+                (&tls).write(b"more").unwrap_err(),
+                tls.shutdown_write().unwrap_err(),
+            ] {
+                assert!(ClosedLocally::caused(&error), "{error:?}");
+            }
+            drop(peer);
+        }
+    });
+}
+
 /// Where a call can be cut off by an unwind: its turns are given back, and what follows is clear.
 #[test]
 fn an_unwind_in_the_midst_of_a_call_leaves_the_stream_usable_or_clearly_torn() {

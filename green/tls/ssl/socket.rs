@@ -237,10 +237,7 @@ impl GreenSslSocket {
         }
         let limit = *self.shared.handshake_timeout.lock();
         let deadline = deadline.min(Deadline::within(limit));
-        match self.shared.duplex.handshake(deadline) {
-            Err(_) if self.is_closed() => Err(ClosedLocally.into()),
-            result => result,
-        }
+        self.unless_closed(self.shared.duplex.handshake(deadline))
     }
 
     /// Sends close_notify, after which nothing can be written; reading goes on. If the socket is full it waits,
@@ -253,9 +250,8 @@ impl GreenSslSocket {
     ///
     /// `NotConnected` before the handshake; those of a write.
     pub fn shutdown_write(&self) -> io::Result<()> {
-        self.shared
-            .duplex
-            .shutdown(self.deadline(Direction::Write)?)
+        let deadline = self.deadline(Direction::Write)?;
+        self.unless_closed(self.shared.duplex.shutdown(deadline))
     }
 
     /// Ends TLS in both directions and gives the connection back, in the clear.
@@ -635,10 +631,18 @@ impl GreenSslSocket {
         }
     }
 
+    /// What a call returns: once the connection was closed here, no failure has another cause.
+    fn unless_closed<T>(&self, result: io::Result<T>) -> io::Result<T> {
+        match result {
+            Err(_) if self.is_closed() => Err(ClosedLocally.into()),
+            result => result,
+        }
+    }
+
     /// What a read returns.
     fn answer(&self, read: io::Result<usize>) -> io::Result<usize> {
-        match read {
-            Ok(0) | Err(_) if self.is_closed() => Err(ClosedLocally.into()),
+        match self.unless_closed(read) {
+            Ok(0) if self.is_closed() => Err(ClosedLocally.into()),
             Err(error)
                 if error.kind() == io::ErrorKind::UnexpectedEof
                     && self.shared.suppress_ragged_eofs.load(Ordering::Relaxed) =>
@@ -667,10 +671,7 @@ impl GreenSslSocket {
     /// A write of a connection that has shaken hands, which does not wait. It may leave ciphertext
     /// [unsent](Self::unsent) of the bytes that it counts.
     pub(crate) fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
-        match self.shared.duplex.write(buf, Deadline::NOW) {
-            Err(_) if self.is_closed() => Err(ClosedLocally.into()),
-            result => result,
-        }
+        self.unless_closed(self.shared.duplex.write(buf, Deadline::NOW))
     }
 
     /// How many bytes of ciphertext have not left yet. A flush sends them.
@@ -702,10 +703,7 @@ impl Write for &GreenSslSocket {
         if buf.is_empty() {
             return Ok(0);
         }
-        match self.shared.duplex.write(buf, deadline) {
-            Err(_) if self.is_closed() => Err(ClosedLocally.into()),
-            result => result,
-        }
+        self.unless_closed(self.shared.duplex.write(buf, deadline))
     }
 
     /// Like one write of what the slices hold, up to 48 KiB: one record if it fits.
@@ -732,7 +730,8 @@ impl Write for &GreenSslSocket {
 
     /// Waits until nothing is left to send: does nothing except after a write in non-blocking mode.
     fn flush(&mut self) -> io::Result<()> {
-        self.shared.duplex.flush(self.deadline(Direction::Write)?)
+        let deadline = self.deadline(Direction::Write)?;
+        self.unless_closed(self.shared.duplex.flush(deadline))
     }
 }
 

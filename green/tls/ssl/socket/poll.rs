@@ -68,10 +68,7 @@ impl GreenSslSocket {
             if self.is_closed() {
                 return Err(ClosedLocally.into());
             }
-            match self.handshake_until(Deadline::NOW).and_then(|()| call()) {
-                Err(_) if self.is_closed() => Err(ClosedLocally.into()),
-                result => result,
-            }
+            self.unless_closed(self.handshake_until(Deadline::NOW).and_then(|()| call()))
         })
     }
 }
