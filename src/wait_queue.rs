@@ -63,6 +63,27 @@ pub fn give_way() {
     wait::look_up();
 }
 
+/// For a call that may go on for long without a wait, because of what somebody else sends it, say: raises a kill or a
+/// time limit that is due, as a wait does, and lets others run if the green thread has had its time.
+///
+/// It is to be called between two steps, where the call has nothing yet that an unwind would lose, and not under a lock that
+/// others may want. Within [`without_waiting`](crate::without_waiting) it does nothing.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use green::wait_queue::checkpoint;
+///
+/// // Without end, were it not for the limit.
+/// let limited = green::timeout(Duration::from_millis(5), || loop {
+///     checkpoint();
+/// });
+/// assert!(limited.is_err());
+/// ```
+pub fn checkpoint() {
+    wait::checkpoint();
+}
+
 /// Microseconds of the monotonic clock, wrapping: for a primitive that measures how long a thread
 /// waits in its queue.
 ///

@@ -504,6 +504,17 @@ pub(crate) fn give_way() {
     }
 }
 
+/// In the midst of a long call that has nothing to return yet, and so nothing to lose: raises a kill or a limit that is
+/// due, and lets others run if the green thread has had its time. Does neither where it must not wait.
+pub(crate) fn checkpoint() {
+    current::with(|task| {
+        if !task.stays.load(Ordering::Relaxed) {
+            task.raise_pending(task.masked());
+        }
+    });
+    look_at_the_clock();
+}
+
 thread_local! {
     /// Calls in memory that have been made on this OS thread.
     static IN_MEMORY: Cell<u32> = const { Cell::new(0) };

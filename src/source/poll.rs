@@ -166,7 +166,9 @@ impl Source {
     /// Calls an `operation` that may need either direction, whether it reads or writes, such as one of TLS. If
     /// it returns EAGAIN, the waker of `context` is kept in both directions.
     ///
-    /// It calls the operation first, whatever is known of readiness: the layer may have data of its own.
+    /// It calls the operation first, whatever is known of readiness: the layer may have data of its own. An operation that
+    /// could go on without end [nudges](Source::nudge) the source and returns EAGAIN: it is called again after others
+    /// have run.
     ///
     /// # Errors
     ///
@@ -186,22 +188,24 @@ impl Source {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
+        let seen = self.lines.edges();
         loop {
-            let seen = self.lines.edges();
             match without_waiting("a poll must not wait", &mut operation) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => return Poll::Ready(result),
             }
-            if let Err(error) = self.lines.be_polled(context.waker()) {
-                return Poll::Ready(Err(error));
-            }
-            poller.leave(Direction::Read, context);
-            poller.leave(Direction::Write, context);
-            if !self.is_closed() && self.lines.edges() == seen {
-                return Poll::Pending;
-            }
         }
+        if let Err(error) = self.lines.be_polled(context.waker()) {
+            return Poll::Ready(Err(error));
+        }
+        poller.leave(Direction::Read, context);
+        poller.leave(Direction::Write, context);
+        // Not here once more: an operation that has been at work for long enough nudges the source itself.
+        if self.is_closed() || self.lines.edges() != seen {
+            context.waker().wake_by_ref();
+        }
+        Poll::Pending
     }
 }
 

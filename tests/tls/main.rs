@@ -4,6 +4,7 @@
 //! `GREEN_TRIALS=full` runs the trials at their full length.
 
 mod defects;
+mod floods;
 mod futures;
 mod interoperation;
 mod mistakes;

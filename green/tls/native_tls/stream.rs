@@ -3,9 +3,11 @@
 use std::error;
 use std::fmt;
 use std::io::{self, Read, Write};
+use std::mem;
 use std::result;
 
 use greenhub::greenio::OneCall;
+use greenhub::wait_queue::checkpoint;
 
 use super::{Certificate, Error, Result};
 use crate::ssl::{Progress, SslPipe};
@@ -197,7 +199,10 @@ impl<S: Read + Write> TlsStream<S> {
     fn satisfy<T>(&mut self, wanted: Progress<T>) -> io::Result<()> {
         self.send()?;
         match wanted {
-            Progress::WantRead => self.receive(),
+            Progress::WantRead => {
+                checkpoint();
+                self.receive()
+            }
             Progress::WantWrite | Progress::Done(_) => Ok(()),
         }
     }
@@ -262,20 +267,26 @@ impl<S: Read + Write> Read for TlsStream<S> {
         let _call = OneCall::begin();
         // What an earlier call could not send waits on: the peer may take nothing until it is read from.
         let behind = self.pipe.outgoing() > 0;
+        let mut received = false;
         loop {
-            match self.pipe.read(buf) {
-                Ok(Progress::WantRead) => {
+            match self.pipe.read_in_part(buf) {
+                Ok(Some(Progress::WantRead)) => {
                     if behind {
                         self.send_in_passing();
                     } else {
                         // The answer to a renewed handshake: the peer waits for it. That it cannot be told ends no reading.
                         let _ = self.send();
                     }
+                    if mem::replace(&mut received, true) {
+                        // What came carries nothing, and the stream may have more of it for ever.
+                        checkpoint();
+                    }
                     self.receive()?;
                 }
                 // So many answers wait that no more may be made.
-                Ok(Progress::WantWrite) => self.send()?,
-                Ok(Progress::Done(count)) => {
+                Ok(Some(Progress::WantWrite)) => self.send()?,
+                Ok(None) => checkpoint(),
+                Ok(Some(Progress::Done(count))) => {
                     self.send_in_passing();
                     return Ok(count);
                 }

@@ -26,6 +26,7 @@ use greenhub::source::Direction;
 use greenhub::wait_queue::{ShortLock, WaitQueue, Wake, give_way};
 
 use super::TlsVersion;
+use super::patience::{Patience, check, over};
 use super::pipe::SslPipe;
 use super::progress::Progress;
 use crate::net::parting;
@@ -46,24 +47,6 @@ pub(super) struct Duplex {
     fed: WaitQueue,
 }
 
-/// An error once `deadline` has passed. If a peer keeps us busy with records that carry nothing, no call waits, so
-/// checking the limit in waits alone is not enough.
-fn check(deadline: Deadline) -> io::Result<()> {
-    match deadline != Deadline::NOW && deadline.has_passed() {
-        true => Err(over(deadline)),
-        false => Ok(()),
-    }
-}
-
-/// What a call returns that may not wait (any longer).
-fn over(deadline: Deadline) -> io::Error {
-    if deadline == Deadline::NOW {
-        io::Error::from_raw_os_error(libc::EAGAIN)
-    } else {
-        io::Error::new(io::ErrorKind::TimedOut, "the time limit of the call passed")
-    }
-}
-
 /// When a call in `direction` that begins now is to be over, as the socket is set.
 pub(super) fn deadline(socket: &GreenSocket, direction: Direction) -> io::Result<Deadline> {
     // That it is over already is no news of a socket in non-blocking mode.
@@ -71,6 +54,9 @@ pub(super) fn deadline(socket: &GreenSocket, direction: Direction) -> io::Result
         .deadline(direction)
         .map_err(|_| over(Deadline::NEVER))
 }
+
+/// The `stop` of a call that nobody stops.
+static NEVER: AtomicBool = AtomicBool::new(false);
 
 /// What became of an attempt to send in passing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,6 +124,7 @@ impl Duplex {
     pub(super) fn handshake(&self, deadline: Deadline) -> io::Result<()> {
         let _reading = self.reading(deadline)?;
         let sending = self.sending(deadline)?;
+        let mut patience = Patience::within(deadline);
         loop {
             let progress = self.pipe.lock().handshake();
             match progress {
@@ -158,7 +145,10 @@ impl Duplex {
                     }
                     match progress {
                         Progress::Done(()) => break,
-                        Progress::WantRead => self.feed(deadline)?,
+                        Progress::WantRead => {
+                            patience.step(self.socket.source(), false)?;
+                            self.feed(deadline)?;
+                        }
                         Progress::WantWrite => {}
                     }
                 }
@@ -188,7 +178,6 @@ impl Duplex {
 
     /// Decrypts into `buf`. `Ok(0)` is the peer's close_notify.
     pub(super) fn read(&self, buf: &mut [u8], deadline: Deadline) -> io::Result<usize> {
-        static NEVER: AtomicBool = AtomicBool::new(false);
         self.read_unless(buf, deadline, &NEVER)
     }
 
@@ -200,13 +189,21 @@ impl Duplex {
         stop: &AtomicBool,
     ) -> io::Result<usize> {
         let _reading = self.reading(deadline)?;
-        self.read_by_right(buf, deadline, stop)
+        self.read_by_right(buf, deadline, Patience::within(deadline), stop)
+    }
+
+    /// As [`read`](Self::read), for a future's poll, which is made again if it has left something.
+    #[cfg(feature = "async")]
+    pub(super) fn poll_read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        let _reading = self.reading(Deadline::NOW)?;
+        self.read_by_right(buf, Deadline::NOW, Patience::of_a_poll(), &NEVER)
     }
 
     fn read_by_right(
         &self,
         buf: &mut [u8],
         deadline: Deadline,
+        mut patience: Patience,
         stop: &AtomicBool,
     ) -> io::Result<usize> {
         let stopped = || stop.load(Ordering::SeqCst);
@@ -216,13 +213,17 @@ impl Duplex {
             }
             let (progress, unsent) = {
                 let mut pipe = self.pipe.lock();
-                (pipe.read(buf), pipe.outgoing() > 0)
+                (pipe.read_in_part(buf), pipe.outgoing() > 0)
             };
             let pushed = if unsent { self.push() } else { Pushed::All };
-            match progress? {
-                Progress::Done(count) => return Ok(count),
-                Progress::WantRead if pushed == Pushed::Full && deadline != Deadline::NOW => {
-                    check(deadline)?;
+            let progress = progress?;
+            if let Some(Progress::Done(count)) = progress {
+                return Ok(count);
+            }
+            let fed = progress != Some(Progress::WantRead);
+            patience.step(self.socket.source(), fed)?;
+            match progress {
+                Some(Progress::WantRead) if pushed == Pushed::Full && deadline != Deadline::NOW => {
                     // It looks at `stop` before it may find nothing, which forgets a nudge.
                     match self.feed_unless(Deadline::NOW, stopped) {
                         Err(error) if would_block(&error) => {
@@ -233,13 +234,14 @@ impl Duplex {
                         fed => fed?,
                     }
                 }
-                Progress::WantRead => self.feed_unless(deadline, stopped)?,
+                Some(Progress::WantRead) => self.feed_unless(deadline, stopped)?,
                 // So many answers wait to be sent that no more may be made.
-                Progress::WantWrite => {
+                Some(Progress::WantWrite) => {
                     let sending = self.sending(deadline)?;
                     self.drain(deadline)?;
                     self.end_sending(sending);
                 }
+                Some(Progress::Done(_)) | None => {}
             }
         }
     }
@@ -295,6 +297,7 @@ impl Duplex {
         self.check_whole()?;
         // What an earlier call left. Nothing of this one has been taken yet.
         self.drain(deadline)?;
+        let mut patience = Patience::within(deadline);
         let count = loop {
             let (progress, fed) = {
                 let mut pipe = self.pipe.lock();
@@ -305,6 +308,7 @@ impl Duplex {
                 Progress::WantWrite => self.drain(deadline)?,
                 Progress::WantRead => {
                     self.drain(deadline)?;
+                    patience.step(self.socket.source(), false)?;
                     self.await_input(fed, deadline)?;
                 }
             }

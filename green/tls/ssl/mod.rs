@@ -69,6 +69,7 @@ mod end;
 mod engine;
 mod error;
 mod facts;
+mod patience;
 pub mod pipe;
 mod progress;
 mod record;

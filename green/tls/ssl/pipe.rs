@@ -117,7 +117,7 @@ use super::engine::bio::Bio;
 use super::engine::{Engine, Factory};
 use super::error::SslError;
 pub use super::progress::Progress;
-use super::record::{self, OUTGOING_MARK};
+use super::record::{self, OUTGOING_MARK, READS_AT_ONCE};
 use super::session::SslSession;
 use crate::io::kept_error::KeptError;
 
@@ -387,12 +387,25 @@ impl SslPipe {
     ///
     /// `NotConnected` before the handshake is done; the recorded end of reading.
     pub fn read(&mut self, plaintext: &mut [u8]) -> io::Result<Progress<usize>> {
+        loop {
+            if let Some(progress) = self.read_in_part(plaintext)? {
+                return Ok(progress);
+            }
+        }
+    }
+
+    /// As [`read`](Self::read), but it ends after a few records that carry nothing: `None`, if more was fed. A peer may
+    /// send such records without end, and they cost more than others.
+    pub(crate) fn read_in_part(
+        &mut self,
+        plaintext: &mut [u8],
+    ) -> io::Result<Option<Progress<usize>>> {
         self.require_handshake()?;
         if !self.early.is_empty() {
             let count = self.early.len().min(plaintext.len());
             plaintext[..count].copy_from_slice(&self.early[..count]);
             self.early.drain(..count);
-            return Ok(Progress::Done(count));
+            return Ok(Some(Progress::Done(count)));
         }
         self.decrypt(plaintext)
     }
@@ -402,7 +415,7 @@ impl SslPipe {
     pub(super) fn look_ahead(&mut self) -> Option<io::Error> {
         if self.reading.is_none() && self.is_handshaken() {
             let mut record = vec![0; record::PLAINTEXT];
-            while let Ok(Progress::Done(count @ 1..)) = self.decrypt(&mut record) {
+            while let Ok(Some(Progress::Done(count @ 1..))) = self.decrypt(&mut record) {
                 self.early.extend_from_slice(&record[..count]);
             }
         }
@@ -412,26 +425,30 @@ impl SslPipe {
         }
     }
 
-    fn decrypt(&mut self, plaintext: &mut [u8]) -> io::Result<Progress<usize>> {
+    fn decrypt(&mut self, plaintext: &mut [u8]) -> io::Result<Option<Progress<usize>>> {
         match &self.reading {
-            Some(End::CloseNotify | End::ShutRead) => return Ok(Progress::Done(0)),
+            Some(End::CloseNotify | End::ShutRead) => return Ok(Some(Progress::Done(0))),
             Some(end) => return Err(end.error()),
             None => {}
         }
         if plaintext.is_empty() {
-            return Ok(Progress::Done(0));
+            return Ok(Some(Progress::Done(0)));
         }
         if self.outgoing() >= OUTGOING_LIMIT {
-            return Ok(Progress::WantWrite);
+            return Ok(Some(Progress::WantWrite));
         }
-        match on_os_thread(|| self.engine.read(plaintext)) {
+        self.bio.wire().allow_reads(READS_AT_ONCE);
+        let read = on_os_thread(|| self.engine.read(plaintext));
+        let held_back = self.bio.wire().was_held_back();
+        match read {
             Ok(Progress::Done(0)) => {
                 self.reading = Some(End::CloseNotify);
-                Ok(Progress::Done(0))
+                Ok(Some(Progress::Done(0)))
             }
-            Ok(progress) => Ok(progress),
+            Ok(Progress::WantRead) if held_back => Ok(None),
+            Ok(progress) => Ok(Some(progress)),
             Err(error) => match self.fail(error) {
-                End::ShutRead => Ok(Progress::Done(0)),
+                End::ShutRead => Ok(Some(Progress::Done(0))),
                 end => Err(end.error()),
             },
         }

@@ -30,6 +30,10 @@ pub(crate) struct Wire {
     /// Bytes ever put in `outgoing`, and ever taken out of it.
     pub(crate) produced: u64,
     pub(crate) taken: u64,
+    /// How often the engine may still read in the call under way; without a number, as often as it likes.
+    reads_left: Option<u32>,
+    /// It wanted more reads than it had.
+    held_back: bool,
     /// The first two bytes that ever arrived, which tell TLS from anything else.
     opening: [Option<u8>; 2],
 }
@@ -58,6 +62,33 @@ impl Wire {
         self.fed += filled as u64;
     }
 
+    /// Lets the engine read `most` times in the call to come.
+    pub(crate) fn allow_reads(&mut self, most: u32) {
+        self.reads_left = Some(most);
+        self.held_back = false;
+    }
+
+    /// After that call: whether it was over because of this. Later calls read as often as they like.
+    pub(crate) fn was_held_back(&mut self) -> bool {
+        self.reads_left = None;
+        self.held_back
+    }
+
+    /// Counts a read of the engine's, unless it has none left.
+    fn may_read(&mut self) -> bool {
+        match &mut self.reads_left {
+            Some(0) => {
+                self.held_back = true;
+                false
+            }
+            Some(left) => {
+                *left -= 1;
+                true
+            }
+            None => true,
+        }
+    }
+
     /// Whether the peer's first bytes cannot open a TLS conversation: a record starts with its type
     /// (20 to 23) and a major version of 3.
     pub(crate) fn opened_without_tls(&self) -> bool {
@@ -70,7 +101,7 @@ impl Wire {
     }
 }
 
-/// A handle to a [`Wire`]. Reading takes from `incoming` and never waits; writing adds to `outgoing` and always succeeds.
+/// A handle to a [`Wire`]. Reading takes from `incoming`, within what is allowed, and never waits; writing adds to `outgoing` and always succeeds.
 #[derive(Clone, Default)]
 pub(crate) struct Bio(Arc<ShortLock<Wire>>);
 
@@ -124,7 +155,10 @@ impl Read for Bio {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut wire = self.wire();
         if !wire.incoming.is_empty() {
-            Ok(wire.incoming.take(buffer))
+            match wire.may_read() {
+                true => Ok(wire.incoming.take(buffer)),
+                false => Err(io::ErrorKind::WouldBlock.into()),
+            }
         } else if wire.end.is_some() {
             wire.end_reported = true;
             Err(io::ErrorKind::UnexpectedEof.into())

@@ -21,7 +21,7 @@ impl GreenSslSocket {
             if buf.is_empty() {
                 return Ok(0);
             }
-            self.answer(self.shared.duplex.read(buf, Deadline::NOW))
+            self.answer(self.shared.duplex.poll_read(buf))
         })
     }
 

@@ -1,0 +1,222 @@
+//! A peer that sends records which carry nothing, as many as the kernel keeps: no call is at work with all of them at once.
+
+use std::cell::Cell;
+use std::io::{ErrorKind, Read, Write};
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use futures_util::{AsyncReadExt, FutureExt};
+use green::aio::Async;
+use green::native_tls::{Certificate, TlsConnector};
+use green::net::TcpStream;
+use greenhub::green_thread::{spawn_local, yield_now};
+use greenhub::greenio::GreenSocket;
+use socket2::SockRef;
+
+use super::*;
+use test_support::certs::{AUTHORITY, client_context, peer_context};
+use test_support::ends::roles::{V12, V13};
+
+/// What a flood takes of the kernel's memory: tens of thousands of key updates.
+const ROOM: usize = 1 << 20;
+
+/// Sends what the kernel takes of `flood`, after which nothing else moves.
+fn fill(tcp: &mut std::net::TcpStream, flood: &[u8]) {
+    tcp.set_nonblocking(true).unwrap();
+    let mut left = flood;
+    while let Ok(count @ 1..) = tcp.write(left) {
+        left = &left[count..];
+    }
+}
+
+/// A waker that counts its calls.
+#[derive(Default)]
+struct Wakes(AtomicU32);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, SeqCst);
+    }
+}
+
+fn counting_waker() -> (Waker, Arc<Wakes>) {
+    let wakes = Arc::new(Wakes::default());
+    (wakes.clone().into(), wakes)
+}
+
+fn give_room(ours: &GreenSocket, theirs: &std::net::TcpStream) {
+    ours.set_recv_buffer_size(ROOM).unwrap();
+    SockRef::from(theirs).set_send_buffer_size(ROOM).unwrap();
+}
+
+/// Ends after their handshake, with a flood of key updates between them.
+fn flooded(role: Role) -> (GreenSslSocket, Peer) {
+    let (tls, mut peer) = shaken(role);
+    give_room(tls.get_ref(), peer.tcp());
+    let flood = peer.key_updates(60_000);
+    fill(peer.tcp(), &flood);
+    (tls, peer)
+}
+
+fn roles() -> impl Iterator<Item = Role> {
+    tls_roles().filter(|role| role.version == V13)
+}
+
+fn is_left(socket: &GreenSocket) -> bool {
+    socket.set_nonblocking(true);
+    let is_left = socket.peek(&mut [0]).is_ok();
+    socket.set_nonblocking(false);
+    is_left
+}
+
+#[test]
+fn a_poll_ends_wakes_itself_and_goes_on_later() {
+    green_test("a poll ends", || {
+        for role in roles() {
+            let (tls, _peer) = flooded(role);
+            let mut stream = Async::new(tls.try_clone().unwrap());
+            let mut buf = [0; 8];
+            let mut reading = pin!(stream.read(&mut buf));
+            let (waker, wakes) = counting_waker();
+            assert!(
+                reading
+                    .poll_unpin(&mut Context::from_waker(&waker))
+                    .is_pending()
+            );
+            assert!(is_left(tls.get_ref()), "one poll took the whole flood");
+            // The kernel has no event to come.
+            assert!(wakes.0.load(SeqCst) > 0);
+            // To a thread that polls it the limit comes, whose poll alone would be too long.
+            let limit = Duration::from_millis(20);
+            assert!(greenhub::timeout(limit, || green::block_on(reading)).is_err());
+            assert!(is_left(tls.get_ref()), "the limit came after the flood");
+        }
+    });
+}
+
+#[test]
+fn a_call_that_must_not_wait_ends() {
+    green_test("a call that must not", || {
+        for role in roles() {
+            let (mut tls, _peer) = flooded(role);
+            tls.set_nonblocking(true);
+            let error = tls.read(&mut [0; 8]).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::WouldBlock);
+            assert!(is_left(tls.get_ref()), "one read took the whole flood");
+            // What comes behind it is found by whoever waits as usual.
+            tls.set_nonblocking(true);
+            let answer = loop {
+                match tls.read(&mut [0; 8]) {
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                        let soon = Some(Duration::from_millis(50));
+                        if !tls.get_ref().wait_readable(soon).unwrap() {
+                            break error;
+                        }
+                    }
+                    other => panic!("{other:?}"),
+                }
+            };
+            assert_eq!(answer.kind(), ErrorKind::WouldBlock);
+            assert!(!is_left(tls.get_ref()));
+        }
+    });
+}
+
+/// How often a neighbour runs while `call` is at work with what the kernel has.
+fn turns_of_a_neighbour(call: impl FnOnce()) -> u32 {
+    let turns = Rc::new(Cell::new(0));
+    let over = Rc::new(Cell::new(false));
+    let (counted, told) = (turns.clone(), over.clone());
+    let neighbour = spawn_local(move || {
+        while !told.get() {
+            counted.set(counted.get() + 1);
+            yield_now();
+        }
+    });
+    yield_now();
+    call();
+    over.set(true);
+    let ran = turns.get();
+    neighbour.join().unwrap();
+    ran
+}
+
+#[test]
+fn a_call_that_may_wait_lets_others_run_and_meets_a_limit() {
+    green_test("a call that may wait", || {
+        for role in roles() {
+            let (mut tls, _peer) = flooded(role);
+            let limit = Duration::from_millis(200);
+            let turns = turns_of_a_neighbour(|| {
+                assert!(greenhub::timeout(limit, || tls.read(&mut [0; 8])).is_err());
+            });
+            // It may run at least once a millisecond; machines are slow at times.
+            assert!(turns > 20, "{turns} turns");
+        }
+    });
+}
+
+#[test]
+fn so_does_one_of_native_tls() {
+    green_test("so does one of native_tls", || {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let tcp = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let far = listener.accept().unwrap().0;
+        let context = peer_context(true, V13, Peers::Easy);
+        let peer = std::thread::spawn(move || {
+            let mut peer = Peer::new(far, Some(&context), true, "");
+            assert!(peer.handshake());
+            peer
+        });
+        let mut tls = TlsConnector::builder()
+            .add_root_certificate(Certificate::from_pem(AUTHORITY.pem.as_bytes()).unwrap())
+            .build()
+            .unwrap()
+            .connect("localhost", tcp)
+            .unwrap();
+        let mut peer = greenhub::blocking(|| peer.join().unwrap());
+        give_room(tls.get_ref().as_green_socket(), peer.tcp());
+        let flood = peer.key_updates(60_000);
+        fill(peer.tcp(), &flood);
+        let limit = Duration::from_millis(20);
+        let turns = turns_of_a_neighbour(|| {
+            assert!(greenhub::timeout(limit, || tls.read(&mut [0; 8])).is_err());
+        });
+        assert!(turns > 2, "{turns} turns");
+        assert!(
+            is_left(tls.get_ref().as_green_socket()),
+            "the limit came after the flood"
+        );
+    });
+}
+
+/// Requests for a handshake, which a client that is at one drops. They need no key.
+#[test]
+fn nor_is_a_handshake_at_work_with_all_of_them() {
+    green_test("nor is a handshake", || {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let tcp = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let mut far = listener.accept().unwrap().0;
+        give_room(tcp.as_green_socket(), &far);
+        let mut record = vec![22, 3, 3, 0x40, 0];
+        record.resize(5 + 0x4000, 0);
+        let flood = record.repeat(2 * ROOM / record.len());
+        fill(&mut far, &flood);
+        let context = client_context(green::ssl::EngineKind::OpenSsl, V12);
+        let tls = context.wrap_socket(tcp, Some("localhost")).unwrap();
+        let mut stream = Async::new(tls.try_clone().unwrap());
+        let mut buf = [0; 8];
+        let mut reading = pin!(stream.read(&mut buf));
+        let (waker, wakes) = counting_waker();
+        match reading.poll_unpin(&mut Context::from_waker(&waker)) {
+            Poll::Pending => {}
+            Poll::Ready(read) => panic!("{read:?}"),
+        }
+        assert!(is_left(tls.get_ref()), "one poll took the whole flood");
+        assert!(wakes.0.load(SeqCst) > 0);
+    });
+}
