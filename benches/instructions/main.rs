@@ -1,8 +1,8 @@
 //! Instructions outside the kernel that the hot paths take, counted by callgrind and held against a file.
 //!
 //! Unlike times, the counts do not depend on what else the machine does, so a
-//! check can hold them: `cargo bench --bench instructions` fails if one has grown
-//! by more than 3 % over `benches/instructions.txt`; with `-- --bless` it writes
+//! check can hold them: `cargo bench --package instructions` fails if one has grown
+//! by more than 3 % over `baseline.txt`; with `-- --bless` it writes
 //! the file anew. Each number is the difference between a long run and a short
 //! one, so that starting and ending do not count. All of it is one hub's.
 
@@ -67,7 +67,7 @@ fn run(arguments: &[String]) -> io::Result<()> {
 }
 
 fn compare(bless: bool) -> io::Result<()> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/instructions.txt");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/baseline.txt");
     if Command::new("valgrind").arg("--version").output().is_err() {
         println!("valgrind is not installed: nothing is counted");
         return Ok(());
