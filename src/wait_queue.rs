@@ -67,7 +67,8 @@ pub fn give_way() {
 /// time limit that is due, as a wait does, and lets others run if the green thread has had its time.
 ///
 /// It is to be called between two steps, where the call has nothing yet that an unwind would lose, and not under a lock that
-/// others may want. Within [`without_waiting`](crate::without_waiting) it does nothing.
+/// others may want. Within [`without_waiting`](crate::without_waiting) it raises nothing and runs nobody: once the green thread
+/// has had its time, the hub looks at its timers and descriptors before it runs another.
 ///
 /// ```
 /// use std::time::Duration;

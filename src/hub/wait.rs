@@ -505,7 +505,7 @@ pub(crate) fn give_way() {
 }
 
 /// In the midst of a long call that has nothing to return yet, and so nothing to lose: raises a kill or a limit that is
-/// due, and lets others run if the green thread has had its time. Does neither where it must not wait.
+/// due, and lets others run if the green thread has had its time. Where it must not wait, others run when it does.
 pub(crate) fn checkpoint() {
     current::with(|task| {
         if !task.stays.load(Ordering::Relaxed) {

@@ -53,6 +53,8 @@ impl Patience {
             self.begun = true;
             return Ok(());
         }
+        // First of all: in a poll it makes the hub look at its timers next.
+        checkpoint();
         if self.deadline == Deadline::NOW {
             let end = *self.end.get_or_insert_with(|| Deadline::after(MOST));
             if end.has_passed() && (self.nudged || !fed) {
@@ -60,9 +62,7 @@ impl Patience {
                 return Err(over(Deadline::NOW));
             }
         }
-        check(self.deadline)?;
-        checkpoint();
-        Ok(())
+        check(self.deadline)
     }
 }
 
