@@ -35,6 +35,7 @@ impl Patience {
     }
 
     /// Of a future's poll.
+    #[cfg(feature = "async")]
     pub(super) fn of_a_poll() -> Patience {
         Patience {
             nudged: true,
