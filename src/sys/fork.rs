@@ -28,7 +28,8 @@ pub(crate) fn install([before, after, in_the_child]: Handlers) -> io::Result<()>
 }
 
 /// From now on a child of fork(2) knows that it is one, also where the C library's own fork is bypassed (`_Fork`,
-/// clone(2)); on kernels before 4.14 only where it is not. A child of vfork(2) shares the memory, and does not know.
+/// clone(2)); on kernels before 4.14, and in qemu's emulation, only where it is not. A child of vfork(2) shares the memory,
+/// and does not know.
 ///
 /// # Errors
 ///
@@ -47,7 +48,7 @@ pub(crate) fn watch() -> io::Result<()> {
     Ok(())
 }
 
-/// A page that is empty in a child.
+/// A page that is empty in a child, or at least emptied by it.
 fn own_page() -> io::Result<*mut AtomicBool> {
     let access = libc::PROT_READ | libc::PROT_WRITE;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
@@ -56,9 +57,13 @@ fn own_page() -> io::Result<*mut AtomicBool> {
     if page == libc::MAP_FAILED {
         return Err(io::Error::last_os_error());
     }
+    // qemu says that it has done so, and has not.
     // SAFETY: the page is ours, and nothing is in it yet.
-    if unsafe { libc::madvise(page, page_size(), libc::MADV_WIPEONFORK) } != 0 {
-        install([None, None, Some(in_a_child)])?;
+    unsafe { libc::madvise(page, page_size(), libc::MADV_WIPEONFORK) };
+    if let Err(error) = install([None, None, Some(in_a_child)]) {
+        // SAFETY: nobody knows of it.
+        unsafe { libc::munmap(page, page_size()) };
+        return Err(error);
     }
     Ok(page.cast())
 }

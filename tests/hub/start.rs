@@ -239,12 +239,12 @@ fn a_first_start_without_address_space_leaves_nothing_and_the_next_one_works() {
 #[cfg(all(target_env = "gnu", not(any(feature = "engine-may", green_sanitize))))]
 mod no_memory_for_a_handler {
     use std::ffi::{c_int, c_void};
-    use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+    use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
     use super::*;
 
-    /// Whether the next call is refused.
-    static REFUSED: AtomicBool = AtomicBool::new(false);
+    /// Which call is refused, counted down.
+    static REFUSED: AtomicU32 = AtomicU32::new(0);
 
     type Handler = Option<unsafe extern "C" fn()>;
 
@@ -257,7 +257,9 @@ mod no_memory_for_a_handler {
         library: *mut c_void,
     ) -> c_int {
         type Register = unsafe extern "C" fn(Handler, Handler, Handler, *mut c_void) -> c_int;
-        if REFUSED.swap(false, SeqCst) {
+        let left = REFUSED.load(SeqCst);
+        REFUSED.store(left.saturating_sub(1), SeqCst);
+        if left == 1 {
             return libc::ENOMEM;
         }
         // SAFETY: glibc's function of that name, with what its caller has given.
@@ -270,13 +272,17 @@ mod no_memory_for_a_handler {
     #[test]
     fn a_first_start_without_memory_for_handlers_of_fork_says_so_and_the_next_one_works() {
         let name = "start::no_memory_for_a_handler::a_first_start_without_memory_for_handlers_of_fork_says_so_and_the_next_one_works";
-        alone(name, &[("GREEN_THREAD_LOCALS", "own")], || {
-            REFUSED.store(true, SeqCst);
-            let first = Builder::new().spawn(|| ());
-            assert_eq!(first.unwrap_err().kind(), ErrorKind::OutOfMemory);
-            spawn(|| ()).join().unwrap();
-            assert_eq!(report().thread_locals, "each green thread's own");
-        })
-        .well();
+        for refused in ["1", "2"] {
+            let environment = [("GREEN_THREAD_LOCALS", "own"), ("REFUSED", refused)];
+            alone(name, &environment, || {
+                let refused = std::env::var("REFUSED").unwrap();
+                REFUSED.store(refused.parse().unwrap(), SeqCst);
+                let first = Builder::new().spawn(|| ());
+                assert_eq!(first.unwrap_err().kind(), ErrorKind::OutOfMemory);
+                spawn(|| ()).join().unwrap();
+                assert_eq!(report().thread_locals, "each green thread's own");
+            })
+            .well();
+        }
     }
 }
