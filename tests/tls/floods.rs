@@ -1,9 +1,8 @@
 //! A peer that sends records which carry nothing, as many as the kernel keeps: no call is at work with all of them at once.
 
-use std::cell::Cell;
 use std::io::{ErrorKind, Read, Write};
+use std::mem::MaybeUninit;
 use std::pin::pin;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::task::{Context, Poll, Wake, Waker};
@@ -66,11 +65,11 @@ fn roles() -> impl Iterator<Item = Role> {
     tls_roles().filter(|role| role.version == V13)
 }
 
+/// Whether the kernel has more of the flood. Does not touch what the reader knows of the socket.
 fn is_left(socket: &GreenSocket) -> bool {
-    socket.set_nonblocking(true);
-    let is_left = socket.peek(&mut [0]).is_ok();
-    socket.set_nonblocking(false);
-    is_left
+    let look = libc::MSG_PEEK | libc::MSG_DONTWAIT;
+    let seen = SockRef::from(socket).recv_with_flags(&mut [MaybeUninit::uninit()], look);
+    seen.is_ok()
 }
 
 #[test]
@@ -91,8 +90,7 @@ fn a_poll_ends_wakes_itself_and_goes_on_later() {
             // The kernel has no event to come.
             assert!(wakes.0.load(SeqCst) > 0);
             // To a thread that polls it the limit comes, whose poll alone would be too long.
-            let limit = Duration::from_millis(20);
-            assert!(greenhub::timeout(limit, || green::block_on(reading)).is_err());
+            assert!(greenhub::timeout(LIMIT, || green::block_on(reading)).is_err());
             assert!(is_left(tls.get_ref()), "the limit came after the flood");
         }
     });
@@ -103,20 +101,20 @@ fn polls_let_a_sleeper_run_when_it_is_due() {
     green_test("polls let a sleeper", || {
         for role in roles() {
             let (tls, _peer) = flooded(role);
+            let socket = tls.get_ref().try_clone().unwrap();
             let mut stream = Async::new(tls);
             let mut buf = [0; 8];
-            let turns = turns_of_a_sleeper(|| {
-                let reading = greenhub::timeout(LONG, || green::block_on(stream.read(&mut buf)));
+            let left = is_left_to_a_sleeper(&socket, || {
+                let reading = greenhub::timeout(LIMIT, || green::block_on(stream.read(&mut buf)));
                 assert!(reading.is_err());
             });
-            assert!(turns > FEW, "{turns} turns");
+            assert!(left, "the sleeper ran after the flood");
         }
     });
 }
 
-/// A limit that most of a flood takes, and how often a sleeper of a millisecond runs meanwhile, be the machine slow.
-const LONG: Duration = Duration::from_millis(200);
-const FEW: u32 = 8;
+/// Shorter than what a flood takes.
+const LIMIT: Duration = Duration::from_millis(20);
 
 #[test]
 fn a_call_that_must_not_wait_ends() {
@@ -146,23 +144,18 @@ fn a_call_that_must_not_wait_ends() {
     });
 }
 
-/// How often a neighbour that sleeps runs while `call` is at work with what the kernel has.
-fn turns_of_a_sleeper(call: impl FnOnce()) -> u32 {
-    let turns = Rc::new(Cell::new(0));
-    let over = Rc::new(Cell::new(false));
-    let (counted, told) = (turns.clone(), over.clone());
-    let neighbour = spawn_local(move || {
-        while !told.get() {
-            counted.set(counted.get() + 1);
-            sleep(Duration::from_millis(1));
-        }
+/// Whether a neighbour that sleeps for a millisecond finds some of the flood left when it runs, while `call` is at work
+/// with it.
+fn is_left_to_a_sleeper(socket: &GreenSocket, call: impl FnOnce()) -> bool {
+    let socket = socket.try_clone().unwrap();
+    let sleeper = spawn_local(move || {
+        sleep(Duration::from_millis(1));
+        is_left(&socket)
     });
+    // It is asleep when the call begins.
     yield_now();
     call();
-    over.set(true);
-    let ran = turns.get();
-    neighbour.join().unwrap();
-    ran
+    sleeper.join().unwrap()
 }
 
 #[test]
@@ -170,10 +163,12 @@ fn a_call_that_may_wait_lets_others_run_and_meets_a_limit() {
     green_test("a call that may wait", || {
         for role in roles() {
             let (mut tls, _peer) = flooded(role);
-            let turns = turns_of_a_sleeper(|| {
-                assert!(greenhub::timeout(LONG, || tls.read(&mut [0; 8])).is_err());
+            let socket = tls.get_ref().try_clone().unwrap();
+            let left = is_left_to_a_sleeper(&socket, || {
+                assert!(greenhub::timeout(LIMIT, || tls.read(&mut [0; 8])).is_err());
             });
-            assert!(turns > FEW, "{turns} turns");
+            assert!(left, "the sleeper ran after the flood");
+            assert!(is_left(&socket), "the limit came after the flood");
         }
     });
 }
@@ -200,8 +195,7 @@ fn one_of_native_tls_meets_a_limit() {
         give_room(tls.get_ref().as_green_socket(), peer.tcp());
         let flood = peer.key_updates(60_000);
         fill(peer.tcp(), &flood);
-        let limit = Duration::from_millis(20);
-        assert!(greenhub::timeout(limit, || tls.read(&mut [0; 8])).is_err());
+        assert!(greenhub::timeout(LIMIT, || tls.read(&mut [0; 8])).is_err());
         assert!(
             is_left(tls.get_ref().as_green_socket()),
             "the limit came after the flood"
