@@ -272,6 +272,7 @@ pub mod wait {
     }
 
     pub fn look_up() {}
+    pub fn checkpoint() {}
 }
 
 pub struct Hub;
