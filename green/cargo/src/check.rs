@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use cargo_metadata::Package;
 
+use crate::asking::Asking;
+use crate::choice;
 use crate::closure::Surveys;
 use crate::counted::counted;
 use crate::drift;
 use crate::names::{FIRST_USE, Kind, MACROS};
-use crate::program::{Asking, Program, folder, library, title};
+use crate::program::{Program, folder, library, title};
 use crate::record::Record;
 use crate::rewrite::{Found, Mention, Via};
 use crate::survey::Survey;
@@ -61,7 +63,19 @@ pub fn check(asking: &Asking, into: &Path) -> Result<bool> {
         }
     }
     check.dependencies(&mut surveys)?;
-    Ok(check.tell())
+    let clean = check.tell();
+    let off = choice::off(&program);
+    if !off.is_empty() {
+        let crates = match choice::left_out(&program, asking)? {
+            crates if crates.is_empty() => String::new(),
+            crates => format!(", and so {}", crates.join(", ")),
+        };
+        println!(
+            "not looked at, since they are off: the features {}{crates}; --features or --all-features turns them on",
+            off.join(", ")
+        );
+    }
+    Ok(clean)
 }
 
 struct Check<'a> {

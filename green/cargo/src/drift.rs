@@ -17,12 +17,13 @@ pub fn drift(program: &Program, record: &Record, at: &Path) -> Result<Vec<String
     let unused = lockfile::unused_patches(&lock);
     for entry in &record.crates {
         let place = at.join(&entry.folder);
-        let used = program.packages().any(|package| folder(package) == place);
+        let used = (program.locked().iter()).any(|package| folder(package) == place);
         if used {
             continue;
         }
         let others = program
-            .packages()
+            .locked()
+            .iter()
             .filter(|package| *package.name == *entry.name && package.source.is_some());
         let others: Vec<String> = others.map(title).collect();
         let instead = match others.as_slice() {

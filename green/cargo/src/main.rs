@@ -3,8 +3,10 @@
 //! `patch` gives a program copies of chosen dependencies whose std imports are green's; `check` lists what still holds a hub.
 //! The guide's page *Unmodified crates* (`green::guide`) says when to use it.
 
+mod asking;
 mod change;
 mod check;
+mod choice;
 mod closure;
 mod copy;
 mod counted;
@@ -25,8 +27,8 @@ mod unpatchable;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use asking::Asking;
 use clap::{Args, Parser, Subcommand};
-use program::Asking;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -38,12 +40,8 @@ use program::Asking;
 struct Cli {
     #[command(subcommand)]
     command: Sub,
-    /// The program's Cargo.toml
-    #[arg(long, global = true, value_name = "FILE")]
-    manifest_path: Option<PathBuf>,
-    /// Have cargo not ask the network
-    #[arg(long, global = true)]
-    offline: bool,
+    #[command(flatten)]
+    asking: Asking,
     /// The folder of the copies, below that of the workspace
     #[arg(
         long,
@@ -88,12 +86,8 @@ fn main() -> ExitCode {
         arguments.remove(1);
     }
     let cli = Cli::parse_from(arguments);
-    let asking = Asking {
-        manifest: cli.manifest_path,
-        offline: cli.offline,
-    };
     let result = match cli.command {
-        Sub::Check => check::check(&asking, &cli.into).map(|clean| {
+        Sub::Check => check::check(&cli.asking, &cli.into).map(|clean| {
             if clean {
                 ExitCode::SUCCESS
             } else {
@@ -103,7 +97,7 @@ fn main() -> ExitCode {
         Sub::Patch(patch) => {
             let undo = patch.undo;
             let options = patch::Options {
-                asking,
+                asking: cli.asking,
                 crates: patch.crates,
                 except: patch.except,
                 into: cli.into,

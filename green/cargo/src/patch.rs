@@ -9,14 +9,16 @@ use anyhow::{Context, Result, bail, ensure};
 use cargo_metadata::Package;
 use toml_edit::{DocumentMut, InlineTable, Item, Table, value};
 
+use crate::asking::Asking;
 use crate::change::{Change, diff};
+use crate::choice;
 use crate::closure::{Chosen, Surveys, closure};
 use crate::copy::{Order, copy, copy_folder};
 use crate::counted::counted;
 use crate::drift;
 use crate::lockfile;
 use crate::manifest::{self, GreenSource, Renamed, relative};
-use crate::program::{Asking, Program, folder, title};
+use crate::program::{Program, folder, title};
 use crate::record::{Entry, Record};
 use crate::survey::Survey;
 use crate::ties::Ties;
@@ -38,14 +40,17 @@ pub fn patch(options: &Options) -> Result<()> {
     let mut record = Record::read(&at)?;
     drift::refuse(&program, &record, &at)?;
 
-    let asked = asked(&program, &record, &at, &options.crates)?;
+    let asked = asked(&program, &record, &at, options)?;
     if asked.is_empty() {
         println!("nothing to do: every copy is there");
         return Ok(());
     }
     for name in &options.except {
         ensure!(
-            program.packages().any(|package| *package.name == *name),
+            program
+                .locked()
+                .iter()
+                .any(|package| *package.name == *name),
             "{name} is not in the lock file"
         );
     }
@@ -200,26 +205,31 @@ fn asked<'a>(
     program: &'a Program,
     record: &Record,
     at: &Path,
-    names: &[String],
+    options: &Options,
 ) -> Result<Vec<&'a Package>> {
     let mut asked: Vec<&Package> = Vec::new();
-    for spec in names {
+    for spec in &options.crates {
         let (name, version) = match spec.split_once('@') {
             Some((name, version)) => (name, Some(version)),
             None => (spec.as_str(), None),
         };
-        let found: Vec<&Package> = program
-            .packages()
-            .filter(|package| {
-                *package.name == name
-                    && version.is_none_or(|version| package.version.to_string() == version)
-            })
-            .collect();
-        ensure!(
-            !found.is_empty(),
-            "{spec} is not in the lock file{}",
-            similar_name(program, name)
-        );
+        let is_meant = |package: &&Package| {
+            *package.name == name
+                && version.is_none_or(|version| package.version.to_string() == version)
+        };
+        let found: Vec<&Package> = program.packages().filter(is_meant).collect();
+        if found.is_empty() {
+            let locked: Vec<&Package> = program.locked().iter().filter(is_meant).collect();
+            ensure!(
+                !locked.is_empty(),
+                "{spec} is not in the lock file{}",
+                similar_name(program, name)
+            );
+            bail!(
+                "{spec} is in the lock file, but {}",
+                choice::why_out(program, &options.asking, &locked)?
+            );
+        }
         for package in found {
             let is_copy = folder(package).starts_with(at);
             if is_copy
@@ -261,8 +271,7 @@ fn asked<'a>(
 }
 
 fn similar_name(program: &Program, name: &str) -> String {
-    let near = program
-        .packages()
+    let near = (program.locked().iter())
         .map(|package| package.name.as_str())
         .max_by(|a, b| {
             let ratio = |other: &str| similar::TextDiff::from_chars(name, other).ratio();

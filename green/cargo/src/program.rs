@@ -2,22 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
-use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package, PackageId, TargetKind};
+use anyhow::{Context, Result, ensure};
+use cargo_metadata::{DependencyKind, Metadata, Package, PackageId, TargetKind};
 
+use crate::asking::{Asking, Features, rustc};
 use crate::rewrite::Cfg;
 
 /// The package that copies depend on.
 pub const GREEN: &str = "green-std";
-
-/// How cargo is to be asked.
-#[derive(Clone, Debug, Default)]
-pub struct Asking {
-    pub manifest: Option<PathBuf>,
-    pub offline: bool,
-}
 
 type Edges = BTreeMap<PackageId, Vec<PackageId>>;
 
@@ -25,11 +18,14 @@ type Edges = BTreeMap<PackageId, Vec<PackageId>>;
 pub struct Program {
     /// The folder of the workspace's manifest and lock file.
     pub root: PathBuf,
+    /// What the chosen features need on this machine.
     packages: BTreeMap<PackageId, Package>,
+    /// What the lock file has.
+    locked: Vec<Package>,
     members: BTreeSet<PackageId>,
-    /// What is built for this machine: who depends on whom at run time.
+    /// Of these, who depends on whom at run time.
     edges: Edges,
-    /// What green-std depends on, itself with it, on any platform: cargo's resolver does not look at the platform.
+    /// What green-std depends on, itself with it, on any platform and with any feature: cargo's resolver looks at neither.
     below_green: BTreeSet<PackageId>,
     features: BTreeMap<PackageId, Vec<String>>,
     /// What manifests allow under `metadata.green`.
@@ -45,34 +41,25 @@ impl Program {
     ///
     /// Without a lock file, or if it does not fit the manifests.
     pub fn load(asking: &Asking) -> Result<Self> {
-        let root = root(asking)?;
+        let root = asking.root()?;
         let lock = root.join("Cargo.lock");
         ensure!(
             lock.is_file(),
             "no lock file {}: `cargo generate-lockfile` makes one",
             lock.display()
         );
-        Self::ask(asking, &["--locked"])
+        Self::ask(asking, true)
     }
 
     /// The program after its manifests were changed: the lock file follows.
     pub fn relock(asking: &Asking) -> Result<Self> {
-        Self::ask(asking, &[])
+        Self::ask(asking, false)
     }
 
-    fn ask(asking: &Asking, options: &[&str]) -> Result<Self> {
-        let metadata = |platform: &[String]| -> Result<Metadata> {
-            let mut command = MetadataCommand::new();
-            if let Some(manifest) = &asking.manifest {
-                command.manifest_path(manifest);
-            }
-            let offline = asking.offline.then_some("--offline");
-            let options = options.iter().copied().chain(offline).map(str::to_owned);
-            command.other_options(options.chain(platform.iter().cloned()).collect::<Vec<_>>());
-            Ok(command.exec()?)
-        };
-        let all = metadata(&[])?;
-        let here = metadata(&["--filter-platform".into(), host()?])?;
+    fn ask(asking: &Asking, locked: bool) -> Result<Self> {
+        // The lock file has what any feature needs, on any platform.
+        let all = asking.metadata(&Features::all(), false, locked)?;
+        let here = asking.metadata(&asking.features, true, locked)?;
         let every = edges(&all);
         let below_green = (all.packages.iter().filter(|package| *package.name == GREEN))
             .flat_map(|green| reach(&every, &green.id, |_| true))
@@ -115,6 +102,7 @@ impl Program {
                 .map(|package| (package.id.clone(), package))
                 .collect(),
             below_green,
+            locked: all.packages,
         })
     }
 
@@ -123,17 +111,28 @@ impl Program {
         self.allowed.clone()
     }
 
+    /// The features of `package` that are on.
+    pub fn features(&self, package: &Package) -> &[String] {
+        self.features.get(&package.id).map_or(&[], Vec::as_slice)
+    }
+
     /// What is set when `package` is compiled for this machine.
     pub fn cfg(&self, package: &Package) -> Cfg {
         let mut cfg = self.cfg.clone();
-        let features = self.features.get(&package.id).into_iter().flatten();
+        let features = self.features(package).iter();
         cfg.0
             .extend(features.map(|feature| format!("feature=\"{feature}\"")));
         cfg
     }
 
+    /// What the chosen features need on this machine.
     pub fn packages(&self) -> impl Iterator<Item = &Package> {
         self.packages.values()
+    }
+
+    /// Every package of the lock file, whatever features and platform it is for.
+    pub fn locked(&self) -> &[Package] {
+        &self.locked
     }
 
     pub fn members(&self) -> impl Iterator<Item = &Package> {
@@ -183,7 +182,7 @@ impl Program {
     ///
     /// If the program does not depend on it.
     pub fn green(&self) -> Result<&Package> {
-        let mut green = self.packages().filter(|package| *package.name == GREEN);
+        let mut green = (self.locked.iter()).filter(|package| *package.name == GREEN);
         let first = green.next().with_context(|| {
             format!("the program does not depend on {GREEN}, which copies need: `cargo add {GREEN}` first")
         })?;
@@ -230,46 +229,6 @@ pub fn title(package: &Package) -> String {
     format!("{} {}", package.name, package.version)
 }
 
-/// The workspace's folder.
-pub fn root(asking: &Asking) -> Result<PathBuf> {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(["locate-project", "--workspace", "--message-format", "plain"]);
-    if let Some(manifest) = &asking.manifest {
-        command.arg("--manifest-path").arg(manifest);
-    }
-    let output = command.output().context("cargo cannot be run")?;
-    if !output.status.success() {
-        bail!(
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-                .trim()
-                .trim_start_matches("error: ")
-        );
-    }
-    let manifest = PathBuf::from(String::from_utf8(output.stdout)?.trim());
-    Ok(manifest
-        .parent()
-        .expect("a manifest lies in a folder")
-        .to_owned())
-}
-
-fn host() -> Result<String> {
-    let text = rustc(&["-vV"])?;
-    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
-    Ok(host
-        .context("`rustc -vV` does not tell its host")?
-        .to_owned())
-}
-
-fn rustc(arguments: &[&str]) -> Result<String> {
-    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let output = Command::new(rustc)
-        .args(arguments)
-        .output()
-        .context("rustc cannot be run")?;
-    Ok(String::from_utf8(output.stdout)?)
-}
-
 fn edges(metadata: &Metadata) -> Edges {
     let nodes = metadata.resolve.iter().flat_map(|resolve| &resolve.nodes);
     nodes
@@ -280,6 +239,15 @@ fn edges(metadata: &Metadata) -> Edges {
             let edges = normal.map(|dependency| dependency.pkg.clone());
             (node.id.clone(), edges.collect())
         })
+        .collect()
+}
+
+/// The members, and what they depend on at run time, directly or not.
+pub fn below_members(metadata: &Metadata) -> BTreeSet<PackageId> {
+    let edges = edges(metadata);
+    let members = metadata.workspace_members.iter();
+    members
+        .flat_map(|member| reach(&edges, member, |_| true))
         .collect()
 }
 

@@ -14,11 +14,11 @@ use crate::drift;
 use crate::lockfile;
 use crate::manifest::{Redirected, give_back};
 use crate::patch::Options;
-use crate::program::{Program, root};
+use crate::program::Program;
 use crate::record::{Entry, Manifest, Record};
 
 pub fn undo(options: &Options) -> Result<()> {
-    let root = root(&options.asking)?;
+    let root = options.asking.root()?;
     let at = root.join(&options.into);
     let record = Record::read(&at)?;
     if record.crates.is_empty() && options.crates.is_empty() {

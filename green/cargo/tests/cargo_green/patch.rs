@@ -315,11 +315,21 @@ fn bad_input_is_told_and_changes_nothing() {
 }
 
 #[test]
-fn a_workspace_without_a_lock_and_a_program_without_green_are_told() {
+fn a_workspace_without_a_lock_that_fits_and_a_program_without_green_are_told() {
     let program = two_crates();
     std::fs::remove_file(program.path("Cargo.lock")).unwrap();
     let said = program.refused(&["patch", "outer"]);
     assert!(said.contains("no lock file"), "{said}");
+
+    program.lock();
+    let manifest = program.read("Cargo.toml") + "inner = \"1\"\n";
+    program.write("Cargo.toml", &manifest);
+    let said = program.refused(&["patch", "outer"]);
+    let told = "error: the lock file does not fit the manifests, which were changed since: `cargo update --workspace`";
+    assert!(said.contains(told) && !said.contains("--locked"), "{said}");
+    let output = program.cargo(&["update", "--workspace", "--offline"]);
+    assert!(output.status.success(), "{}", text(&output));
+    program.patched(&["patch", "outer", "--dry-run"]);
 
     let manifest = program
         .read("Cargo.toml")
