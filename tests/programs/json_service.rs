@@ -1,4 +1,4 @@
-//! The example `json_service`, by raw requests and by curl.
+//! The example `json_service`, by raw requests and by curl, with a PostgreSQL of each test's own.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -10,14 +10,39 @@ use test_support::bounded;
 use test_support::example_program::build;
 
 use test_support::running::{Running, find};
+use test_support::servers::Postgres;
+
+mod database;
 
 const LIMIT: Duration = Duration::from_secs(300);
 
-fn start() -> (Running, String) {
-    let mut service = Running::start(Command::new(build("json_service")).arg("127.0.0.1:0"));
+/// The program, and the address that it serves.
+pub fn start_with(database: &Postgres) -> (Running, String) {
+    let mut service = Command::new(build("json_service"));
+    let mut service = Running::start(service.args(["127.0.0.1:0", &database.address()]));
     let url = service.line("notes on http://");
     (service, url.trim_end_matches("/notes").to_owned())
 }
+
+fn with_service(name: &str, body: impl FnOnce(&mut Running, &Postgres, String) + Send) {
+    bounded(name, LIMIT, || {
+        if let Some(database) = Postgres::start() {
+            let (mut service, address) = start_with(&database);
+            body(&mut service, &database, address);
+        }
+    });
+}
+
+/// What curl prints, and the status behind it.
+fn curl(arguments: &[&str]) -> String {
+    let mut curl = Command::new("curl");
+    curl.args(["-sS", "-w", " %{http_code}"]);
+    let output = curl.args(arguments).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+const JSON: [&str; 2] = ["-H", "content-type: application/json"];
 
 struct Answer {
     status: u16,
@@ -72,8 +97,7 @@ fn send(address: &str, line: &str, body: &str) -> Answer {
 
 #[test]
 fn notes_are_made_read_changed_and_deleted() {
-    bounded("json_service", LIMIT, || {
-        let (_service, address) = start();
+    with_service("json_service", |_, _, address| {
         assert_eq!(ask(&address, "GET /notes").json(), json!([]));
         let made = send(&address, "POST /notes", r#"{"title": "mílk"}"#);
         assert_eq!(made.status, 201);
@@ -105,14 +129,13 @@ fn notes_are_made_read_changed_and_deleted() {
         assert_eq!(send(&address, "POST /notes", bread).json()["id"], 3);
         let all = ask(&address, "GET /notes").json();
         let ids: Vec<_> = all.as_array().unwrap().iter().map(|n| &n["id"]).collect();
-        assert_eq!(ids, [&json!(1), &json!(3)]);
+        assert_eq!(ids, [&json!(3), &json!(1)]);
     });
 }
 
 #[test]
 fn what_cannot_be_done_is_told_in_json() {
-    bounded("json_service's refusals", LIMIT, || {
-        let (_service, address) = start();
+    with_service("json_service's refusals", |_, _, address| {
         let json = "Content-Type: application/json\r\n";
         let long = "x".repeat(20_000);
         let chunked =
@@ -158,6 +181,13 @@ fn what_cannot_be_done_is_told_in_json() {
                 400,
                 "EOF",
             ),
+            // JSON has a NUL, and PostgreSQL has none.
+            (
+                "POST /notes",
+                format!("{json}Content-Length: 18\r\n\r\n{{\"title\":\"\\u0000\"}}"),
+                400,
+                "0x00",
+            ),
             (
                 "POST /notes",
                 format!("{json}Content-Length: 23\r\n\r\n{{\"title\":\"\",\"colour\":1}}"),
@@ -193,7 +223,7 @@ fn what_cannot_be_done_is_told_in_json() {
             if status == 405 {
                 let allow = match line.contains("/1") {
                     true => "\r\nallow: GET, HEAD, PUT, DELETE\r\n",
-                    false => "\r\nallow: GET, HEAD, POST\r\n",
+                    false => "\r\nallow: GET, HEAD, POST, PUT\r\n",
                 };
                 assert!(answer.head.contains(allow), "{}", answer.head);
             }
@@ -204,8 +234,7 @@ fn what_cannot_be_done_is_told_in_json() {
 
 #[test]
 fn a_client_that_goes_in_the_middle_disturbs_nobody_and_a_stop_waits_for_the_others() {
-    bounded("json_service's stop", LIMIT, || {
-        let (mut service, address) = start();
+    with_service("json_service's stop", |service, _, address| {
         let body = r#"{"title": "milk"}"#;
         let head = format!(
             "POST /notes HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
@@ -236,19 +265,14 @@ fn curl_speaks_to_it_by_http_2() {
     if find("curl").is_none() {
         return;
     }
-    bounded("json_service by HTTP/2", LIMIT, || {
-        let (_service, address) = start();
+    with_service("json_service by HTTP/2", |_, _, address| {
         let curl = |arguments: &[&str]| {
-            let mut curl = Command::new("curl");
-            curl.args([
-                "-sS",
+            let version = [
                 "--http2-prior-knowledge",
                 "-w",
                 " %{http_code} %{http_version}",
-            ]);
-            let output = curl.args(arguments).output().unwrap();
-            assert!(output.status.success(), "{output:?}");
-            String::from_utf8(output.stdout).unwrap()
+            ];
+            curl(&[&version[..], arguments].concat())
         };
         let notes = format!("http://{address}/notes");
         let json = "content-type: application/json";

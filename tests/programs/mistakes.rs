@@ -51,7 +51,12 @@ const WRONG: &[(&str, &[&[&str]])] = &[
     ("https_get", &[&["--bogus"], &["--limit", "soon"]]),
     (
         "json_service",
-        &[&["--bogus"], &["127.0.0.1:0", "127.0.0.2:0"], &[]],
+        &[
+            &["--bogus"],
+            &["127.0.0.1:0"],
+            &["one", "two", "three"],
+            &[],
+        ],
     ),
     ("reconnect", &[&["--bogus"], &["server"]]),
     (
@@ -205,7 +210,6 @@ fn the_programs_name_an_address_that_is_none_or_that_they_must_not_take() {
     let nowhere = "256.0.0.1:1";
     for (name, arguments) in [
         ("httpd", &["--listen", nowhere][..]),
-        ("json_service", &[nowhere]),
         ("reverse_proxy", &["--listen", nowhere, "http://127.0.0.1"]),
         ("web_chat", &[nowhere]),
     ] {
@@ -227,12 +231,14 @@ fn the_programs_name_the_address_where_nobody_listens() {
     let nobody = &*free_address();
     let page = &*format!("http://{nobody}/page");
     let secret = &*format!("https://{nobody}/");
+    let database = &*format!("postgres://me:secret@{nobody}/notes");
     for (name, arguments) in [
         ("asyncio_protocol", &["client", nobody, cert, "hello"][..]),
         ("asyncio_streams", &["client", nobody, cert]),
         ("crawler", &[page]),
         ("echo_tls", &["client", nobody, cert]),
         ("https_get", &["--cafile", cert, secret]),
+        ("json_service", &["127.0.0.1:0", database]),
         ("ureq_connector", &[page]),
     ] {
         names(name, arguments, nobody, "Connection refused");
@@ -254,7 +260,6 @@ fn the_programs_name_the_address_that_is_taken() {
         ("echo_server", &[taken]),
         ("echo_tls", &["server", taken, cert, key]),
         ("httpd", &["--listen", taken]),
-        ("json_service", &[taken]),
         ("reconnect", &["server", taken]),
         ("reverse_proxy", &["--listen", taken, "http://127.0.0.1:1"]),
         ("serve", &[taken]),

@@ -16,6 +16,9 @@ use test_support::certs::{AUTHORITY, LOCALHOST};
 use test_support::example_program::build;
 
 use test_support::running::{Running, find, free_address, memory};
+use test_support::servers::Postgres;
+
+use super::json_service::start_with;
 
 const LIMIT: Duration = Duration::from_secs(300);
 
@@ -385,8 +388,10 @@ fn curl_is_served_by_http_2_and_with_tls() {
     }
     bounded("reverse_proxy and curl", LIMIT, || {
         // The server behind is another of the programs; what is posted to it comes back.
-        let mut service = Running::start(Command::new(build("json_service")).arg("127.0.0.1:0"));
-        let behind = service.line("notes on http://").replace("/notes", "");
+        let Some(database) = Postgres::start() else {
+            return;
+        };
+        let (_service, behind) = start_with(&database);
         let folder = tempfile::tempdir().unwrap();
         let file = |name: &str, text: &str| {
             let path = folder.path().join(name);

@@ -99,18 +99,52 @@ impl Postgres {
             folder: unprivileged_folder(),
             programs,
         };
-        let mine = server.folder().display();
-        let (data, log) = (format!("{mine}/data"), format!("{mine}/log"));
-        let options = format!(
-            "-c listen_addresses= -c unix_socket_directories={mine} -c fsync=off -c max_connections=250"
+        let data = server.data();
+        let made = server.run(
+            "initdb",
+            &["-A", "trust", "-N", "-U", "nobody", "-D", &data],
         );
-        let make = ["-A", "trust", "-N", "-U", "nobody", "-D", &data];
-        let start = ["-w", "-D", &data, "-l", &log, "-o", &options, "start"];
-        let started = server.run("initdb", &make) && server.run("pg_ctl", &start);
+        let started = made && server.go_on();
         if !started {
             eprintln!("skipped: no PostgreSQL server could be started");
         }
         started.then_some(server)
+    }
+
+    /// Starts it again where it was stopped; false if that fails.
+    pub fn go_on(&self) -> bool {
+        let mine = self.folder().display();
+        let (data, log) = (self.data(), format!("{mine}/log"));
+        let options = format!(
+            "-c listen_addresses= -c unix_socket_directories={mine} -c fsync=off -c max_connections=250"
+        );
+        self.run(
+            "pg_ctl",
+            &["-w", "-D", &data, "-l", &log, "-o", &options, "start"],
+        )
+    }
+
+    /// Ends every connection, and itself.
+    pub fn stop(&self) {
+        self.run("pg_ctl", &["-m", "immediate", "-D", &self.data(), "stop"]);
+    }
+
+    /// A session of psql's, which says nothing but values.
+    pub fn psql(&self) -> Command {
+        let mut psql = Command::new(self.programs.join("psql"));
+        psql.args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-d", &self.address()]);
+        psql
+    }
+
+    /// What a statement gives back.
+    pub fn ask(&self, statement: &str) -> String {
+        let output = self.psql().args(["-c", statement]).output().unwrap();
+        assert!(output.status.success(), "{statement}: {output:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    fn data(&self) -> String {
+        self.folder().join("data").display().to_string()
     }
 
     fn run(&self, program: &str, arguments: &[&str]) -> bool {
@@ -134,8 +168,7 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        let data = self.folder().join("data").display().to_string();
-        self.run("pg_ctl", &["-m", "immediate", "-D", &data, "stop"]);
+        self.stop();
     }
 }
 
