@@ -4,16 +4,24 @@ use std::collections::BTreeSet;
 
 use proc_macro2::{Group, TokenTree};
 
-use super::walk::{is_ident, is_punct};
+use super::walk::{is_ident, is_punct, segments};
 
 /// What is set, as `unix` or `target_os="linux"`.
 #[derive(Clone, Debug, Default)]
 pub struct Cfg(pub BTreeSet<String>);
 
 impl Cfg {
-    /// Whether the attribute leaves its item in. One that is no `cfg` does.
+    /// Whether the attribute leaves its item in. One that is no `cfg` does, unless it makes the item a test or a benchmark:
+    /// `#[test]`, `#[bench]`, `#[tokio::test(…)]`.
     pub fn keeps(&self, attribute: &Group) -> bool {
         let trees: Vec<_> = attribute.stream().into_iter().collect();
+        if let Some((path, _, taken)) = segments(0, &trees)
+            && let [] | [TokenTree::Group(_)] = &trees[taken..]
+            && let Some(last) = path.last()
+            && (last.name == "test" || last.name == "bench")
+        {
+            return false;
+        }
         match trees.as_slice() {
             [cfg, TokenTree::Group(condition)] if is_ident(cfg, "cfg") => {
                 let condition: Vec<_> = condition.stream().into_iter().collect();

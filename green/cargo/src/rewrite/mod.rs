@@ -4,6 +4,7 @@
 //! [`imports`], of other paths and of macros in [`paths`].
 
 mod cfg;
+mod extent;
 mod facts;
 mod imports;
 mod paths;

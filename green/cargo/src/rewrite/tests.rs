@@ -360,6 +360,101 @@ fn mentions_have_the_line_of_the_call_and_leave_tests_out() {
     );
 }
 
+/// Whether `text`, which calls `nap` and `work`, has a call of `work` alone that counts.
+#[track_caller]
+fn assert_only_work_counts(text: &str) {
+    let text = text
+        .replace("nap", "std::thread::sleep")
+        .replace("work", "std::thread::park");
+    let whats: Vec<String> = (mentions(&text).into_iter().map(|(_, what, _)| what)).collect();
+    assert_eq!(whats, ["std::thread::park"], "{text}");
+}
+
+#[test]
+fn what_only_tests_have_ends_where_its_item_ends() {
+    for attribute in [
+        "test",
+        "bench",
+        "tokio::test",
+        "::async_std::test",
+        "tokio::test(flavor = \"multi_thread\")",
+        "cfg(test)",
+        "cfg(all(test, feature = \"a\"))",
+        "cfg(all(unix, any(test)))",
+        "cfg(not(not(test)))",
+    ] {
+        for text in [
+            "#[ATTRIBUTE] fn t() { nap() } fn f() { work() }",
+            "/// Doc.\n#[ATTRIBUTE]\n#[should_panic]\npub(crate) async fn t<A, B>() -> R<A, B> where A: X, { nap() }\nfn f() { work() }",
+            "impl A { #[ATTRIBUTE] pub const fn t() { nap() } fn f() { work() } }",
+        ] {
+            assert_only_work_counts(&text.replace("ATTRIBUTE", attribute));
+        }
+    }
+    for text in [
+        // Items.
+        "#[cfg(test)] const A: [u8; 1] = { nap() }; fn f() { work() }",
+        "#[cfg(test)] static A: B = if c { nap() } else { nap() }.into(nap()); fn f() { work() }",
+        "#[cfg(test)] extern \"C\" { fn a(); } fn f() { work() }",
+        "#[cfg(test)] thread_local! { static A: u8 = nap() } fn f() { work() }",
+        "#[cfg(test)] macro_rules! a { () => { nap() } } fn f() { work() }",
+        "#[cfg(test)] mod a; fn f() { work() }",
+        "#[cfg(test)] impl<A, B> X<A, B> for Y { fn a() { nap() } } fn f() { work() }",
+        "mod a { #![cfg(test)] use x; fn a() {} fn b() { nap() } } fn f() { work() }",
+        // Statements.
+        "fn f() { #[cfg(test)] let a = if b { nap() } else { nap() }; work() }",
+        "fn f() { #[cfg(test)] let Some(a) = b else { nap() }; work() }",
+        "fn f() { #[cfg(test)] if a { b() } else if c { nap() } else { nap() } work() }",
+        "fn f() { #[cfg(test)] if a { b() } if c { work() } }",
+        "fn f() { #[cfg(test)] { nap() } work() }",
+        "fn f() { #[cfg(test)] a.b({ 1 }, nap()); work() }",
+        "fn f() { #[cfg(test)] match a { _ => b() }.c(nap()); work() }",
+        "fn f() { work(); #[cfg(test)] nap() }",
+        // Parts.
+        "struct A { #[cfg(test)] a: B<C, fn(D) -> E, { nap() }>, b: work }",
+        "enum A { #[cfg(test)] B { c: nap }, D { e: work } }",
+        "enum A { #[cfg(test)] B(nap), D(work) }",
+        "fn f() { A { #[cfg(test)] a: nap(), b: work() } }",
+        "fn f(#[cfg(test)] a: B<C, nap>, d: work) {}",
+        "fn f() { match a { #[cfg(test)] A { b } | C { d } if e => { nap() } F => work() } }",
+        "fn f() { match a { #[cfg(test)] A => nap(), F => work() } }",
+        "fn f() { a(#[cfg(test)] nap(), work()) }",
+    ] {
+        assert_only_work_counts(text);
+    }
+    // `test` that is not required, and names that only look like it.
+    for attribute in [
+        "cfg(not(test))",
+        "cfg(any(test, true))",
+        "cfg_attr(test, allow(x))",
+        "contest",
+        "test::helper",
+        "doc = \"test\"",
+        "derive(test)",
+    ] {
+        assert_only_work_counts(&format!("#[{attribute}] fn f() {{ work() }}"));
+    }
+}
+
+#[test]
+fn an_import_of_tests_means_nothing_outside_of_them() {
+    let text = "#[cfg(test)] use std::thread::sleep; fn sleep() {} fn f() { sleep(); }";
+    assert_eq!(mentions(text), []);
+}
+
+#[test]
+fn a_file_that_only_tests_have_is_none_of_the_program() {
+    for attributes in [
+        "#[cfg(test)] #[path = \"a.rs\"]",
+        "#[path = \"a.rs\"] #[cfg(test)]",
+    ] {
+        let (mut facts, mut declared) = (Facts::default(), Declared::default());
+        let text = format!("{attributes} mod b; fn f() {{}}");
+        super::note(&text, &Cfg::default(), &mut facts, &mut declared).unwrap();
+        assert_eq!((declared.modules.len(), declared.files.len()), (0, 0));
+    }
+}
+
 #[test]
 fn a_glob_of_all_of_std_is_told_of() {
     assert_eq!(

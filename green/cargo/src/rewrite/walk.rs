@@ -9,6 +9,7 @@ use anyhow::{Result, anyhow};
 use proc_macro2::{Delimiter, LexError, Spacing, TokenStream, TokenTree};
 
 use super::cfg::Cfg;
+use super::extent;
 use super::uses::{self, Import};
 
 /// A segment of a path: its name, `$crate` among them, and where it stands.
@@ -190,15 +191,19 @@ impl<V: Visitor> Walker<'_, V> {
         // `macro_export` stands among the attributes of the item that comes.
         let mut exported = false;
         let mut item = Item::default();
+        // The end of what is left out.
+        let mut dead_until = 0;
         let mut at = 0;
         while let Some(tree) = trees.get(at) {
             if let Some((group, next)) = attribute(trees, at) {
+                dead_until = dead_until.max(self.left_out(trees, at));
+                context.dead = outer.dead || at < dead_until;
                 self.attribute(group, context);
                 exported |= mentions(group, "macro_export");
-                context.dead |= !self.cfg.keeps(group);
                 at = next;
                 continue;
             }
+            context.dead = outer.dead || at < dead_until;
             item.see(tree, trees.get(at + 1));
             context.public = outer.public || item.is_public();
             if let TokenTree::Group(group) = tree {
@@ -213,9 +218,6 @@ impl<V: Visitor> Walker<'_, V> {
             let step = self.item(trees, at, context, exported);
             // An item ends with a semicolon or a block, a field with a comma.
             let last = &trees[at + step - 1];
-            if is_punct(last, ';') || is_block(last) {
-                context.dead = outer.dead;
-            }
             if is_punct(last, ';') || is_block(last) || is_punct(last, ',') {
                 item = Item::default();
             }
@@ -224,6 +226,23 @@ impl<V: Visitor> Walker<'_, V> {
             }
             at += step;
         }
+    }
+
+    /// Where that ends which the attributes from `at` on leave out; `at` if they leave nothing out.
+    fn left_out(&self, trees: &[TokenTree], at: usize) -> usize {
+        let (mut next, mut kept) = (at, true);
+        while next < trees.len()
+            && let Some((group, behind)) = attribute(trees, next)
+        {
+            let keeps = self.cfg.keeps(group);
+            // `#![…]` is about all that is here.
+            if !keeps && is_punct(&trees[next + 1], '!') {
+                return trees.len();
+            }
+            kept &= keeps;
+            next = behind;
+        }
+        if kept { at } else { extent::end(trees, next) }
     }
 
     /// Handles what begins at `at`; the number of trees it took.
@@ -523,10 +542,10 @@ fn is_dollar_crate(trees: &[TokenTree]) -> bool {
     matches!(trees, [dollar, word, ..] if is_punct(dollar, '$') && is_ident(word, "crate"))
 }
 
-fn is_group(tree: &TokenTree, delimiter: Delimiter) -> bool {
+pub fn is_group(tree: &TokenTree, delimiter: Delimiter) -> bool {
     matches!(tree, TokenTree::Group(group) if group.delimiter() == delimiter)
 }
 
-fn is_block(tree: &TokenTree) -> bool {
+pub fn is_block(tree: &TokenTree) -> bool {
     is_group(tree, Delimiter::Brace)
 }

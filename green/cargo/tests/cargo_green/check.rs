@@ -13,7 +13,7 @@ fn std_calls_in_the_program_s_own_code_are_listed_with_file_and_line() {
         "",
         "use std::thread;\nuse std::{io, sync::{Arc, Mutex}};\nfn main() {\n    let e: io::Error;\n    thread::sleep(d);\n    \
          std::fs::read(p);\n    println!();\n    let m = Mutex::new(1);\n    // cargo-green: allow, the start of the program\n    \
-         std::process::Command::new(x);\n}\n#[cfg(test)]\nmod tests { use std::net::TcpStream; }\n",
+         std::process::Command::new(x);\n}\n#[test]\nfn t() { std::fs::read(p); }\n#[cfg(test)]\nmod tests { use std::net::TcpStream; }\n",
     );
     program.write("tests/t.rs", "use std::net::TcpStream;");
     program.lock();
