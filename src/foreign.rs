@@ -8,6 +8,10 @@
 //! it is a wait of this crate; and `timeout` returns [`Elapsed`](crate::Elapsed) once the limit was
 //! reported.
 //!
+//! Code that ignores errors and tries again would never rest, since each of its waits ends at once. So one interrupt ends
+//! one [`sleep`] alone, and later ones last: most such loops sleep between two tries. One that does not is made to: from
+//! the seventeenth report of the same interrupt on, each comes a little later.
+//!
 //! Call a function that parks only if [`may_park`] has just returned true; none of them asks it
 //! itself.
 
@@ -16,6 +20,7 @@ use std::io;
 use std::os::fd::RawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use crate::blocking::{Cut, on_the_pool};
 use crate::deadline::Deadline;
@@ -147,19 +152,44 @@ fn is_our_process() -> bool {
     PROCESS.load(Ordering::Relaxed) == std::process::id()
 }
 
-/// Parks until `deadline`.
+/// Sleeps until `deadline`, for code that sleeps. An interrupt that has ended such a sleep before does not end another: it
+/// lasts, and what comes meanwhile is met by the next wait.
 ///
 /// # Errors
 ///
 /// `ECANCELED`, `ETIMEDOUT`.
-pub fn sleep_until(deadline: Deadline) -> io::Result<()> {
+pub fn sleep(deadline: Deadline) -> io::Result<()> {
+    if current::with(|task| task.has_been_woken()) {
+        last_until(deadline);
+        return Ok(());
+    }
+    nap(deadline, None).map_err(|interrupt| {
+        let before = current::with(|task| task.tell_asleep(interrupt));
+        after_telling(interrupt, before)
+    })
+}
+
+/// Parks until `deadline`, whatever comes.
+fn last_until(deadline: Deadline) {
+    let _ = nap(deadline, Some(Masked::All));
+}
+
+fn nap(deadline: Deadline, mask: Option<Masked>) -> Result<(), Interrupt> {
     let request = Request {
         site: Site::Sleep,
         deadline,
         poll_for: None,
     };
-    let waited = wait::wait_quietly(&request, None, |_| true, |_, _| ());
-    waited.map(drop).map_err(told)
+    wait::wait_quietly(&request, mask, |_| true, |_, _| ()).map(drop)
+}
+
+/// Parks until `deadline`: for waits that have to look again now and then.
+///
+/// # Errors
+///
+/// `ECANCELED`, `ETIMEDOUT`.
+pub fn sleep_until(deadline: Deadline) -> io::Result<()> {
+    nap(deadline, None).map_err(told)
 }
 
 /// Lets other green threads run.
@@ -255,9 +285,24 @@ fn on_a_thread<T: Send + 'static>(
     done.map_err(told)?.map_err(|_| no_thread())
 }
 
+/// How often an interrupt is told without delay.
+const PATIENCE: u32 = 16;
+/// Each later time it takes so much longer, up to the most.
+const DELAY: Duration = Duration::from_millis(1);
+const LONGEST_DELAY: u32 = 16;
+
 /// The code for an interrupt.
 fn told(interrupt: Interrupt) -> io::Error {
-    current::with(|task| task.tell(interrupt));
+    let before = current::with(|task| task.tell(interrupt));
+    after_telling(interrupt, before)
+}
+
+/// The code for an interrupt that the thread has been told `before` times already. Whoever does not listen waits.
+fn after_telling(interrupt: Interrupt, before: u32) -> io::Error {
+    let delay = DELAY * before.saturating_sub(PATIENCE - 1).min(LONGEST_DELAY);
+    if !delay.is_zero() {
+        last_until(Deadline::after(delay));
+    }
     io::Error::from_raw_os_error(match interrupt {
         Interrupt::Kill => libc::ECANCELED,
         Interrupt::Elapsed { .. } => libc::ETIMEDOUT,

@@ -1,9 +1,11 @@
 //! Waits that end by a code, for code that was not written for green threads.
 
+use std::cell::Cell;
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::panic::resume_unwind;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -85,7 +87,7 @@ fn a_limit_that_was_told_makes_the_block_elapse_whatever_it_returns() {
 #[test]
 fn a_thread_that_ignores_what_it_is_told_lets_the_others_run() {
     green("ignores", || {
-        let turns = std::rc::Rc::new(std::cell::Cell::new(0));
+        let turns = Rc::new(Cell::new(0));
         let neighbour = spawn_local({
             let turns = turns.clone();
             move || {
@@ -96,7 +98,7 @@ fn a_thread_that_ignores_what_it_is_told_lets_the_others_run() {
             }
         });
         let deaf = spawn_local(move || {
-            for _ in 0..1_000 {
+            for _ in 0..30 {
                 let _ = foreign::sleep_until(Deadline::after(LONG));
             }
             turns.get()
@@ -105,6 +107,60 @@ fn a_thread_that_ignores_what_it_is_told_lets_the_others_run() {
         deaf.kill().unwrap();
         assert_eq!(deaf.join().unwrap(), 100);
         neighbour.join().unwrap();
+    });
+}
+
+#[test]
+fn an_interrupt_ends_one_sleep_and_later_ones_last() {
+    fn slept_on(wanted: i32) {
+        assert_eq!(code(foreign::sleep(Deadline::after(LONG))), Some(wanted));
+        let until = Deadline::after(SHORT);
+        assert_eq!(code(foreign::sleep(until)), None);
+        assert!(until.has_passed());
+        // Other waits end as before.
+        assert_eq!(
+            code(foreign::sleep_until(Deadline::after(LONG))),
+            Some(wanted)
+        );
+    }
+    green("sleeps", || {
+        let sleeper = spawn_local(|| {
+            slept_on(ECANCELED);
+            sleep(LONG);
+        });
+        green_thread::yield_now();
+        sleeper.kill().unwrap();
+        assert!(sleeper.join().unwrap_err().is::<Killed>());
+        // Each limit is another one.
+        for _ in 0..2 {
+            assert!(timeout(SHORT, || slept_on(ETIMEDOUT)).is_err());
+        }
+    });
+}
+
+#[test]
+fn whoever_ignores_what_it_is_told_rests_between_its_tries() {
+    green("rests", || {
+        let (tries, stop) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(false)));
+        let deaf = spawn_local({
+            let (tries, stop) = (tries.clone(), stop.clone());
+            move || {
+                while !stop.get() {
+                    let _ = foreign::sleep_until(Deadline::after(LONG));
+                    tries.set(tries.get() + 1);
+                }
+            }
+        });
+        green_thread::yield_now();
+        deaf.kill().unwrap();
+        while tries.get() < 20 {
+            sleep(Duration::from_millis(1));
+        }
+        let before = tries.get();
+        (0..1_000).for_each(|_| green_thread::yield_now());
+        assert!(tries.get() - before < 500, "it has a turn each time");
+        stop.set(true);
+        deaf.join().unwrap();
     });
 }
 

@@ -76,12 +76,26 @@ impl Task {
     }
 
     /// Notes that this thread, which is the running one, is told of an interrupt by a code instead of
-    /// an unwind. The next wait meets it again.
-    pub(crate) fn tell(&self, interrupt: Interrupt) {
+    /// an unwind. The next wait meets it again. Gives how often it has been told of the same one before.
+    pub(crate) fn tell(&self, interrupt: Interrupt) -> u32 {
         self.count_interrupt();
         if let Interrupt::Elapsed { scope } = interrupt {
             self.interrupts.told.store(scope, Ordering::Relaxed);
         }
+        self.interrupts.count_told(interrupt)
+    }
+
+    /// As [`tell`](Task::tell), where it is a sleep that ends.
+    pub(crate) fn tell_asleep(&self, interrupt: Interrupt) -> u32 {
+        let before = self.tell(interrupt);
+        self.interrupts.woke_a_sleep.store(true, Ordering::Relaxed);
+        before
+    }
+
+    /// Whether an interrupt is in force that has ended a sleep of this thread, which is the running one.
+    pub(crate) fn has_been_woken(&self) -> bool {
+        let pending = self.pending(self.masked());
+        pending.is_some_and(|interrupt| self.interrupts.has_woken_a_sleep(interrupt))
     }
 
     fn count_interrupt(&self) {

@@ -20,6 +20,14 @@ impl Interrupt {
     pub(crate) fn is_of(self, scope: u64) -> bool {
         matches!(self, Interrupt::Elapsed { scope: passed } if passed == scope)
     }
+
+    /// No two that are in force at the same time have the same. Scopes count from 1.
+    fn number(self) -> u64 {
+        match self {
+            Interrupt::Kill => u64::MAX,
+            Interrupt::Elapsed { scope } => scope,
+        }
+    }
 }
 
 /// The payload of an unwind that we raise.
@@ -51,6 +59,11 @@ pub(crate) struct Interrupts {
     pub(super) raised: AtomicU32,
     /// The scope of the limit that was last reported by a code, until its block ends.
     pub(super) told: AtomicU64,
+    /// Which interrupt was last reported by a code, by its [number](Interrupt::number); and how often in a row.
+    last_told: AtomicU64,
+    times_told: AtomicU32,
+    /// Whether a sleep has ended early by that one.
+    pub(super) woke_a_sleep: AtomicBool,
     /// Killed before its first run; what it had captured is being dropped.
     unrun: AtomicBool,
     /// Of the time limits in force that were set during an unwind, the innermost:
@@ -67,6 +80,9 @@ impl Default for Interrupts {
             scope: AtomicU64::new(0),
             raised: AtomicU32::new(0),
             told: AtomicU64::new(0),
+            last_told: AtomicU64::new(0),
+            times_told: AtomicU32::new(0),
+            woke_a_sleep: AtomicBool::new(false),
             unrun: AtomicBool::new(false),
             nested: AtomicUsize::new(0),
         }
@@ -130,6 +146,22 @@ impl Interrupts {
             self.told.store(0, Ordering::Relaxed);
         }
         told
+    }
+
+    /// Notes that `interrupt` is reported by a code once more; gives how often it has been before.
+    pub(super) fn count_told(&self, interrupt: Interrupt) -> u32 {
+        let number = interrupt.number();
+        if self.last_told.swap(number, Ordering::Relaxed) != number {
+            self.times_told.store(0, Ordering::Relaxed);
+            self.woke_a_sleep.store(false, Ordering::Relaxed);
+        }
+        self.times_told.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Whether a sleep has ended early by `interrupt`.
+    pub(super) fn has_woken_a_sleep(&self, interrupt: Interrupt) -> bool {
+        self.last_told.load(Ordering::Relaxed) == interrupt.number()
+            && self.woke_a_sleep.load(Ordering::Relaxed)
     }
 
     /// Sets a limit inside a destructor that an unwind runs. Until

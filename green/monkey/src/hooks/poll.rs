@@ -84,7 +84,7 @@ impl Alarm {
     fn wait(&self, deadline: Deadline) -> Answer<bool> {
         match self {
             Alarm::None => {
-                foreign::sleep_until(deadline).map_err(code)?;
+                foreign::sleep(deadline).map_err(code)?;
                 Ok(false)
             }
             &Alarm::One(fd, direction) => or_closed(wait(fd, direction, deadline)),

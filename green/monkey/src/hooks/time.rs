@@ -1,5 +1,6 @@
 //! Sleeping, and sched_yield(2). A sleep that a kill or a limit ends returns early, as if it were
-//! over: code that sleeps expects no other error than EINTR, and then sleeps on.
+//! over: code that sleeps expects no other error than EINTR, and then sleeps on. Later sleeps last, so
+//! that a loop which goes on all the same rests as it means to.
 #![expect(unsafe_code, reason = "hooks")]
 
 use std::ffi::{c_int, c_uint};
@@ -46,7 +47,7 @@ fn nap(wanted: Duration) {
     if wanted.is_zero() {
         return foreign::yield_now();
     }
-    let _ = foreign::sleep_until(Deadline::after(wanted));
+    let _ = foreign::sleep(Deadline::after(wanted));
 }
 
 unsafe fn own_nanosleep(wanted: *const timespec, left: *mut timespec) -> Answer<c_int> {

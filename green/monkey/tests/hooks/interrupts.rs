@@ -1,10 +1,12 @@
 //! Kills and time limits: told by a code where unmodified code knows errors, never by an unwind.
 #![expect(unsafe_code, reason = "C's functions")]
 
+use std::cell::Cell;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
+use std::rc::Rc;
 use std::sync::Mutex;
 use std::thread as os;
 use std::time::{Duration, Instant};
@@ -97,6 +99,62 @@ fn a_limit_is_told_and_its_block_has_elapsed() {
             assert!(begun.elapsed() < Duration::from_secs(30), "{name}");
         }
         assert_eq!(timeout(LONG, || 7), Ok(7));
+    });
+}
+
+/// Tries again whatever the error is, and never asks anybody else.
+fn retries(stop: &Cell<bool>, tries: &Cell<u32>, pause: Duration) {
+    let (mut ours, _theirs) = UnixStream::pair().unwrap();
+    while !stop.get() {
+        let _ = ours.read(&mut [0]);
+        tries.set(tries.get() + 1);
+        if !pause.is_zero() {
+            os::sleep(pause);
+        }
+    }
+}
+
+#[test]
+fn a_loop_that_ignores_its_errors_rests_between_its_tries() {
+    green("loops", || {
+        for (pause, enough) in [(Duration::ZERO, 20), (SOON, 3)] {
+            for is_killed in [true, false] {
+                let (tries, stop) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(false)));
+                let deaf = spawn_local({
+                    let (tries, stop) = (tries.clone(), stop.clone());
+                    let deaf = move || retries(&stop, &tries, pause);
+                    move || timeout(if is_killed { LONG } else { SOON }, deaf)
+                });
+                thread::yield_now();
+                if is_killed {
+                    deaf.kill().unwrap();
+                }
+                while tries.get() < enough {
+                    thread::sleep(Duration::from_millis(1));
+                }
+                let before = tries.get();
+                (0..1_000).for_each(|_| thread::yield_now());
+                assert!(tries.get() - before < 500, "it has a turn each time");
+                stop.set(true);
+                assert_eq!(deaf.join().unwrap().is_ok(), is_killed);
+            }
+        }
+    });
+}
+
+#[test]
+fn a_loop_that_yields_by_green_ends() {
+    green("checks", || {
+        let polite = spawn_local(|| {
+            let (mut ours, _theirs) = UnixStream::pair().unwrap();
+            loop {
+                let _ = ours.read(&mut [0]);
+                thread::yield_now();
+            }
+        });
+        thread::yield_now();
+        polite.kill().unwrap();
+        assert!(polite.join().unwrap_err().is::<Killed>());
     });
 }
 
