@@ -132,29 +132,21 @@ fn a_peer_that_keeps_a_read_busy_does_not_outlast_its_limit() {
 /// What waits to be sent does not leave meanwhile, and what comes asks for no answer.
 #[test]
 fn nor_does_one_that_reads_nothing_itself() {
-    const UPDATES: usize = 60_000;
-    const ROOM: usize = 1 << 20;
     const LITTLE: usize = 8192;
     green_test("one that reads nothing", || {
         for role in tls_roles().filter(|role| role.version == V13) {
             let (mut tls, mut peer) = shaken(role);
             let ours = tls.get_ref();
-            ours.set_recv_buffer_size(ROOM).unwrap();
+            ours.set_recv_buffer_size(floods::ROOM).unwrap();
             ours.set_send_buffer_size(LITTLE).unwrap();
             let theirs = peer.tcp();
             let theirs = SockRef::from(&*theirs);
-            theirs.set_send_buffer_size(ROOM).unwrap();
+            theirs.set_send_buffer_size(floods::ROOM).unwrap();
             theirs.set_recv_buffer_size(LITTLE).unwrap();
             tls.set_write_timeout(Some(Duration::from_millis(200)))
                 .unwrap();
             while tls.write(&[7; 48_000]).is_ok() {}
-            // As many as the socket takes: it is longer at work with them than the limit.
-            let flood = peer.key_updates(UPDATES);
-            peer.tcp().set_nonblocking(true).unwrap();
-            let mut left = &*flood;
-            while let Ok(count @ 1..) = peer.tcp().write(left) {
-                left = &left[count..];
-            }
+            let _peer = floods::flood(peer);
             tls.set_read_timeout(Some(Duration::from_millis(5)))
                 .unwrap();
             let error = tls.read(&mut [0; 8]).unwrap_err();

@@ -4,13 +4,13 @@ use std::io::{ErrorKind, Read, Write};
 use std::mem::MaybeUninit;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use futures_util::{AsyncReadExt, FutureExt};
 use green::aio::Async;
-use green::native_tls::{Certificate, TlsConnector};
+use green::native_tls::{Certificate, TlsConnector, TlsStream};
 use green::net::TcpStream;
 use greenhub::green_thread::{sleep, spawn_local, yield_now};
 use greenhub::greenio::GreenSocket;
@@ -20,10 +20,23 @@ use super::*;
 use test_support::certs::{AUTHORITY, client_context, peer_context};
 use test_support::ends::roles::{V12, V13};
 
-/// What a flood takes of the kernel's memory: tens of thousands of key updates.
-const ROOM: usize = 1 << 20;
+/// It is longer at work with them than any limit here.
+const UPDATES: usize = 20_000;
 
-/// Sends what the kernel takes of `flood`, after which nothing else moves.
+/// What a flood takes of the kernel's memory.
+pub(super) const ROOM: usize = 1 << 20;
+
+/// Sends key updates, as many as the kernel takes, after which nothing else moves. They are made beside the hub, so that
+/// it has its turns meanwhile.
+pub(super) fn flood(mut peer: Peer) -> Peer {
+    greenhub::blocking(move || {
+        let updates = peer.key_updates(UPDATES);
+        fill(peer.tcp(), &updates);
+        peer
+    })
+}
+
+/// Sends what the kernel takes of `flood`.
 fn fill(tcp: &mut std::net::TcpStream, flood: &[u8]) {
     tcp.set_nonblocking(true).unwrap();
     let mut left = flood;
@@ -56,9 +69,7 @@ fn give_room(ours: &GreenSocket, theirs: &std::net::TcpStream) {
 fn flooded(role: Role) -> (GreenSslSocket, Peer) {
     let (tls, mut peer) = shaken(role);
     give_room(tls.get_ref(), peer.tcp());
-    let flood = peer.key_updates(60_000);
-    fill(peer.tcp(), &flood);
-    (tls, peer)
+    (tls, flood(peer))
 }
 
 fn roles() -> impl Iterator<Item = Role> {
@@ -173,33 +184,96 @@ fn a_call_that_may_wait_lets_others_run_and_meets_a_limit() {
     });
 }
 
+/// A client of `green::native_tls`, and what `peer` made of its server after the handshake.
+fn native_client<T: Send + 'static>(
+    peer: impl FnOnce(Peer) -> T + Send + 'static,
+) -> (TlsStream<TcpStream>, std::thread::JoinHandle<T>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let tcp = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let far = listener.accept().unwrap().0;
+    let context = peer_context(true, V13, Peers::Easy);
+    let peer = std::thread::spawn(move || {
+        let mut shaken = Peer::new(far, Some(&context), true, "");
+        assert!(shaken.handshake());
+        peer(shaken)
+    });
+    let tls = TlsConnector::builder()
+        .add_root_certificate(Certificate::from_pem(AUTHORITY.pem.as_bytes()).unwrap())
+        .build()
+        .unwrap()
+        .connect("localhost", tcp)
+        .unwrap();
+    (tls, peer)
+}
+
 #[test]
 fn one_of_native_tls_meets_a_limit() {
     green_test("one of native_tls", || {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let tcp = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let far = listener.accept().unwrap().0;
-        let context = peer_context(true, V13, Peers::Easy);
-        let peer = std::thread::spawn(move || {
-            let mut peer = Peer::new(far, Some(&context), true, "");
-            assert!(peer.handshake());
-            peer
-        });
-        let mut tls = TlsConnector::builder()
-            .add_root_certificate(Certificate::from_pem(AUTHORITY.pem.as_bytes()).unwrap())
-            .build()
-            .unwrap()
-            .connect("localhost", tcp)
-            .unwrap();
+        let (mut tls, peer) = native_client(|peer| peer);
         let mut peer = greenhub::blocking(|| peer.join().unwrap());
         give_room(tls.get_ref().as_green_socket(), peer.tcp());
-        let flood = peer.key_updates(60_000);
-        fill(peer.tcp(), &flood);
+        let _peer = flood(peer);
         assert!(greenhub::timeout(LIMIT, || tls.read(&mut [0; 8])).is_err());
         assert!(
             is_left(tls.get_ref().as_green_socket()),
             "the limit came after the flood"
         );
+    });
+}
+
+#[test]
+fn one_of_native_tls_meets_its_own_limit_while_the_flood_goes_on() {
+    green_test("its own limit", || {
+        let stop = Arc::new(AtomicBool::new(false));
+        let told = stop.clone();
+        let (mut tls, flooding) = native_client(move |mut peer| {
+            peer.tcp()
+                .set_write_timeout(Some(Duration::from_millis(500)))
+                .unwrap();
+            while !told.load(SeqCst) {
+                peer.key_update();
+            }
+        });
+        let limit = Duration::from_millis(200);
+        tls.get_ref().set_read_timeout(Some(limit)).unwrap();
+        let error = tls.read(&mut [0; 8]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::WouldBlock);
+        assert!(!flooding.is_finished());
+        stop.store(true, SeqCst);
+        greenhub::blocking(|| flooding.join().unwrap());
+    });
+}
+
+/// They are more than the engine takes in a few steps, and less than a socket feeds it at once.
+#[test]
+fn an_alert_behind_them_is_the_reason_why_nothing_can_be_written() {
+    const BEHIND: usize = 1000;
+    green_test("an alert behind them", || {
+        for role in roles() {
+            let (mut tls, mut peer) = shaken(role);
+            let updates = peer.key_updates(BEHIND);
+            peer.raw(&updates);
+            // What the peer cannot decrypt, so that it sends its alert and goes.
+            let mut broken = vec![23, 3, 3, 0, 32];
+            broken.resize(5 + 32, 0);
+            let mut ours = tls.get_ref();
+            ours.write_all(&broken).unwrap();
+            let log = greenhub::blocking(move || {
+                peer.read_to_end();
+                peer.flush();
+                peer.close();
+                peer.log
+            });
+            let error = loop {
+                if let Err(error) = tls.write(&[7; 1024]) {
+                    break error;
+                }
+            };
+            assert!(
+                error.to_string().contains("alert"),
+                "{role:?}: {error}, {log:?}"
+            );
+        }
     });
 }
 

@@ -8,7 +8,6 @@ mod floods;
 mod futures;
 mod interoperation;
 mod mistakes;
-mod native_names;
 mod partings;
 mod services;
 mod trials;

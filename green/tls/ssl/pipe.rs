@@ -415,8 +415,15 @@ impl SslPipe {
     pub(super) fn look_ahead(&mut self) -> Option<io::Error> {
         if self.reading.is_none() && self.is_handshaken() {
             let mut record = vec![0; record::PLAINTEXT];
-            while let Ok(Some(Progress::Done(count @ 1..))) = self.decrypt(&mut record) {
-                self.early.extend_from_slice(&record[..count]);
+            loop {
+                match self.decrypt(&mut record) {
+                    Ok(Some(Progress::Done(count @ 1..))) => {
+                        self.early.extend_from_slice(&record[..count]);
+                    }
+                    // Records that carry nothing. They were fed, so there is an end of them.
+                    Ok(None) => {}
+                    _ => break,
+                }
             }
         }
         match &self.reading {

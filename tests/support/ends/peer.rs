@@ -113,7 +113,7 @@ impl Peer {
         self.tcp().write_all(bytes).unwrap();
     }
 
-    fn flush(&mut self) {
+    pub fn flush(&mut self) {
         let bytes = std::mem::take(&mut self.ssl().get_mut().outgoing);
         // Whether anybody takes it is not our business.
         let Some((left, reset)) = self.cut else {
