@@ -12,6 +12,7 @@ use crate::choice;
 use crate::closure::Surveys;
 use crate::counted::counted;
 use crate::drift;
+use crate::lost;
 use crate::names::{FIRST_USE, Kind, MACROS};
 use crate::program::{Program, folder, library, title};
 use crate::record::Record;
@@ -38,8 +39,9 @@ struct Finding {
 
 /// Prints what it finds; returns whether there was no error.
 pub fn check(asking: &Asking, into: &Path) -> Result<bool> {
-    let program = Program::load(asking)?;
-    let at = program.root.join(into);
+    let root = asking.root()?;
+    let at = root.join(into);
+    let program = Program::load(asking).map_err(|error| lost::explain(&root, &at, error))?;
     let record = Record::read(&at)?;
     let mut check = Check {
         program: &program,

@@ -23,6 +23,16 @@ pub fn with_block(lock: &str, name: &str, version: &str, block_before: &str) -> 
     }
 }
 
+/// The lock file in which a package that a copy stood for comes from `source` again. Cargo adds the checksum.
+pub fn with_source(lock: &str, name: &str, version: &str, source: &str) -> String {
+    let Some(of_copy) = block(lock, name, version) else {
+        return lock.to_owned();
+    };
+    let line = format!("version = \"{version}\"");
+    let of_package = of_copy.replacen(&line, &format!("{line}\nsource = \"{source}\""), 1);
+    with_block(lock, name, version, &of_package)
+}
+
 /// The lock file in which a copy under `new_name` stands for a package, with the dependencies that the package has. Otherwise
 /// cargo would choose those of the copy anew, among all versions that the lock file has.
 pub fn with_copy(lock: &str, name: &str, version: &str, new_name: Option<&str>) -> String {

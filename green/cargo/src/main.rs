@@ -13,6 +13,7 @@ mod counted;
 mod drift;
 mod edits;
 mod lockfile;
+mod lost;
 mod manifest;
 mod names;
 mod patch;

@@ -135,19 +135,7 @@ pub struct Redirected {
 pub fn redirect(text: &str, renamed: &[Renamed], at: &Path) -> Result<(String, Vec<Redirected>)> {
     let mut manifest: DocumentMut = text.parse()?;
     let mut done = Vec::new();
-    let targets: Vec<String> = manifest
-        .get("target")
-        .and_then(Item::as_table_like)
-        .map(|targets| targets.iter().map(|(name, _)| name.to_owned()).collect())
-        .unwrap_or_default();
-    let mut tables: Vec<Vec<String>> = vec![vec!["dependencies".into()]];
-    tables.push(vec!["workspace".into(), "dependencies".into()]);
-    tables.extend(
-        targets
-            .into_iter()
-            .map(|target| vec!["target".into(), target, "dependencies".into()]),
-    );
-    for path in tables {
+    for path in dependency_tables(&manifest) {
         let Some(table) = table_at(manifest.as_table_mut(), &path) else {
             continue;
         };
@@ -210,7 +198,24 @@ pub fn give_back(text: &str, redirected: &[Redirected]) -> Result<String> {
     Ok(manifest.to_string())
 }
 
-fn table_at<'a>(
+/// The ways to the tables of what is needed at run time.
+pub fn dependency_tables(manifest: &DocumentMut) -> Vec<Vec<String>> {
+    let targets: Vec<String> = manifest
+        .get("target")
+        .and_then(Item::as_table_like)
+        .map(|targets| targets.iter().map(|(name, _)| name.to_owned()).collect())
+        .unwrap_or_default();
+    let mut tables: Vec<Vec<String>> = vec![vec!["dependencies".into()]];
+    tables.push(vec!["workspace".into(), "dependencies".into()]);
+    tables.extend(
+        targets
+            .into_iter()
+            .map(|target| vec!["target".into(), target, "dependencies".into()]),
+    );
+    tables
+}
+
+pub fn table_at<'a>(
     mut table: &'a mut dyn TableLike,
     path: &[String],
 ) -> Option<&'a mut dyn TableLike> {
@@ -262,14 +267,25 @@ pub fn relative(from: &Path, to: &Path) -> String {
     path.display().to_string()
 }
 
+const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
+
+/// What the lock file calls the registry of a table `[patch.…]`.
+pub fn source(registry: &str) -> String {
+    match registry {
+        "crates-io" => CRATES_IO.to_owned(),
+        url if url.starts_with("sparse+") => url.to_owned(),
+        url => format!("registry+{url}"),
+    }
+}
+
 /// The table `[patch.…]` for packages of a registry.
 pub fn patch_table(source: &str) -> Result<String> {
     let Some((kind, url)) = source.split_once('+') else {
         bail!("its source {source} is not understood");
     };
     Ok(match (kind, url) {
-        (_, "https://github.com/rust-lang/crates.io-index")
-        | ("sparse", "https://index.crates.io/") => "crates-io".into(),
+        _ if source == CRATES_IO => "crates-io".into(),
+        ("sparse", "https://index.crates.io/") => "crates-io".into(),
         ("registry", url) => url.into(),
         _ => source.into(),
     })

@@ -17,6 +17,7 @@ use crate::copy::{Order, copy, copy_folder};
 use crate::counted::counted;
 use crate::drift;
 use crate::lockfile;
+use crate::lost;
 use crate::manifest::{self, GreenSource, Renamed, relative};
 use crate::program::{Program, folder, title};
 use crate::record::{Entry, Record};
@@ -35,8 +36,10 @@ pub struct Options {
 }
 
 pub fn patch(options: &Options) -> Result<()> {
-    let program = Program::load(&options.asking)?;
-    let at = program.root.join(&options.into);
+    let root = options.asking.root()?;
+    let at = root.join(&options.into);
+    let program =
+        Program::load(&options.asking).map_err(|error| lost::explain(&root, &at, error))?;
     let mut record = Record::read(&at)?;
     drift::refuse(&program, &record, &at)?;
 
@@ -419,8 +422,9 @@ fn redirect_program(
     texts: &mut Vec<(PathBuf, String)>,
     record: &mut Record,
 ) -> Result<()> {
-    let members = program
-        .members()
+    // Green itself may be a member, and keeps its own.
+    let members = (program.members())
+        .filter(|member| !program.is_below_green(member))
         .map(|member| member.manifest_path.as_std_path().to_owned());
     let paths: BTreeSet<PathBuf> = members.chain([program.root.join("Cargo.toml")]).collect();
     for path in paths {

@@ -5,13 +5,14 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use toml_edit::{DocumentMut, Item};
+use toml_edit::{DocumentMut, Item, TableLike};
 
 use crate::change::Change;
 use crate::copy::copy_folder;
 use crate::counted::counted;
 use crate::drift;
 use crate::lockfile;
+use crate::lost;
 use crate::manifest::{Redirected, give_back};
 use crate::patch::Options;
 use crate::program::Program;
@@ -20,6 +21,9 @@ use crate::record::{Entry, Manifest, Record};
 pub fn undo(options: &Options) -> Result<()> {
     let root = options.asking.root()?;
     let at = root.join(&options.into);
+    if !at.exists() {
+        return lost::undo(options, &root, &at);
+    }
     let record = Record::read(&at)?;
     if record.crates.is_empty() && options.crates.is_empty() {
         println!("nothing to do: there are no copies in {}", at.display());
@@ -156,7 +160,11 @@ fn split(record: Record, names: &[String]) -> Result<(Record, Record)> {
 fn stage(stage: &Path, root: &Path, at: &Path, gone: &Record, rest: &Record) -> Result<()> {
     copy_folder(at, stage)?;
     for entry in &gone.crates {
-        fs::remove_dir_all(stage.join(&entry.folder))?;
+        let copy = stage.join(&entry.folder);
+        // Somebody may have deleted it.
+        if copy.exists() {
+            fs::remove_dir_all(copy)?;
+        }
     }
     for changed in &gone.manifests {
         let path = root.join(&changed.path);
@@ -187,16 +195,24 @@ fn remove_patch(manifest: &mut DocumentMut, entry: &Entry, is_ours: impl Fn(&str
         if path.is_some_and(is_ours) {
             table.remove(&entry.key);
         }
-        if table.is_empty() {
-            patch.remove(&entry.registry);
-        }
     }
+    tidy_patches(manifest);
+}
+
+/// Drops tables of patches that are empty.
+pub fn tidy_patches(manifest: &mut DocumentMut) {
+    let Some(patch) = manifest.get_mut("patch").and_then(Item::as_table_mut) else {
+        return;
+    };
+    let is_empty = |item: &Item| item.as_table_like().is_some_and(TableLike::is_empty);
+    patch.retain(|_, item| !is_empty(item));
     if patch.is_empty() {
         manifest.remove("patch");
     }
 }
 
-fn include(manifest: &mut DocumentMut, folder: &str) {
+/// Takes back that the copies are no members.
+pub fn include(manifest: &mut DocumentMut, folder: &str) {
     let Some(workspace) = manifest
         .get_mut("workspace")
         .and_then(Item::as_table_like_mut)

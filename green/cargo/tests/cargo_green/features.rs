@@ -1,8 +1,6 @@
 //! Crates that only some choice of the program's features needs.
 
-use crate::support::{Program, text};
-
-const NAP: &str = "pub fn f() { std::thread::sleep(std::time::Duration::ZERO) }";
+use crate::support::{NAP, Program, text};
 
 /// The feature `fast` brings `sockets`, `deep` brings `inner` by way of `middle`; both together `both`. `elsewhere` is for
 /// Windows.

@@ -1,6 +1,6 @@
 //! `cargo green patch` and `--undo` on programs made for it.
 
-use crate::support::{Program, text};
+use crate::support::{NAP, Program, text};
 
 /// `outer` sleeps by way of `inner`; both are crates of the registry.
 fn two_crates() -> Program {
@@ -79,14 +79,7 @@ fn a_crate_and_what_must_go_along_run_on_green_and_all_is_taken_back_to_the_byte
     assert_eq!(program.snapshot(), after, "a second run changes nothing");
 
     program.patched(&["patch", "--undo"]);
-    let undone = program.snapshot();
-    for (one, other) in undone.iter().zip(&before) {
-        assert_eq!(
-            (&one.0, String::from_utf8_lossy(&one.1)),
-            (&other.0, String::from_utf8_lossy(&other.1))
-        );
-    }
-    assert_eq!(undone.len(), before.len());
+    program.assert_is(&before);
 }
 
 #[test]
@@ -142,15 +135,7 @@ fn a_crate_with_unsafe_code_gets_shielded_waits() {
 
 #[test]
 fn two_versions_of_a_crate_get_two_patches() {
-    let program = Program::new(
-        "one = { package = \"twice\", version = \"1\" }\ntwo = { package = \"twice\", version = \"2\" }",
-        "fn main() { one::f(); two::f(); }",
-    );
-    for version in ["1.0.0", "2.0.0"] {
-        let text = "pub fn f() { std::thread::sleep(std::time::Duration::ZERO) }";
-        program.publish("twice", version, "", &[("src/lib.rs", text)]);
-    }
-    program.lock();
+    let program = Program::with_two_versions();
     program.patched(&["patch", "twice@2.0.0"]);
     assert_eq!(program.run(), "green sleeps\n");
     program.patched(&["patch", "twice"]);
@@ -190,42 +175,13 @@ fn a_copy_keeps_the_versions_of_its_dependencies_that_the_lock_file_has() {
 
 #[test]
 fn what_green_itself_depends_on_is_copied_under_another_name() {
-    let program = Program::new(
-        "lazy = { version = \"1\", features = [\"std\"] }\nuser = \"1\"",
-        "fn main() { lazy::f(); user::f(); }",
-    );
-    let lazy = "pub fn f() { std::thread::sleep(std::time::Duration::ZERO) }";
-    program.publish(
-        "lazy",
-        "1.0.0",
-        "[features]\nstd = []\n",
-        &[("src/lib.rs", lazy)],
-    );
-    program.publish(
-        "user",
-        "1.0.0",
-        "[dependencies.lazy]\nversion = \"1\"\n",
-        &[(
-            "src/lib.rs",
-            "pub fn f() { lazy::f(); std::thread::sleep(std::time::Duration::ZERO) }",
-        )],
-    );
-    let green = program.read("green/Cargo.toml") + "lazy = \"1\"\n";
-    program.write("green/Cargo.toml", &green);
-    program.lock();
+    let program = Program::with_a_crate_of_green();
     let before = program.snapshot();
     program.patched(&["patch", "user"]);
     program.patched(&["patch", "lazy"]);
     assert_eq!(program.run(), "green sleeps\ngreen sleeps\ngreen sleeps\n");
     program.patched(&["patch", "--undo"]);
-    let after = program.snapshot();
-    for (one, other) in after.iter().zip(&before) {
-        assert_eq!(
-            (&one.0, String::from_utf8_lossy(&one.1)),
-            (&other.0, String::from_utf8_lossy(&other.1))
-        );
-    }
-    assert_eq!(after.len(), before.len());
+    program.assert_is(&before);
 }
 
 #[test]
@@ -364,9 +320,8 @@ fn a_patch_that_cargo_refuses_is_rolled_back() {
 #[test]
 fn a_workspace_without_a_package_of_its_own_is_patched_at_its_root() {
     let program = Program::new("", "");
-    let nap = "pub fn f() { std::thread::sleep(std::time::Duration::ZERO) }";
-    program.publish("lazy", "1.0.0", "", &[("src/lib.rs", nap)]);
-    program.publish("napping", "1.0.0", "", &[("src/lib.rs", nap)]);
+    program.publish("lazy", "1.0.0", "", &[("src/lib.rs", NAP)]);
+    program.publish("napping", "1.0.0", "", &[("src/lib.rs", NAP)]);
     let green = program.read("green/Cargo.toml") + "lazy = \"1\"\n";
     program.write("green/Cargo.toml", &green);
     program.write(
@@ -395,15 +350,11 @@ fn a_workspace_without_a_package_of_its_own_is_patched_at_its_root() {
 #[test]
 fn a_file_that_is_no_rust_stays_as_it_is_and_is_told_of() {
     let program = Program::new("odd = \"1\"", "fn main() { odd::f(); }");
-    let text = "pub fn f() { std::thread::sleep(std::time::Duration::ZERO) }";
     program.publish(
         "odd",
         "1.0.0",
         "",
-        &[
-            ("src/lib.rs", text),
-            ("src/template.rs", "fn main() { $( }"),
-        ],
+        &[("src/lib.rs", NAP), ("src/template.rs", "fn main() { $( }")],
     );
     std::fs::write(
         program.path("registry/odd-1.0.0/src/old.rs"),

@@ -35,6 +35,9 @@ pub mod fs { pub use std::fs::*; }
 pub use std::{eprint, eprintln, print, println, thread_local};
 "#;
 
+/// The library of a crate that sleeps.
+pub const NAP: &str = "pub fn f() { std::thread::sleep(std::time::Duration::ZERO) }";
+
 pub struct Program {
     folder: TempDir,
 }
@@ -61,6 +64,40 @@ impl Program {
             ),
         );
         program.write("src/main.rs", main);
+        program
+    }
+
+    /// The crates `lazy`, which green depends on itself, and `user`, which depends on it, sleep.
+    pub fn with_a_crate_of_green() -> Self {
+        let program = Program::new(
+            "lazy = { version = \"1\", features = [\"std\"] }\nuser = \"1\"",
+            "fn main() { lazy::f(); user::f(); }",
+        );
+        let features = "[features]\nstd = []\n";
+        program.publish("lazy", "1.0.0", features, &[("src/lib.rs", NAP)]);
+        let library = "pub fn f() { lazy::f(); std::thread::sleep(std::time::Duration::ZERO) }";
+        program.publish(
+            "user",
+            "1.0.0",
+            "[dependencies.lazy]\nversion = \"1\"\n",
+            &[("src/lib.rs", library)],
+        );
+        let green = program.read("green/Cargo.toml") + "lazy = \"1\"\n";
+        program.write("green/Cargo.toml", &green);
+        program.lock();
+        program
+    }
+
+    /// Two versions of the crate `twice`, which sleeps.
+    pub fn with_two_versions() -> Self {
+        let program = Program::new(
+            "one = { package = \"twice\", version = \"1\" }\ntwo = { package = \"twice\", version = \"2\" }",
+            "fn main() { one::f(); two::f(); }",
+        );
+        for version in ["1.0.0", "2.0.0"] {
+            program.publish("twice", version, "", &[("src/lib.rs", NAP)]);
+        }
+        program.lock();
         program
     }
 
@@ -144,6 +181,18 @@ impl Program {
         let output = self.cargo(&["run", "--quiet", "--offline"]);
         assert!(output.status.success(), "{}", text(&output));
         text(&output)
+    }
+
+    /// Every file is what it was.
+    #[track_caller]
+    pub fn assert_is(&self, before: &[(PathBuf, Vec<u8>)]) {
+        let readable = |files: &[(PathBuf, Vec<u8>)]| -> Vec<(PathBuf, String)> {
+            let texts = files
+                .iter()
+                .map(|(path, bytes)| (path.clone(), String::from_utf8_lossy(bytes).into_owned()));
+            texts.collect()
+        };
+        assert_eq!(readable(&self.snapshot()), readable(before));
     }
 
     /// Every file but for what cargo builds.

@@ -1,8 +1,6 @@
 //! `cargo green patch --undo` of single crates.
 
-use crate::support::Program;
-
-const NAP: &str = "pub fn f() { std::thread::sleep(std::time::Duration::ZERO) }";
+use crate::support::{NAP, Program};
 
 /// Whether there are copies of these, and no others.
 fn assert_copies(program: &Program, expected: &[&str]) {
@@ -143,14 +141,7 @@ fn a_crate_that_another_copy_needs_or_that_is_not_patched_is_told_and_nothing_ch
 
 #[test]
 fn one_of_two_versions_goes_by_its_version() {
-    let program = Program::new(
-        "one = { package = \"twice\", version = \"1\" }\ntwo = { package = \"twice\", version = \"2\" }",
-        "fn main() { one::f(); two::f(); }",
-    );
-    for version in ["1.0.0", "2.0.0"] {
-        program.publish("twice", version, "", &[("src/lib.rs", NAP)]);
-    }
-    program.lock();
+    let program = Program::with_two_versions();
     program.patched(&["patch", "twice"]);
     program.patched(&["patch", "--undo", "twice@1.0.0"]);
     assert_copies(&program, &["twice-2.0.0"]);
@@ -159,23 +150,7 @@ fn one_of_two_versions_goes_by_its_version() {
 
 #[test]
 fn a_copy_under_another_name_is_given_up_by_the_copies_that_used_it() {
-    let program = Program::new(
-        "lazy = \"1\"\nuser = \"1\"",
-        "fn main() { lazy::f(); user::f(); }",
-    );
-    program.publish("lazy", "1.0.0", "", &[("src/lib.rs", NAP)]);
-    program.publish(
-        "user",
-        "1.0.0",
-        "[dependencies]\nlazy = \"1\"\n",
-        &[(
-            "src/lib.rs",
-            "pub fn f() { lazy::f(); std::thread::sleep(std::time::Duration::ZERO) }",
-        )],
-    );
-    let green = program.read("green/Cargo.toml") + "lazy = \"1\"\n";
-    program.write("green/Cargo.toml", &green);
-    program.lock();
+    let program = Program::with_a_crate_of_green();
     program.patched(&["patch", "user"]);
     let before = program.snapshot();
     program.patched(&["patch", "lazy"]);
@@ -183,4 +158,106 @@ fn a_copy_under_another_name_is_given_up_by_the_copies_that_used_it() {
     program.patched(&["patch", "--undo", "lazy"]);
     assert_eq!(program.snapshot(), before);
     assert_eq!(program.run(), "green sleeps\n");
+}
+
+#[test]
+fn a_folder_that_was_deleted_is_told_and_what_pointed_at_it_is_taken_back() {
+    let program = two_users();
+    let before = program.snapshot();
+    program.patched(&["patch", "--yes", "first", "second"]);
+    std::fs::remove_dir_all(program.path("green-patched")).unwrap();
+    for arguments in [&["check"][..], &["patch", "first"]] {
+        let said = program.refused(arguments);
+        assert!(
+            said.contains("green-patched, is gone: bring it back, or"),
+            "{said}"
+        );
+    }
+    let said = program.refused(&["patch", "--undo", "first"]);
+    assert!(said.contains("takes back all of them"), "{said}");
+    let lost = program.snapshot();
+    let said = program.patched(&["patch", "--undo", "--dry-run"]);
+    assert!(
+        said.contains("-first = { path = \"green-patched/first-1.0.0\" }"),
+        "{said}"
+    );
+    program.assert_is(&lost);
+    program.patched(&["patch", "--undo"]);
+    program.assert_is(&before);
+    let said = program.patched(&["patch", "--undo"]);
+    assert!(said.contains("nothing to do"), "{said}");
+    program.assert_is(&before);
+}
+
+#[test]
+fn without_the_folder_versions_stay_though_there_are_newer_ones() {
+    let program = two_users();
+    program.patched(&["patch", "--yes", "first"]);
+    std::fs::remove_dir_all(program.path("green-patched")).unwrap();
+    program.publish("own", "1.1.0", "", &[("src/lib.rs", "")]);
+    program.patched(&["patch", "--undo"]);
+    let lock = program.read("Cargo.lock");
+    assert!(
+        lock.contains("name = \"own\"\nversion = \"1.0.0\"\nsource = "),
+        "{lock}"
+    );
+    assert_eq!(program.run(), "-\n");
+}
+
+#[test]
+fn without_the_folder_a_copy_under_another_name_gives_way_to_its_original() {
+    let program = Program::with_a_crate_of_green();
+    let lock = program.read("Cargo.lock");
+    let manifest = program.read("Cargo.toml") + "[workspace]\nmembers = [\"app\"]\n";
+    program.write("Cargo.toml", &manifest);
+    program.write(
+        "app/Cargo.toml",
+        "[package]\nname = \"app\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[dependencies]\n\
+         asleep = { package = \"lazy\", version = \"1\" }\n",
+    );
+    program.write("app/src/lib.rs", "");
+    program.lock();
+    let before = program.read("Cargo.lock");
+    assert_ne!(lock, before);
+    program.patched(&["patch", "lazy", "user"]);
+    std::fs::remove_dir_all(program.path("green-patched")).unwrap();
+    let said = program.patched(&["patch", "--undo"]);
+    for (manifest, line) in [
+        (
+            "Cargo.toml",
+            "lazy = { version = \"1.0.0\", features = [\"std\"] }",
+        ),
+        (
+            "app/Cargo.toml",
+            "asleep = { package = \"lazy\", version = \"1.0.0\" }",
+        ),
+    ] {
+        let text = program.read(manifest);
+        let dependency: toml_edit::DocumentMut = text.parse().unwrap();
+        let line: toml_edit::DocumentMut = line.parse().unwrap();
+        let (key, wanted) = line.iter().next().unwrap();
+        let found = &dependency["dependencies"][key];
+        for (key, value) in wanted.as_table_like().unwrap().iter() {
+            assert_eq!(
+                found[key].to_string().trim(),
+                value.to_string().trim(),
+                "{text}"
+            );
+        }
+        assert!(found.get("path").is_none(), "{text}");
+        let told = format!("{manifest}: {key} = \"1.0.0\": what stood there before");
+        assert!(said.contains(&told), "{said}");
+    }
+    assert_eq!(program.read("Cargo.lock"), before);
+    assert!(!program.read("Cargo.toml").contains("green-patched"));
+    assert_eq!(program.run(), "");
+}
+
+#[test]
+fn a_single_copy_that_was_deleted_is_taken_back_like_the_others() {
+    let program = two_users();
+    program.patched(&["patch", "--yes", "first", "second"]);
+    std::fs::remove_dir_all(program.path("green-patched/own-1.0.0")).unwrap();
+    program.patched(&["patch", "--undo", "first"]);
+    assert_copies(&program, &["second-1.0.0", "shared-1.0.0"]);
 }
