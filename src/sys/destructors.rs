@@ -16,9 +16,11 @@
 #![expect(unsafe_code, reason = "reads the C library's list")]
 
 use std::cell::Cell;
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{c_int, c_void};
 use std::marker::PhantomData;
 use std::ptr;
+
+use super::symbols::symbol;
 
 /// As glibc lays it out. A function that is not called from here.
 #[repr(C)]
@@ -116,12 +118,6 @@ fn note(register: Register, object: *const c_void) {
     // SAFETY: it does nothing with the object, and is part of this program or
     // library, as the handle says.
     unsafe { register(nothing, object, &raw const __dso_handle) };
-}
-
-fn symbol(name: &std::ffi::CStr) -> Option<*mut c_void> {
-    // SAFETY: a name that ends in a NUL byte.
-    let at = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr().cast::<c_char>()) };
-    (!at.is_null()).then_some(at)
 }
 
 /// A library's thread-locals on this OS thread: their first word, and how many.

@@ -21,6 +21,7 @@ pub(crate) mod signal;
 )]
 pub(crate) mod snapshot;
 pub(crate) mod socket;
+pub(crate) mod symbols;
 pub(crate) mod system_call;
 pub(crate) mod thread_end;
 pub(crate) mod unwind;

@@ -176,10 +176,9 @@ pub(super) fn stack_signal() -> libc::c_int {
     libc::SIGRTMAX() - 3
 }
 
-/// Blocks every signal that is not raised by the running code itself, or
-/// meant for its OS thread alone, so that
-/// the process's signals are handled on other threads and not on a green
-/// thread's small stack.
+/// Blocks the process's signals, so that they are handled on other threads and
+/// not on a green thread's small stack. Those that the running code raises
+/// itself, or that are meant for its OS thread alone, are left.
 pub(crate) fn block_process_signals() {
     // SAFETY: `set` is initialised by sigfillset before use.
     unsafe {

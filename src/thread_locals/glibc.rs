@@ -1,9 +1,11 @@
 //! What glibc exports for its own parts and for debuggers, looked up by name.
 //!
 //! If a library lacks any of it (glibc before 2.34, musl, a static program), this does not work.
-#![expect(unsafe_code, reason = "looks symbols up")]
+#![expect(unsafe_code, reason = "reads what symbols stand for")]
 
 use std::ffi::{CStr, c_char, c_int, c_void};
+
+use crate::sys::symbols::symbol;
 
 /// Functions of the dynamic linker and of glibc that threads begin and end with.
 #[derive(Clone, Copy, Debug)]
@@ -36,12 +38,6 @@ pub(super) struct Field {
     pub(super) bytes: usize,
     pub(super) count: usize,
     pub(super) offset: usize,
-}
-
-pub(super) fn symbol(name: &CStr) -> Option<*mut c_void> {
-    // SAFETY: a name that ends in a NUL byte.
-    let at = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr().cast::<c_char>()) };
-    (!at.is_null()).then_some(at)
 }
 
 pub(super) fn needed(name: &CStr) -> Result<*mut c_void, String> {

@@ -20,8 +20,9 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 use super::allocator::Words;
 use super::base;
-use super::glibc::{Field, Functions, field, needed, size, symbol};
+use super::glibc::{Field, Functions, field, needed, size};
 use crate::sys::memory;
+use crate::sys::symbols::symbol;
 
 const WORD: usize = size_of::<usize>();
 

@@ -14,9 +14,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::allocator::{Words, make_all_calls};
 use super::base;
-use super::glibc::{self, Functions, symbol};
+use super::glibc::{self, Functions};
 use super::layout::{Layout, read};
 use super::values;
+use crate::sys::symbols::symbol;
 
 const WORD: usize = size_of::<usize>();
 
