@@ -14,6 +14,7 @@ use super::buffers::{Buffer, PIECE};
 use super::callbacks::Callbacks;
 use crate::net::parting;
 use crate::ssl::GreenSslSocket;
+use crate::tls::ssl::end::is_departure;
 
 /// The longest record of TLS (RFC 8446, 5.1): what is decrypted at once.
 const RECORD: usize = 16 * 1024;
@@ -265,11 +266,4 @@ fn left(left: Duration) -> Duration {
 
 pub(super) fn shutdown_timed_out() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, "TLS shutdown timed out")
-}
-
-fn is_departure(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
-    )
 }

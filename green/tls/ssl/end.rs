@@ -45,3 +45,11 @@ impl End {
         }
     }
 }
+
+/// Whether the peer left without a close_notify.
+pub(crate) fn is_departure(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+    )
+}

@@ -65,7 +65,7 @@ pub use wrap::SslListener;
 mod certificate;
 mod context;
 mod duplex;
-mod end;
+pub(crate) mod end;
 mod engine;
 mod error;
 mod facts;

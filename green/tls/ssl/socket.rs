@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io::{self, IoSlice, Read, Write};
-use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
@@ -16,11 +15,19 @@ use greenhub::greenio::GreenSocket;
 use greenhub::source::Direction;
 use greenhub::wait_queue::{ShortLock, give_way};
 
-use super::certificate::Certificate;
 use super::duplex::{self, Duplex};
-use super::facts::{Cipher, TlsVersion};
 use super::pipe::SslPipe;
-use super::session::SslSession;
+
+pub use self::closing::Unwrapped;
+pub use self::halves::{ReadHalf, WriteHalf};
+
+mod agreed;
+mod closing;
+mod halves;
+#[cfg(feature = "async")]
+mod poll;
+#[cfg(test)]
+mod tests;
 
 /// How long a handshake may take unless [`GreenSslSocket::set_handshake_timeout`] says otherwise.
 pub const DEFAULT_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -138,49 +145,6 @@ impl Drop for Shared {
     }
 }
 
-/// What [`GreenSslSocket::unwrap`] gives back.
-///
-/// ```
-/// use std::io::{Read, Write};
-/// use std::time::Duration;
-///
-/// use green::os::unix::net::UnixStream;
-/// use green::ssl::{Purpose, SslContext, Unwrapped, VerifyLocation};
-///
-/// # fn main() -> std::io::Result<()> {
-/// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-/// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
-/// # let server = SslContext::create_default_context(Purpose::ClientAuth)?;
-/// # server.load_cert_chain_bytes(certificate.as_bytes(), key.as_bytes(), None)?;
-/// # let client = SslContext::new(Purpose::ServerAuth)?;
-/// # client.load_verify_locations(VerifyLocation::Bytes(certificate.as_bytes()))?;
-/// let (near, far) = UnixStream::pair()?;
-/// let served = green::thread::spawn(move || -> std::io::Result<()> {
-///     let tls = server.accept(far)?;
-///     tls.do_handshake()?;
-///     let mut socket = tls.unwrap(Some(Duration::from_secs(5)))?.socket;
-///     socket.write_all(b"in the clear")
-/// });
-/// let tls = client.connect(near, "localhost")?;
-/// let Unwrapped { socket, unread, .. } = tls.unwrap(Some(Duration::from_secs(5)))?;
-/// let mut text = String::new();
-/// unread.as_slice().chain(&socket).read_to_string(&mut text)?;
-/// assert_eq!(text, "in the clear");
-/// # served.join().unwrap()?;
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Unwrapped {
-    /// The connection, in the clear from now on.
-    pub socket: GreenSocket,
-    /// What came after the peer's close_notify: it was received already, and comes before what `socket` reads.
-    pub unread: Vec<u8>,
-    /// Whether the peer sent its close_notify; if not, it ended or reset the connection instead.
-    pub peer_closed_cleanly: bool,
-}
-
 impl GreenSslSocket {
     /// Runs `pipe` over `socket`. [`SslContext::wrap_socket`](super::SslContext::wrap_socket) is the usual way.
     pub fn from_pipe(socket: impl Into<GreenSocket>, pipe: SslPipe) -> GreenSslSocket {
@@ -240,174 +204,6 @@ impl GreenSslSocket {
         self.unless_closed(self.shared.duplex.handshake(deadline))
     }
 
-    /// Sends close_notify, after which nothing can be written; reading goes on. If the socket is full it waits,
-    /// under the [write timeout](Self::set_write_timeout).
-    ///
-    /// The connection itself stays open in both directions. Many TLS peers end their side too when they receive
-    /// close_notify, so do not count on an answer.
-    ///
-    /// # Errors
-    ///
-    /// `NotConnected` before the handshake; those of a write.
-    pub fn shutdown_write(&self) -> io::Result<()> {
-        let deadline = self.deadline(Direction::Write)?;
-        self.unless_closed(self.shared.duplex.shutdown(deadline))
-    }
-
-    /// Ends TLS in both directions and gives the connection back, in the clear.
-    ///
-    /// Sends close_notify and waits for the peer's until `limit` passes; `None` is for ever. If the peer may still be
-    /// sending, read to the end first.
-    ///
-    /// # Errors
-    ///
-    /// `ResourceBusy` if clones of this handle live; `InvalidData` if the peer sends data instead of its close_notify;
-    /// `TimedOut`. The connection is closed then.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::io::{Read, Write};
-    /// use std::time::Duration;
-    ///
-    /// use green::os::unix::net::UnixStream;
-    /// use green::ssl::{Purpose, SslContext, VerifyLocation};
-    /// use green::thread;
-    ///
-    /// # fn main() -> std::io::Result<()> {
-    /// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    /// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
-    /// # let server = SslContext::create_default_context(Purpose::ClientAuth)?;
-    /// # server.load_cert_chain_bytes(certificate.as_bytes(), key.as_bytes(), None)?;
-    /// # let client = SslContext::new(Purpose::ServerAuth)?;
-    /// # client.load_verify_locations(VerifyLocation::Bytes(certificate.as_bytes()))?;
-    /// let limit = Some(Duration::from_secs(10));
-    /// let (near, far) = UnixStream::pair()?;
-    /// let served = thread::spawn(move || -> std::io::Result<()> {
-    ///     let mut tls = server.accept(far)?;
-    ///     // Down to the client's close_notify.
-    ///     let mut secret = String::new();
-    ///     tls.read_to_string(&mut secret)?;
-    ///     assert_eq!(secret, "in private");
-    ///     let plain = tls.unwrap(limit)?;
-    ///     (&plain.socket).write_all(b"in the clear")
-    /// });
-    ///
-    /// let mut tls = client.connect(near, "localhost")?;
-    /// tls.write_all(b"in private")?;
-    /// let plain = tls.unwrap(limit)?;
-    /// assert!(plain.peer_closed_cleanly);
-    /// // What came behind the peer's close_notify goes before what comes next.
-    /// let mut clear = plain.unread;
-    /// (&plain.socket).read_to_end(&mut clear)?;
-    /// assert_eq!(clear, b"in the clear");
-    /// # served.join().unwrap()
-    /// # }
-    /// ```
-    pub fn unwrap(self, limit: Option<Duration>) -> io::Result<Unwrapped> {
-        let shared = self.shared.clone();
-        drop(self);
-        let shared = Arc::try_unwrap(shared).map_err(|_| {
-            io::Error::new(
-                io::ErrorKind::ResourceBusy,
-                "another handle of this TLS connection lives",
-            )
-        })?;
-        let deadline = Deadline::within(limit);
-        match shared.duplex.shutdown(deadline) {
-            // That the peer cannot be told is told by how it left.
-            Err(error) if !is_departure(&error) => return Err(error),
-            _ => {}
-        }
-        let cleanly = match shared.duplex.read(&mut [0; 64], deadline) {
-            Ok(0) => true,
-            Ok(_) => {
-                return Err(io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    "the peer sends data where its close_notify should be",
-                ));
-            }
-            Err(error) if is_departure(&error) => false,
-            Err(error) => return Err(error),
-        };
-        let unread = if cleanly {
-            shared.duplex.pipe.lock().take_unread()?
-        } else {
-            Vec::new()
-        };
-        shared.given_back.store(true, Ordering::Relaxed);
-        Ok(Unwrapped {
-            socket: shared.duplex.socket.try_clone()?,
-            unread,
-            peer_closed_cleanly: cleanly,
-        })
-    }
-
-    /// Closes the connection for every handle, now: whoever waits on it gets [`ClosedLocally`].
-    ///
-    /// One attempt is made to send close_notify; that never waits. If the peer reads slowly, the socket may be full
-    /// then, and the peer sees an end without close_notify: where that matters, first call
-    /// [`shutdown_write`](Self::shutdown_write), which waits under the write timeout. Dropping the last handle does the
-    /// same, but does not linger: see [`GreenSocket::close`].
-    ///
-    /// The peer must not take half an answer for a whole one. So there is no close_notify while the thread unwinds, by a
-    /// panic, a kill or a time limit; none on a connection that has failed, by an error or by a write that was cut short;
-    /// and a socket whose linger time is zero is reset. A drop does not send it either if the peer has ended without
-    /// its own, or if another handle was dropped by such an unwind before.
-    ///
-    /// All else is an end in order, with close_notify: a return by `?` after a read timed out, say, or after another
-    /// connection failed; the end of a future that `green::future::timeout` gives up; and the end of a thread-local that
-    /// held the stream, for which no thread unwinds any more, as std has it. If that leaves the
-    /// peer with half of something, first close the [socket below](Self::get_ref), which sends none:
-    /// `tls.get_ref().close()`.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::io::Read;
-    ///
-    /// use green::os::unix::net::UnixStream;
-    /// use green::ssl::{Purpose, SslContext};
-    /// use green::{ClosedLocally, thread};
-    ///
-    /// # fn main() -> std::io::Result<()> {
-    /// let context = SslContext::create_default_context(Purpose::ServerAuth)?;
-    /// let (near, _far) = UnixStream::pair()?;
-    /// let tls = context.wrap_socket(near, Some("example.org"))?;
-    /// let waiting = tls.try_clone()?;
-    /// let reader = thread::spawn(move || (&waiting).read(&mut [0; 16]));
-    ///
-    /// tls.close();
-    /// let error = reader.join().unwrap().unwrap_err();
-    /// assert!(ClosedLocally::caused(&error));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn close(&self) {
-        if !self.shared.closing.swap(true, Ordering::SeqCst) {
-            // Whoever asks for the end has had his say, be the peer's missing or not.
-            self.shared.duplex.part(true, true);
-            self.get_ref().close();
-        }
-    }
-
-    /// Shuts the connection below TLS down, as `TcpStream::shutdown` does; for `Write` and `Both`, one attempt is made
-    /// to send close_notify first. For `Read` and `Both`, a read that waits and every later one ends with `Ok(0)`, unless
-    /// the peer had ended before.
-    ///
-    /// # Errors
-    ///
-    /// Those of shutdown(2).
-    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        if how != Shutdown::Write {
-            self.shared.duplex.pipe.lock().shut_for_reading();
-        }
-        if how != Shutdown::Read {
-            let _ = self.shared.duplex.shutdown(Deadline::NOW);
-        }
-        self.get_ref().shutdown(how)
-    }
-
     /// Another handle to this connection.
     ///
     /// # Errors
@@ -416,12 +212,6 @@ impl GreenSslSocket {
         Ok(GreenSslSocket {
             shared: self.shared.clone(),
         })
-    }
-
-    /// One handle to read and one to write.
-    pub fn split(self) -> (ReadHalf, WriteHalf) {
-        let shared = self.shared.clone();
-        (ReadHalf(self), WriteHalf(GreenSslSocket { shared }))
     }
 
     /// The socket underneath: addresses, options. What it reads and writes is ciphertext.
@@ -485,8 +275,7 @@ impl GreenSslSocket {
     ///
     /// ```
     /// use std::io::{ErrorKind, Read};
-    /// use std::net::Shutdown;
-    ///
+    ///     ///
     /// use green::os::unix::net::UnixStream;
     /// use green::ssl::{Purpose, SslContext, VerifyLocation};
     /// use green::thread;
@@ -537,79 +326,6 @@ impl GreenSslSocket {
     /// Whether this is the server's end.
     pub fn server_side(&self) -> bool {
         self.pipe(SslPipe::server_side)
-    }
-
-    /// The protocol version, once the handshake is done.
-    ///
-    /// # Errors
-    ///
-    /// `Unsupported` by the native-tls engine.
-    pub fn version(&self) -> io::Result<Option<TlsVersion>> {
-        self.pipe(SslPipe::version)
-    }
-
-    /// The cipher, once the handshake is done.
-    ///
-    /// # Errors
-    ///
-    /// `Unsupported` by the native-tls engine.
-    pub fn cipher(&self) -> io::Result<Option<Cipher>> {
-        self.pipe(SslPipe::cipher)
-    }
-
-    /// The peer's certificate, if it showed one.
-    ///
-    /// # Errors
-    ///
-    /// The engine's, of kind `Other`.
-    #[doc(alias = "getpeercert")]
-    pub fn peer_certificate(&self) -> io::Result<Option<Certificate>> {
-        self.pipe(SslPipe::peer_certificate)
-    }
-
-    /// The application protocol that was agreed on.
-    ///
-    /// # Errors
-    ///
-    /// The engine's, of kind `Other`.
-    pub fn negotiated_alpn(&self) -> io::Result<Option<Vec<u8>>> {
-        self.pipe(SslPipe::negotiated_alpn)
-    }
-
-    /// The channel binding `tls-server-end-point` (RFC 5929).
-    ///
-    /// # Errors
-    ///
-    /// The engine's, of kind `Other`.
-    pub fn tls_server_end_point(&self) -> io::Result<Option<Vec<u8>>> {
-        self.pipe(SslPipe::tls_server_end_point)
-    }
-
-    /// The host name that the client asked for.
-    ///
-    /// # Errors
-    ///
-    /// `Unsupported` by the native-tls engine.
-    pub fn server_name(&self) -> io::Result<Option<String>> {
-        self.pipe(SslPipe::server_name)
-    }
-
-    /// The session, to be resumed by a later connection.
-    ///
-    /// # Errors
-    ///
-    /// `Unsupported` by the native-tls engine.
-    pub fn session(&self) -> io::Result<Option<SslSession>> {
-        self.pipe(SslPipe::session)
-    }
-
-    /// Whether the handshake resumed an earlier session.
-    ///
-    /// # Errors
-    ///
-    /// `Unsupported` by the native-tls engine.
-    pub fn session_reused(&self) -> io::Result<bool> {
-        self.pipe(SslPipe::session_reused)
     }
 
     fn pipe<T>(&self, ask: impl FnOnce(&SslPipe) -> T) -> T {
@@ -755,48 +471,6 @@ impl Write for GreenSslSocket {
     }
 }
 
-/// The reading half of [`GreenSslSocket::split`].
-#[derive(Debug)]
-pub struct ReadHalf(GreenSslSocket);
-
-/// The writing half of [`GreenSslSocket::split`].
-#[derive(Debug)]
-pub struct WriteHalf(GreenSslSocket);
-
-impl ReadHalf {
-    /// The connection.
-    pub fn get_ref(&self) -> &GreenSslSocket {
-        &self.0
-    }
-}
-
-impl WriteHalf {
-    /// The connection.
-    pub fn get_ref(&self) -> &GreenSslSocket {
-        &self.0
-    }
-}
-
-impl Read for ReadHalf {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        (&self.0).read(buf)
-    }
-}
-
-impl Write for WriteHalf {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        (&self.0).write(buf)
-    }
-
-    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        (&self.0).write_vectored(bufs)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        (&self.0).flush()
-    }
-}
-
 impl AsRef<GreenSocket> for GreenSslSocket {
     fn as_ref(&self) -> &GreenSocket {
         self.get_ref()
@@ -824,17 +498,3 @@ impl fmt::Debug for GreenSslSocket {
             .finish_non_exhaustive()
     }
 }
-
-/// Whether the peer left without a close_notify.
-fn is_departure(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
-    )
-}
-
-#[cfg(feature = "async")]
-mod poll;
-
-#[cfg(test)]
-mod tests;

@@ -16,9 +16,9 @@ pub(super) struct Tasks {
 impl Tasks {
     /// Counts an item that is about to be put: a getter may be done with it before the putter has
     /// returned.
-    pub(super) fn announce(&self) -> Announced<'_> {
+    pub(super) fn announce(&self) -> Counted<'_> {
         self.outstanding.fetch_add(1, SeqCst);
-        Announced(self)
+        Counted(self)
     }
 
     pub(super) fn done(&self) -> Result<(), NothingOutstanding> {
@@ -60,18 +60,36 @@ impl Tasks {
 }
 
 /// An item that is counted, and counted no more if it is not put after all.
-pub(super) struct Announced<'a>(&'a Tasks);
+pub(super) struct Counted<'a>(&'a Tasks);
 
-impl Announced<'_> {
+impl Counted<'_> {
     pub(super) fn put(self) {
         std::mem::forget(self);
     }
 }
 
-impl Drop for Announced<'_> {
+impl Drop for Counted<'_> {
     fn drop(&mut self) {
         // It has been counted, so this cannot be one too many, unless somebody said that it was
         // done with an item that it never had.
         let _ = self.0.done();
     }
+}
+
+/// What `LightQueue` has in place of [`Tasks`].
+#[derive(Default)]
+pub(super) struct NoTasks;
+
+pub(super) struct NotCounted;
+
+impl NoTasks {
+    pub(super) fn announce(&self) -> NotCounted {
+        NotCounted
+    }
+
+    pub(super) fn give_up(&self, _items: usize) {}
+}
+
+impl NotCounted {
+    pub(super) fn put(self) {}
 }

@@ -1,7 +1,8 @@
 //! Certificates and keys: where they come from, and how they are changed while serving.
 
 use std::env;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use super::*;
 
