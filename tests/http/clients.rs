@@ -7,6 +7,7 @@ use green::ssl::{Purpose, SslContext};
 use green::thread;
 
 use crate::{Served, bounded, nobody_is_left, usual};
+use test_support::certs::SELF_SIGNED;
 
 /// Runs a client; `None` if there is none here.
 pub fn client(name: &str, arguments: &[&str]) -> Option<Output> {
@@ -91,12 +92,9 @@ fn curl_is_served_in_the_clear() {
 #[test]
 fn curl_is_served_over_tls() {
     bounded("curl over TLS", || {
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let context = SslContext::create_default_context(Purpose::ClientAuth).unwrap();
-        let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
-        context
-            .load_cert_chain_bytes(certificate.as_bytes(), key.as_bytes(), None)
-            .unwrap();
+        let (chain, key) = (SELF_SIGNED.chain.as_bytes(), SELF_SIGNED.key.as_bytes());
+        context.load_cert_chain_bytes(chain, key, None).unwrap();
         context.set_alpn_protocols(&http::ALPN).unwrap();
         let listener = green::listen("127.0.0.1:0").unwrap();
         let base = format!("https://{}", listener.local_addr().unwrap());

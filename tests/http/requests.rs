@@ -9,6 +9,7 @@ use green::thread;
 use ureq::{Agent, Timeout};
 
 use crate::{Served, bounded, usual};
+use test_support::certs::SELF_SIGNED;
 use test_support::child::alone;
 
 #[test]
@@ -180,8 +181,7 @@ fn ask_over_tls(certificate: &str, key: &str) -> Result<String, ureq::Error> {
 #[test]
 fn https_to_a_stranger_is_refused() {
     bounded("https to a stranger", || {
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        let refused = ask_over_tls(&made.cert.pem(), &made.signing_key.serialize_pem());
+        let refused = ask_over_tls(&SELF_SIGNED.chain, &SELF_SIGNED.key);
         let refused = refused.unwrap_err();
         assert!(refused.to_string().contains("certificate"), "{refused}");
     });
@@ -191,18 +191,9 @@ fn https_to_a_stranger_is_refused() {
 fn https_trusts_what_the_system_trusts() {
     const NAME: &str = "requests::https_trusts_what_the_system_trusts";
     const KEY: &str = "GREEN_TEST_KEY";
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let directory = tempfile::tempdir().unwrap();
-    let (trusted, key) = (
-        directory.path().join("trusted"),
-        directory.path().join("key"),
-    );
-    std::fs::write(&trusted, made.cert.pem()).unwrap();
-    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-    let environment = [
-        ("SSL_CERT_FILE", trusted.to_str().unwrap()),
-        (KEY, key.to_str().unwrap()),
-    ];
+    let [trusted, key] = SELF_SIGNED.write_to(directory.path());
+    let environment = [("SSL_CERT_FILE", &*trusted), (KEY, &key)];
     let ask = || {
         let read = |name| std::fs::read_to_string(std::env::var(name).unwrap()).unwrap();
         assert_eq!(

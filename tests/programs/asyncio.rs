@@ -8,6 +8,7 @@ use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::Duration;
 
 use test_support::bounded;
+use test_support::certs::SELF_SIGNED;
 use test_support::example_program::build;
 use test_support::running::{Signal, signal};
 
@@ -26,14 +27,7 @@ struct Server {
 impl Server {
     fn start() -> Server {
         let directory = tempfile::tempdir().unwrap();
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        let file = |name: &str, text: String| {
-            let path = directory.path().join(name);
-            std::fs::write(&path, text).unwrap();
-            path.to_str().unwrap().to_owned()
-        };
-        let cert = file("cert.pem", made.cert.pem());
-        let key = file("key.pem", made.signing_key.serialize_pem());
+        let [cert, key] = SELF_SIGNED.write_to(directory.path());
         let mut child = Command::new(build("asyncio_streams"))
             .args(["server", "127.0.0.1:0", &cert, &key])
             .stdout(Stdio::piped())

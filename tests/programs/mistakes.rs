@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
 
+use test_support::certs::SELF_SIGNED;
 use test_support::example_program::{build, names_the_mistake};
 use test_support::running::free_address;
 
@@ -193,18 +194,6 @@ fn the_programs_name_the_file_that_is_not_there() {
     }
 }
 
-/// A certificate and its key, in files.
-fn certificate(folder: &tempfile::TempDir) -> [String; 2] {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let texts = [made.cert.pem(), made.signing_key.serialize_pem()];
-    let mut names = ["cert.pem", "key.pem"].into_iter();
-    texts.map(|text| {
-        let path = folder.path().join(names.next().unwrap());
-        std::fs::write(&path, text).unwrap();
-        path.to_str().unwrap().to_owned()
-    })
-}
-
 #[test]
 fn the_programs_name_an_address_that_is_none_or_that_they_must_not_take() {
     let nowhere = "256.0.0.1:1";
@@ -227,7 +216,7 @@ fn the_programs_name_an_address_that_is_none_or_that_they_must_not_take() {
 #[test]
 fn the_programs_name_the_address_where_nobody_listens() {
     let folder = tempfile::tempdir().unwrap();
-    let [cert, _] = &certificate(&folder);
+    let [cert, _] = &SELF_SIGNED.write_to(folder.path());
     let nobody = &*free_address();
     let page = &*format!("http://{nobody}/page");
     let secret = &*format!("https://{nobody}/");
@@ -248,7 +237,7 @@ fn the_programs_name_the_address_where_nobody_listens() {
 #[test]
 fn the_programs_name_the_address_that_is_taken() {
     let folder = tempfile::tempdir().unwrap();
-    let [cert, key] = &certificate(&folder);
+    let [cert, key] = &SELF_SIGNED.write_to(folder.path());
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = &*taken.local_addr().unwrap().to_string();
     for (name, arguments) in [

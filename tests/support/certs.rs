@@ -1,5 +1,6 @@
 //! An authority made in memory, and contexts for both ends: ours, and the peer's, which is OpenSSL alone.
 
+use std::path::Path;
 use std::sync::LazyLock;
 
 use green::ssl::{EngineKind, Purpose, SslContext, TlsVersion, VerifyLocation};
@@ -13,6 +14,17 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 pub struct Leaf {
     pub chain: String,
     pub key: String,
+}
+
+impl Leaf {
+    /// Written to files in this folder, for programs: the chain's path and the key's.
+    pub fn write_to(&self, folder: &Path) -> [String; 2] {
+        [("cert.pem", &self.chain), ("key.pem", &self.key)].map(|(name, text)| {
+            let path = folder.join(name);
+            std::fs::write(&path, text).unwrap();
+            path.to_str().unwrap().to_owned()
+        })
+    }
 }
 
 /// Somebody who issues certificates.
@@ -46,6 +58,15 @@ impl Authority {
 
 pub static AUTHORITY: LazyLock<Authority> = LazyLock::new(|| Authority::new("peer close tests"));
 pub static LOCALHOST: LazyLock<Leaf> = LazyLock::new(|| AUTHORITY.leaf("localhost"));
+
+/// A certificate for localhost that nobody else has signed: whoever trusts its chain trusts it, and the system does not.
+pub static SELF_SIGNED: LazyLock<Leaf> = LazyLock::new(|| {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    Leaf {
+        chain: made.cert.pem(),
+        key: made.signing_key.serialize_pem(),
+    }
+});
 
 /// A client's context of ours, which trusts [`AUTHORITY`] and speaks one version.
 pub fn client_context(engine: EngineKind, version: TlsVersion) -> SslContext {

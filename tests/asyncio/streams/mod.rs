@@ -12,6 +12,7 @@ use green::asyncio::{self, ConnectionOptions, Server, ServerOptions, StreamReade
 use green::net::{TcpListener, TcpStream};
 use green::ssl::{Purpose, SslContext, VerifyLocation};
 use test_support::both::on_both;
+use test_support::certs::SELF_SIGNED;
 
 const LIMIT: Duration = Duration::from_secs(180);
 /// More than sockets of [`KERNEL_BYTES`] and the buffers hold for a peer that does not read.
@@ -69,8 +70,7 @@ struct Secrets {
 }
 
 fn secrets() -> Secrets {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    let (certificate, key) = (SELF_SIGNED.chain.clone(), SELF_SIGNED.key.clone());
     let server = SslContext::new(Purpose::ClientAuth).unwrap();
     server
         .load_cert_chain_bytes(certificate.as_bytes(), key.as_bytes(), None)

@@ -13,12 +13,12 @@ use crate::wait_queue::{Place, WaitQueue};
 type Result<T> = T;
 
 pub struct Packet<T> {
-    outcome: Lock<Outcome<T>>,
+    outcome: Lock<Completion<T>>,
     finished: AtomicBool,
     joiners: WaitQueue,
 }
 
-struct Outcome<T> {
+struct Completion<T> {
     result: Option<T>,
     waker: Option<Waker>,
 }
@@ -30,7 +30,7 @@ pub struct JoinInner<T> {
 impl<T> Packet<T> {
     pub fn new() -> Arc<Packet<T>> {
         Arc::new(Packet {
-            outcome: Lock::new(Outcome {
+            outcome: Lock::new(Completion {
                 result: None,
                 waker: None,
             }),
