@@ -5,7 +5,7 @@ use std::io;
 use std::ops::{Deref, DerefMut};
 use std::time::Instant;
 
-use greenhub::semaphore::Semaphore;
+use greenhub::semaphore::Permit;
 
 use super::{Made, Pool};
 
@@ -25,6 +25,8 @@ pub struct Item<'a, T, E = io::Error> {
     pub(super) pool: &'a Pool<T, E>,
     /// None while it is being made, and once it is out of the pool for good.
     pub(super) made: Option<Made<T>>,
+    /// Goes back last, whatever happens.
+    pub(super) _permit: Permit<'a>,
 }
 
 impl<T, E> Item<'_, T, E> {
@@ -73,8 +75,6 @@ impl<T, E> Item<'_, T, E> {
 
 impl<T, E> Drop for Item<'_, T, E> {
     fn drop(&mut self) {
-        // Whatever happens, the permit goes back.
-        let _permit = Permit(&self.pool.permits);
         let Some(mut made) = self.made.take() else {
             return;
         };
@@ -100,15 +100,6 @@ impl<T, E> Pool<T, E> {
             drop(state);
             drop(made);
         }
-    }
-}
-
-/// Goes back when dropped.
-pub(super) struct Permit<'a>(pub(super) &'a Semaphore);
-
-impl Drop for Permit<'_> {
-    fn drop(&mut self) {
-        self.0.release();
     }
 }
 

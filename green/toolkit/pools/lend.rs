@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use greenhub::Deadline;
+use greenhub::semaphore::Permit;
 
-use super::item::{Item, Permit};
+use super::item::Item;
 use super::{Made, Making, Pool};
 
 /// # Getting an item
@@ -26,8 +26,7 @@ impl<T, E> Pool<T, E> {
     ///
     /// The error of `create`, if a new one was to be made.
     pub fn get(&self) -> Result<Item<'_, T, E>, E> {
-        self.permits.acquire(Deadline::NEVER);
-        self.item()
+        self.item(self.permits.permit())
     }
 
     /// As [`get`](Pool::get), but waits for one to be put back no longer than `limit`; `None` if it
@@ -49,9 +48,9 @@ impl<T, E> Pool<T, E> {
     ///
     /// As [`get`](Pool::get).
     pub fn get_timeout(&self, limit: Duration) -> Result<Option<Item<'_, T, E>>, E> {
-        match self.permits.acquire(Deadline::after(limit)) {
-            true => self.item().map(Some),
-            false => Ok(None),
+        match self.permits.permit_timeout(limit) {
+            Some(permit) => self.item(permit).map(Some),
+            None => Ok(None),
         }
     }
 
@@ -72,9 +71,9 @@ impl<T, E> Pool<T, E> {
     ///
     /// As [`get`](Pool::get).
     pub fn try_get(&self) -> Result<Option<Item<'_, T, E>>, E> {
-        match self.permits.try_acquire() {
-            true => self.item().map(Some),
-            false => Ok(None),
+        match self.permits.try_permit() {
+            Some(permit) => self.item(permit).map(Some),
+            None => Ok(None),
         }
     }
 
@@ -95,9 +94,10 @@ impl<T, E> Pool<T, E> {
     /// The first failure to make one; those made before it stay.
     #[doc(alias = "min_size")]
     pub fn fill(&self, min_size: usize) -> Result<(), E> {
-        while self.state.lock().is_short_of(min_size) && self.permits.try_acquire() {
-            // As if to use it, so that nobody else makes one for the same place.
-            let _permit = Permit(&self.permits);
+        while self.state.lock().is_short_of(min_size)
+            && let Some(_permit) = self.permits.try_permit()
+        {
+            // The permit is held as if to use it, so that nobody else makes one for the same place.
             let Some(making) = self.making(min_size) else {
                 break;
             };
@@ -108,12 +108,12 @@ impl<T, E> Pool<T, E> {
         Ok(())
     }
 
-    /// For one who has acquired a permit.
-    fn item(&self) -> Result<Item<'_, T, E>, E> {
-        // From here on the permit goes back when this is dropped.
+    /// For one who has a permit, which goes back with the item.
+    fn item<'a>(&'a self, permit: Permit<'a>) -> Result<Item<'a, T, E>, E> {
         let mut item = Item {
             pool: self,
             made: None,
+            _permit: permit,
         };
         loop {
             match self.idle_or_making() {
