@@ -39,7 +39,7 @@ use crate::hub::wait_word::Ticket;
 /// it has to.
 ///
 /// Without it, a green thread that makes such calls in a loop and never has to wait would keep the
-/// hub to itself, though what it polls for may have to be done by another thread there. This raises
+/// hub to itself, and what it polls for may be another green thread's work there. This raises
 /// no kill or time limit, and does nothing on a plain OS thread. It must not be called under a lock
 /// that others may want.
 ///

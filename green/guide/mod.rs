@@ -1,4 +1,20 @@
-//! Long pages: porting a program, coming from Flask, net/http or axum, from one process to many machines, what clippy finds in one, crates that work, crates made green by their source, std item by item, coming from eventlet, gevent or asyncio, soundness, what happens when the peer goes away, debuggers, and what was tried.
+//! Long pages.
+//!
+//! | page | about |
+//! |---|---|
+//! | [`porting`] | from `std::` to `green::`, and what still blocks then |
+//! | `web` (features `http-client`, `tower`, `websocket`) | coming from Flask, net/http or axum |
+//! | [`production`] | from one process to many machines |
+//! | [`lints`] | the `std::` that was forgotten, found by clippy |
+//! | [`crates`] | crates that work, how they do, and which do not |
+//! | [`unmodified_crates`] | crates made green by their source, or by link |
+//! | [`std_table`] | what differs from std, item by item |
+//! | [`coming_from`] | coming from eventlet, gevent or asyncio |
+//! | [`soundness`] | what is guaranteed, what is shared, what to keep away from |
+//! | [`peer_close`] | what each call returns when the peer goes away |
+//! | [`debugging`] | gdb, core files, valgrind, perf, tracing |
+//! | `simulation` (feature `sim`) | a program whose clock, network and order one seed decides |
+//! | [`what_we_tried`] | what was tried to break green, and what it found |
 //!
 //! There is no code here; the examples compile and run with the tests.
 

@@ -24,10 +24,10 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// Reports, from now on, each green thread that holds its hub for longer than
 /// `limit` without waiting; `None` ends it.
 ///
-/// An OS thread of its own watches the hubs. When one has been running the same
-/// green thread for `limit` and up to a quarter more, it logs a warning through
-/// [`log`] that names the green thread and the hub, says for how long, and shows
-/// the stack of the green thread at that moment. Each offence is reported once,
+/// An OS thread of its own watches the hubs. It logs a warning through [`log`]
+/// when one has been running the same green thread for `limit`, at the latest a
+/// quarter of it later. The warning names the green thread and the hub, says for
+/// how long, and shows the green thread's stack at that moment. Each offence is reported once,
 /// however long it goes on. Time in which the machine ran other processes counts too, so choose a
 /// limit well above the delays of a busy machine: 100 ms is a good one.
 ///
@@ -138,7 +138,7 @@ impl Look {
 fn report(hub: &Hub, held: Duration, snapshot: &Snapshot, call: Option<SystemCall>) {
     let name = snapshot.name();
     let name = name.as_deref().unwrap_or("<unnamed>");
-    let Place { stack, entries } = Place::of(snapshot);
+    let Whereabouts { stack, entries } = Whereabouts::of(snapshot);
     let call = call.filter(|call| call.is_at(snapshot.pc));
     let blocked = functions(call.and_then(SystemCall::name), &entries);
     // A logger is the program's, and may panic.
@@ -153,7 +153,7 @@ fn report(hub: &Hub, held: Duration, snapshot: &Snapshot, call: Option<SystemCal
 
 /// Where a green thread was.
 #[derive(Default)]
-struct Place {
+struct Whereabouts {
     /// Its calls, for people.
     stack: String,
     /// If it was in a library: the function of it that was called from outside. If that was called by
@@ -201,11 +201,11 @@ impl Entry {
 }
 
 #[cfg(feature = "backtrace")]
-impl Place {
+impl Whereabouts {
     /// The stack has each call on a line, with its place in the source on the next, in the manner of
     /// std's backtraces.
-    fn of(snapshot: &Snapshot) -> Place {
-        let mut place = Place::default();
+    fn of(snapshot: &Snapshot) -> Whereabouts {
+        let mut whereabouts = Whereabouts::default();
         let mut at_the_root = false;
         let mut in_libraries = true;
         for (number, address) in unwind::addresses(snapshot).into_iter().enumerate() {
@@ -219,9 +219,13 @@ impl Place {
                 let name = format!("{name:#}");
                 at_the_root |= name.contains("__rust_begin_short_backtrace");
                 if !at_the_root {
-                    let _ = writeln!(place.stack, "{number:>4}: {name}");
+                    let _ = writeln!(whereabouts.stack, "{number:>4}: {name}");
                     if let (Some(file), Some(line)) = (symbol.filename(), symbol.lineno()) {
-                        let _ = writeln!(place.stack, "             at {}:{line}", file.display());
+                        let _ = writeln!(
+                            whereabouts.stack,
+                            "             at {}:{line}",
+                            file.display()
+                        );
                     }
                 }
                 function = Some(name);
@@ -230,14 +234,16 @@ impl Place {
                 break;
             }
             match (function, library) {
-                (Some(function), Some(library)) => place.is_in(Entry::new(&function, library)),
+                (Some(function), Some(library)) => {
+                    whereabouts.is_in(Entry::new(&function, library))
+                }
                 (Some(_), None) => (),
                 (None, _) => {
-                    let _ = writeln!(place.stack, "{number:>4}: {address:#x}");
+                    let _ = writeln!(whereabouts.stack, "{number:>4}: {address:#x}");
                 }
             }
         }
-        place
+        whereabouts
     }
 
     /// Its caller is in a library too.
@@ -250,12 +256,12 @@ impl Place {
 }
 
 #[cfg(not(feature = "backtrace"))]
-impl Place {
+impl Whereabouts {
     /// What is known without the crates that unwind and name.
-    fn of(snapshot: &Snapshot) -> Place {
-        Place {
+    fn of(snapshot: &Snapshot) -> Whereabouts {
+        Whereabouts {
             stack: format!("   0: {:#x}\n", snapshot.pc),
-            ..Place::default()
+            ..Whereabouts::default()
         }
     }
 }

@@ -47,7 +47,7 @@ use crate::hub::task::{PinnedBody, Polled, Start, Task};
 /// # What is its stack's
 ///
 /// The thread-locals of std and of C libraries. Each stack has its own (or all share those of the hub's
-/// OS thread, see [`ThreadLocals`](crate::ThreadLocals)), and for each future to have some too, it would need as much memory
+/// OS thread, see [`ThreadLocals`](crate::ThreadLocals)). A future has none: they would take as much memory
 /// as the stack that it does without. So the next poll may find other values, and values that another
 /// future has left. But as long as a poll waits, nobody else sees those of its stack.
 ///

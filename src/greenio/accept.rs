@@ -19,9 +19,8 @@ impl GreenSocket {
     /// Waits for a connection and returns its socket and the peer's address.
     ///
     /// The new socket is in blocking mode and has no timeouts. When there is no descriptor or
-    /// memory left for it, the call pauses the calling thread, for 5 ms at first and up to 1 s if
-    /// that goes on, before it returns the error, so that a loop that goes on accepting after
-    /// errors does not spin.
+    /// memory left for it, the call returns the error after a pause: 5 ms at first, up to 1 s if
+    /// that goes on. So a loop that goes on accepting after errors does not spin.
     ///
     /// # Errors
     ///

@@ -2,9 +2,9 @@
 //!
 //! # Safety
 //!
-//! [`CURRENT`] is set where a leg begins, and cleared by the hub's loop, to a task
-//! that stays in the hub's list of green threads, or in [`Local::running`], until it has ended and the
-//! loop has cleared [`CURRENT`] again, or set it for another. A suspended coroutine always comes back
+//! [`CURRENT`] is set where a leg begins, and cleared by the hub's loop. The task that it is set to
+//! stays in the hub's list of green threads, or in [`Local::running`], until it has ended and
+//! [`CURRENT`] is cleared, or set to another. A suspended coroutine always comes back
 //! on the same OS thread, so a reference taken here may be held across a wait.
 #![expect(unsafe_code, reason = "the current task is a pointer set by the hub")]
 

@@ -1,7 +1,7 @@
 //! Queues of bytes whose storage is borrowed from a pool only while they hold something.
 //!
-//! An idle connection owns no storage. It comes from a free list of the current OS thread, and since green threads are
-//! pinned to their hub's thread, that is one pool for each hub, without a lock, and no function has to be passed one.
+//! An idle connection owns no storage. It comes from a free list of the current OS thread. Green threads are pinned to
+//! their hub's thread, so that is one pool for each hub, without a lock, and no function has to be passed one.
 //! Only two sizes are kept; anything larger is allocated and freed.
 
 use std::cell::RefCell;
