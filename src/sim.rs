@@ -73,7 +73,7 @@ use crate::green_thread::{Builder, JoinHandle, Result};
 use crate::hub::interrupt::{CAN_UNWIND, resume_unwind};
 use crate::hub::local::Local;
 use crate::hub::placement;
-use crate::hub::turn::simulated::Ending;
+use crate::hub::turn::simulated::SimulationEnd;
 use crate::report::{Report, report};
 use crate::sys::lock::Lock;
 use crate::world::{self, World};
@@ -234,12 +234,12 @@ impl Simulation {
         T: Send + 'static,
     {
         let (tell, outcome) = sync_channel(1);
-        let place = Place::take().expect("failed to start a hub for a simulation");
+        let hub = SimulationHub::take().expect("failed to start a hub for a simulation");
         let job: Job = Box::new(move |local, world| {
             let (outcome, is_clean) = self.run_on(local, world, f);
             (is_clean, Box::new(move || drop(tell.send(outcome))))
         });
-        place.0.send(job).expect("the hub waits for simulations");
+        hub.0.send(job).expect("the hub waits for simulations");
         outcome.recv().expect("a simulation's hub does not end")
     }
 
@@ -258,7 +258,7 @@ impl Simulation {
         let main = Builder::new().name("main".to_owned()).spawn(f);
         let main: JoinHandle<T> = main.expect("failed to spawn thread");
         let ending = local.simulate(world, u64::MAX, || main.is_finished());
-        let deadlock = (ending != Ending::Over).then(report);
+        let deadlock = (ending != SimulationEnd::Over).then(report);
         let elapsed = Duration::from_nanos(world.elapsed());
         let trace = world.take_trace();
 
@@ -295,10 +295,10 @@ fn end_all(local: &'static Local, world: &World) -> bool {
         }
         drop(left);
         match local.simulate(world, LEGS, is_empty) {
-            Ending::Over => return true,
+            SimulationEnd::Over => return true,
             // Who waits now may wait for one who is killed in the next round.
-            Ending::Deadlock if !are_new => break,
-            Ending::Deadlock | Ending::Endless => {}
+            SimulationEnd::Deadlock if !are_new => break,
+            SimulationEnd::Deadlock | SimulationEnd::Endless => {}
         }
     }
     false
@@ -308,20 +308,20 @@ fn end_all(local: &'static Local, world: &World) -> bool {
 type Job = Box<dyn FnOnce(&'static Local, &World) -> (bool, Box<dyn FnOnce()>) + Send>;
 
 /// A hub that runs simulations, one after the other.
-struct Place(Sender<Job>);
+struct SimulationHub(Sender<Job>);
 
 /// The hubs that run no simulation now.
-static IDLE: Lock<Vec<Place>> = Lock::new(Vec::new());
+static IDLE: Lock<Vec<SimulationHub>> = Lock::new(Vec::new());
 
-impl Place {
-    fn take() -> io::Result<Place> {
+impl SimulationHub {
+    fn take() -> io::Result<SimulationHub> {
         let idle = IDLE.lock().pop();
-        idle.map_or_else(Place::start, Ok)
+        idle.map_or_else(SimulationHub::start, Ok)
     }
 
-    fn start() -> io::Result<Place> {
+    fn start() -> io::Result<SimulationHub> {
         let (jobs, queue) = channel::<Job>();
-        let place = jobs.clone();
+        let hub = SimulationHub(jobs.clone());
         let serve = move |local: &'static Local| {
             let world = local.world.expect("a hub for simulations");
             while let Ok(job) = queue.recv() {
@@ -333,11 +333,11 @@ impl Place {
                         std::thread::park();
                     }
                 }
-                IDLE.lock().push(Place(jobs.clone()));
+                IDLE.lock().push(SimulationHub(jobs.clone()));
                 tell();
             }
         };
         placement::start_simulated("green-sim".to_owned(), serve)?;
-        Ok(Place(place))
+        Ok(hub)
     }
 }

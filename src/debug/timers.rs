@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::green_thread::ThreadId;
-use crate::report::{Awaited, Called, Site, State, ThreadReport, report};
+use crate::report::{Called, Site, SiteWithEnds, State, ThreadReport, report};
 
 /// Every wait that has a deadline: see [`timers`].
 ///
@@ -117,7 +117,7 @@ impl fmt::Display for Timer {
             "hub {}, in {:.1?}: {id} {called}, {}",
             self.hub(),
             self.left,
-            Awaited(self.site)
+            SiteWithEnds(self.site)
         )
     }
 }

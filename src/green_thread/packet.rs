@@ -21,7 +21,7 @@ use crate::wait_queue::WaitQueue;
 
 /// Where a green thread leaves its result.
 pub(crate) struct Packet<T> {
-    pub(super) outcome: Lock<Outcome<T>>,
+    pub(super) outcome: Lock<Completion<T>>,
     pub(super) finished: AtomicBool,
     pub(super) joiners: WaitQueue,
     pub(super) links: Links,
@@ -30,7 +30,7 @@ pub(crate) struct Packet<T> {
 
 /// The result, once there is one, and whom to wake for it: the task that awaits
 /// the handle.
-pub(super) struct Outcome<T> {
+pub(super) struct Completion<T> {
     pub(super) result: Option<Result<T>>,
     pub(super) waker: Option<Waker>,
 }
@@ -42,7 +42,7 @@ impl<T> Packet<T> {
 
     pub(super) fn in_scope(scope: Option<Arc<ScopeData>>) -> Arc<Packet<T>> {
         Arc::new(Packet {
-            outcome: Lock::new(Outcome {
+            outcome: Lock::new(Completion {
                 result: None,
                 waker: None,
             }),

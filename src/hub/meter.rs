@@ -36,9 +36,9 @@ pub(crate) fn is_asked_for() -> bool {
 }
 
 /// Measures one turn of a hub, on its OS thread.
-pub(super) struct Meter(Option<Running>);
+pub(super) struct Meter(Option<Measurement>);
 
-struct Running {
+struct Measurement {
     began: Nanos,
     /// The CPU clock when the turn began, and when it was last read.
     first: Duration,
@@ -48,7 +48,7 @@ struct Running {
 impl Meter {
     #[inline]
     pub(super) fn start() -> Meter {
-        Meter(is_asked_for().then(Running::start))
+        Meter(is_asked_for().then(Measurement::start))
     }
 
     pub(super) fn is_on(&self) -> bool {
@@ -58,24 +58,24 @@ impl Meter {
     /// Time since the last reading was `task`'s.
     #[inline]
     pub(super) fn charge(&mut self, task: &Task) {
-        if let Some(running) = &mut self.0 {
-            running.charge(task);
+        if let Some(measurement) = &mut self.0 {
+            measurement.charge(task);
         }
     }
 
     #[inline]
     pub(super) fn finish(self, counters: &Counters) {
-        if let Some(running) = self.0 {
-            running.finish(counters);
+        if let Some(measurement) = self.0 {
+            measurement.finish(counters);
         }
     }
 }
 
-impl Running {
+impl Measurement {
     #[cold]
-    fn start() -> Running {
+    fn start() -> Measurement {
         let cpu = thread_cpu_time();
-        Running {
+        Measurement {
             began: Nanos::now(),
             first: cpu,
             last: cpu,

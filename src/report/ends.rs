@@ -91,16 +91,16 @@ impl ThreadReport {
     /// it waits for no socket.
     pub fn socket(&self) -> Option<SocketEnds> {
         match self.state {
-            State::Waiting(site) => Awaited(site).socket(),
+            State::Waiting(site) => SiteWithEnds(site).socket(),
             State::New | State::Running | State::Ready => None,
         }
     }
 }
 
 /// What a thread waits for, with the ends of a socket.
-pub(crate) struct Awaited(pub(crate) Site);
+pub(crate) struct SiteWithEnds(pub(crate) Site);
 
-impl Awaited {
+impl SiteWithEnds {
     fn socket(&self) -> Option<SocketEnds> {
         match self.0 {
             Site::Readable(fd) | Site::Writable(fd) => SocketEnds::of(fd),
@@ -109,7 +109,7 @@ impl Awaited {
     }
 }
 
-impl fmt::Display for Awaited {
+impl fmt::Display for SiteWithEnds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)?;
         match self.socket() {

@@ -16,7 +16,7 @@ use crate::thread_locals;
 mod ends;
 mod text;
 
-pub(crate) use ends::Awaited;
+pub(crate) use ends::SiteWithEnds;
 pub use ends::SocketEnds;
 pub(crate) use text::Called;
 

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 use std::time::Duration;
 
-use super::{Awaited, HubReport, Report, State, ThreadReport};
+use super::{HubReport, Report, SiteWithEnds, State, ThreadReport};
 
 impl fmt::Display for Report {
     /// A line on thread-locals, a line a hub and a line a green thread.
@@ -65,7 +65,7 @@ impl fmt::Display for ThreadReport {
             State::Ready => f.write_str("ready"),
             State::Waiting(site) => {
                 let since = self.waiting_for.unwrap_or_default();
-                write!(f, "waits for {} since {since:.1?}", Awaited(site))?;
+                write!(f, "waits for {} since {since:.1?}", SiteWithEnds(site))?;
                 match self.time_left {
                     Some(Duration::ZERO) => f.write_str(", due now"),
                     Some(left) => write!(f, ", at most {left:.1?} more"),

@@ -143,7 +143,7 @@ impl Endpoint {
     /// The reader's life, from the protocol's first call, which is `made`.
     pub(in crate::asyncio) fn serve(self: &Arc<Endpoint>, made: impl FnOnce() -> io::Result<()>) {
         let _ = self.reader.set(current());
-        let ending = Ending(self);
+        let conclusion = Conclusion(self);
         let mut buffer = vec![0; LONGEST];
         self.answered(made());
         self.state.lock().made = true;
@@ -158,7 +158,7 @@ impl Endpoint {
             }
         }
         self.end(None);
-        drop(ending);
+        drop(conclusion);
     }
 
     fn next(&self) -> Step {
@@ -345,9 +345,9 @@ impl Endpoint {
 }
 
 /// Tells the protocol of the end, also if the reader is killed.
-struct Ending<'a>(&'a Arc<Endpoint>);
+struct Conclusion<'a>(&'a Arc<Endpoint>);
 
-impl Drop for Ending<'_> {
+impl Drop for Conclusion<'_> {
     fn drop(&mut self) {
         self.0.conclude(true);
     }

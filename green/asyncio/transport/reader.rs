@@ -50,7 +50,7 @@ enum Step {
 /// Serves a connection from its first call, which is `made`, to its last.
 pub(in super::super) fn run(shared: &Arc<Shared>, made: impl FnOnce() -> io::Result<()>) {
     let _ = shared.reader.set(current());
-    let ending = Ending(shared);
+    let conclusion = Conclusion(shared);
     let mut reader = Reader {
         shared,
         own: None,
@@ -61,9 +61,9 @@ pub(in super::super) fn run(shared: &Arc<Shared>, made: impl FnOnce() -> io::Res
     shared.state.lock().made = true;
     shared.changed.wake_all();
     if reader.serve() {
-        ending.part();
+        conclusion.part();
     } else {
-        mem::forget(ending);
+        mem::forget(conclusion);
     }
 }
 
@@ -213,9 +213,9 @@ impl Reader<'_> {
 }
 
 /// Ends the connection and tells the protocol, also if the reader is killed.
-struct Ending<'a>(&'a Arc<Shared>);
+struct Conclusion<'a>(&'a Arc<Shared>);
 
-impl Ending<'_> {
+impl Conclusion<'_> {
     /// The orderly end, if nothing has gone wrong: what was written has been sent.
     fn part(self) {
         let shared = self.0;
@@ -231,7 +231,7 @@ impl Ending<'_> {
     }
 }
 
-impl Drop for Ending<'_> {
+impl Drop for Conclusion<'_> {
     fn drop(&mut self) {
         self.0.conclude(true);
     }

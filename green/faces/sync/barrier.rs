@@ -70,18 +70,18 @@ impl Barrier {
             self.full.notify_all();
             return BarrierWaitResult { leader: true };
         }
-        let place = Place {
+        let arrival = Arrival {
             barrier: self,
             number: round.number,
         };
-        while round.number == place.number {
+        while round.number == arrival.number {
             round = self
                 .full
                 .wait(round)
                 .unwrap_or_else(PoisonError::into_inner);
         }
         drop(round);
-        std::mem::forget(place);
+        std::mem::forget(arrival);
         BarrierWaitResult { leader: false }
     }
 
@@ -91,13 +91,13 @@ impl Barrier {
     }
 }
 
-/// A waiting thread's place in a round, given up if the thread is killed.
-struct Place<'a> {
+/// That a waiting thread is counted in a round; taken back if the thread is killed.
+struct Arrival<'a> {
     barrier: &'a Barrier,
     number: usize,
 }
 
-impl Drop for Place<'_> {
+impl Drop for Arrival<'_> {
     fn drop(&mut self) {
         let mut round = self.barrier.round();
         if round.number == self.number {

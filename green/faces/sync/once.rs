@@ -203,13 +203,13 @@ impl Once {
                     {
                         continue;
                     }
-                    let running = Running { once: self };
+                    let attempt = Attempt { once: self };
                     let told = OnceState {
                         poisoned: state == POISONED,
                         not_sync: PhantomData,
                     };
                     f(&told);
-                    running.complete();
+                    attempt.complete();
                     return;
                 }
             }
@@ -242,11 +242,11 @@ fn poisoned() -> ! {
 }
 
 /// An initialiser at work. If it unwinds, the `Once` is poisoned.
-struct Running<'a> {
+struct Attempt<'a> {
     once: &'a Once,
 }
 
-impl Running<'_> {
+impl Attempt<'_> {
     fn complete(self) {
         self.end(COMPLETE);
         std::mem::forget(self);
@@ -258,7 +258,7 @@ impl Running<'_> {
     }
 }
 
-impl Drop for Running<'_> {
+impl Drop for Attempt<'_> {
     fn drop(&mut self) {
         self.end(POISONED);
     }

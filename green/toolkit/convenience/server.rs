@@ -401,7 +401,7 @@ impl<L: Accept> Server<L> {
         start: impl Fn(L::Stream, L::Address, Entry) -> io::Result<JoinHandle<()>>,
     ) -> io::Result<Served> {
         let connections = Connections::new(self.count.clone());
-        let running = Running {
+        let teardown = Teardown {
             server: &self,
             connections: &connections,
         };
@@ -416,7 +416,7 @@ impl<L: Accept> Server<L> {
         let accepted = self.accept(&connections, start);
         (*self.listener).as_ref().close();
         let cut = connections.drain(self.grace);
-        drop(running);
+        drop(teardown);
         accepted?;
         self.stop.result.lock().take().unwrap_or(Ok(()))?;
         Ok(Served {
@@ -452,13 +452,13 @@ impl<L: Accept> Server<L> {
     }
 }
 
-/// Ends everything if the server's own thread unwinds.
-struct Running<'a, L: Accept> {
+/// Ends everything, also if the server's own thread unwinds.
+struct Teardown<'a, L: Accept> {
     server: &'a Server<L>,
     connections: &'a Connections,
 }
 
-impl<L: Accept> Drop for Running<'_, L> {
+impl<L: Accept> Drop for Teardown<'_, L> {
     fn drop(&mut self) {
         self.server.stop.wake.lock().take();
         (*self.server.listener).as_ref().close();

@@ -11,7 +11,7 @@ use crate::world::World;
 
 /// How a simulation's loop ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
+pub(crate) enum SimulationEnd {
     Over,
     /// No green thread is ready, and none waits with a deadline.
     Deadlock,
@@ -21,7 +21,12 @@ pub(crate) enum Ending {
 
 impl Local {
     /// Runs green threads until `is_over`, or until `legs` legs have been run.
-    pub(crate) fn simulate(&self, world: &World, legs: u64, is_over: impl Fn() -> bool) -> Ending {
+    pub(crate) fn simulate(
+        &self,
+        world: &World,
+        legs: u64,
+        is_over: impl Fn() -> bool,
+    ) -> SimulationEnd {
         let (mut mail, mut ready) = (Vec::new(), Vec::new());
         for _ in 0..legs {
             count(&self.hub.counters.turns, 1);
@@ -31,7 +36,7 @@ impl Local {
             count(&self.hub.counters.events, ready.len() as u64);
             self.hub.registry.deliver(ready.drain(..));
             if is_over() {
-                return Ending::Over;
+                return SimulationEnd::Over;
             }
             match self.choose(world) {
                 Some(task) => {
@@ -44,12 +49,12 @@ impl Local {
                     let timer = self.timers.borrow().next().moment().map(|Nanos(at)| at);
                     match timer.into_iter().chain(world.next()).min() {
                         Some(next) => world.jump(next),
-                        None => return Ending::Deadlock,
+                        None => return SimulationEnd::Deadlock,
                     }
                 }
             }
         }
-        Ending::Endless
+        SimulationEnd::Endless
     }
 
     /// Any of those who are ready.

@@ -61,7 +61,7 @@ impl Network {
                     attempt,
                 } => self.knock(around, client, at, attempt),
                 Event::Answer { client, answer } => self.answer(around, client, answer),
-                Event::Piece { from, to, piece } => self.arrive(around, from, to, piece),
+                Event::Segment { from, to, segment } => self.arrive(around, from, to, segment),
                 Event::Room { to, bytes } => self.make_room(to, bytes),
                 Event::Break { at, error } => self.fail(around, at, error),
                 Event::Datagram {

@@ -9,7 +9,9 @@ use std::time::Duration;
 use libc::c_int;
 use socket2::Domain;
 
-use super::table::{Around, Event, Network, Number, Piece, Socket, State, Stream, error, unknown};
+use super::table::{
+    Around, Event, Network, Number, Segment, Socket, State, Stream, error, unknown,
+};
 use crate::sys::epoll;
 use crate::sys::socket::int_option_by_number;
 
@@ -97,26 +99,26 @@ impl Network {
             };
             let (piece, more) = rest.split_at(length);
             rest = more;
-            self.post(around, number, fd, is_unix, Piece::Bytes(piece.to_vec()));
+            self.post(around, number, fd, is_unix, Segment::Bytes(piece.to_vec()));
         }
         Ok(count)
     }
 
-    /// Sends a piece on its way.
+    /// Sends a segment on its way.
     fn post(
         &mut self,
         around: &mut Around<'_>,
         from: Number,
         fd: Option<RawFd>,
         is_unix: bool,
-        piece: Piece,
+        segment: Segment,
     ) {
         let Some(stream) = self.stream(from) else {
             return;
         };
         let to = stream.other;
         if is_unix {
-            return self.arrive(around, from, to, piece);
+            return self.arrive(around, from, to, segment);
         }
         let faults = around.faults;
         if around.random.happens(faults.silence) {
@@ -135,7 +137,7 @@ impl Network {
                 self.after(limit, Event::Break { at: from, error });
             }
         }
-        self.after(arrival, Event::Piece { from, to, piece });
+        self.after(arrival, Event::Segment { from, to, segment });
         if around.random.happens(faults.reset) {
             for at in [from, to] {
                 let error = libc::ECONNRESET;
@@ -173,21 +175,21 @@ impl Network {
         around: &mut Around<'_>,
         from: Number,
         to: Number,
-        piece: Piece,
+        segment: Segment,
     ) {
         let Some(stream) = self.stream(to).filter(|stream| !stream.broken) else {
-            if let Piece::Bytes(_) = piece {
+            if let Segment::Bytes(_) = segment {
                 // Nobody is there any more.
                 self.fail(around, from, libc::ECONNRESET);
             }
             return;
         };
-        match piece {
-            Piece::Bytes(bytes) => {
+        match segment {
+            Segment::Bytes(bytes) => {
                 around.tell(to, "is sent", bytes.len());
                 stream.inbox.extend(bytes);
             }
-            Piece::End => {
+            Segment::End => {
                 stream.ended = true;
                 around.tell(to, "is sent the end", 0);
             }
@@ -324,7 +326,7 @@ impl Network {
                 if how != Shutdown::Read && !stream.sent_end {
                     stream.sent_end = true;
                     around.tell(number, "sends its end", 0);
-                    self.post(around, number, None, is_unix, Piece::End);
+                    self.post(around, number, None, is_unix, Segment::End);
                 }
             }
         }
@@ -358,14 +360,14 @@ impl Network {
                 error: libc::ECONNRESET,
             },
             false if stream.sent_end => return,
-            false => Event::Piece {
+            false => Event::Segment {
                 from: number,
                 to: other,
-                piece: Piece::End,
+                segment: Segment::End,
             },
         };
         match (socket.domain == Domain::UNIX, event) {
-            (true, Event::Piece { piece, .. }) => self.arrive(around, number, other, piece),
+            (true, Event::Segment { segment, .. }) => self.arrive(around, number, other, segment),
             (true, Event::Break { at, error }) => self.fail(around, at, error),
             (_, event) => self.after(when, event),
         }

@@ -12,7 +12,7 @@ use socket2::{Domain, SockAddr, Type};
 use crate::sys::epoll;
 use crate::world::faults::Faults;
 use crate::world::random::Random;
-use crate::world::trace::{Event as Told, Subject, Trace};
+use crate::world::trace::{Subject, Told, Trace};
 
 /// A socket's number in the simulation, never used twice.
 pub(crate) type Number = u32;
@@ -88,7 +88,7 @@ pub(crate) enum State {
 
 /// What travels.
 #[derive(Debug)]
-pub(crate) enum Piece {
+pub(crate) enum Segment {
     Bytes(Vec<u8>),
     End,
 }
@@ -106,7 +106,7 @@ pub(crate) struct Stream {
     /// How many bytes may be under way or unread at the other end, and how many are.
     pub(crate) capacity: usize,
     pub(crate) unread: usize,
-    /// When the last piece arrives that was sent: pieces do not overtake.
+    /// When the last segment arrives that was sent: segments do not overtake.
     pub(crate) last_arrival: u64,
     /// Nothing arrives before.
     pub(crate) silent_until: u64,
@@ -164,11 +164,11 @@ pub(crate) enum Event {
         client: Number,
         answer: Result<Number, c_int>,
     },
-    /// A piece of a stream.
-    Piece {
+    /// A segment of a stream.
+    Segment {
         from: Number,
         to: Number,
-        piece: Piece,
+        segment: Segment,
     },
     /// The reader has made room.
     Room { to: Number, bytes: usize },

@@ -6,7 +6,7 @@ use std::{
     thread,
 };
 
-use super::{Barrier, Place};
+use super::{Arrival, Barrier};
 
 #[test]
 fn one_thread_of_each_round_leads() {
@@ -43,7 +43,7 @@ fn a_waiter_that_was_killed_does_not_count() {
     let barrier = Arc::new(Barrier::new(2));
     // As if a thread had come, and were killed.
     barrier.round().arrived += 1;
-    drop(Place {
+    drop(Arrival {
         barrier: &barrier,
         number: 0,
     });
