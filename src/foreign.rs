@@ -29,7 +29,7 @@ use crate::hub::interrupt::{Interrupt, Masked};
 use crate::hub::site::Site;
 use crate::hub::wait::{self, Request, Waiter, Wake};
 use crate::hub::{current, held, placement};
-use crate::sys::{fork, lock};
+use crate::sys::{fork, lock, unwind};
 use crate::thread_locals;
 use crate::trampoline::watch::{self, Outcome};
 
@@ -205,6 +205,17 @@ pub fn give_way() {
     }
 }
 
+/// Whether a kill or a limit is due that would end a wait.
+pub fn is_interrupted() -> bool {
+    current::with(|task| task.pending(task.masked()).is_some())
+}
+
+/// Whether one of `functions`, by their addresses, has called the caller. One that the compiler put into its own callers is
+/// not found. It takes some microseconds.
+pub fn is_called_by(functions: &[*const ()]) -> bool {
+    unwind::is_called_by(functions)
+}
+
 /// The right to end one wait that [`park`] has begun. It may be used by any thread.
 pub struct Waker(Waiter);
 
@@ -266,10 +277,9 @@ pub fn blocking<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> io
 ///
 /// As [`blocking`].
 pub fn blocking_uncut<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
-    let is_due = current::with(|task| task.pending(task.masked()).is_some());
     on_a_thread(
         f,
-        match is_due {
+        match is_interrupted() {
             true => Cut::Never,
             false => Cut::BeforeItBegins,
         },

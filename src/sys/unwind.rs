@@ -1,4 +1,5 @@
-//! Whether an unwind that began here would end the process: the tables that the unwinder goes by, read beforehand.
+//! Whether an unwind that began here would end the process: the tables that the unwinder goes by, read beforehand. And
+//! whose frames are on the stack.
 //!
 //! A destructor that an unwind runs is called from a *landing pad*, and a panic
 //! that left it would be the second at once. So the compiler gives each such
@@ -63,6 +64,34 @@ fn walk(base: usize, trusts_catches: bool) -> bool {
     // SAFETY: `visit` is called with this argument, and only during the call.
     unsafe { _Unwind_Backtrace(visit, (&raw mut walk).cast()) };
     walk.barred || !walk.arrived
+}
+
+/// Whether one of `functions`, by their addresses, is among the callers. A function that was inlined is not found.
+pub(crate) fn is_called_by(functions: &[*const ()]) -> bool {
+    let mut search = Search {
+        functions,
+        found: false,
+    };
+    // SAFETY: `compare` is called with this argument, and only during the call.
+    unsafe { _Unwind_Backtrace(compare, (&raw mut search).cast()) };
+    search.found
+}
+
+struct Search<'a> {
+    functions: &'a [*const ()],
+    found: bool,
+}
+
+extern "C" fn compare(frame: *mut Frame, search: *mut c_void) -> c_int {
+    // SAFETY: the argument given above, which nobody else uses meanwhile.
+    let search = unsafe { &mut *search.cast::<Search<'_>>() };
+    // SAFETY: a frame is valid within the callback.
+    let function = unsafe { _Unwind_GetRegionStart(frame) };
+    search.found = search
+        .functions
+        .iter()
+        .any(|&wanted| wanted as usize == function);
+    if search.found { STOP } else { GO_ON }
 }
 
 struct Walk {

@@ -122,6 +122,7 @@ macro_rules! hooks {
 
 mod accept;
 mod close;
+mod command;
 mod cond;
 mod connect;
 mod copy;

@@ -8,6 +8,7 @@ use greenhub::Deadline;
 use greenhub::foreign;
 use libc::{nfds_t, pollfd, sigset_t, size_t, timespec};
 
+use super::command;
 use super::time::duration;
 use super::waiting::{Direction, wait};
 use crate::Patch;
@@ -135,10 +136,21 @@ impl Drop for Poller {
 unsafe fn own_poll(entries: *mut pollfd, len: nfds_t, limit_ms: c_int) -> Answer<c_int> {
     let limit = u64::try_from(limit_ms).ok().map(Duration::from_millis);
     // SAFETY: the caller's.
-    unsafe {
+    let polled = unsafe {
         wait_for(entries, len, limit, || {
             of(real::poll(entries, len, limit_ms))
         })
+    };
+    match polled {
+        Err(code) if command::ends_pipes(code) => {
+            // SAFETY: the caller's entries, which the kernel has written to.
+            let entries = unsafe { std::slice::from_raw_parts_mut(entries, len as usize) };
+            entries
+                .iter_mut()
+                .for_each(|entry| entry.revents = libc::POLLHUP);
+            Ok(len as c_int)
+        }
+        polled => polled,
     }
 }
 

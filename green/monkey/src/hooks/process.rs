@@ -7,6 +7,7 @@ use greenhub::Deadline;
 use greenhub::foreign;
 use libc::{id_t, idtype_t, pid_t, rusage, siginfo_t};
 
+use super::command;
 use super::waiting::{self, Direction, Naps};
 use crate::Patch;
 use crate::answer::{Answer, of};
@@ -24,7 +25,7 @@ hooks! {
 }
 
 /// What tells that a child has ended.
-enum End {
+pub(super) enum End {
     /// A descriptor of ours, or the caller's.
     Of { fd: c_int, ours: bool },
     /// Of several children nothing does.
@@ -50,6 +51,16 @@ impl End {
             End::Unannounced(naps) => naps.nap(Deadline::NEVER),
         }
     }
+
+    /// Neither a kill nor a limit ends it. False if `deadline` has passed.
+    pub(super) fn wait_uncut(&mut self, deadline: Deadline) -> bool {
+        match self {
+            End::Of { fd, .. } => {
+                foreign::wait_fd_uncut(*fd, Direction::Read, deadline).unwrap_or(false)
+            }
+            End::Unannounced(naps) => naps.nap_uncut("child", deadline),
+        }
+    }
 }
 
 impl Drop for End {
@@ -63,8 +74,9 @@ impl Drop for End {
 }
 
 /// Looks without waiting, and parks until it is worth another look. `attempt` gives None while
-/// there is nothing.
+/// there is nothing; `child` is the one that is waited for, or 0.
 fn look<R>(
+    child: pid_t,
     options: c_int,
     attempt: impl Fn() -> Answer<Option<R>>,
     end: impl FnOnce() -> End,
@@ -72,6 +84,9 @@ fn look<R>(
 ) -> Answer<R> {
     if options & libc::WNOHANG != 0 {
         return block();
+    }
+    if let Some(code) = command::ended_pipes() {
+        return command::wait_cut(code, child, end(), attempt);
     }
     if let Some(found) = attempt()? {
         return Ok(found);
@@ -81,7 +96,9 @@ fn look<R>(
     }
     let mut end = end();
     loop {
-        end.wait()?;
+        if let Err(code) = end.wait() {
+            return command::wait_cut(code, child, end, attempt);
+        }
         if let Some(found) = attempt()? {
             return Ok(found);
         }
@@ -93,6 +110,7 @@ unsafe fn own_waitpid(child: pid_t, status: *mut c_int, options: c_int) -> Answe
     let call = |options| unsafe { of(real::waitpid(child, status, options)) };
     let attempt = || call(options | libc::WNOHANG).map(|found| (found != 0).then_some(found));
     look(
+        child,
         options,
         attempt,
         || End::of(child, options),
@@ -115,6 +133,7 @@ unsafe fn own_wait4(
     let call = |options| unsafe { of(real::wait4(child, status, options, usage)) };
     let attempt = || call(options | libc::WNOHANG).map(|found| (found != 0).then_some(found));
     look(
+        child,
         options,
         attempt,
         || End::of(child, options),
@@ -149,7 +168,8 @@ unsafe fn own_waitid(
         libc::P_PID => End::of(id as pid_t, options),
         _ => End::Unannounced(Naps::new()),
     };
-    look(options, attempt, end, || call(info, options))
+    let child = if kind == libc::P_PID { id as pid_t } else { 0 };
+    look(child, options, attempt, end, || call(info, options))
 }
 
 unsafe fn own_flock(fd: c_int, operation: c_int) -> Answer<c_int> {

@@ -11,6 +11,7 @@ use greenhub::Deadline;
 use greenhub::foreign;
 use libc::{iovec, size_t, ssize_t};
 
+use super::command;
 use super::iovec::Rest;
 use super::send;
 use super::waiting::{Direction, again, is_nonblocking, is_ready, limit_of_socket, wait};
@@ -149,6 +150,9 @@ unsafe fn write_out(fd: c_int, from: *const iovec, len: c_int) -> Answer<ssize_t
 }
 
 unsafe fn own_read(fd: c_int, to: *mut c_void, len: size_t) -> Answer<ssize_t> {
+    if command::ended_pipes().is_some() {
+        return Ok(0);
+    }
     let vector = iovec {
         iov_base: to,
         iov_len: len,
@@ -157,7 +161,10 @@ unsafe fn own_read(fd: c_int, to: *mut c_void, len: size_t) -> Answer<ssize_t> {
     unsafe {
         match len {
             0 => of(real::read(fd, to, 0)),
-            _ => read_into(fd, &vector, 1),
+            _ => match read_into(fd, &vector, 1) {
+                Err(code) if command::ends_pipes(code) => Ok(0),
+                done => done,
+            },
         }
     }
 }

@@ -107,7 +107,15 @@ pub(super) fn is_ready(fd: c_int, direction: Direction) -> bool {
 
 /// Parks until a call is worth a try, or `deadline`, which gives false.
 pub(super) fn wait(fd: c_int, direction: Direction, deadline: Deadline) -> Answer<bool> {
-    foreign::wait_fd(fd, direction, deadline).map_err(code)
+    match is_printed_to(fd, direction) {
+        true => foreign::wait_fd_uncut(fd, direction, deadline).map_err(code),
+        false => foreign::wait_fd(fd, direction, deadline).map_err(code),
+    }
+}
+
+/// Where `println!` and the like write to, which panic at errors: such waits go on.
+fn is_printed_to(fd: c_int, direction: Direction) -> bool {
+    direction == Direction::Write && matches!(fd, libc::STDOUT_FILENO | libc::STDERR_FILENO)
 }
 
 /// Naps that grow, for what no event announces.
@@ -183,6 +191,7 @@ pub(super) fn again<R>(
     for turn in 0u32.. {
         // A datagram socket of Unix's counts as writable while its peer is full.
         let goes_on = match turn >= 3 && direction == Direction::Write {
+            true if is_printed_to(fd, direction) => naps.nap_uncut("write", deadline),
             true => naps.nap(deadline)?,
             false => wait(fd, direction, deadline)?,
         };

@@ -1,6 +1,7 @@
 //! Each hook: unmodified code waits on a green thread, and what it waits for is done by another
 //! green thread of the same hub. So a call that held its hub would never return.
 
+mod commands;
 mod files;
 mod interrupts;
 mod locks;
