@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use cargo_metadata::semver::Version;
-use cargo_metadata::{Edition, Package};
+use cargo_metadata::{Dependency, DependencyKind, Edition, Package};
 
 use crate::manifest::{self, GreenSource};
 use crate::program::{folder, library, title};
@@ -22,6 +22,8 @@ pub struct Order<'a> {
     /// Where it will lie when all is done.
     pub at: &'a Path,
     pub green: &'a GreenSource,
+    /// The version of socket2 that the lock file gives it.
+    pub socket2: Option<&'a Version>,
 }
 
 /// Files of the registry and of cargo that a copy has no use for.
@@ -80,15 +82,14 @@ fn write(order: &Order<'_>, survey: &Survey, into: &Path) -> Result<()> {
     let text = fs::read_to_string(&root)?;
     fs::write(&root, rewrite::head(&text, edition_2015, exports)?)?;
 
-    // Its sockets turn into green's and back.
-    let socket2 = (package.dependencies.iter()).find(|dependency| dependency.name == "socket2");
-    if socket2.is_some_and(|socket2| socket2.req.matches(&Version::new(0, 5, 10))) {
-        features.insert("socket2-0-5");
+    let socket2 = with_socket2_0_5(package, order.socket2);
+    if socket2.is_some_and(|socket2| !socket2.optional) {
+        features.insert(SOCKET2_0_5);
     }
     let features: Vec<&str> = features.into_iter().collect();
     let path = into.join("Cargo.toml");
     let text = fs::read_to_string(&path)?;
-    let text = manifest::of_copy(
+    let mut manifest = manifest::of_copy(
         &text,
         package,
         order.new_name,
@@ -96,7 +97,29 @@ fn write(order: &Order<'_>, survey: &Survey, into: &Path) -> Result<()> {
         order.green,
         &features,
     )?;
-    Ok(fs::write(path, text)?)
+    if let Some(socket2) = socket2.filter(|socket2| socket2.optional) {
+        let key = socket2.rename.as_ref().unwrap_or(&socket2.name);
+        manifest::ask_along(&mut manifest, key, &format!("green/{SOCKET2_0_5}"))?;
+    }
+    Ok(fs::write(path, manifest.to_string())?)
+}
+
+/// With this feature of green-std, its sockets turn into those of socket2 0.5 and back.
+const SOCKET2_0_5: &str = "socket2-0-5";
+
+/// The dependency of `package` on socket2, if that is 0.5: the `chosen` version, or what would be chosen.
+fn with_socket2_0_5<'a>(package: &'a Package, chosen: Option<&Version>) -> Option<&'a Dependency> {
+    let is_0_5 = |socket2: &Dependency| match chosen {
+        Some(chosen) => (chosen.major, chosen.minor) == (0, 5),
+        None => {
+            let matches = |minor| socket2.req.matches(&Version::new(0, minor, 10));
+            matches(5) && !matches(6)
+        }
+    };
+    (package.dependencies.iter()).find(|dependency| {
+        let is_used = dependency.kind == DependencyKind::Normal;
+        dependency.name == "socket2" && is_used && is_0_5(dependency)
+    })
 }
 
 /// Copies a folder; `into` must not be there yet.

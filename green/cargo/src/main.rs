@@ -3,6 +3,7 @@
 //! `patch` gives a program copies of chosen dependencies whose std imports are green's; `check` lists what still holds a hub.
 //! The guide's page *Unmodified crates* (`green::guide`) says when to use it.
 
+mod allowed;
 mod asking;
 mod change;
 mod check;

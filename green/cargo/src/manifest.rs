@@ -86,7 +86,7 @@ pub fn of_copy(
     at: &Path,
     green: &GreenSource,
     features: &[&str],
-) -> Result<String> {
+) -> Result<DocumentMut> {
     let mut manifest: DocumentMut = text.parse()?;
     manifest.remove("lints");
     if let Some(name) = new_name {
@@ -104,7 +104,34 @@ pub fn of_copy(
         "it depends on another crate by the name `green`"
     );
     dependencies.insert("green", Item::Table(green.table(at, features)));
-    Ok(manifest.to_string())
+    Ok(manifest)
+}
+
+/// Has every feature that turns the optional dependency `key` on ask for `along` too.
+pub fn ask_along(manifest: &mut DocumentMut, key: &str, along: &str) -> Result<()> {
+    let (dependency, of_dependency) = (format!("dep:{key}"), format!("{key}/"));
+    let features = manifest.entry("features").or_insert_with(implicit);
+    let features = features
+        .as_table_like_mut()
+        .context("`features` is not a table")?;
+    let mut is_named = false;
+    for (name, list) in features.iter_mut() {
+        let list = list
+            .as_array_mut()
+            .with_context(|| format!("`features.{name}` is not a list"))?;
+        let parts: Vec<&str> = list.iter().filter_map(|part| part.as_str()).collect();
+        let names = parts.contains(&&*dependency);
+        is_named |= names;
+        if names || parts.iter().any(|part| part.starts_with(&of_dependency)) {
+            list.push(along);
+        }
+    }
+    // Otherwise there is a feature of the dependency's name, which nobody needs to write down.
+    if !is_named {
+        let list = toml_edit::Array::from_iter([&*dependency, along]);
+        features.insert(key, value(list));
+    }
+    Ok(())
 }
 
 fn implicit() -> Item {

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use cargo_metadata::Package;
 use toml_edit::{DocumentMut, InlineTable, Item, Table, value};
 
+use crate::allowed::similar_name;
 use crate::asking::Asking;
 use crate::change::{Change, diff};
 use crate::choice;
@@ -44,18 +45,20 @@ pub fn patch(options: &Options) -> Result<()> {
     drift::refuse(&program, &record, &at)?;
 
     let asked = asked(&program, &record, &at, options)?;
+    for name in &options.except {
+        ensure!(
+            (program.locked().iter()).any(|package| *package.name == *name),
+            "--except {name}: it is not in the lock file{}",
+            similar_name(program.locked(), name)
+        );
+        ensure!(
+            asked.iter().all(|package| *package.name != *name),
+            "{name} is asked for, and left out by --except"
+        );
+    }
     if asked.is_empty() {
         println!("nothing to do: every copy is there");
         return Ok(());
-    }
-    for name in &options.except {
-        ensure!(
-            program
-                .locked()
-                .iter()
-                .any(|package| *package.name == *name),
-            "{name} is not in the lock file"
-        );
     }
     record.except.extend(options.except.iter().cloned());
     record.except.sort();
@@ -135,6 +138,7 @@ pub fn patch(options: &Options) -> Result<()> {
             new_name: entry.package.as_deref(),
             at: &at.join(&entry.folder),
             green: &green,
+            socket2: program.version(package, "socket2"),
         };
         copy(&order, survey, &stage.join(&entry.folder))?;
         if entry.package.is_none() {
@@ -226,7 +230,7 @@ fn asked<'a>(
             ensure!(
                 !locked.is_empty(),
                 "{spec} is not in the lock file{}",
-                similar_name(program, name)
+                similar_name(program.locked(), name)
             );
             bail!(
                 "{spec} is in the lock file, but {}",
@@ -271,17 +275,6 @@ fn asked<'a>(
         }
     }
     Ok(asked)
-}
-
-fn similar_name(program: &Program, name: &str) -> String {
-    let near = (program.locked().iter())
-        .map(|package| package.name.as_str())
-        .max_by(|a, b| {
-            let ratio = |other: &str| similar::TextDiff::from_chars(name, other).ratio();
-            ratio(a).total_cmp(&ratio(b))
-        });
-    let close = near.filter(|near| similar::TextDiff::from_chars(name, *near).ratio() > 0.7);
-    close.map(|near| format!("; {near} is")).unwrap_or_default()
 }
 
 fn ask(along: usize) -> Result<()> {

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use cargo_metadata::semver::Version;
 use cargo_metadata::{DependencyKind, Metadata, Package, PackageId, TargetKind};
 
+use crate::allowed::allowed;
 use crate::asking::{Asking, Features, rustc};
 use crate::rewrite::Cfg;
 
@@ -25,6 +27,8 @@ pub struct Program {
     members: BTreeSet<PackageId>,
     /// Of these, who depends on whom at run time.
     edges: Edges,
+    /// The same for what the lock file has.
+    locked_edges: Edges,
     /// What green-std depends on, itself with it, on any platform and with any feature: cargo's resolver looks at neither.
     below_green: BTreeSet<PackageId>,
     features: BTreeMap<PackageId, Vec<String>>,
@@ -60,9 +64,9 @@ impl Program {
         // The lock file has what any feature needs, on any platform.
         let all = asking.metadata(&Features::all(), false, locked)?;
         let here = asking.metadata(&asking.features, true, locked)?;
-        let every = edges(&all);
+        let locked_edges = edges(&all);
         let below_green = (all.packages.iter().filter(|package| *package.name == GREEN))
-            .flat_map(|green| reach(&every, &green.id, |_| true))
+            .flat_map(|green| reach(&locked_edges, &green.id, |_| true))
             .collect();
         let nodes = here.resolve.iter().flat_map(|resolve| &resolve.nodes);
         let features = nodes
@@ -73,19 +77,12 @@ impl Program {
                 )
             })
             .collect();
-        let members = here
-            .packages
-            .iter()
-            .filter(|package| here.workspace_members.contains(&package.id));
-        let metadata = members
-            .map(|member| &member.metadata)
-            .chain([&here.workspace_metadata]);
-        let allowed = metadata
-            .filter_map(|metadata| metadata["green"]["allow"].as_array())
-            .flatten();
-        let allowed = allowed
-            .filter_map(|name| Some(name.as_str()?.to_owned()))
-            .collect();
+        // Where the lock file follows, names that it no longer has are no reason to stop.
+        let allowed = if locked {
+            allowed(&here, &all.packages)?
+        } else {
+            BTreeSet::new()
+        };
         Ok(Program {
             allowed,
             features,
@@ -102,6 +99,7 @@ impl Program {
                 .map(|package| (package.id.clone(), package))
                 .collect(),
             below_green,
+            locked_edges,
             locked: all.packages,
         })
     }
@@ -152,6 +150,16 @@ impl Program {
     pub fn dependencies(&self, package: &Package) -> impl Iterator<Item = &Package> {
         let edges = self.edges.get(&package.id).into_iter().flatten();
         edges.map(|id| &self.packages[id])
+    }
+
+    /// The version of `name` that the lock file gives `package` at run time, whatever features that takes.
+    pub fn version(&self, package: &Package, name: &str) -> Option<&Version> {
+        let below = self.locked_edges.get(&package.id)?;
+        let chosen = self.locked.iter().filter(|other| *other.name == *name);
+        chosen
+            .filter(|other| below.contains(&other.id))
+            .map(|other| &other.version)
+            .next()
     }
 
     /// Who depends on `package` at run time.

@@ -102,6 +102,56 @@ fn what_was_patched_or_is_allowed_is_no_error_any_more() {
 }
 
 #[test]
+fn what_metadata_says_that_is_not_understood_or_names_nothing_is_an_error() {
+    let program = with_dependencies();
+    let manifest = program.read("Cargo.toml");
+    for (table, message) in [
+        (
+            "green = { allows = [\"mio\"] }",
+            "unknown field `allows`, expected `allow`",
+        ),
+        (
+            "green = { allow = \"mio\" }",
+            "invalid type: string \"mio\", expected a sequence",
+        ),
+        (
+            "green = { allow = [1] }",
+            "invalid type: integer `1`, expected a string",
+        ),
+        ("green = \"mio\"", "invalid type: string \"mio\", expected"),
+        (
+            "green = { allow = [\"wait\", \"xyz\"] }",
+            ".allow: wait is not in the lock file; waits is\n",
+        ),
+        (
+            "green = { allow = [\"wait\", \"xyz\"] }",
+            ".allow: xyz is not in the lock file\n",
+        ),
+        (
+            "green = { allow = [\"mio@1\"] }",
+            ".allow: mio@1 is not in the lock file",
+        ),
+    ] {
+        for head in ["package", "workspace"] {
+            let table = format!("\n[{head}.metadata]\n{table}\n");
+            program.write("Cargo.toml", &(manifest.clone() + &table));
+            for arguments in [&["check"][..], &["patch", "waits"]] {
+                let said = program.refused(arguments);
+                assert!(said.contains(message), "{said}");
+                assert!(
+                    said.contains(&format!("Cargo.toml: {head}.metadata.green")),
+                    "{said}"
+                );
+            }
+        }
+    }
+    let fine = "\n[workspace.metadata.green]\nallow = [\"mio\"]\n[package.metadata]\ngreen = { allow = [] }\nother = 1\n";
+    program.write("Cargo.toml", &(manifest + fine));
+    program.patched(&["patch", "waits", "asks", "locks"]);
+    program.patched(&["check"]);
+}
+
+#[test]
 fn a_second_version_beside_a_copy_and_a_copy_that_is_not_used_are_errors() {
     let program = Program::new("waits = \"1\"", "fn main() {}\n");
     for version in ["1.0.0", "2.0.0"] {

@@ -76,6 +76,8 @@ fn a_crate_and_what_must_go_along_run_on_green_and_all_is_taken_back_to_the_byte
     let after = program.snapshot();
     let said = program.patched(&["patch", "outer", "inner", "--yes"]);
     assert!(said.contains("nothing to do"), "{said}");
+    let said = program.refused(&["patch", "outer", "--except", "nonesuch"]);
+    assert!(said.contains("--except nonesuch"), "{said}");
     assert_eq!(program.snapshot(), after, "a second run changes nothing");
 
     program.patched(&["patch", "--undo"]);
@@ -259,6 +261,21 @@ fn bad_input_is_told_and_changes_nothing() {
         let said = program.refused(&["patch", crates, "--yes"]);
         assert!(said.contains(message), "{said}");
     }
+    for (except, message) in [
+        (
+            "innr",
+            "--except innr: it is not in the lock file; inner is",
+        ),
+        (
+            "inner@1.2.0",
+            "--except inner@1.2.0: it is not in the lock file",
+        ),
+        ("outer", "outer is asked for, and left out by --except"),
+    ] {
+        let said = program.refused(&["patch", "outer", "--yes", "--except", except]);
+        assert!(said.contains(message), "{said}");
+    }
+
     let said = program.refused(&["patch", "outer", "--yes", "--into", "src"]);
     assert!(said.contains("it is not ours"), "{said}");
 
@@ -315,6 +332,90 @@ fn a_patch_that_cargo_refuses_is_rolled_back() {
     program.lock();
     let said = program.refused(&["patch", "sockets"]);
     assert!(said.contains("socket2-0-5"), "{said}");
+}
+
+/// What the program prints of its green's feature, after `sockets` with that manifest was patched: with its own feature
+/// `more` off and on.
+fn conversions(manifest: &str, versions: &[&str]) -> (String, String) {
+    let program = Program::new(
+        "sockets = \"1\"\ngreen = { package = \"green-std\", path = \"green\" }\n[features]\nmore = [\"sockets/more\"]",
+        "fn main() { println!(\"{}\", green::CONVERTS); }",
+    );
+    let dependencies = program.read("Cargo.toml");
+    program.write(
+        "Cargo.toml",
+        &dependencies.replace("green-std = { path = \"green\" }\n", ""),
+    );
+    let green = program.read("green/Cargo.toml") + "[features]\nsocket2-0-5 = []\n";
+    program.write("green/Cargo.toml", &green);
+    let green = program.read("green/src/lib.rs")
+        + "pub const CONVERTS: bool = cfg!(feature = \"socket2-0-5\");\n";
+    program.write("green/src/lib.rs", &green);
+    for version in versions {
+        program.publish(
+            "socket2",
+            version,
+            "[features]\nall = []\n",
+            &[("src/lib.rs", "")],
+        );
+    }
+    let library = "pub fn f(_: std::net::TcpStream) {}";
+    program.publish("sockets", "1.0.0", manifest, &[("src/lib.rs", library)]);
+    program.lock();
+    program.patched(&["patch", "sockets"]);
+    let more = program.cargo(&["run", "--quiet", "--offline", "--features", "more"]);
+    (program.run(), text(&more))
+}
+
+#[test]
+fn a_copy_asks_for_conversions_of_socket2_0_5_only_where_it_has_that() {
+    let (no, yes) = ("false\n".to_owned(), "true\n".to_owned());
+    let optional = "[dependencies]\nsocket2 = { version = \"0.5\", optional = true }\n[features]\n";
+    for (manifest, versions, expected) in [
+        (
+            "[dependencies]\nsocket2 = \">=0.5, <0.7\"\n[features]\nmore = []\n",
+            &["0.5.10", "0.6.1"][..],
+            (&no, &no),
+        ),
+        (
+            "[dependencies]\nsocket2 = \">=0.5, <0.7\"\n[features]\nmore = []\n",
+            &["0.5.10"],
+            (&yes, &yes),
+        ),
+        (
+            "[dev-dependencies]\nsocket2 = \"0.5\"\n[features]\nmore = []\n",
+            &["0.5.10"],
+            (&no, &no),
+        ),
+        (
+            &format!("{optional}more = [\"socket2\"]\n"),
+            &["0.5.10"],
+            (&no, &yes),
+        ),
+        (
+            &format!("{optional}more = [\"dep:socket2\"]\n"),
+            &["0.5.10"],
+            (&no, &yes),
+        ),
+        (
+            &format!("{optional}more = [\"socket2/all\"]\n"),
+            &["0.5.10"],
+            (&no, &yes),
+        ),
+        (
+            &format!("{optional}more = [\"socket2/all\"]\nother = [\"dep:socket2\"]\n"),
+            &["0.5.10"],
+            (&no, &yes),
+        ),
+        (
+            &format!("{optional}more = []\nother = [\"dep:socket2\"]\n"),
+            &["0.5.10"],
+            (&no, &no),
+        ),
+    ] {
+        let (off, on) = conversions(manifest, versions);
+        assert_eq!((&off, &on), expected, "{manifest}");
+    }
 }
 
 #[test]
