@@ -263,6 +263,7 @@ const UNSAFE: &[&str] = &[
     "green/monkey/src/hooks/receive.rs",
     "green/monkey/src/hooks/select.rs",
     "green/monkey/src/hooks/send.rs",
+    "green/monkey/src/hooks/terms.rs",
     "green/monkey/src/hooks/thread.rs",
     "green/monkey/src/hooks/time.rs",
     "green/monkey/src/hooks/vfork.rs",

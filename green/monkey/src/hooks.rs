@@ -1,7 +1,7 @@
 //! The functions that the linker puts before the C library's, one family in each file.
 //!
-//! They keep nothing about a descriptor: what they need to know they ask the kernel, when they
-//! would have to wait. Each tries first, without waiting; if it would have to wait, it parks the
+//! They keep next to nothing about a descriptor: what they need to know they ask the kernel, when they
+//! would have to wait, and note some of it for half a second ([`terms`]). Each tries first, without waiting; if it would have to wait, it parks the
 //! green thread until another try is worth it. Where the thread must not be parked they block the
 //! OS thread, as if nothing were patched.
 
@@ -140,6 +140,7 @@ mod read_write;
 mod receive;
 mod select;
 mod send;
+mod terms;
 mod thread;
 mod time;
 mod vfork;
@@ -167,6 +168,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Hook> {
         receive::HOOKS,
         select::HOOKS,
         send::HOOKS,
+        terms::HOOKS,
         thread::HOOKS,
         time::HOOKS,
         vfork::HOOKS,

@@ -7,6 +7,7 @@ use std::ffi::c_int;
 
 use greenhub::foreign;
 
+use super::terms;
 use crate::Patch;
 use crate::answer::{Answer, of};
 
@@ -19,8 +20,10 @@ hooks! {
 fn while_told(fd: c_int, call: impl FnOnce() -> c_int) -> Answer<c_int> {
     let lingering = Lingering::of(fd);
     foreign::closing(fd);
+    terms::forget(fd);
     let answer = of(call());
     foreign::closed(fd);
+    terms::forget(fd);
     if let Some(lingering) = lingering {
         // A kill or a limit ends the wait, not the close; without a thread it is done here.
         let _ = foreign::blocking(move || drop(lingering));

@@ -8,9 +8,11 @@ use greenhub::foreign;
 use libc::{id_t, idtype_t, pid_t, rusage, siginfo_t};
 
 use super::command;
+use super::terms;
 use super::waiting::{self, Direction, Naps};
 use crate::Patch;
 use crate::answer::{Answer, of};
+use crate::gate;
 
 hooks! {
     is_on(Patch::SUBPROCESS) fn waitpid(child: pid_t, status: *mut c_int, options: c_int) -> pid_t = own_waitpid;
@@ -20,8 +22,8 @@ hooks! {
     is_on(Patch::SUBPROCESS) fn waitid(kind: idtype_t, id: id_t, info: *mut siginfo_t, options: c_int) -> c_int
         = own_waitid;
     is_on(Patch::OS) fn flock(fd: c_int, operation: c_int) -> c_int = own_flock;
-    is_on(Patch::OS) fn fcntl(fd: c_int, command: c_int, argument: usize) -> c_int = own_fcntl;
-    is_on(Patch::OS) fn fcntl64(fd: c_int, command: c_int, argument: usize) -> c_int = own_fcntl;
+    is_on_anywhere(Patch::all()) fn fcntl(fd: c_int, command: c_int, argument: usize) -> c_int = own_fcntl;
+    is_on_anywhere(Patch::all()) fn fcntl64(fd: c_int, command: c_int, argument: usize) -> c_int = own_fcntl;
 }
 
 /// What tells that a child has ended.
@@ -184,9 +186,15 @@ unsafe fn own_flock(fd: c_int, operation: c_int) -> Answer<c_int> {
 unsafe fn own_fcntl(fd: c_int, command: c_int, argument: usize) -> Answer<c_int> {
     // SAFETY: the caller's.
     let call = |command| unsafe { of(real::fcntl(fd, command, argument)) };
+    let locks = gate::switched_on().contains(Patch::OS);
     let at_once = match command {
-        libc::F_SETLKW => libc::F_SETLK,
-        libc::F_OFD_SETLKW => libc::F_OFD_SETLK,
+        libc::F_SETLKW if locks => libc::F_SETLK,
+        libc::F_OFD_SETLKW if locks => libc::F_OFD_SETLK,
+        libc::F_SETFL => {
+            let answer = call(command);
+            terms::changed(fd);
+            return answer;
+        }
         _ => return call(command),
     };
     lock_of_a_file(|| call(at_once), || call(command))

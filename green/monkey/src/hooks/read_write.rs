@@ -5,7 +5,6 @@
 #![expect(unsafe_code, reason = "hooks")]
 
 use std::ffi::{c_int, c_void};
-use std::time::Duration;
 
 use greenhub::Deadline;
 use greenhub::foreign;
@@ -14,7 +13,8 @@ use libc::{iovec, size_t, ssize_t};
 use super::command;
 use super::iovec::Rest;
 use super::send;
-use super::waiting::{Direction, again, is_nonblocking, is_ready, limit_of_socket, wait};
+use super::terms::Terms;
+use super::waiting::{Direction, again, is_nonblocking, is_ready, wait};
 use crate::Patch;
 use crate::answer::{Answer, code, of};
 
@@ -36,7 +36,7 @@ const HERE: libc::off_t = -1;
 const PIPE_BUF: usize = libc::PIPE_BUF;
 
 /// Files on a disk: they are always ready, and may wait for the disk all the same.
-fn is_on_a_disk(fd: c_int) -> bool {
+pub(super) fn is_on_a_disk(fd: c_int) -> bool {
     let mut stat = std::mem::MaybeUninit::<libc::stat>::uninit();
     // SAFETY: the kernel fills it in, which is looked at first.
     let kind = unsafe {
@@ -46,22 +46,6 @@ fn is_on_a_disk(fd: c_int) -> bool {
         }
     };
     [libc::S_IFREG, libc::S_IFBLK, libc::S_IFDIR].contains(&kind)
-}
-
-/// What a descriptor is that was not ready.
-enum Kind {
-    Disk,
-    /// A socket with a limit, or what has none.
-    Waits(Option<Duration>),
-}
-
-/// One question to the kernel tells of a socket what it is and how long it may take.
-fn kind(fd: c_int, direction: Direction) -> Kind {
-    match limit_of_socket(fd, direction) {
-        Ok(limit) => Kind::Waits(limit),
-        Err(_) if is_on_a_disk(fd) => Kind::Disk,
-        Err(_) => Kind::Waits(None),
-    }
 }
 
 /// A call where poll(2) must be asked first.
@@ -88,15 +72,14 @@ unsafe fn read_into(fd: c_int, to: *const iovec, len: c_int) -> Answer<ssize_t> 
     // SAFETY: as above.
     let attempt = || unsafe { of(libc::preadv2(fd, to, len, HERE, libc::RWF_NOWAIT)) };
     match attempt() {
-        Err(libc::EAGAIN) => match kind(fd, Direction::Read) {
-            Kind::Disk if foreign::may_park() => {
+        Err(libc::EAGAIN) => match Terms::of(fd, Direction::Read) {
+            (Terms::Disk, _) if foreign::may_park() => {
                 let to = to as usize;
                 // SAFETY: the caller's vector and buffers, for as long as it takes.
                 let read = move || unsafe { of(real::readv(fd, to as *const iovec, len)) };
                 foreign::blocking_uncut(read).map_err(code)?
             }
-            Kind::Disk => block(),
-            Kind::Waits(limit) => again(fd, Direction::Read, || limit, attempt, block),
+            terms => again(fd, Direction::Read, terms, attempt, block),
         },
         Err(libc::EOPNOTSUPP | libc::ENOSYS) => asked_first(fd, Direction::Read, block),
         done => {
@@ -124,10 +107,10 @@ unsafe fn write_out(fd: c_int, from: *const iovec, len: c_int) -> Answer<ssize_t
         // SAFETY: as above.
         let attempt = || unsafe { of(libc::pwritev2(fd, from, len, HERE, libc::RWF_NOWAIT)) };
         match attempt() {
-            Err(libc::EAGAIN) => match kind(fd, Direction::Write) {
-                Kind::Disk => block(),
-                Kind::Waits(limit) => again(fd, Direction::Write, || limit, attempt, block),
-            },
+            Err(libc::EAGAIN) => {
+                let terms = Terms::of(fd, Direction::Write);
+                again(fd, Direction::Write, terms, attempt, block)
+            }
             Err(libc::EOPNOTSUPP | libc::ENOSYS) => asked_first(fd, Direction::Write, || {
                 if is_on_a_disk(fd) || rest.bytes() - done <= PIPE_BUF {
                     return block();

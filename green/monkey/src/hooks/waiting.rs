@@ -9,6 +9,7 @@ use greenhub::foreign;
 pub(super) use greenhub::source::Direction;
 use greenhub::wait_queue::ShortLock;
 
+use super::terms::{self, Terms};
 use crate::answer::{Answer, code, of};
 
 /// Between two tries of what no event announces.
@@ -168,35 +169,44 @@ pub(super) fn retry<R>(
             return done;
         }
     }
-    let limit = || limit_in(fd, direction);
-    again(fd, direction, limit, attempt, block)
+    let terms = Terms::of(fd, direction);
+    again(fd, direction, terms, attempt, block)
 }
 
-/// As [`retry`], after a first try that said EAGAIN.
+/// As [`retry`], after a first try that said EAGAIN, on terms that [`Terms::of`] gave.
 pub(super) fn again<R>(
     fd: c_int,
     direction: Direction,
-    limit: impl FnOnce() -> Option<Duration>,
+    (terms, mut doubt): (Terms, Deadline),
     mut attempt: impl FnMut() -> Answer<R>,
     block: impl FnOnce() -> Answer<R>,
 ) -> Answer<R> {
-    if is_nonblocking(fd) {
-        return Err(libc::EAGAIN);
-    }
-    if !foreign::may_park() {
-        return block();
-    }
-    let deadline = Deadline::within(limit());
+    let limit = match terms {
+        Terms::NonBlocking => return Err(libc::EAGAIN),
+        Terms::Wait(limit) if foreign::may_park() => limit,
+        Terms::Wait(_) | Terms::Disk => return block(),
+    };
+    let mut deadline = Deadline::within(limit);
     let mut naps = Naps::new();
     for turn in 0u32.. {
         // A datagram socket of Unix's counts as writable while its peer is full.
         let goes_on = match turn >= 3 && direction == Direction::Write {
             true if is_printed_to(fd, direction) => naps.nap_uncut("write", deadline),
             true => naps.nap(deadline)?,
-            false => wait(fd, direction, deadline)?,
+            false => wait(fd, direction, deadline.min(doubt))?,
         };
         match attempt() {
             Err(libc::EAGAIN) if goes_on => (),
+            Err(libc::EAGAIN) if !doubt.is_never() => {
+                doubt = Deadline::NEVER;
+                // A change that was seen is later than the call, and does not count for it.
+                if !terms::has_changed(fd) {
+                    match Terms::asked(fd, direction) {
+                        Terms::Wait(limit) => deadline = Deadline::within(limit),
+                        _ => return Err(libc::EAGAIN),
+                    }
+                }
+            }
             done => return done,
         }
     }

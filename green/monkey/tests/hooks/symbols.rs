@@ -315,6 +315,19 @@ pub(crate) const SYMBOLS: &[Symbol] = unsafe {
             })
         }),
         ("pthread_join", joins_a_thread),
+        ("ioctl", || {
+            holds_at_once(|fd| libc::ioctl(fd, libc::FIONBIO, &1))
+        }),
+        ("setsockopt", || {
+            holds_at_once(|fd| {
+                let time = libc::timeval {
+                    tv_sec: 0,
+                    tv_usec: 1,
+                };
+                let (time, len) = ((&raw const time).cast(), size_of_val(&time) as u32);
+                libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_RCVTIMEO, time, len)
+            })
+        }),
         ("close", || {
             ends_the_waits(|fd, _| drop(OwnedFd::from_raw_fd(fd)))
         }),

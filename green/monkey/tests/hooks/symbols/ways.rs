@@ -54,6 +54,21 @@ pub(super) fn writes(call: impl FnOnce(c_int, *const c_void, usize) -> isize) ->
     is(n, LEN as isize)
 }
 
+/// After a wait that has found how a socket is, it changes; the next call must know.
+pub(super) fn holds_at_once(change: impl FnOnce(c_int) -> c_int) -> Outcome {
+    let (mut ours, theirs) = UnixStream::pair().map_err(text)?;
+    let mut writer = theirs.try_clone().map_err(text)?;
+    let mut room = [0u8; 8];
+    let n = parks(
+        || ours.read(&mut room).map_err(text),
+        move || drop(writer.write(b"abc")),
+    )?;
+    is(n, 3)?;
+    is(change(ours.as_raw_fd()), 0)?;
+    let given = ours.read(&mut room).map_err(|error| error.raw_os_error());
+    is(given, Err(Some(libc::EAGAIN)))
+}
+
 pub(super) fn in_a_message(
     at: *mut c_void,
     len: usize,
