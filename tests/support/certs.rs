@@ -17,6 +17,15 @@ pub struct Leaf {
 }
 
 impl Leaf {
+    /// A new one for localhost.
+    pub fn self_signed() -> Leaf {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        Leaf {
+            chain: made.cert.pem(),
+            key: made.signing_key.serialize_pem(),
+        }
+    }
+
     /// Written to files in this folder, for programs: the chain's path and the key's.
     pub fn write_to(&self, folder: &Path) -> [String; 2] {
         [("cert.pem", &self.chain), ("key.pem", &self.key)].map(|(name, text)| {
@@ -60,13 +69,7 @@ pub static AUTHORITY: LazyLock<Authority> = LazyLock::new(|| Authority::new("pee
 pub static LOCALHOST: LazyLock<Leaf> = LazyLock::new(|| AUTHORITY.leaf("localhost"));
 
 /// A certificate for localhost that nobody else has signed: whoever trusts its chain trusts it, and the system does not.
-pub static SELF_SIGNED: LazyLock<Leaf> = LazyLock::new(|| {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    Leaf {
-        chain: made.cert.pem(),
-        key: made.signing_key.serialize_pem(),
-    }
-});
+pub static SELF_SIGNED: LazyLock<Leaf> = LazyLock::new(Leaf::self_signed);
 
 /// A client's context of ours, which trusts [`AUTHORITY`] and speaks one version.
 pub fn client_context(engine: EngineKind, version: TlsVersion) -> SslContext {

@@ -12,7 +12,7 @@ use green::asyncio::{self, ConnectionOptions, Server, ServerOptions, StreamReade
 use green::net::{TcpListener, TcpStream};
 use green::ssl::{Purpose, SslContext, VerifyLocation};
 use test_support::both::on_both;
-use test_support::certs::SELF_SIGNED;
+use test_support::certs::Leaf;
 
 const LIMIT: Duration = Duration::from_secs(180);
 /// More than sockets of [`KERNEL_BYTES`] and the buffers hold for a peer that does not read.
@@ -61,27 +61,25 @@ fn echo(reader: StreamReader, writer: StreamWriter) -> io::Result<()> {
     }
 }
 
-/// A certificate for localhost and its key, in PEM, and the two contexts that they make.
+/// A certificate for localhost, and the two contexts that it makes.
 struct Secrets {
-    certificate: String,
-    key: String,
+    shown: Leaf,
     server: SslContext,
     client: SslContext,
 }
 
+/// No two are the same.
 fn secrets() -> Secrets {
-    let (certificate, key) = (SELF_SIGNED.chain.clone(), SELF_SIGNED.key.clone());
+    let shown = Leaf::self_signed();
+    let (chain, key) = (shown.chain.as_bytes(), shown.key.as_bytes());
     let server = SslContext::new(Purpose::ClientAuth).unwrap();
-    server
-        .load_cert_chain_bytes(certificate.as_bytes(), key.as_bytes(), None)
-        .unwrap();
+    server.load_cert_chain_bytes(chain, key, None).unwrap();
     let client = SslContext::new(Purpose::ServerAuth).unwrap();
     client
-        .load_verify_locations(VerifyLocation::Bytes(certificate.as_bytes()))
+        .load_verify_locations(VerifyLocation::Bytes(chain))
         .unwrap();
     Secrets {
-        certificate,
-        key,
+        shown,
         server,
         client,
     }

@@ -1,7 +1,6 @@
 //! Our streams and those of Python's asyncio, in both roles, plain and over TLS.
 
 use std::io::{BufRead, BufReader};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use green::asyncio::{ConnectionOptions, ServerOptions, open_connection};
@@ -86,22 +85,9 @@ fn first_line(child: &mut Child) -> String {
     line.trim().to_owned()
 }
 
-/// Writes the certificate and its key where Python can read them.
-fn files(secrets: &Secrets, directory: &Path) -> [String; 2] {
-    let texts = [
-        ("cert.pem", &secrets.certificate),
-        ("key.pem", &secrets.key),
-    ];
-    texts.map(|(name, text)| {
-        let path = directory.join(name);
-        std::fs::write(&path, text).unwrap();
-        path.to_str().unwrap().to_owned()
-    })
-}
-
 fn our_client(secure: bool) {
     let (secrets, directory) = (secrets(), tempfile::tempdir().unwrap());
-    let files = files(&secrets, directory.path());
+    let files = secrets.shown.write_to(directory.path());
     let arguments = files.each_ref().map(String::as_str);
     let Some(mut server) = python(SERVER, if secure { &arguments } else { &[] }) else {
         return;
@@ -128,7 +114,7 @@ fn our_client(secure: bool) {
 
 fn our_server(secure: bool) {
     let (secrets, directory) = (secrets(), tempfile::tempdir().unwrap());
-    let [certificate, _] = files(&secrets, directory.path());
+    let [certificate, _] = secrets.shown.write_to(directory.path());
     let handler = |reader: StreamReader, writer: StreamWriter| {
         for line in &reader {
             let line = line?;

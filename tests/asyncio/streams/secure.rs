@@ -29,7 +29,7 @@ fn both_ends_speak_tls_and_know_what_they_agreed_on() {
         assert_eq!(reader.readline().unwrap(), b"a secret\n");
         let extra = writer.get_extra_info();
         assert_eq!(extra.peername().unwrap().as_socket(), Some(address));
-        let pem = secrets.certificate.as_bytes();
+        let pem = secrets.shown.chain.as_bytes();
         let shown = green::ssl::Certificate::stack_from_pem(pem).unwrap();
         assert_eq!(extra.peercert().unwrap().der(), shown[0].der());
         assert!(extra.cipher().is_some() && extra.version().is_some());
