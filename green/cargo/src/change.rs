@@ -32,7 +32,7 @@ impl Change {
         let stage = (tempfile::Builder::new()
             .prefix(".cargo-green-")
             .tempdir_in(parent))
-        .with_context(|| format!("nothing can be written to {}", parent.display()))?;
+        .with_context(|| format!("nothing can be written to {}, where the folder of the copies is to be; --into names another", parent.display()))?;
         Ok(Change {
             stage,
             folder: folder.to_owned(),

@@ -14,7 +14,7 @@ use crate::counted::counted;
 use crate::drift;
 use crate::lost;
 use crate::names::{FIRST_USE, Kind, MACROS};
-use crate::program::{Program, folder, library, title};
+use crate::program::{OURS, Program, folder, library, title};
 use crate::record::Record;
 use crate::rewrite::{Found, Mention, Via};
 use crate::survey::Survey;
@@ -26,6 +26,8 @@ enum Weight {
     Error,
     /// It may do so; only the user knows.
     Note,
+    /// It would, but for the hooks of `green-monkey`, which is linked.
+    Hooked,
 }
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,6 +48,7 @@ pub fn check(asking: &Asking, into: &Path) -> Result<bool> {
     let mut check = Check {
         program: &program,
         at,
+        hooked: program.is_hooked(),
         allowed: program.allowed(),
         findings: BTreeSet::new(),
     };
@@ -83,6 +86,8 @@ pub fn check(asking: &Asking, into: &Path) -> Result<bool> {
 struct Check<'a> {
     program: &'a Program,
     at: PathBuf,
+    /// `green-monkey` is linked.
+    hooked: bool,
     /// Packages that the user has looked at.
     allowed: BTreeSet<String>,
     findings: BTreeSet<Finding>,
@@ -102,6 +107,15 @@ impl Check<'_> {
             line,
             what: what.into(),
         });
+    }
+
+    /// The weight of a finding that hooks would answer, or not.
+    fn unless_hooked(&self, weight: Weight, answered: bool) -> Weight {
+        if self.hooked && answered {
+            Weight::Hooked
+        } else {
+            weight
+        }
     }
 
     fn two_copies(&mut self, record: &Record) {
@@ -137,6 +151,7 @@ impl Check<'_> {
             else {
                 continue;
             };
+            let weight = self.unless_hooked(weight, hooks_answer(mention));
             if !allows(&fs::read_to_string(&path)?, mention.line) {
                 self.add(weight, self.shown(&path), mention.line, what);
             }
@@ -184,7 +199,9 @@ impl Check<'_> {
             }
         }
         for (package, users) in users.into_values() {
-            let ours = package.source.is_none() || self.program.is_below_green(package);
+            let ours = package.source.is_none()
+                || self.program.is_below_green(package)
+                || OURS.contains(&package.name.as_str());
             if ours || self.allowed.contains(package.name.as_str()) {
                 continue;
             }
@@ -195,22 +212,15 @@ impl Check<'_> {
                 .join(", ");
             if unpatchable::is_event_loop(package) {
                 let why = unpatchable::why(package).unwrap_or_default();
-                self.add(
-                    Weight::Error,
-                    title(package),
-                    0,
-                    format!("{why} (used by {by})"),
-                );
+                let answered = unpatchable::is_hooked_loop(package);
+                let weight = self.unless_hooked(Weight::Error, answered);
+                self.add(weight, title(package), 0, format!("{why} (used by {by})"));
             } else if unpatchable::why(package).is_none() {
                 self.dependency(package, surveys.of(package)?, &by);
             }
-            if let Some(library) = &package.links
-                && !unpatchable::computes_in_c(library)
-            {
-                let what = format!(
-                    "a library in C, {library}: call what waits in it by green::blocking (used by {by})"
-                );
-                self.add(Weight::Note, title(package), 0, what);
+            if let Some(why) = unpatchable::in_c(package) {
+                let weight = self.unless_hooked(Weight::Note, true);
+                self.add(weight, title(package), 0, format!("{why} (used by {by})"));
             }
         }
         Ok(())
@@ -221,44 +231,48 @@ impl Check<'_> {
             return;
         }
         let name = &package.name;
+        let place = |file: &Path| format!("{}/{}", title(package), file.display());
         let resolves = survey
             .mentions
             .iter()
             .find(|(_, mention)| mention.what == ".to_socket_addrs()");
+        let mut told = true;
         match survey.worst() {
             Some((Kind::Wait, file, mention)) if !FIRST_USE.contains(&name.as_str()) => {
-                let place = format!("{}/{}", title(package), file.display());
                 let what = format!(
                     "{} waits, and its hub with it: `cargo green patch {name}` (used by {by})",
                     mention.what
                 );
-                self.add(Weight::Error, place, mention.line, what);
+                let weight = self.unless_hooked(Weight::Error, true);
+                self.add(weight, place(file), mention.line, what);
             }
             _ if resolves.is_some() => {
                 let (file, mention) = resolves.expect("it was just there");
-                let place = format!("{}/{}", title(package), file.display());
                 let what = format!(
                     "a look-up of a name there holds the hub: `cargo green patch {name}` if it is called (used by {by})"
                 );
-                self.add(Weight::Note, place, mention.line, what);
+                let weight = self.unless_hooked(Weight::Note, true);
+                self.add(weight, place(file), mention.line, what);
             }
             Some((Kind::Wait | Kind::Lock, file, mention)) => {
-                let place = format!("{}/{}", title(package), file.display());
                 let what = format!(
                     "{} is std's: if something waits while it is held, neighbours hang; `cargo green patch {name}` then (used by {by})",
                     mention.what
                 );
-                self.add(Weight::Note, place, mention.line, what);
+                let weight = self.unless_hooked(Weight::Note, true);
+                self.add(weight, place(file), mention.line, what);
             }
-            Some((Kind::Disk, file, mention)) => {
-                let place = format!("{}/{}", title(package), file.display());
-                let what = format!(
-                    "{} may wait for the disk, and its hub with it: `cargo green patch {name}` if it does so often (used by {by})",
-                    mention.what
-                );
-                self.add(Weight::Note, place, mention.line, what);
-            }
-            Some((Kind::Plain, ..)) | None => {}
+            _ => told = false,
+        }
+        // What is worse is told alone, unless hooks answer it.
+        let disk = survey
+            .first(|kind, mention| kind == Kind::Disk && !(self.hooked && hooks_answer(mention)));
+        if let Some((file, mention)) = disk.filter(|_| self.hooked || !told) {
+            let what = format!(
+                "{} may wait for the disk, and its hub with it: `cargo green patch {name}` if it does so often (used by {by})",
+                mention.what
+            );
+            self.add(Weight::Note, place(file), mention.line, what);
         }
     }
 
@@ -271,10 +285,10 @@ impl Check<'_> {
 
     fn tell(&self) -> bool {
         for finding in &self.findings {
-            let weight = if finding.weight == Weight::Error {
-                "error"
-            } else {
-                "note"
+            let weight = match finding.weight {
+                Weight::Error => "error",
+                Weight::Note => "note",
+                Weight::Hooked => "hooked",
             };
             let line = if finding.line == 0 {
                 String::new()
@@ -283,18 +297,40 @@ impl Check<'_> {
             };
             println!("{weight}: {}{line}: {}", finding.place, finding.what);
         }
-        let errors = self
-            .findings
-            .iter()
-            .filter(|finding| finding.weight == Weight::Error)
-            .count();
-        let notes = self.findings.len() - errors;
+        let number = |weight| {
+            let findings = self.findings.iter();
+            findings.filter(|finding| finding.weight == weight).count()
+        };
+        let (errors, notes, hooked) = (
+            number(Weight::Error),
+            number(Weight::Note),
+            number(Weight::Hooked),
+        );
+        let answered = if hooked > 0 {
+            format!(
+                ", {hooked} that green-monkey answers once monkey_patch(Patch::all()) was called"
+            )
+        } else {
+            String::new()
+        };
         println!(
-            "{}, {}",
+            "{}, {}{answered}",
             counted(errors, "error", "errors"),
             counted(notes, "note", "notes")
         );
         errors == 0
+    }
+}
+
+/// Whether `green-monkey` parks a green thread that comes there. Files are opened, renamed and synchronised past its hooks.
+fn hooks_answer(mention: &Mention) -> bool {
+    match mention.found {
+        Found::Std(Kind::Disk) => {
+            mention.what.starts_with("std::io::") || mention.what == "std::net::ToSocketAddrs"
+        }
+        Found::Std(_) | Found::Raw | Found::Method | Found::FirstUse | Found::NotRewritten => true,
+        // It spins, or has nothing to do with waits.
+        Found::Foreign | Found::Socket2 | Found::Unsafe => false,
     }
 }
 

@@ -75,6 +75,7 @@ pub fn closure<'a>(
         .map(|package| Chosen { package, why: None })
         .collect();
     let mut may_hold = BTreeMap::new();
+    let mut told = BTreeSet::new();
     let mut ties = |package: &Package| match copied(package) {
         Some(ties) => Ok(ties),
         None => anyhow::Ok(Ties::of(package, surveys.of(package)?)),
@@ -91,16 +92,22 @@ pub fn closure<'a>(
             !program.is_member(other) && (may_be_copied || is_copy(other))
         };
         let below = program.closure(package, through);
-        for loops in below
+        for other in below
             .iter()
             .copied()
             .chain([package])
             .flat_map(|user| program.dependencies(user))
         {
-            if unpatchable::is_event_loop(loops) && seen.insert(&loops.id) {
-                result
-                    .left
-                    .push((loops, unpatchable::why(loops).unwrap_or_default()));
+            let why = if unpatchable::is_event_loop(other) {
+                unpatchable::why(other)
+            } else {
+                unpatchable::in_c(other).filter(|_| !program.is_below_green(other))
+            };
+            if let Some(why) = why
+                && !stays(other)
+                && told.insert(&other.id)
+            {
+                result.left.push((other, why));
             }
         }
         let mut need = |other: &'a Package, why: String| {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use cargo_metadata::semver::Version;
 use cargo_metadata::{Dependency, DependencyKind, Edition, Package};
 
@@ -12,6 +12,7 @@ use crate::manifest::{self, GreenSource};
 use crate::program::{folder, library, title};
 use crate::rewrite::{self, Cfg, Manner};
 use crate::survey::Survey;
+use crate::unpatchable;
 
 /// What a copy is made for.
 #[derive(Debug)]
@@ -29,16 +30,16 @@ pub struct Order<'a> {
 /// Files of the registry and of cargo that a copy has no use for.
 const DROPPED: &[&str] = &["Cargo.lock", ".cargo-ok", ".cargo-checksum.json"];
 
-/// Writes the copy into `into`, a folder that is not there yet.
+/// Writes the copy into `into`, a folder that is not there yet; the features of green-std that it asks for.
 ///
 /// # Errors
 /// Among others, if nothing in the crate changes: the copy would be of no use.
-pub fn copy(order: &Order<'_>, survey: &Survey, into: &Path) -> Result<()> {
+pub fn copy(order: &Order<'_>, survey: &Survey, into: &Path) -> Result<Vec<&'static str>> {
     let package = order.package;
     write(order, survey, into).with_context(|| format!("{} cannot be copied", title(package)))
 }
 
-fn write(order: &Order<'_>, survey: &Survey, into: &Path) -> Result<()> {
+fn write(order: &Order<'_>, survey: &Survey, into: &Path) -> Result<Vec<&'static str>> {
     let package = order.package;
     let from = folder(package);
     copy_folder(from, into)?;
@@ -74,6 +75,9 @@ fn write(order: &Order<'_>, survey: &Survey, into: &Path) -> Result<()> {
             fs::write(&path, text)?;
         }
     }
+    if !changed && let Some(why) = unpatchable::in_c(package) {
+        bail!("{why}");
+    }
     ensure!(
         changed,
         "it names nothing of std that green has: no copy is needed"
@@ -86,7 +90,7 @@ fn write(order: &Order<'_>, survey: &Survey, into: &Path) -> Result<()> {
     if socket2.is_some_and(|socket2| !socket2.optional) {
         features.insert(SOCKET2_0_5);
     }
-    let features: Vec<&str> = features.into_iter().collect();
+    let features: Vec<&'static str> = features.into_iter().collect();
     let path = into.join("Cargo.toml");
     let text = fs::read_to_string(&path)?;
     let mut manifest = manifest::of_copy(
@@ -101,7 +105,8 @@ fn write(order: &Order<'_>, survey: &Survey, into: &Path) -> Result<()> {
         let key = socket2.rename.as_ref().unwrap_or(&socket2.name);
         manifest::ask_along(&mut manifest, key, &format!("green/{SOCKET2_0_5}"))?;
     }
-    Ok(fs::write(path, manifest.to_string())?)
+    fs::write(path, manifest.to_string())?;
+    Ok(features)
 }
 
 /// With this feature of green-std, its sockets turn into those of socket2 0.5 and back.

@@ -20,7 +20,7 @@ use crate::drift;
 use crate::lockfile;
 use crate::lost;
 use crate::manifest::{self, GreenSource, Renamed, relative};
-use crate::program::{Program, folder, title};
+use crate::program::{GREEN, OURS, Program, folder, title};
 use crate::record::{Entry, Record};
 use crate::survey::Survey;
 use crate::ties::Ties;
@@ -129,6 +129,7 @@ pub fn patch(options: &Options) -> Result<()> {
     let mut root_manifest: DocumentMut = before
         .parse()
         .with_context(|| manifest_path.display().to_string())?;
+    let mut features = BTreeSet::new();
     for chosen in &closure.chosen {
         let package = chosen.package;
         let survey = surveys.of(package)?;
@@ -140,7 +141,7 @@ pub fn patch(options: &Options) -> Result<()> {
             green: &green,
             socket2: program.version(package, "socket2"),
         };
-        copy(&order, survey, &stage.join(&entry.folder))?;
+        features.extend(copy(&order, survey, &stage.join(&entry.folder))?);
         if entry.package.is_none() {
             add_patch(
                 &mut root_manifest,
@@ -183,6 +184,7 @@ pub fn patch(options: &Options) -> Result<()> {
         }
     }
     record.write(&stage)?;
+    change.file(lock_path, lock_after);
 
     if options.dry_run {
         print!("{}", change.diff_of_files(&program.root)?);
@@ -194,10 +196,26 @@ pub fn patch(options: &Options) -> Result<()> {
                 &options.into.join(&entry.folder),
             )?;
         }
+        for Chosen { package, .. } in &closure.chosen {
+            let entry = record.of(package).expect("it was added");
+            if let Some(new_name) = &entry.package {
+                println!(
+                    "Cargo.lock: cargo will have {new_name} where {} is depended on, but for green",
+                    title(package)
+                );
+            }
+        }
+        let on = program.features(program.green()?);
+        features.retain(|feature| on.iter().all(|on| on != feature));
+        if !features.is_empty() {
+            let features = Vec::from_iter(features).join(", ");
+            println!(
+                "Cargo.lock: cargo will resolve what {GREEN} needs for its features {features}"
+            );
+        }
         println!("nothing was changed");
         return Ok(());
     }
-    change.file(lock_path, lock_after);
     change.apply(|| {
         let program = Program::relock(&options.asking)?;
         drift::refuse(&program, &record, &at)
@@ -268,7 +286,7 @@ fn asked<'a>(
                 bail!("{} cannot be made green: {why}", title(package));
             }
             ensure!(
-                *package.name != *crate::program::GREEN && *package.name != "greenhub",
+                !OURS.contains(&package.name.as_str()),
                 "{name} is green itself"
             );
             asked.push(package);

@@ -14,6 +14,12 @@ use crate::rewrite::Cfg;
 /// The package that copies depend on.
 pub const GREEN: &str = "green-std";
 
+/// The package whose hooks stand before the C library's functions.
+pub const MONKEY: &str = "green-monkey";
+
+/// Packages that are green itself.
+pub const OURS: &[&str] = &[GREEN, "greenhub", MONKEY];
+
 type Edges = BTreeMap<PackageId, Vec<PackageId>>;
 
 #[derive(Debug)]
@@ -182,6 +188,14 @@ impl Program {
         (ids.iter().filter(|id| **id != package.id))
             .map(|id| &self.packages[id])
             .collect()
+    }
+
+    /// Whether `green-monkey` is linked.
+    pub fn is_hooked(&self) -> bool {
+        self.members().any(|member| {
+            let below = self.closure(member, |_| true);
+            below.iter().any(|package| *package.name == *MONKEY)
+        })
     }
 
     /// The package of green-std.

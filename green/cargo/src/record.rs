@@ -82,7 +82,7 @@ impl Record {
         let path = folder.join(FILE);
         let text = fs::read_to_string(&path).with_context(|| {
             format!(
-                "{} is there and has no {FILE}: it is not ours",
+                "{} is there and has no {FILE}: it is no folder of copies, and nothing in it is touched; --into names another",
                 folder.display()
             )
         })?;

@@ -72,17 +72,25 @@ impl Survey {
 
     /// The first place of the worst kind that the package has.
     pub fn worst(&self) -> Option<(Kind, &Path, &Mention)> {
-        let kinds = self
-            .mentions
+        // The first of equals.
+        self.kinds().rev().max_by_key(|(kind, ..)| *kind)
+    }
+
+    /// The first place that is such a one.
+    pub fn first(&self, is_it: impl Fn(Kind, &Mention) -> bool) -> Option<(&Path, &Mention)> {
+        let mut kinds = self.kinds();
+        kinds.find_map(|(kind, file, mention)| is_it(kind, mention).then_some((file, mention)))
+    }
+
+    fn kinds(&self) -> impl DoubleEndedIterator<Item = (Kind, &Path, &Mention)> {
+        self.mentions
             .iter()
             .filter_map(|(file, mention)| match mention.found {
                 Found::Std(kind) if mention.via != Via::Import => {
                     Some((kind, file.as_path(), mention))
                 }
                 _ => None,
-            });
-        // The first of equals.
-        kinds.rev().max_by_key(|(kind, ..)| *kind)
+            })
     }
 
     /// Types that wait and that are exchanged with other crates.

@@ -75,6 +75,13 @@ pub fn undo(options: &Options) -> Result<()> {
         for entry in &gone.crates {
             println!("{} would go", at.join(&entry.folder).display());
         }
+        for entry in gone.crates.iter().filter(|entry| entry.package.is_some()) {
+            println!(
+                "Cargo.lock: cargo will have {} again where {} is depended on",
+                entry.title(),
+                entry.package.as_deref().unwrap_or_default()
+            );
+        }
         println!("nothing was changed");
         return Ok(());
     }

@@ -61,6 +61,13 @@ pub fn is_event_loop(package: &Package) -> bool {
     EVENT_LOOPS.contains(&package.name.as_str())
 }
 
+/// Event loops that wait by a call of the C library, which `green-monkey` reaches. Others call the kernel by themselves.
+const HOOKED_LOOPS: &[&str] = &["mio", "tokio"];
+
+pub fn is_hooked_loop(package: &Package) -> bool {
+    HOOKED_LOOPS.contains(&package.name.as_str())
+}
+
 /// Libraries in C, by the key `links`, that compute and do not wait.
 const COMPUTING_IN_C: &[&str] = &[
     "aws_lc",
@@ -75,7 +82,16 @@ const COMPUTING_IN_C: &[&str] = &[
     "zstd",
 ];
 
-/// Whether the library in C behind `links` only computes. Versions may stand behind the name.
-pub fn computes_in_c(links: &str) -> bool {
-    COMPUTING_IN_C.iter().any(|known| links.starts_with(known))
+/// If `package` binds a library in C that may wait: what to do about it.
+pub fn in_c(package: &Package) -> Option<String> {
+    let library = package.links.as_ref()?;
+    // Versions may stand behind the name.
+    let computes = COMPUTING_IN_C
+        .iter()
+        .any(|known| library.starts_with(known));
+    (!computes).then(|| {
+        format!(
+            "it binds {library}, a library in C, which no copy changes: call what waits in it by green::blocking, or patch it by link, with the package green-monkey"
+        )
+    })
 }

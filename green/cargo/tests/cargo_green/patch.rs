@@ -277,7 +277,13 @@ fn bad_input_is_told_and_changes_nothing() {
     }
 
     let said = program.refused(&["patch", "outer", "--yes", "--into", "src"]);
-    assert!(said.contains("it is not ours"), "{said}");
+    let told = "src is there and has no patched.toml: it is no folder of copies, and nothing in it is touched; --into names another";
+    assert!(said.contains(told), "{said}");
+    let said = program.refused(&["patch", "outer", "--yes", "--into", "."]);
+    assert!(said.contains("it is no folder of copies"), "{said}");
+    let said = program.refused(&["patch", "outer", "--yes", "--into", "none/copies"]);
+    let told = "none, where the folder of the copies is to be; --into names another";
+    assert!(said.contains(told), "{said}");
 
     let manifest = program.read("Cargo.toml")
         + "[patch.crates-io]\nouter = { path = \"registry/outer-1.0.0\" }\n";
@@ -285,6 +291,95 @@ fn bad_input_is_told_and_changes_nothing() {
     program.lock();
     let said = program.refused(&["patch", "outer", "--yes"]);
     assert!(said.contains("outer 1.0.0 comes from"), "{said}");
+}
+
+#[test]
+fn a_crate_that_binds_c_is_told_with_the_way_out() {
+    let program = Program::new("curl = \"1\"", "fn main() {}");
+    program.publish(
+        "curl-sys",
+        "1.0.0",
+        "links = \"curl\"\nbuild = \"build.rs\"\n",
+        &[("src/lib.rs", ""), ("build.rs", "fn main() {}")],
+    );
+    program.publish(
+        "curl",
+        "1.0.0",
+        "[dependencies]\ncurl-sys = \"1\"\n",
+        &[("src/lib.rs", NAP)],
+    );
+    program.lock();
+    let told = "it binds curl, a library in C, which no copy changes: call what waits in it by green::blocking, or patch it by link";
+    let said = program.refused(&["patch", "curl-sys"]);
+    assert!(
+        said.contains(&format!("curl-sys 1.0.0 cannot be copied: {told}")),
+        "{said}"
+    );
+    let said = program.patched(&["patch", "curl"]);
+    assert!(
+        said.contains(&format!("curl-sys 1.0.0 stays as it is: {told}")),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_dry_run_shows_the_lock_file_that_cargo_will_write() {
+    let program = two_crates();
+    // Beside other dependencies, and alone.
+    for (name, dependencies) in [
+        ("early", "a = \"1\""),
+        ("late", "z = \"1\""),
+        ("both", "a = \"1\"\nz = \"1\""),
+    ] {
+        let manifest = format!("[dependencies]\n{dependencies}\n");
+        program.publish(name, "1.0.0", &manifest, &[("src/lib.rs", NAP)]);
+    }
+    for name in ["a", "z"] {
+        program.publish(name, "1.0.0", "", &[("src/lib.rs", "")]);
+    }
+    let manifest = program.read("Cargo.toml") + "early = \"1\"\nlate = \"1\"\nboth = \"1\"\n";
+    program.write("Cargo.toml", &manifest);
+    program.lock();
+    let patch = ["patch", "outer", "early", "late", "both", "--yes"];
+    for arguments in [&patch[..], &["patch", "--undo"]] {
+        let said = program.patched(&[arguments, &["--dry-run"]].concat());
+        let before = program.read("Cargo.lock");
+        program.patched(arguments);
+        let after = program.read("Cargo.lock");
+        let diff = similar::TextDiff::from_lines(&before, &after);
+        let diff = (diff.unified_diff())
+            .header("a/Cargo.lock", "b/Cargo.lock")
+            .to_string();
+        assert!(!diff.is_empty() && said.contains(&diff), "{diff}\n{said}");
+        assert!(!said.contains("Cargo.lock: "), "{said}");
+    }
+}
+
+#[test]
+fn a_dry_run_says_what_it_cannot_show_of_the_lock_file() {
+    let program = Program::with_a_crate_of_green();
+    let said = program.patched(&["patch", "lazy", "--dry-run"]);
+    assert!(said.contains("+name = \"green-lazy\"\n+version = \"1.0.0\"\n+dependencies = [\n+ \"green-std\",\n+]\n"), "{said}");
+    assert!(
+        said.contains("Cargo.lock: cargo will have green-lazy where lazy 1.0.0 is depended on"),
+        "{said}"
+    );
+    program.patched(&["patch", "lazy"]);
+    let said = program.patched(&["patch", "--undo", "--dry-run"]);
+    assert!(
+        said.contains("Cargo.lock: cargo will have lazy 1.0.0 again where green-lazy is"),
+        "{said}"
+    );
+
+    let program = Program::new("locks = \"1\"", "fn main() {}");
+    let library = "pub static L: parking_lot::Mutex<u8> = parking_lot::const_mutex(1);";
+    let manifest = "[dependencies]\nparking_lot = \"0.12\"\n";
+    program.publish("parking_lot", "0.12.0", "", &[("src/lib.rs", "")]);
+    program.publish("locks", "1.0.0", manifest, &[("src/lib.rs", library)]);
+    program.lock();
+    let said = program.patched(&["patch", "locks", "--dry-run"]);
+    let told = "Cargo.lock: cargo will resolve what green-std needs for its features parking_lot";
+    assert!(said.contains(told), "{said}");
 }
 
 #[test]
