@@ -10,6 +10,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker, ready};
 
 use greenhub::wait_queue::ShortLock;
@@ -173,6 +174,30 @@ impl Framing {
         Ok(passed)
     }
 
+    /// A read of the connection came to this.
+    pub(super) fn read<R>(&self, polled: &Poll<R>) {
+        let awaits = match (polled, self.at) {
+            (Poll::Pending, At::Start) => Awaits::Request,
+            (
+                Poll::Pending,
+                At::Method
+                | At::Target
+                | At::Version(_)
+                | At::Name
+                | At::HeadLf
+                | At::Length
+                | At::Line,
+            ) => Awaits::Head,
+            _ => Awaits::Nothing,
+        };
+        self.exchange.0.awaits.store(awaits as u8, Relaxed);
+    }
+
+    /// Whether something of an answer may be unsent.
+    pub(super) fn set_unsent(&self, unsent: bool) {
+        self.exchange.0.unsent.store(unsent, Relaxed);
+    }
+
     /// What was held back, now that nobody waits for a request any more.
     pub(super) fn into_held(self) -> Vec<u8> {
         self.held
@@ -320,7 +345,12 @@ impl Framing {
     fn body(&mut self) -> At {
         self.heads += 1;
         if self.head.other_major {
-            self.exchange.0.lock().other_major.get_or_insert(self.heads);
+            self.exchange
+                .0
+                .told
+                .lock()
+                .other_major
+                .get_or_insert(self.heads);
         }
         if self.head.chunked {
             At::Size(None)
@@ -399,13 +429,32 @@ fn failed() -> io::Error {
 
 /// What who reads the requests of a connection and who answers them, one after the other, tell each other.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Exchange(Arc<ShortLock<Told>>);
+pub(super) struct Exchange(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    told: ShortLock<Told>,
+    /// Requests that were asked, and whose answers have come to their end.
+    asked: AtomicU64,
+    done: AtomicU64,
+    unsent: AtomicBool,
+    awaits: AtomicU8,
+}
+
+/// What a connection waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Awaits {
+    Nothing,
+    /// The rest of a head.
+    Head,
+    /// The first byte of a request.
+    Request,
+}
 
 #[derive(Debug, Default)]
 struct Told {
     /// The number of the first request of another major version.
     other_major: Option<u64>,
-    asked: u64,
     answered: u64,
     parted: bool,
     waiting: Option<Waker>,
@@ -414,15 +463,32 @@ struct Told {
 impl Exchange {
     /// Begins to answer the next request; false if it is of another major version.
     pub(super) fn begin(&self) -> bool {
-        let mut told = self.0.lock();
-        told.asked += 1;
-        told.other_major != Some(told.asked)
+        let asked = 1 + self.0.asked.fetch_add(1, Relaxed);
+        self.0.told.lock().other_major != Some(asked)
+    }
+
+    /// The body of an answer has come to its end.
+    pub(super) fn done(&self) {
+        self.0.done.fetch_add(1, Relaxed);
+    }
+
+    /// What the connection waits for, and behind how many requests, if all of them are done.
+    pub(super) fn awaits(&self) -> Option<(u64, Awaits)> {
+        let asked = self.0.asked.load(Relaxed);
+        if self.0.done.load(Relaxed) != asked || self.0.unsent.load(Relaxed) {
+            return None;
+        }
+        match self.0.awaits.load(Relaxed) {
+            awaits if awaits == Awaits::Head as u8 => Some((asked, Awaits::Head)),
+            awaits if awaits == Awaits::Request as u8 => Some((asked, Awaits::Request)),
+            _ => None,
+        }
     }
 
     /// That request has its answer, behind which the connection leaves HTTP or not.
     pub(super) fn answered(&self, parted: bool) {
         let waiting = {
-            let mut told = self.0.lock();
+            let mut told = self.0.told.lock();
             told.answered += 1;
             told.parted = parted;
             told.waiting.take()
@@ -437,7 +503,7 @@ impl Exchange {
         let waker = context.waker().clone();
         // A waker is cloned and dropped outside of the lock.
         let _before = {
-            let mut told = self.0.lock();
+            let mut told = self.0.told.lock();
             if told.answered >= number {
                 return Poll::Ready(told.parted);
             }

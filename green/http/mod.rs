@@ -71,6 +71,7 @@ mod counters;
 mod framing;
 mod handler;
 mod head;
+mod http1;
 #[cfg(feature = "http-client")]
 mod proxy;
 mod reply;

@@ -16,6 +16,7 @@ use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
 
 use super::body::{BoxError, Fault};
+use super::framing::Exchange;
 use super::rt::{Crew, Interest};
 use super::transport::{Cut, Unfinished};
 
@@ -114,6 +115,7 @@ impl Reply {
             reply: self,
             crew: crew.clone(),
             unfinished: None,
+            _done: None,
         }
     }
 
@@ -268,13 +270,24 @@ pub(super) struct Running {
     crew: Crew,
     /// Of a connection whose end may be that of the body: HTTP/2 has another.
     unfinished: Option<Unfinished>,
+    _done: Option<Done>,
+}
+
+/// Tells that the answer has come to its end.
+struct Done(Exchange);
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        self.0.done();
+    }
 }
 
 impl Running {
-    /// The connection is cut where the body is.
-    pub(super) fn with_cut(self, cut: Cut) -> Running {
+    /// The connection is cut where the body is, and told of its end.
+    pub(super) fn with_cut(self, cut: Cut, exchange: Exchange) -> Running {
         Running {
             unfinished: Some(Unfinished { cut, unsent: true }),
+            _done: Some(Done(exchange)),
             ..self
         }
     }

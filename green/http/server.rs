@@ -14,7 +14,7 @@ use greenhub::greenio::GreenSocket;
 use http::header::{CONNECTION, HeaderValue};
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use tokio::sync::watch;
 
@@ -23,6 +23,7 @@ use super::counters::{Counters, Requests};
 use super::framing::{Exchange, Framing};
 use super::handler::{self, Handler, Peer, Place};
 use super::head::OtherMajor;
+use super::http1::Http1;
 use super::rt::{Crew, GreenTimer};
 use super::stream::{Io, Unanswered};
 use super::transport::{self, Cut, Protocol, Transport};
@@ -69,14 +70,14 @@ pub struct Server<L> {
 }
 
 #[derive(Clone, Debug)]
-struct Settings {
-    head: Option<Duration>,
+pub(super) struct Settings {
+    pub(super) head: Option<Duration>,
     read: Option<Duration>,
     write: Option<Duration>,
     body: u64,
     streams: u32,
-    keep_alive: bool,
-    end_abandoned: bool,
+    pub(super) keep_alive: bool,
+    pub(super) end_abandoned: bool,
     #[cfg(feature = "proxy-protocol")]
     proxy: Option<convenience::ProxyProtocol>,
 }
@@ -336,20 +337,20 @@ async fn connection<T: Transport, H: Handler>(
     if !Box::pin(begins).await? {
         return Ok(());
     }
-    let outcome = begun(stream, handler, &settings, requests, stop, crew.clone())?.await;
+    let outcome = begun(stream, handler, settings, requests, stop, crew.clone())?.await;
     crew.gone().await;
-    outcome.map_err(io::Error::other)
+    outcome
 }
 
 /// What serves a connection that has begun, to its end.
 fn begun<T: Transport, H: Handler>(
     stream: T,
     handler: Arc<H>,
-    settings: &Settings,
+    settings: Arc<Settings>,
     requests: Arc<Requests>,
     stop: watch::Receiver<bool>,
     crew: Crew,
-) -> io::Result<Pin<Box<dyn Future<Output = hyper::Result<()>>>>> {
+) -> io::Result<Pin<Box<dyn Future<Output = io::Result<()>>>>> {
     // A proxy's header comes before all else, TLS included.
     #[cfg(feature = "proxy-protocol")]
     let peer = match &settings.proxy {
@@ -389,7 +390,8 @@ fn begun<T: Transport, H: Handler>(
             Box::pin(async move {
                 let mut answer = answer.await;
                 if let Some((exchange, cut)) = http1 {
-                    answer = answer.map(|body| body.with_cut(cut));
+                    let ours = exchange.clone();
+                    answer = answer.map(|body| body.with_cut(cut, ours));
                     let status = answer.status();
                     let goes_on = status == StatusCode::SWITCHING_PROTOCOLS;
                     if !goes_on && *stop.borrow() {
@@ -404,38 +406,39 @@ fn begun<T: Transport, H: Handler>(
         }
     });
     let unanswered = Unanswered::default();
-    let framing = exchange.map(Framing::new);
+    let framing = exchange.clone().map(Framing::new);
     let io = Io::new(stream, framing, settings.write, unanswered.clone(), cut).behind(early);
-    Ok(match protocol {
-        Protocol::Http1 => {
-            let connection = http1::Builder::new()
-                .timer(GreenTimer)
-                .header_read_timeout(settings.head)
-                .keep_alive(settings.keep_alive)
-                .half_close(!settings.end_abandoned)
-                .serve_connection(io, service)
-                .with_upgrades();
-            until_done(connection, last_call(stop), move |connection| {
-                unanswered.set();
-                connection.graceful_shutdown();
-            })
+    if let Some(exchange) = exchange {
+        let connection = Http1 {
+            io,
+            service,
+            exchange,
+            unanswered,
+            settings,
+            stop,
+        };
+        return Ok(Box::pin(connection.serve()));
+    }
+    let connection = http2::Builder::new(crew)
+        .timer(GreenTimer)
+        .keep_alive_interval(settings.head)
+        .max_concurrent_streams(settings.streams)
+        .serve_connection(io, service);
+    let (mut connection, mut stopping) = (Box::pin(connection), Box::pin(stopping(stop)));
+    let mut told = false;
+    Ok(Box::pin(poll_fn(move |context| {
+        if !told && stopping.as_mut().poll(context).is_ready() {
+            told = true;
+            unanswered.set();
+            connection.as_mut().graceful_shutdown();
         }
-        Protocol::Http2 => {
-            let connection = http2::Builder::new(crew)
-                .timer(GreenTimer)
-                .keep_alive_interval(settings.head)
-                .max_concurrent_streams(settings.streams)
-                .serve_connection(io, service);
-            until_done(connection, stopping(stop), move |connection| {
-                unanswered.set();
-                connection.graceful_shutdown();
-            })
-        }
-    })
+        let over = connection.as_mut().poll(context);
+        over.map(|over| over.map_err(io::Error::other))
+    })))
 }
 
 /// Waits until the peer says something, or false: until the server is to stop.
-async fn begins(
+pub(super) async fn begins(
     socket: &GreenSocket,
     limit: Option<Duration>,
     stop: watch::Receiver<bool>,
@@ -470,24 +473,7 @@ async fn stopping(mut stop: watch::Receiver<bool>) {
 }
 
 /// Ready when the server is to stop, and what was sent before anybody could know has come.
-async fn last_call(stop: watch::Receiver<bool>) {
+pub(super) async fn last_call(stop: watch::Receiver<bool>) {
     stopping(stop).await;
     sleep(LAST).await;
-}
-
-/// Polls a connection to its end, and tells it once when the server is to stop.
-fn until_done<C: Future + 'static>(
-    connection: C,
-    stopping: impl Future<Output = ()> + 'static,
-    tell: impl Fn(Pin<&mut C>) + 'static,
-) -> Pin<Box<dyn Future<Output = C::Output>>> {
-    let (mut connection, mut stopping) = (Box::pin(connection), Box::pin(stopping));
-    let mut told = false;
-    Box::pin(poll_fn(move |context| {
-        if !told && stopping.as_mut().poll(context).is_ready() {
-            told = true;
-            tell(connection.as_mut());
-        }
-        connection.as_mut().poll(context)
-    }))
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use futures_io::{AsyncRead, AsyncWrite};
 use greenhub::future::{Sleep, sleep};
+use greenhub::greenio::GreenSocket;
 use hyper::rt::{Read, ReadBufCursor, Write};
 
 use super::framing::Framing;
@@ -87,6 +88,10 @@ impl<T: Transport> Io<T> {
         self
     }
 
+    pub(super) fn socket(&self) -> &GreenSocket {
+        self.stream.get_ref().socket()
+    }
+
     /// The stream for threads, whose writes have the same limit, and what was read of it and not given to hyper.
     pub(super) fn into_blocking(self) -> io::Result<(T, Vec<u8>)> {
         let stream = self.stream.into_inner();
@@ -137,6 +142,9 @@ impl<T: Transport> Io<T> {
     fn set_unsent(&mut self, unsent: bool) {
         if let Some(unfinished) = &mut self.unfinished {
             unfinished.unsent = unsent;
+        }
+        if let Some(framing) = &self.framing {
+            framing.set_unsent(unsent);
         }
     }
 }
@@ -245,14 +253,15 @@ impl<T: Transport> Read for Io<T> {
         if is_open {
             return framing.hold(read);
         }
-        fill(buf, most, |room| {
+        let polled = fill(buf, most, |room| {
             if let Some(passed) = framing.give_back(room) {
                 return Poll::Ready(passed);
             }
             let count = ready!(read(room))?;
             Poll::Ready(framing.pass(&mut room[..count]))
-        })
-        .map_ok(drop)
+        });
+        framing.read(&polled);
+        polled.map_ok(drop)
     }
 }
 
@@ -290,6 +299,8 @@ impl<T: Transport> Write for Io<T> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.lingering.is_none() {
+            // Nobody waits for a head any more.
+            self.set_unsent(true);
             let idle = self.unanswered.0.load(Ordering::Relaxed);
             let polled = Write::poll_shutdown(Pin::new(&mut self.stream), context);
             ready!(self.within_limit(context, polled))?;

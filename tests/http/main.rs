@@ -13,6 +13,7 @@ mod preface;
 mod requests;
 mod stopping;
 mod streams;
+mod tls_floods;
 mod upgraded;
 
 use std::io::{Read, Write};
