@@ -30,7 +30,7 @@ pub struct Order<'a> {
 /// Files of the registry and of cargo that a copy has no use for.
 const DROPPED: &[&str] = &["Cargo.lock", ".cargo-ok", ".cargo-checksum.json"];
 
-/// Writes the copy into `into`, a folder that is not there yet; the features of green-std that it asks for.
+/// Writes the copy into `into`, a folder that is not there yet; the features of green-std that it may ask for.
 ///
 /// # Errors
 /// Among others, if nothing in the crate changes: the copy would be of no use.
@@ -90,7 +90,7 @@ fn write(order: &Order<'_>, survey: &Survey, into: &Path) -> Result<Vec<&'static
     if socket2.is_some_and(|socket2| !socket2.optional) {
         features.insert(SOCKET2_0_5);
     }
-    let features: Vec<&'static str> = features.into_iter().collect();
+    let mut features: Vec<&'static str> = features.into_iter().collect();
     let path = into.join("Cargo.toml");
     let text = fs::read_to_string(&path)?;
     let mut manifest = manifest::of_copy(
@@ -104,6 +104,10 @@ fn write(order: &Order<'_>, survey: &Survey, into: &Path) -> Result<Vec<&'static
     if let Some(socket2) = socket2.filter(|socket2| socket2.optional) {
         let key = socket2.rename.as_ref().unwrap_or(&socket2.name);
         manifest::ask_along(&mut manifest, key, &format!("green/{SOCKET2_0_5}"))?;
+        // Some feature of the program turns it on, perhaps one that is off: the lock file has what all of them need.
+        if order.socket2.is_some() {
+            features.push(SOCKET2_0_5);
+        }
     }
     fs::write(path, manifest.to_string())?;
     Ok(features)

@@ -380,6 +380,21 @@ fn a_dry_run_says_what_it_cannot_show_of_the_lock_file() {
     let said = program.patched(&["patch", "locks", "--dry-run"]);
     let told = "Cargo.lock: cargo will resolve what green-std needs for its features parking_lot";
     assert!(said.contains(told), "{said}");
+
+    // The lock file has what any feature of the program needs.
+    let program = Program::new(
+        "sockets = \"1\"\n[features]\nmore = [\"sockets/socket2\"]",
+        "fn main() {}",
+    );
+    let manifest = "[dependencies]\nsocket2 = { version = \"0.5\", optional = true }\n";
+    program.publish("socket2", "0.5.10", "", &[("src/lib.rs", "")]);
+    program.publish("sockets", "1.0.0", manifest, &[("src/lib.rs", NAP)]);
+    program.lock();
+    let said = program.patched(&["patch", "sockets", "--dry-run"]);
+    assert!(
+        said.contains("needs for its features socket2-0-5\n"),
+        "{said}"
+    );
 }
 
 #[test]
