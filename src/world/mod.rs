@@ -26,7 +26,7 @@ pub use faults::Faults;
 use network::{Around, Network};
 use random::Random;
 pub use trace::Trace;
-use trace::{Subject, Told};
+use trace::{Subject, TraceEvent};
 
 /// The simulated time that each leg of a green thread takes, in nanoseconds, so that a loop that yields until some time
 /// has come ends.
@@ -163,7 +163,7 @@ impl World {
         let at = self.elapsed();
         state
             .trace
-            .add(Told::new(at, Subject::Thread(number), "starts"));
+            .add(TraceEvent::new(at, Subject::Thread(number), "starts"));
     }
 
     /// A green thread is about to run, which takes some time.
@@ -183,7 +183,7 @@ impl World {
         let at = self.elapsed();
         state
             .trace
-            .add(Told::new(at, Subject::Thread(number), what));
+            .add(TraceEvent::new(at, Subject::Thread(number), what));
     }
 
     fn network<R>(&self, call: impl FnOnce(&mut Network, &mut Around<'_>) -> R) -> R {

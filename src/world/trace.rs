@@ -23,7 +23,7 @@ const KEPT: usize = 2_000;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Trace {
-    last: VecDeque<Told>,
+    last: VecDeque<TraceEvent>,
     count: u64,
     hash: u64,
 }
@@ -46,7 +46,7 @@ pub(super) enum Subject {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Told {
+pub(super) struct TraceEvent {
     /// Nanoseconds since the simulation began.
     at: u64,
     who: Subject,
@@ -54,9 +54,9 @@ pub(super) struct Told {
     amount: u64,
 }
 
-impl Told {
-    pub(super) fn new(at: u64, who: Subject, what: &'static str) -> Told {
-        Told {
+impl TraceEvent {
+    pub(super) fn new(at: u64, who: Subject, what: &'static str) -> TraceEvent {
+        TraceEvent {
             at,
             who,
             what,
@@ -65,8 +65,8 @@ impl Told {
     }
 
     /// Bytes, or whatever `what` ends in.
-    pub(super) fn with(self, amount: u64) -> Told {
-        Told { amount, ..self }
+    pub(super) fn with(self, amount: u64) -> TraceEvent {
+        TraceEvent { amount, ..self }
     }
 }
 
@@ -74,7 +74,7 @@ const FNV_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
 const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
 
 impl Trace {
-    pub(super) fn add(&mut self, event: Told) {
+    pub(super) fn add(&mut self, event: TraceEvent) {
         self.count += 1;
         let (kind, number) = match event.who {
             Subject::Thread(number) => (0, number),
@@ -122,7 +122,7 @@ impl fmt::Display for Trace {
     }
 }
 
-impl fmt::Display for Told {
+impl fmt::Display for TraceEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let at = Duration::from_nanos(self.at);
         write!(f, "{:>16.6?} ", at)?;

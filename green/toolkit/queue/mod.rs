@@ -71,7 +71,7 @@ use self::{
     core::Core,
     interface::{counts_tasks, queue},
     order::{Fifo, LeastFirst, Lifo},
-    tasks::{Counted, NoTasks, NotCounted, Tasks},
+    tasks::{CountedItem, NoTasks, NotCounted, Tasks},
 };
 
 queue! {
@@ -90,7 +90,7 @@ queue! {
     /// assert_eq!(queue.get(), "first");
     /// assert_eq!(queue.get_timeout(Duration::from_millis(1)), Err(Empty));
     /// ```
-    Queue [] Fifo, Tasks, Counted<'_>, "queue"
+    Queue [] Fifo, Tasks, CountedItem<'_>, "queue"
 }
 
 queue! {
@@ -126,7 +126,7 @@ queue! {
     /// ["first", "last"].map(|item| queue.put(item));
     /// assert_eq!(queue.get(), "last");
     /// ```
-    LifoQueue [] Lifo, Tasks, Counted<'_>, "queue"
+    LifoQueue [] Lifo, Tasks, CountedItem<'_>, "queue"
 }
 
 queue! {
@@ -144,7 +144,7 @@ queue! {
     /// [(2, "later"), (1, "soon"), (3, "last")].map(|item| queue.put(item));
     /// assert_eq!(queue.get(), (1, "soon"));
     /// ```
-    PriorityQueue [Ord] LeastFirst, Tasks, Counted<'_>, "queue"
+    PriorityQueue [Ord] LeastFirst, Tasks, CountedItem<'_>, "queue"
 }
 
 counts_tasks!(Queue []);

@@ -16,9 +16,9 @@ pub(super) struct Tasks {
 impl Tasks {
     /// Counts an item that is about to be put: a getter may be done with it before the putter has
     /// returned.
-    pub(super) fn announce(&self) -> Counted<'_> {
+    pub(super) fn announce(&self) -> CountedItem<'_> {
         self.outstanding.fetch_add(1, SeqCst);
-        Counted(self)
+        CountedItem(self)
     }
 
     pub(super) fn done(&self) -> Result<(), NothingOutstanding> {
@@ -60,15 +60,15 @@ impl Tasks {
 }
 
 /// An item that is counted, and counted no more if it is not put after all.
-pub(super) struct Counted<'a>(&'a Tasks);
+pub(super) struct CountedItem<'a>(&'a Tasks);
 
-impl Counted<'_> {
+impl CountedItem<'_> {
     pub(super) fn put(self) {
         std::mem::forget(self);
     }
 }
 
-impl Drop for Counted<'_> {
+impl Drop for CountedItem<'_> {
     fn drop(&mut self) {
         // It has been counted, so this cannot be one too many, unless somebody said that it was
         // done with an item that it never had.

@@ -12,7 +12,7 @@ use socket2::{Domain, SockAddr, Type};
 use crate::sys::epoll;
 use crate::world::faults::Faults;
 use crate::world::random::Random;
-use crate::world::trace::{Subject, Told, Trace};
+use crate::world::trace::{Subject, Trace, TraceEvent};
 
 /// A socket's number in the simulation, never used twice.
 pub(crate) type Number = u32;
@@ -30,7 +30,7 @@ pub(crate) struct Around<'a> {
 
 impl Around<'_> {
     pub(crate) fn tell(&mut self, socket: Number, what: &'static str, amount: usize) {
-        let event = Told::new(self.elapsed, Subject::Socket(socket), what);
+        let event = TraceEvent::new(self.elapsed, Subject::Socket(socket), what);
         self.trace.add(event.with(amount as u64));
     }
 
