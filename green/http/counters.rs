@@ -20,16 +20,16 @@ pub(super) struct Requests {
 }
 
 /// A request under way, until this is dropped.
-pub(super) struct Answering<'a>(&'a Requests);
+pub(super) struct Answering(Arc<Requests>);
 
 impl Requests {
-    pub(super) fn begin(&self) -> Answering<'_> {
+    pub(super) fn begin(self: &Arc<Self>) -> Answering {
         self.under_way.fetch_add(1, Relaxed);
-        Answering(self)
+        Answering(self.clone())
     }
 }
 
-impl Answering<'_> {
+impl Answering {
     pub(super) fn answered(&self, status: StatusCode) {
         let class = usize::from(status.as_u16() / 100).checked_sub(1);
         if let Some(count) = class.and_then(|class| self.0.answered.get(class)) {
@@ -38,7 +38,7 @@ impl Answering<'_> {
     }
 }
 
-impl Drop for Answering<'_> {
+impl Drop for Answering {
     fn drop(&mut self) {
         self.0.under_way.fetch_sub(1, Relaxed);
     }

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker, ready};
 
 use greenhub::wait_queue::ShortLock;
+use memchr::{memchr, memchr2};
 
 #[cfg(test)]
 mod tests;
@@ -21,7 +22,6 @@ mod tests;
 /// The most that one read behind a request to leave HTTP takes.
 const HELD: usize = 4096;
 
-const TARGET_ENDS: &[u8] = b" \n";
 const USUAL: &[u8] = b"HTTP/1.1\r\n";
 
 /// The bytes of a connection's requests, as they pass.
@@ -227,24 +227,25 @@ impl Framing {
                     };
                     count
                 }
-                At::Line => match rest.iter().position(|&byte| byte == b'\n') {
+                At::Line => match memchr(b'\n', rest) {
                     Some(end) => {
                         self.at = At::Name;
                         end + 1
                     }
                     None => rest.len(),
                 },
-                At::Target if !TARGET_ENDS.contains(&rest[0]) => {
-                    let end = rest.iter().position(|byte| TARGET_ENDS.contains(byte));
-                    end.unwrap_or(rest.len())
+                At::Target if !b" \n".contains(&rest[0]) => {
+                    memchr2(b' ', b'\n', rest).unwrap_or(rest.len())
                 }
                 // What nearly every request has, at one go.
                 At::Version(0) if rest.starts_with(USUAL) => {
                     self.at = At::Name;
                     USUAL.len()
                 }
-                At::Name if self.head.word.length == 0 && is_whole(rest) => {
-                    let end = rest.iter().position(|&byte| byte == b':').unwrap_or(0);
+                At::Name
+                    if self.head.word.length == 0
+                        && let Some(end) = name_end(rest) =>
+                {
                     self.at = self.field(&rest[..end]);
                     end + 1
                 }
@@ -366,10 +367,10 @@ impl Framing {
     }
 }
 
-/// Whether a name that may matter has come to its end.
-fn is_whole(line: &[u8]) -> bool {
-    let end = |byte: &&u8| b":\n".contains(byte);
-    may_matter(line[0]) && line.iter().find(end) == Some(&b':')
+/// Where a name that may matter ends, if that has come.
+fn name_end(line: &[u8]) -> Option<usize> {
+    let end = may_matter(line[0]).then(|| memchr2(b':', b'\n', line))??;
+    (line[end] == b':').then_some(end)
 }
 
 /// Whether a name that matters begins with this byte.

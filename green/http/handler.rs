@@ -1,19 +1,22 @@
 //! From hyper's requests to a handler's, and back.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use greenhub::{catch_panic, discard_panic};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
+use hyper::upgrade::OnUpgrade;
 use tokio::sync::oneshot;
 
 use super::body::{Body, Limits};
-use super::counters::Requests;
+use super::counters::{Answering, Requests};
 use super::head;
 use super::reply::{IntoResponse, Reply, Running};
 use super::rt::Crew;
@@ -76,13 +79,6 @@ impl fmt::Debug for Answer {
 impl Answer {
     pub(super) fn later(answer: impl Future<Output = Response<Reply>> + 'static) -> Answer {
         Answer::Later(Box::pin(answer))
-    }
-
-    async fn get(self) -> Response<Reply> {
-        match self {
-            Answer::Now(answer) => answer,
-            Answer::Later(answer) => answer.await,
-        }
     }
 }
 
@@ -198,63 +194,120 @@ where
     })
 }
 
-/// What is the same for all handlers.
-pub(super) async fn serve<H: Handler>(
+/// What is the same for all handlers: the handler is called here, unless it answers later.
+pub(super) fn serve<H: Handler>(
     handler: Arc<H>,
     mut request: Request<Incoming>,
-    place: Place,
-) -> Response<Running> {
-    let answering = place.requests.begin();
-    let logs = log::log_enabled!(target: "green::http", log::Level::Info);
-    let begun = logs.then(|| {
-        let asked = format!(
-            "\"{} {} {:?}\"",
-            request.method(),
-            request.uri(),
-            request.version()
-        );
-        (Instant::now(), asked)
-    });
-    let head_of_2 = request.method() == Method::HEAD && request.version() == Version::HTTP_2;
+    place: &Place,
+) -> Responding {
+    let asked = Asked::new(&request, place);
     if let Some(peer) = place.peer {
         request.extensions_mut().insert(peer);
     }
     let announced = request.body().size_hint().lower();
-    let mut response = if let Some(status) = head::refusal(&request) {
+    let answer = if let Some(status) = head::refusal(&request) {
         let mut response = status.into_response();
         // In HTTP/2 nobody can differ on where a request ends.
         if request.version() < Version::HTTP_2 {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, close);
         }
-        response
+        Answer::Now(response)
     } else if announced > place.limits.size {
-        StatusCode::PAYLOAD_TOO_LARGE.into_response()
+        Answer::Now(StatusCode::PAYLOAD_TOO_LARGE.into_response())
     } else {
-        request.extensions_mut().insert(super::upgrade::Place {
-            opens: place.opens,
-            crew: place.crew.clone(),
-        });
-        handler.answer(request, &place).get().await
-    };
-    answering.answered(response.status());
-    if let Some((begun, asked)) = begun {
-        let peer = place
-            .peer
-            .map_or_else(|| "-".to_owned(), |Peer(peer)| peer.to_string());
-        let (status, took) = (response.status().as_u16(), begun.elapsed().as_micros());
-        log::info!(target: "green::http", "{peer} {asked} {status} {took} µs");
-    }
-    if head_of_2 {
-        // hyper does it for HTTP/1 alone.
-        let length = response.body().length();
-        if let Some(length) = length
-            && length > 0
-        {
-            let entry = response.headers_mut().entry(header::CONTENT_LENGTH);
-            entry.or_insert_with(|| length.into());
+        if request.extensions().get::<OnUpgrade>().is_some() {
+            request.extensions_mut().insert(super::upgrade::Place {
+                opens: place.opens,
+                crew: place.crew.clone(),
+            });
         }
-        *response.body_mut() = Reply::empty();
+        handler.answer(request, place)
+    };
+    match answer {
+        Answer::Now(response) => Responding::Now(Some(asked.answered(response))),
+        Answer::Later(later) => Responding::Later(Box::pin(async { asked.answered(later.await) })),
     }
-    response.map(|reply| reply.with_crew(&place.crew))
+}
+
+/// The response to a request, or one on its way.
+pub(super) enum Responding {
+    /// None once it was taken.
+    Now(Option<Response<Running>>),
+    Later(Pin<Box<dyn Future<Output = Response<Running>>>>),
+}
+
+impl Future for Responding {
+    type Output = Result<Response<Running>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut *self {
+            Responding::Now(response) => {
+                let response = response.take();
+                Poll::Ready(Ok(response.expect("a response is taken once")))
+            }
+            Responding::Later(later) => later.as_mut().poll(context).map(Ok),
+        }
+    }
+}
+
+impl Responding {
+    pub(super) fn then(
+        self,
+        change: impl FnOnce(Response<Running>) -> Response<Running> + 'static,
+    ) -> Responding {
+        match self {
+            Responding::Now(response) => Responding::Now(response.map(change)),
+            Responding::Later(later) => Responding::Later(Box::pin(async { change(later.await) })),
+        }
+    }
+}
+
+/// What is to be known of a request when it has its answer.
+struct Asked {
+    answering: Answering,
+    log: Option<(Instant, String)>,
+    is_head_of_2: bool,
+    peer: Option<Peer>,
+    crew: Crew,
+}
+
+impl Asked {
+    fn new(request: &Request<Incoming>, place: &Place) -> Asked {
+        let (method, version) = (request.method(), request.version());
+        let logs = log::log_enabled!(target: "green::http", log::Level::Info);
+        Asked {
+            answering: place.requests.begin(),
+            log: logs.then(|| {
+                let asked = format!("\"{method} {} {version:?}\"", request.uri());
+                (Instant::now(), asked)
+            }),
+            is_head_of_2: method == Method::HEAD && version == Version::HTTP_2,
+            peer: place.peer,
+            crew: place.crew.clone(),
+        }
+    }
+
+    fn answered(self, mut response: Response<Reply>) -> Response<Running> {
+        self.answering.answered(response.status());
+        if let Some((begun, asked)) = self.log {
+            let peer = self.peer;
+            let peer = peer.map_or_else(|| "-".to_owned(), |Peer(peer)| peer.to_string());
+            let (status, took) = (response.status().as_u16(), begun.elapsed().as_micros());
+            log::info!(target: "green::http", "{peer} {asked} {status} {took} µs");
+        }
+        if self.is_head_of_2 {
+            // hyper does it for HTTP/1 alone.
+            let length = response.body().length();
+            if let Some(length) = length
+                && length > 0
+            {
+                let entry = response.headers_mut().entry(header::CONTENT_LENGTH);
+                entry.or_insert_with(|| length.into());
+            }
+            *response.body_mut() = Reply::empty();
+        }
+        let crew = self.crew;
+        response.map(|reply| reply.with_crew(crew))
+    }
 }

@@ -71,6 +71,21 @@ fn is_host(authority: &[u8]) -> bool {
     is_host && port.iter().all(u8::is_ascii_digit)
 }
 
+/// The bytes of a name that stand for themselves.
+const IN_NAMES: [bool; 256] = {
+    let (mut table, mut byte) = ([false; 256], 0);
+    while byte < 256 {
+        table[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let (marks, mut at) = (b"-._~!$&'()*+,;=", 0);
+    while at < marks.len() {
+        table[marks[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
+
 fn is_name(name: &[u8]) -> bool {
     let mut rest = name;
     while let Some((&first, after)) = rest.split_first() {
@@ -80,7 +95,7 @@ fn is_name(name: &[u8]) -> bool {
             {
                 after
             }
-            (b, _) if b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&b) => after,
+            (b, _) if IN_NAMES[usize::from(b)] => after,
             _ => return false,
         };
     }

@@ -80,9 +80,13 @@ where
             .with_upgrades();
         let mut connection = Box::pin(connection);
         let mut stopping = pin!(last_call(stop.clone()));
-        let mut told = false;
+        let (mut told, mut asked) = (false, false);
         let rests = poll_fn(|context| {
-            stops = stops || stopping.as_mut().poll(context).is_ready();
+            // Polled once, it wakes this one when the server is to stop.
+            if !stops && (!asked || *stop.borrow()) {
+                asked = true;
+                stops = stopping.as_mut().poll(context).is_ready();
+            }
             if stops && !told {
                 told = true;
                 unanswered.set();

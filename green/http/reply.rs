@@ -110,10 +110,10 @@ impl Reply {
         Reply(Kind::Boxed(body.map_err(Into::into).boxed_unsync()))
     }
 
-    pub(super) fn with_crew(self, crew: &Crew) -> Running {
+    pub(super) fn with_crew(self, crew: Crew) -> Running {
         Running {
             reply: self,
-            crew: crew.clone(),
+            crew,
             unfinished: None,
             _done: None,
         }

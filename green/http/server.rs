@@ -1,6 +1,5 @@
 //! The server: its settings, its connections, and how it stops.
 
-use std::convert::Infallible;
 use std::fmt;
 use std::future::{pending, poll_fn};
 use std::io;
@@ -370,45 +369,33 @@ fn begun<T: Transport, H: Handler>(
         opens: open::<T>,
         requests,
     };
-    let exchange = (protocol == Protocol::Http1).then(Exchange::default);
     let cut = Cut::of(&stream)?;
-    // Of HTTP/1 alone: a stream of HTTP/2 that is still served keeps no descriptor of a client that has gone.
-    let http1 = exchange.clone().map(|exchange| (exchange, cut.clone()));
-    let service = service_fn({
-        let stop = stop.clone();
-        move |mut request: Request<Incoming>| {
-            if http1
-                .as_ref()
-                .is_some_and(|(exchange, _)| !exchange.begin())
-            {
+    let unanswered = Unanswered::default();
+    if protocol == Protocol::Http1 {
+        let exchange = Exchange::default();
+        let framing = Some(Framing::new(exchange.clone()));
+        let unsent = unanswered.clone();
+        let io = Io::new(stream, framing, settings.write, unsent, cut.clone()).behind(early);
+        let (ours, ended) = (exchange.clone(), stop.clone());
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            if !ours.begin() {
                 request.extensions_mut().insert(OtherMajor);
             }
             let connects = request.method() == Method::CONNECT;
-            let answer = handler::serve(handler.clone(), request, place.clone());
-            let (stop, http1) = (stop.clone(), http1.clone());
-            // In a box: hyper keeps the room of its last answer while it waits for the next request.
-            Box::pin(async move {
-                let mut answer = answer.await;
-                if let Some((exchange, cut)) = http1 {
-                    let ours = exchange.clone();
-                    answer = answer.map(|body| body.with_cut(cut, ours));
-                    let status = answer.status();
-                    let goes_on = status == StatusCode::SWITCHING_PROTOCOLS;
-                    if !goes_on && *stop.borrow() {
-                        let close = HeaderValue::from_static("close");
-                        answer.headers_mut().insert(CONNECTION, close);
-                    }
-                    // As hyper sees it.
-                    exchange.answered(goes_on || connects && status.is_success());
+            let (exchange, cut, stop) = (ours.clone(), cut.clone(), ended.clone());
+            handler::serve(handler.clone(), request, &place).then(move |answer| {
+                let mut answer = answer.map(|body| body.with_cut(cut, exchange.clone()));
+                let status = answer.status();
+                let goes_on = status == StatusCode::SWITCHING_PROTOCOLS;
+                if !goes_on && *stop.borrow() {
+                    let close = HeaderValue::from_static("close");
+                    answer.headers_mut().insert(CONNECTION, close);
                 }
-                Ok::<_, Infallible>(answer)
+                // As hyper sees it.
+                exchange.answered(goes_on || connects && status.is_success());
+                answer
             })
-        }
-    });
-    let unanswered = Unanswered::default();
-    let framing = exchange.clone().map(Framing::new);
-    let io = Io::new(stream, framing, settings.write, unanswered.clone(), cut).behind(early);
-    if let Some(exchange) = exchange {
+        });
         let connection = Http1 {
             io,
             service,
@@ -419,6 +406,13 @@ fn begun<T: Transport, H: Handler>(
         };
         return Ok(Box::pin(connection.serve()));
     }
+    // A stream that is still served keeps no descriptor of a client that has gone.
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (handler, place) = (handler.clone(), place.clone());
+        // Called on the stream's own stack. In a box: hyper keeps its room.
+        Box::pin(async move { handler::serve(handler, request, &place).await })
+    });
+    let io = Io::new(stream, None, settings.write, unanswered.clone(), cut).behind(early);
     let connection = http2::Builder::new(crew)
         .timer(GreenTimer)
         .keep_alive_interval(settings.head)
