@@ -228,18 +228,18 @@ macro_rules! stressed {
 }
 
 stressed! {
-    d5_b12_semaphore: Semaphore::new(0);
-    d5_b12_condvar_and_mutex: (Mutex::new(0), Condvar::new());
-    d5_b12_rwlock: (RwLock::new(0), Semaphore::new(0));
-    d5_b12_channel_of_zero: channel::bounded(0);
-    d5_b12_channel_of_one: channel::bounded(1);
-    d5_b12_unbounded_channel: channel::unbounded();
-    d5_b12_queue: Queue::new();
-    d5_b12_queue_of_one: Queue::bounded(1);
-    d5_b12_priority_queue_of_three: PriorityQueue::bounded(3);
-    d5_b12_rendezvous: Queue::bounded(0);
-    d5_b12_mpsc_of_zero: shared_receiver(mpsc::sync_channel(0));
-    d5_b12_mpsc_of_two: shared_receiver(mpsc::sync_channel(2));
+    kills_and_limits_lose_nothing_of_a_semaphore: Semaphore::new(0);
+    kills_and_limits_lose_nothing_of_a_condvar_and_mutex: (Mutex::new(0), Condvar::new());
+    kills_and_limits_lose_nothing_of_a_rwlock: (RwLock::new(0), Semaphore::new(0));
+    kills_and_limits_lose_nothing_of_a_channel_of_zero: channel::bounded(0);
+    kills_and_limits_lose_nothing_of_a_channel_of_one: channel::bounded(1);
+    kills_and_limits_lose_nothing_of_an_unbounded_channel: channel::unbounded();
+    kills_and_limits_lose_nothing_of_a_queue: Queue::new();
+    kills_and_limits_lose_nothing_of_a_queue_of_one: Queue::bounded(1);
+    kills_and_limits_lose_nothing_of_a_priority_queue_of_three: PriorityQueue::bounded(3);
+    kills_and_limits_lose_nothing_of_a_rendezvous: Queue::bounded(0);
+    kills_and_limits_lose_nothing_of_an_mpsc_of_zero: shared_receiver(mpsc::sync_channel(0));
+    kills_and_limits_lose_nothing_of_an_mpsc_of_two: shared_receiver(mpsc::sync_channel(2));
 }
 
 fn shared_receiver<S, R>((sender, receiver): (S, R)) -> (S, Mutex<R>) {

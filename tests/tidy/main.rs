@@ -485,9 +485,16 @@ fn tests() -> Vec<(String, String)> {
             for after in text.split("#[test]\n").skip(1) {
                 let head = after.split_once("fn ").map(|(_, head)| head);
                 let name = head.and_then(|head| head.split_once('('));
-                // A macro's tests have the names that it is called with.
-                let name = name.filter(|(name, _)| !name.starts_with('$'));
-                found.extend(name.map(|(name, _)| (short(&file), name.to_owned())));
+                match name {
+                    // A macro's tests have the names that it is called with: words of several parts.
+                    Some((name, _)) if name.starts_with('$') => {
+                        let words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
+                        let names = words.filter(|word| word.matches('_').count() > 1);
+                        found.extend(names.map(|name| (short(&file), name.to_owned())));
+                    }
+                    Some((name, _)) => found.push((short(&file), name.to_owned())),
+                    None => {}
+                }
             }
         }
     }

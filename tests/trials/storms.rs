@@ -155,13 +155,13 @@ macro_rules! storms {
 }
 
 storms! {
-    sync: t9_locks_survive_a_storm_on_two_hubs, t9_locks_survive_a_storm_on_four_hubs;
-    channels: t9_channels_survive_a_storm_on_two_hubs, t9_channels_survive_a_storm_on_four_hubs;
-    sockets: t9_sockets_survive_a_storm_on_two_hubs, t9_sockets_survive_a_storm_on_four_hubs;
-    tls: t9_tls_survives_a_storm_on_two_hubs, t9_tls_survives_a_storm_on_four_hubs;
-    processes: t9_processes_survive_a_storm_on_two_hubs, t9_processes_survive_a_storm_on_four_hubs;
-    lending: t9_what_is_lent_survives_a_storm_on_two_hubs, t9_what_is_lent_survives_a_storm_on_four_hubs;
-    numbers: t9_waits_by_number_survive_a_storm_on_two_hubs, t9_waits_by_number_survive_a_storm_on_four_hubs;
-    tasks: t9_tasks_survive_a_storm_on_two_hubs, t9_tasks_survive_a_storm_on_four_hubs;
-    thread_locals: t9_thread_locals_survive_a_storm_on_two_hubs, t9_thread_locals_survive_a_storm_on_four_hubs;
+    sync: locks_survive_a_storm_on_two_hubs, locks_survive_a_storm_on_four_hubs;
+    channels: channels_survive_a_storm_on_two_hubs, channels_survive_a_storm_on_four_hubs;
+    sockets: sockets_survive_a_storm_on_two_hubs, sockets_survive_a_storm_on_four_hubs;
+    tls: tls_survives_a_storm_on_two_hubs, tls_survives_a_storm_on_four_hubs;
+    processes: processes_survive_a_storm_on_two_hubs, processes_survive_a_storm_on_four_hubs;
+    lending: what_is_lent_survives_a_storm_on_two_hubs, what_is_lent_survives_a_storm_on_four_hubs;
+    numbers: waits_by_number_survive_a_storm_on_two_hubs, waits_by_number_survive_a_storm_on_four_hubs;
+    tasks: tasks_survive_a_storm_on_two_hubs, tasks_survive_a_storm_on_four_hubs;
+    thread_locals: thread_locals_survive_a_storm_on_two_hubs, thread_locals_survive_a_storm_on_four_hubs;
 }
