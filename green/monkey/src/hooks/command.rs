@@ -4,15 +4,15 @@
 //!   the pipes for them instead, and makes their wait for the child fail, which they return.
 //! - They and `Command::status` return that error without the child, which would stay a zombie. So it is waited for when
 //!   they have gone.
-//! - `Command::spawn`, and what the others do of it, panics if it cannot learn whether the program began, or cannot wait
-//!   for a child that did not. Neither takes long, so it goes on.
+//! - `Command::spawn`, and what the others do of it, panics if it cannot learn by a socket whether the program began, or
+//!   cannot wait for a child that did not. Neither takes long, so it goes on. The socket is known by its kind.
 //!
-//! Such a caller is known by its function's frame on the stack, which is looked for only once a kill or a limit has come.
-//! One that was inlined is not found: then the error is told.
+//! The other callers are known by their functions' frames on the stack, which are looked for only once a kill or a limit
+//! has come. One that was inlined is not found: then the error is told.
 #![expect(unsafe_code, reason = "waits for a child by number")]
 
 use std::cell::Cell;
-use std::ffi::c_int;
+use std::ffi::{c_int, c_void};
 use std::io;
 use std::process::{Child, Command, ExitStatus, Output};
 use std::ptr::null_mut;
@@ -22,10 +22,11 @@ use greenhub::{Deadline, foreign, green_thread};
 use libc::pid_t;
 
 use super::process::{End, real};
+use super::waiting::Direction;
 use crate::answer::Answer;
 
-/// A child that could not begin its program ends within it.
-const AT_ONCE: Duration = Duration::from_millis(100);
+/// A program begins, or fails to, within it.
+const START: Duration = Duration::from_secs(1);
 
 type Function = *const ();
 
@@ -37,24 +38,30 @@ fn readers() -> [Function; 2] {
     ]
 }
 
-fn spawn() -> Function {
-    Command::spawn as fn(&mut Command) -> io::Result<Child> as Function
-}
-
 fn status() -> Function {
     Command::status as fn(&mut Command) -> io::Result<ExitStatus> as Function
 }
 
-/// Whether `code` ended a wait because of a kill or a limit, and the wait was one of these functions'.
+/// Whether a kill or a limit is due. Not where nobody could have been told: in a signal handler, say.
+fn is_interrupted() -> bool {
+    foreign::may_park() && foreign::is_interrupted()
+}
+
+/// Whether `code` ended a wait because of a kill or a limit.
+fn is_interrupt(code: c_int) -> bool {
+    matches!(code, libc::ECANCELED | libc::ETIMEDOUT) && is_interrupted()
+}
+
+/// Whether `code` is of an interrupt, and the wait was one of these functions'.
 fn cuts(code: c_int, functions: &[Function]) -> bool {
-    matches!(code, libc::ECANCELED | libc::ETIMEDOUT)
-        && foreign::is_interrupted()
-        && foreign::is_called_by(functions)
+    is_interrupt(code) && foreign::is_called_by(functions)
 }
 
 thread_local! {
     /// The code by which the pipes ended for the running thread; 0 if they did not.
     static ENDED_BY: Cell<c_int> = const { Cell::new(0) };
+    /// Whether the running thread has learnt that a child could not begin its program, and has not waited for it.
+    static UNBEGUN: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Whether a read that failed by `code` is to find the end of the pipe instead.
@@ -76,29 +83,79 @@ pub(super) fn ended_pipes() -> Option<c_int> {
     None
 }
 
-/// Whether a wait for word from the new child goes on, though it failed by `code`.
-pub(super) fn hears_of_the_start(code: c_int) -> bool {
-    let [output, _] = readers();
-    cuts(code, &[output, status(), spawn()])
+/// What a new child says if it cannot begin its program: the code, and this.
+const FAILED: [u8; 4] = *b"NOEX";
+const WORD: usize = 4 + FAILED.len();
+
+/// Goes on with a wait for word from a new child; `received` is what became of it.
+///
+/// # Safety
+///
+/// `to` has room for `len` bytes, and what was received.
+pub(super) unsafe fn hear_of_the_start(
+    received: Answer<isize>,
+    fd: c_int,
+    to: *const c_void,
+    len: usize,
+    again: impl FnOnce() -> Answer<isize>,
+) -> Answer<isize> {
+    if len != WORD || !is_interrupted() || !is_of_a_start(fd) {
+        return received;
+    }
+    let received = match received {
+        Err(code) if is_interrupt(code) => {
+            match foreign::wait_fd_uncut(fd, Direction::Read, Deadline::after(START)) {
+                Ok(true) => again(),
+                _ => Err(code),
+            }
+        }
+        received => received,
+    };
+    if received == Ok(WORD as isize) {
+        // SAFETY: as the caller promises.
+        let word = unsafe { to.cast::<[u8; WORD]>().read_unaligned() };
+        UNBEGUN.set(word.ends_with(&FAILED));
+    }
+    received
 }
 
-/// Ends a wait for `child`, 0 if that is not known, that failed by `code`: as its caller needs it.
+/// Whether it is a socket of the kind that std has new children report by: of Unix, with records.
+fn is_of_a_start(fd: c_int) -> bool {
+    let is = |option, wanted: c_int| {
+        let mut value: c_int = 0;
+        let mut len = size_of::<c_int>() as libc::socklen_t;
+        // SAFETY: `value` and `len` live across the call, and fit together.
+        let given = unsafe {
+            let value = (&raw mut value).cast();
+            libc::getsockopt(fd, libc::SOL_SOCKET, option, value, &mut len)
+        };
+        given == 0 && value == wanted
+    };
+    is(libc::SO_DOMAIN, libc::AF_UNIX) && is(libc::SO_TYPE, libc::SOCK_SEQPACKET)
+}
+
+/// Whether the wait that begins here is for a child that could not begin its program.
+pub(super) fn is_unbegun() -> bool {
+    UNBEGUN.replace(false)
+}
+
+/// Ends a wait for `child`, 0 if that is not known, that failed by `code`: as its caller needs it. It goes on for one that
+/// `is_unbegun`.
 pub(super) fn wait_cut<R>(
     code: c_int,
-    child: pid_t,
+    (child, is_unbegun): (pid_t, bool),
     mut end: End,
     attempt: impl Fn() -> Answer<Option<R>>,
 ) -> Answer<R> {
     let ended = ended_pipes().is_some();
     ENDED_BY.set(0);
-    let patience = if ended {
-        Deadline::NOW
-    } else if cuts(code, &[spawn()]) {
-        Deadline::NEVER
-    } else if cuts(code, &[readers()[0], readers()[1], status()]) {
-        Deadline::after(AT_ONCE)
-    } else {
+    if !ended && !is_unbegun && !cuts(code, &[readers()[0], readers()[1], status()]) {
         return Err(code);
+    }
+    let patience = if is_unbegun {
+        Deadline::NEVER
+    } else {
+        Deadline::NOW
     };
     loop {
         match attempt()? {

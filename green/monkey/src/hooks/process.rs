@@ -87,6 +87,7 @@ fn look<R>(
     if options & libc::WNOHANG != 0 {
         return block();
     }
+    let child = (child, command::is_unbegun());
     if let Some(code) = command::ended_pipes() {
         return command::wait_cut(code, child, end(), attempt);
     }

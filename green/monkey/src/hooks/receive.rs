@@ -3,7 +3,6 @@
 
 use std::ffi::{c_int, c_void};
 
-use greenhub::{Deadline, foreign};
 use libc::{msghdr, size_t, sockaddr, socklen_t, ssize_t};
 
 use super::command;
@@ -79,13 +78,9 @@ fn is_stream(fd: c_int) -> bool {
 unsafe fn own_recv(fd: c_int, to: *mut c_void, len: size_t, flags: c_int) -> Answer<ssize_t> {
     // SAFETY: within the caller's buffer.
     let call = |done, flags| unsafe { real::recv(fd, to.byte_add(done), len - done, flags) };
-    match receive(fd, len, flags, call) {
-        Err(code) if command::hears_of_the_start(code) => {
-            let _ = foreign::wait_fd_uncut(fd, Direction::Read, Deadline::NEVER);
-            of(call(0, flags))
-        }
-        done => done,
-    }
+    let received = receive(fd, len, flags, call);
+    // SAFETY: the caller's buffer.
+    unsafe { command::hear_of_the_start(received, fd, to, len, || of(call(0, flags))) }
 }
 
 unsafe fn own_recvfrom(

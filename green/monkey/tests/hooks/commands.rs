@@ -157,6 +157,8 @@ fn whoever_reads_from_a_child_is_told_and_keeps_it() {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
+        // Its wait would close it.
+        let input = child.stdin.take();
         let mut output = child.stdout.take().unwrap();
         let read = Rc::new(RefCell::new(None));
         let outcome = timeout(SOON, || {
@@ -165,7 +167,7 @@ fn whoever_reads_from_a_child_is_told_and_keeps_it() {
         });
         assert!(outcome.is_err());
         assert_eq!(read.take(), Some(libc::ETIMEDOUT));
-        child.stdin.take();
+        drop(input);
         assert!(child.wait().unwrap().success());
     });
 }
