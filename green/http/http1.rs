@@ -8,7 +8,6 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -21,9 +20,9 @@ use tokio::sync::watch;
 
 use super::framing::{Awaits, Exchange};
 use super::reply::Running;
-use super::server::{Settings, begins, last_call};
 use super::stream::{Io, Unanswered};
 use super::transport::Transport;
+use super::waits::{begins, last_call};
 
 /// How long a connection is at rest before hyper has it no more. One that is asked again and again never gets there.
 const MOMENT: Duration = Duration::from_millis(100);
@@ -36,7 +35,9 @@ pub(super) struct Http1<T, S> {
     pub(super) service: S,
     pub(super) exchange: Exchange,
     pub(super) unanswered: Unanswered,
-    pub(super) settings: Arc<Settings>,
+    pub(super) head_limit: Option<Duration>,
+    pub(super) keep_alive: bool,
+    pub(super) half_close: bool,
     pub(super) stop: watch::Receiver<bool>,
 }
 
@@ -48,7 +49,7 @@ where
 {
     /// To the connection's end. What is done is in boxes, so that a connection has room for what it does now alone.
     pub(super) async fn serve(mut self) -> io::Result<()> {
-        let mut patience = Patience::new(self.settings.head);
+        let mut patience = Patience::new(self.head_limit);
         let mut stops = false;
         while let Some(rests) = Box::pin(self.at_work(&mut patience, stops)).await? {
             self = rests;
@@ -70,12 +71,14 @@ where
             service,
             exchange,
             unanswered,
-            settings,
+            head_limit,
+            keep_alive,
+            half_close,
             stop,
         } = self;
         let connection = http1::Builder::new()
-            .keep_alive(settings.keep_alive)
-            .half_close(!settings.end_abandoned)
+            .keep_alive(keep_alive)
+            .half_close(half_close)
             .serve_connection(io, service)
             .with_upgrades();
         let mut connection = Box::pin(connection);
@@ -106,7 +109,9 @@ where
                 service: parts.service,
                 exchange,
                 unanswered,
-                settings,
+                head_limit,
+                keep_alive,
+                half_close,
                 stop,
             }
         }))

@@ -82,6 +82,7 @@ mod stream;
 mod tower;
 mod transport;
 mod upgrade;
+mod waits;
 
 pub use self::body::Body;
 #[cfg(feature = "http-client")]

@@ -1,15 +1,12 @@
 //! The server: its settings, its connections, and how it stops.
 
 use std::fmt;
-use std::future::{pending, poll_fn};
+use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
-use greenhub::future::sleep;
-use greenhub::greenio::GreenSocket;
 use http::header::{CONNECTION, HeaderValue};
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
@@ -27,14 +24,12 @@ use super::rt::{Crew, GreenTimer};
 use super::stream::{Io, Unanswered};
 use super::transport::{self, Cut, Protocol, Transport};
 use super::upgrade::open;
+use super::waits::{begins, stopping};
 use crate::convenience::{self, Accept, Served};
 use crate::thread::panicking;
 
 /// How long a peer may take for what it has to send or to receive, unless set otherwise.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// How long after a stop a connection may still bring a request: its peer may have sent it before it could know.
-const LAST: Duration = Duration::from_millis(500);
 
 /// A listener and the settings of the HTTP server on it.
 ///
@@ -69,14 +64,14 @@ pub struct Server<L> {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Settings {
-    pub(super) head: Option<Duration>,
+struct Settings {
+    head: Option<Duration>,
     read: Option<Duration>,
     write: Option<Duration>,
     body: u64,
     streams: u32,
-    pub(super) keep_alive: bool,
-    pub(super) end_abandoned: bool,
+    keep_alive: bool,
+    end_abandoned: bool,
     #[cfg(feature = "proxy-protocol")]
     proxy: Option<convenience::ProxyProtocol>,
 }
@@ -401,7 +396,9 @@ fn begun<T: Transport, H: Handler>(
             service,
             exchange,
             unanswered,
-            settings,
+            head_limit: settings.head,
+            keep_alive: settings.keep_alive,
+            half_close: !settings.end_abandoned,
             stop,
         };
         return Ok(Box::pin(connection.serve()));
@@ -429,45 +426,4 @@ fn begun<T: Transport, H: Handler>(
         let over = connection.as_mut().poll(context);
         over.map(|over| over.map_err(io::Error::other))
     })))
-}
-
-/// Waits until the peer says something, or false: until the server is to stop.
-pub(super) async fn begins(
-    socket: &GreenSocket,
-    limit: Option<Duration>,
-    stop: watch::Receiver<bool>,
-) -> io::Result<bool> {
-    let poller = socket.source().poller();
-    let mut stopping = pin!(last_call(stop));
-    let mut late = limit.map(sleep);
-    poll_fn(|context| {
-        if let Poll::Ready(peeked) = socket.poll_peek(&poller, context, &mut [0]) {
-            return Poll::Ready(peeked.map(|_| true));
-        }
-        if stopping.as_mut().poll(context).is_ready() {
-            return Poll::Ready(Ok(false));
-        }
-        match &mut late {
-            None => Poll::Pending,
-            Some(late) => Pin::new(late)
-                .poll(context)
-                .map(|()| Err(io::ErrorKind::TimedOut.into())),
-        }
-    })
-    .await
-}
-
-/// Ready when the server is to stop.
-async fn stopping(mut stop: watch::Receiver<bool>) {
-    while !*stop.borrow_and_update() {
-        if stop.changed().await.is_err() {
-            pending().await
-        }
-    }
-}
-
-/// Ready when the server is to stop, and what was sent before anybody could know has come.
-pub(super) async fn last_call(stop: watch::Receiver<bool>) {
-    stopping(stop).await;
-    sleep(LAST).await;
 }
