@@ -160,7 +160,7 @@ impl GreenSslSocket {
         })
     }
 
-    /// Closes the connection for every handle, now: whoever waits on it gets [`ClosedLocally`].
+    /// Closes the connection for every handle, now: whoever waits on it gets [`ClosedLocally`](crate::ClosedLocally).
     ///
     /// One attempt is made to send close_notify; that never waits. If the peer reads slowly, the socket may be full
     /// then, and the peer sees an end without close_notify: where that matters, first call
