@@ -59,7 +59,7 @@
 //! With the feature `http-client` there are `get` and `agent`, ureq over green sockets, and `ReverseProxy`, which passes requests on. A handler's `Err` is logged and answered with 500. With the feature `tower` the same call serves axum's `Router` and any
 //! other service of tower, as a `Tower`; with `websocket` a handler turns its connection into a websocket.
 //!
-//! Routes, JSON, state, middleware, TLS, tests: the guide's page *From Flask, net/http or axum* has an example of each, beside those three
+//! Routes, JSON, state, middleware, TLS, clients (HTTP/2 too), tests: the guide's page *From Flask, net/http or axum* has an example of each, beside those three
 //! (`guide::web`, where these features are all on).
 
 use std::io;

@@ -1,4 +1,4 @@
-//! `green::http` against raw sockets, curl, h2load and tungstenite.
+//! `green::http` against raw sockets, curl, h2load, tungstenite and hyper's client.
 
 mod abandoned;
 mod bad_input;
@@ -7,6 +7,7 @@ mod cut_off;
 mod faults;
 mod frames;
 mod framing;
+mod hyper_client;
 mod idle;
 mod peers;
 mod preface;
