@@ -282,6 +282,7 @@ const UNSAFE: &[&str] = &[
     "green/monkey/tests/hooks/sockets.rs",
     "green/monkey/tests/hooks/symbols.rs",
     "green/monkey/tests/hooks/symbols/ways.rs",
+    "green/monkey/tests/hooks/terms.rs",
     "green/monkey/tests/hooks/times.rs",
     "green/monkey/tests/unmodified_crates/cases/libraries.rs",
     "green/monkey/tests/unmodified_crates/main.rs",

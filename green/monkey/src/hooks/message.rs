@@ -8,7 +8,7 @@ use libc::{mmsghdr, timespec};
 use greenhub::Deadline;
 
 use super::time::duration;
-use super::waiting::{Direction, retry};
+use super::waiting::{Call, Direction};
 use crate::Patch;
 use crate::answer::{Answer, of};
 
@@ -62,7 +62,7 @@ unsafe fn own_recvmmsg(
     all(len, is_over, |done| {
         let attempt = || call(done, flags | libc::MSG_DONTWAIT, null);
         let block = || call(done, flags | libc::MSG_WAITFORONE, null);
-        retry(fd, Direction::Read, attempt, block)
+        Call::new(fd, Direction::Read).retry(attempt, block)
     })
 }
 
@@ -89,7 +89,7 @@ unsafe fn own_sendmmsg(
         || false,
         |done| {
             let attempt = || call(done, flags | libc::MSG_DONTWAIT);
-            retry(fd, Direction::Write, attempt, || call(done, flags))
+            Call::new(fd, Direction::Write).retry(attempt, || call(done, flags))
         },
     )
 }

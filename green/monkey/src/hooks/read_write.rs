@@ -14,7 +14,7 @@ use super::command;
 use super::iovec::Rest;
 use super::send;
 use super::terms::Terms;
-use super::waiting::{Direction, again, is_nonblocking, is_ready, wait};
+use super::waiting::{Call, Direction, is_nonblocking, is_ready, wait};
 use crate::Patch;
 use crate::answer::{Answer, code, of};
 
@@ -79,7 +79,7 @@ unsafe fn read_into(fd: c_int, to: *const iovec, len: c_int) -> Answer<ssize_t> 
                 let read = move || unsafe { of(real::readv(fd, to as *const iovec, len)) };
                 foreign::blocking_uncut(read).map_err(code)?
             }
-            terms => again(fd, Direction::Read, terms, attempt, block),
+            terms => Call::on(fd, Direction::Read, terms).again(attempt, block),
         },
         Err(libc::EOPNOTSUPP | libc::ENOSYS) => asked_first(fd, Direction::Read, block),
         done => {
@@ -96,6 +96,7 @@ unsafe fn write_out(fd: c_int, from: *const iovec, len: c_int) -> Answer<ssize_t
     // SAFETY: the caller's.
     let mut rest = unsafe { Rest::new(from, usize::try_from(len).unwrap_or(0)) };
     let mut gone = 0;
+    let mut whole = Call::new(fd, Direction::Write);
     send::all(rest.bytes(), |done| {
         if done > 0 {
             rest.advance(done - gone);
@@ -107,10 +108,7 @@ unsafe fn write_out(fd: c_int, from: *const iovec, len: c_int) -> Answer<ssize_t
         // SAFETY: as above.
         let attempt = || unsafe { of(libc::pwritev2(fd, from, len, HERE, libc::RWF_NOWAIT)) };
         match attempt() {
-            Err(libc::EAGAIN) => {
-                let terms = Terms::of(fd, Direction::Write);
-                again(fd, Direction::Write, terms, attempt, block)
-            }
+            Err(libc::EAGAIN) => whole.again(attempt, block),
             Err(libc::EOPNOTSUPP | libc::ENOSYS) => asked_first(fd, Direction::Write, || {
                 if is_on_a_disk(fd) || rest.bytes() - done <= PIPE_BUF {
                     return block();

@@ -6,7 +6,7 @@ use std::ffi::{c_int, c_void};
 use libc::{msghdr, size_t, sockaddr, socklen_t, ssize_t};
 
 use super::command;
-use super::waiting::{Direction, retry};
+use super::waiting::{Call, Direction};
 use crate::Patch;
 use crate::answer::{Answer, of};
 
@@ -38,10 +38,9 @@ fn receive(
     if flags & NEVER_WAITS != 0 {
         return of(call(0, flags));
     }
-    let once = |done: size_t| {
-        retry(
-            fd,
-            Direction::Read,
+    let mut whole = Call::new(fd, Direction::Read);
+    let mut once = |done: size_t| {
+        whole.retry(
             || of(call(done, flags | libc::MSG_DONTWAIT)),
             || of(call(done, flags)),
         )

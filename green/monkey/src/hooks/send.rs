@@ -6,7 +6,7 @@ use std::ffi::{c_int, c_void};
 use libc::{msghdr, size_t, sockaddr, socklen_t, ssize_t};
 
 use super::iovec::Rest;
-use super::waiting::{Direction, retry};
+use super::waiting::{Call, Direction};
 use crate::Patch;
 use crate::answer::{Answer, of};
 
@@ -57,9 +57,10 @@ unsafe fn own_sendto(
     if flags & libc::MSG_DONTWAIT != 0 {
         return call(0, flags);
     }
+    let mut whole = Call::new(fd, Direction::Write);
     all(len, |done| {
         let attempt = || call(done, flags | libc::MSG_DONTWAIT);
-        retry(fd, Direction::Write, attempt, || call(done, flags))
+        whole.retry(attempt, || call(done, flags))
     })
 }
 
@@ -72,6 +73,7 @@ unsafe fn own_sendmsg(fd: c_int, message: *const msghdr, flags: c_int) -> Answer
         let mut header = *message;
         let mut rest = Rest::new(header.msg_iov, header.msg_iovlen);
         let mut gone = 0;
+        let mut whole = Call::new(fd, Direction::Write);
         all(rest.bytes(), |done| {
             if done > 0 {
                 rest.advance(done - gone);
@@ -84,7 +86,7 @@ unsafe fn own_sendmsg(fd: c_int, message: *const msghdr, flags: c_int) -> Answer
             }
             let call = |flags| of(real::sendmsg(fd, &raw const header, flags));
             let attempt = || call(flags | libc::MSG_DONTWAIT);
-            retry(fd, Direction::Write, attempt, || call(flags))
+            whole.retry(attempt, || call(flags))
         })
     }
 }

@@ -8,7 +8,7 @@
 #![expect(unsafe_code, reason = "hooks")]
 
 use std::ffi::{c_int, c_ulong, c_void};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use greenhub::Deadline;
@@ -67,10 +67,14 @@ pub(super) enum Terms {
 
 impl Terms {
     /// The terms as they are, and until when to rely on them. Later [`asked`](Terms::asked) says whether they are still so.
-    pub(super) fn of(fd: c_int, direction: Direction) -> (Terms, Deadline) {
-        match noted(fd, direction) {
-            Some(rest) => (Terms::Wait(None), Deadline::after(rest)),
-            None => (Terms::asked(fd, direction), Deadline::NEVER),
+    pub(super) fn of(fd: c_int, direction: Direction) -> (Terms, Doubt) {
+        let changes = CHANGES.load(Ordering::SeqCst);
+        match noted(fd, direction, changes) {
+            Some(rest) => {
+                let until = Deadline::after(rest);
+                (Terms::Wait(None), Doubt { until, changes })
+            }
+            None => (Terms::asked(fd, direction), Doubt::NONE),
         }
     }
 
@@ -92,37 +96,68 @@ impl Terms {
     }
 }
 
+/// That a call relies on a note, until it asks after all.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Doubt {
+    pub(super) until: Deadline,
+    /// How many changes had been seen.
+    changes: u64,
+}
+
+impl Doubt {
+    pub(super) const NONE: Doubt = Doubt {
+        until: Deadline::NEVER,
+        changes: 0,
+    };
+
+    /// Whether a change of the open file's terms has been seen since, by whatever number.
+    pub(super) fn has_seen_a_change(self, fd: c_int) -> bool {
+        last_change(fd).is_some_and(|last| last.load(Ordering::SeqCst) > self.changes)
+    }
+}
+
 /// How many changes of any descriptor's terms have been seen.
-static CHANGES: AtomicU32 = AtomicU32::new(0);
+static CHANGES: AtomicU64 = AtomicU64::new(0);
+
+/// Which change was the last of an open file. Those that share a place are taken for one.
+static LAST_CHANGES: [AtomicU64; 1 << PLACES] = [const { AtomicU64::new(0) }; 1 << PLACES];
+const PLACES: u32 = 12;
+
+/// Numbers of one socket or pipe have the same.
+fn last_change(fd: c_int) -> Option<&'static AtomicU64> {
+    let mut stat = std::mem::MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: the kernel fills it in, which is looked at first.
+    let inode = unsafe {
+        match libc::fstat(fd, stat.as_mut_ptr()) {
+            0 => stat.assume_init().st_ino,
+            _ => return None,
+        }
+    };
+    let mixed = inode.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    Some(&LAST_CHANGES[(mixed >> (u64::BITS - PLACES)) as usize])
+}
 
 /// To be called after a change by the number `fd`.
 pub(super) fn changed(fd: c_int) {
-    if let Some(slot) = slot(fd) {
-        slot.fetch_or(SEEN, Ordering::SeqCst);
+    let this = CHANGES.fetch_add(1, Ordering::SeqCst) + 1;
+    if let Some(last) = last_change(fd) {
+        last.fetch_max(this, Ordering::SeqCst);
     }
-    CHANGES.fetch_add(1, Ordering::SeqCst);
-}
-
-/// Whether a change by the number `fd` has been seen since its terms were noted.
-pub(super) fn has_changed(fd: c_int) -> bool {
-    slot(fd).is_some_and(|slot| slot.load(Ordering::SeqCst) & SEEN != 0)
 }
 
 /// How long a note holds, in milliseconds.
 const HOLDS: u32 = 500;
 
-/// Of each number: whether calls in either direction wait without a limit, whether a change by it has been seen since, when
-/// that was asked, how many changes of any there had been, and how often it was closed, as far as they fit. Higher numbers
-/// have no notes.
+/// Of each number: whether calls in either direction wait without a limit, when that was asked, how many changes of any
+/// there had been, and how often it was closed, as far as they fit. Higher numbers have no notes.
 static NOTES: [AtomicU64; 1 << 16] = [const { AtomicU64::new(0) }; 1 << 16];
 
 const READS: u64 = 1;
 const WRITES: u64 = 2;
 const BOTH: u64 = READS | WRITES;
-const SEEN: u64 = 4;
-const TIME: u32 = 3;
-const CHANGED: u32 = 35;
-const CHANGES_THAT_FIT: u64 = (1 << 19) - 1;
+const TIME: u32 = 2;
+const CHANGED: u32 = 34;
+const CHANGES_THAT_FIT: u64 = (1 << 20) - 1;
 const CLOSED: u32 = 54;
 const ONE_CLOSE: u64 = 1 << CLOSED;
 
@@ -151,11 +186,9 @@ fn now() -> u32 {
 }
 
 /// How much longer a note holds that says that calls wait without a limit.
-fn noted(fd: c_int, direction: Direction) -> Option<Duration> {
+fn noted(fd: c_int, direction: Direction, changes: u64) -> Option<Duration> {
     let note = slot(fd)?.load(Ordering::SeqCst);
-    if note & bit(direction) == 0
-        || (note >> CHANGED ^ u64::from(CHANGES.load(Ordering::SeqCst))) & CHANGES_THAT_FIT != 0
-    {
+    if note & bit(direction) == 0 || (note >> CHANGED ^ changes) & CHANGES_THAT_FIT != 0 {
         return None;
     }
     let age = now().wrapping_sub((note >> TIME) as u32);
@@ -167,7 +200,7 @@ fn noted(fd: c_int, direction: Direction) -> Option<Duration> {
 struct Before {
     slot: Option<&'static AtomicU64>,
     note: u64,
-    changes: u32,
+    changes: u64,
 }
 
 impl Before {
@@ -186,7 +219,7 @@ impl Before {
             return;
         };
         let closed = self.note >> CLOSED << CLOSED;
-        let changes = u64::from(self.changes) & CHANGES_THAT_FIT;
+        let changes = self.changes & CHANGES_THAT_FIT;
         let note = closed | changes << CHANGED | u64::from(now()) << TIME | bit(direction);
         let _ = slot.compare_exchange(self.note, note, Ordering::SeqCst, Ordering::Relaxed);
     }

@@ -9,7 +9,7 @@ use greenhub::foreign;
 pub(super) use greenhub::source::Direction;
 use greenhub::wait_queue::ShortLock;
 
-use super::terms::{self, Terms};
+use super::terms::{Doubt, Terms};
 use crate::answer::{Answer, code, of};
 
 /// Between two tries of what no event announces.
@@ -154,61 +154,122 @@ impl Naps {
     }
 }
 
-/// Tries until it does not say EAGAIN, and parks between the tries. `block` is the call as it
-/// would be unpatched, for where the thread must not be parked.
-pub(super) fn retry<R>(
+/// One call of the program's, which may take several tries and waits. It keeps the terms that it began with.
+pub(super) struct Call {
     fd: c_int,
     direction: Direction,
-    mut attempt: impl FnMut() -> Answer<R>,
-    block: impl FnOnce() -> Answer<R>,
-) -> Answer<R> {
-    match attempt() {
-        Err(libc::EAGAIN) => (),
-        done => {
-            foreign::give_way();
-            return done;
-        }
-    }
-    let terms = Terms::of(fd, direction);
-    again(fd, direction, terms, attempt, block)
+    /// Once a try has found nothing.
+    terms: Option<(Terms, Doubt)>,
+    /// Once it has waited.
+    deadline: Option<Deadline>,
 }
 
-/// As [`retry`], after a first try that said EAGAIN, on terms that [`Terms::of`] gave.
-pub(super) fn again<R>(
-    fd: c_int,
-    direction: Direction,
-    (terms, mut doubt): (Terms, Deadline),
-    mut attempt: impl FnMut() -> Answer<R>,
-    block: impl FnOnce() -> Answer<R>,
-) -> Answer<R> {
-    let limit = match terms {
-        Terms::NonBlocking => return Err(libc::EAGAIN),
-        Terms::Wait(limit) if foreign::may_park() => limit,
-        Terms::Wait(_) | Terms::Disk => return block(),
-    };
-    let mut deadline = Deadline::within(limit);
-    let mut naps = Naps::new();
-    for turn in 0u32.. {
-        // A datagram socket of Unix's counts as writable while its peer is full.
-        let goes_on = match turn >= 3 && direction == Direction::Write {
-            true if is_printed_to(fd, direction) => naps.nap_uncut("write", deadline),
-            true => naps.nap(deadline)?,
-            false => wait(fd, direction, deadline.min(doubt))?,
-        };
+impl Call {
+    pub(super) const fn new(fd: c_int, direction: Direction) -> Call {
+        Call {
+            fd,
+            direction,
+            terms: None,
+            deadline: None,
+        }
+    }
+
+    /// One whose first try has found nothing.
+    pub(super) const fn on(fd: c_int, direction: Direction, terms: (Terms, Doubt)) -> Call {
+        Call {
+            terms: Some(terms),
+            ..Call::new(fd, direction)
+        }
+    }
+
+    /// Tries until it does not say EAGAIN, and parks between the tries. `block` is the call as it
+    /// would be unpatched, for where the thread must not be parked.
+    pub(super) fn retry<R>(
+        &mut self,
+        mut attempt: impl FnMut() -> Answer<R>,
+        block: impl FnOnce() -> Answer<R>,
+    ) -> Answer<R> {
         match attempt() {
-            Err(libc::EAGAIN) if goes_on => (),
-            Err(libc::EAGAIN) if !doubt.is_never() => {
-                doubt = Deadline::NEVER;
-                // A change that was seen is later than the call, and does not count for it.
-                if !terms::has_changed(fd) {
-                    match Terms::asked(fd, direction) {
-                        Terms::Wait(limit) => deadline = Deadline::within(limit),
+            Err(libc::EAGAIN) => self.again(attempt, block),
+            done => {
+                foreign::give_way();
+                done
+            }
+        }
+    }
+
+    /// As [`retry`](Call::retry), after a first try that said EAGAIN.
+    pub(super) fn again<R>(
+        &mut self,
+        mut attempt: impl FnMut() -> Answer<R>,
+        block: impl FnOnce() -> Answer<R>,
+    ) -> Answer<R> {
+        let (fd, direction) = (self.fd, self.direction);
+        let (terms, mut doubt) = *self.terms.get_or_insert_with(|| Terms::of(fd, direction));
+        let limit = match terms {
+            Terms::NonBlocking => return Err(libc::EAGAIN),
+            Terms::Wait(limit) if foreign::may_park() => limit,
+            Terms::Wait(_) | Terms::Disk => return block(),
+        };
+        let mut deadline = self.deadline_of(limit);
+        let mut naps = Naps::new();
+        for turn in 0u32.. {
+            let until = deadline.min(doubt.until);
+            // A datagram socket of Unix's counts as writable while its peer is full.
+            let goes_on = match turn >= 3 && direction == Direction::Write {
+                true if is_printed_to(fd, direction) => naps.nap_uncut("write", until),
+                true => naps.nap(until)?,
+                false => wait(fd, direction, until)?,
+            };
+            match attempt() {
+                Err(libc::EAGAIN) if goes_on => (),
+                Err(libc::EAGAIN) if !doubt.until.is_never() => {
+                    // A change that was seen is later than the call, and does not count for it.
+                    let terms = match doubt.has_seen_a_change(fd) {
+                        true => terms,
+                        false => Terms::asked(fd, direction),
+                    };
+                    doubt = Doubt::NONE;
+                    self.terms = Some((terms, doubt));
+                    self.deadline = None;
+                    match terms {
+                        Terms::Wait(limit) => deadline = self.deadline_of(limit),
                         _ => return Err(libc::EAGAIN),
                     }
                 }
+                done => return done,
             }
-            done => return done,
+        }
+        unreachable!("the loop ends by what it waits for")
+    }
+
+    /// Until when a wait may last that begins now. A limit is one for all waits of a call, but Unix's sockets have it for
+    /// each part that they send.
+    fn deadline_of(&mut self, limit: Option<Duration>) -> Deadline {
+        match self.deadline {
+            Some(deadline)
+                if limit.is_none() || self.direction == Direction::Read || !is_unix(self.fd) =>
+            {
+                deadline
+            }
+            _ => *self.deadline.insert(Deadline::within(limit)),
         }
     }
-    unreachable!("the loop ends by what it waits for")
+}
+
+/// Whether `fd` is a socket of Unix's.
+fn is_unix(fd: c_int) -> bool {
+    let mut domain: c_int = 0;
+    let mut len = size_of::<c_int>() as libc::socklen_t;
+    // SAFETY: `domain` and `len` live across the call, and fit together.
+    let given = unsafe {
+        libc::getsockopt(
+            fd,
+            libc::SOL_SOCKET,
+            libc::SO_DOMAIN,
+            (&raw mut domain).cast(),
+            &mut len,
+        )
+    };
+    given == 0 && domain == libc::AF_UNIX
 }

@@ -11,6 +11,7 @@ mod safety;
 mod sockets;
 mod storm;
 mod symbols;
+mod terms;
 mod times;
 mod unreached;
 

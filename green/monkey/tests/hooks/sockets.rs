@@ -7,8 +7,6 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
-use std::sync::Arc;
-use std::thread as os;
 use std::time::{Duration, Instant};
 
 use green::thread::{self, Builder, spawn_local};
@@ -107,89 +105,6 @@ fn what_is_non_blocking_or_has_a_limit_says_so_as_ever() {
             )
         };
         assert_eq!(code(cvt(flagged)), libc::EAGAIN);
-    });
-}
-
-/// One that somebody has just waited to read from, and its peer.
-fn waited_for() -> (UnixStream, UnixStream) {
-    let (mut ours, mut theirs) = UnixStream::pair().unwrap();
-    let mut peer = theirs.try_clone().unwrap();
-    let mut byte = [0];
-    let read = parks(
-        || ours.read(&mut byte).unwrap(),
-        move || theirs.write_all(b"x").unwrap(),
-    );
-    assert_eq!(read, 1);
-    peer.flush().unwrap();
-    (ours, peer)
-}
-
-#[test]
-fn a_call_knows_what_has_changed_since_the_last_wait() {
-    green("changes", || {
-        let nonblocking = |fd| {
-            // SAFETY: no pointer is passed.
-            cvt(unsafe { libc::fcntl(fd, libc::F_SETFL, libc::O_NONBLOCK) } as isize).unwrap()
-        };
-        let changes: [&dyn Fn(&UnixStream); 6] = [
-            &|ours| _ = nonblocking(ours.as_raw_fd()),
-            &|ours| ours.set_nonblocking(true).unwrap(),
-            &|ours| ours.set_read_timeout(Some(SOON)).unwrap(),
-            // By another number of the same socket.
-            &|ours| ours.try_clone().unwrap().set_nonblocking(true).unwrap(),
-            &|ours| {
-                let ours = ours.try_clone().unwrap();
-                let other = os::spawn(move || ours.set_nonblocking(true).unwrap());
-                other.join().unwrap();
-            },
-            // The number is another socket's.
-            &|ours| {
-                let (other, peer) = UnixStream::pair().unwrap();
-                nonblocking(other.as_raw_fd());
-                std::mem::forget(peer);
-                // SAFETY: two numbers that are open.
-                let given = unsafe { libc::dup2(other.as_raw_fd(), ours.as_raw_fd()) };
-                assert_eq!(given, ours.as_raw_fd());
-            },
-        ];
-        for change in changes {
-            let (mut ours, _peer) = waited_for();
-            change(&ours);
-            assert_eq!(code(ours.read(&mut [0])), libc::EAGAIN);
-        }
-    });
-}
-
-#[test]
-fn a_wait_ends_whose_socket_has_become_non_blocking_unseen() {
-    green("unseen", || {
-        let (mut ours, _peer) = waited_for();
-        // SAFETY: no pointer is passed.
-        let set = unsafe {
-            let (call, fd) = (libc::SYS_fcntl, ours.as_raw_fd());
-            libc::syscall(call, fd, libc::F_SETFL, libc::O_NONBLOCK)
-        };
-        assert_eq!(set, 0);
-        assert_eq!(code(ours.read(&mut [0])), libc::EAGAIN);
-    });
-}
-
-#[test]
-fn a_wait_that_has_begun_goes_on_when_its_socket_becomes_non_blocking() {
-    green("begun", || {
-        let (ours, mut peer) = waited_for();
-        let ours = Arc::new(ours);
-        let reader = spawn_local({
-            let ours = ours.clone();
-            move || (&*ours).read(&mut [0]).unwrap()
-        });
-        thread::sleep(SOON);
-        ours.set_nonblocking(true).unwrap();
-        // It looks again after half a second.
-        thread::sleep(Duration::from_millis(700));
-        assert!(!reader.is_finished());
-        peer.write_all(b"y").unwrap();
-        assert_eq!(reader.join().unwrap(), 1);
     });
 }
 
