@@ -275,7 +275,8 @@ impl GreenSslSocket {
     ///
     /// ```
     /// use std::io::{ErrorKind, Read};
-    ///     ///
+    /// use std::net::Shutdown;
+    ///
     /// use green::os::unix::net::UnixStream;
     /// use green::ssl::{Purpose, SslContext, VerifyLocation};
     /// use green::thread;
