@@ -1,4 +1,4 @@
-//! Green sockets, pipes and TLS connections for `async` code: hyper, tonic, async-tungstenite and whatever else takes an
+//! Green sockets, pipes and TLS connections for `async` code: hyper, tokio-postgres and whatever else takes an
 //! `AsyncRead`.
 //!
 //! Needs the feature `async`.
