@@ -45,8 +45,16 @@ impl Change {
         self.stage.path().join("new")
     }
 
-    pub fn file(&mut self, path: PathBuf, text: String) {
+    /// Replaces the text of a file. Lines that stay keep their ends, and new ones get the first line's.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read.
+    pub fn file(&mut self, path: PathBuf, text: &str) -> Result<()> {
+        let before = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        let text = with_line_ends(&before, text);
         self.files.push((path, text));
+        Ok(())
     }
 
     /// Puts everything in place and calls `check`; if that fails, or anything before it, everything is
@@ -82,19 +90,33 @@ impl Change {
     }
 
     fn put(&self, old: &Path) -> Result<()> {
+        // A folder is there before files point at it, and goes after them: whoever is killed meanwhile can go on.
+        let stays = self.staged().exists();
+        if !stays {
+            self.put_files()?;
+        }
         if self.folder.exists() {
             fs::rename(&self.folder, old).with_context(|| self.folder.display().to_string())?;
         }
-        if self.staged().exists() {
+        if stays {
             fs::rename(self.staged(), &self.folder)
                 .with_context(|| self.folder.display().to_string())?;
+            self.put_files()?;
         }
+        Ok(())
+    }
+
+    fn put_files(&self) -> Result<()> {
         for (path, text) in &self.files {
+            // A link stays one.
+            let path = fs::canonicalize(path).with_context(|| path.display().to_string())?;
+            let beside = path.parent().context("a file lies in a folder")?;
             // A file is replaced as a whole: nobody ever sees half of it.
-            let mut file = tempfile::NamedTempFile::new_in(self.stage.path())?;
+            let mut file = tempfile::NamedTempFile::new_in(beside)
+                .with_context(|| beside.display().to_string())?;
             std::io::Write::write_all(&mut file, text.as_bytes())?;
-            fs::set_permissions(file.path(), fs::metadata(path)?.permissions())?;
-            file.persist(path)
+            fs::set_permissions(file.path(), fs::metadata(&path)?.permissions())?;
+            file.persist(&path)
                 .with_context(|| path.display().to_string())?;
         }
         Ok(())
@@ -114,6 +136,40 @@ impl Change {
         }
         Ok(result)
     }
+}
+
+/// `text` with the ends of the lines that `before` has too, and for others the end of its first line.
+fn with_line_ends(before: &str, text: &str) -> String {
+    if !before.contains('\r') {
+        return text.to_owned();
+    }
+    let bare = |line: &str| line.trim_end_matches(['\r', '\n']).to_owned();
+    let (old, new): (Vec<&str>, Vec<&str>) = (
+        before.split_inclusive('\n').collect(),
+        text.split_inclusive('\n').collect(),
+    );
+    let usual = match old.first().is_some_and(|line| line.ends_with("\r\n")) {
+        true => "\r\n",
+        false => "\n",
+    };
+    let bares = |lines: &[&str]| -> Vec<String> { lines.iter().map(|line| bare(line)).collect() };
+    let (old_bare, new_bare) = (bares(&old), bares(&new));
+    let mut result = String::new();
+    for part in similar::capture_diff_slices(similar::Algorithm::Myers, &old_bare, &new_bare) {
+        let stays = part.tag() == similar::DiffTag::Equal;
+        for (index, at) in part.new_range().enumerate() {
+            match stays {
+                true => result += old[part.old_range().start + index],
+                false => {
+                    result += &new_bare[at];
+                    if new[at].ends_with('\n') {
+                        result += usual;
+                    }
+                }
+            }
+        }
+    }
+    result
 }
 
 /// A unified diff, or nothing if both are the same.

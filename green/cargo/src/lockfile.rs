@@ -1,6 +1,15 @@
 //! The blocks of a lock file.
 
+use std::fs;
+use std::io;
+use std::path::Path;
+
 use crate::program::GREEN;
+
+/// The text of a lock file, with the usual ends of lines.
+pub fn read(path: &Path) -> io::Result<String> {
+    Ok(fs::read_to_string(path)?.replace("\r\n", "\n"))
+}
 
 /// What the lock file says of a package: its block, without the line `[[package]]`.
 pub fn block<'a>(lock: &'a str, name: &str, version: &str) -> Option<&'a str> {

@@ -55,14 +55,14 @@ pub fn undo(options: &Options, root: &Path, at: &Path) -> Result<()> {
     let lock_path = root.join("Cargo.lock");
     let mut change = Change::new(at)?;
     for (path, text) in lost.manifests {
-        change.file(path, text);
+        change.file(path, &text)?;
     }
     if lock_path.is_file() {
         let mut lock = fs::read_to_string(&lock_path)?;
         for (name, version, source) in &lost.packages {
             lock = lockfile::with_source(&lock, name, version, source);
         }
-        change.file(lock_path, lock);
+        change.file(lock_path, &lock)?;
     }
     if options.dry_run {
         print!("{}", change.diff_of_files(root)?);

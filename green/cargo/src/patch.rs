@@ -121,7 +121,7 @@ pub fn patch(options: &Options) -> Result<()> {
         )?;
     }
     let lock_path = program.root.join("Cargo.lock");
-    let lock = fs::read_to_string(&lock_path)?;
+    let lock = lockfile::read(&lock_path)?;
     let mut lock_after = lock.clone();
     let manifest_path = program.root.join("Cargo.toml");
     let before =
@@ -180,11 +180,11 @@ pub fn patch(options: &Options) -> Result<()> {
     }
     for (path, text) in texts {
         if fs::read_to_string(&path)? != text {
-            change.file(path, text);
+            change.file(path, &text)?;
         }
     }
     record.write(&stage)?;
-    change.file(lock_path, lock_after);
+    change.file(lock_path, &lock_after)?;
 
     if options.dry_run {
         print!("{}", change.diff_of_files(&program.root)?);

@@ -61,13 +61,13 @@ pub fn undo(options: &Options) -> Result<()> {
     }
     let lock_path = root.join("Cargo.lock");
     ensure!(lock_path.is_file(), "no lock file {}", lock_path.display());
-    let mut lock = fs::read_to_string(&lock_path)?;
+    let mut lock = lockfile::read(&lock_path)?;
     for entry in gone.crates.iter().filter(|entry| entry.package.is_none()) {
         lock = lockfile::with_block(&lock, &entry.name, &entry.version, &entry.lock);
     }
     texts.push((lock_path, lock));
     for (path, text) in texts {
-        change.file(path, text);
+        change.file(path, &text)?;
     }
 
     if options.dry_run {

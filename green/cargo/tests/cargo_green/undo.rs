@@ -261,3 +261,39 @@ fn a_single_copy_that_was_deleted_is_taken_back_like_the_others() {
     program.patched(&["patch", "--undo", "first"]);
     assert_copies(&program, &["second-1.0.0", "shared-1.0.0"]);
 }
+
+#[test]
+fn ends_of_lines_and_links_stay_what_they_are() {
+    // A lock file in which cargo has to resolve anything gets cargo's own ends.
+    let cases = [
+        (
+            two_users(),
+            ["first", "second"],
+            &["Cargo.toml", "Cargo.lock"][..],
+        ),
+        (
+            Program::with_a_crate_of_green(),
+            ["lazy", "user"],
+            &["Cargo.toml"],
+        ),
+    ];
+    for (program, crates, names) in cases {
+        for name in names {
+            let text = program.read(name).replace('\n', "\r\n");
+            program.write(name, &text);
+        }
+        // One line ends otherwise.
+        let manifest = program.read("Cargo.toml").replacen("\r\n", "\n", 1);
+        program.write("elsewhere/Cargo.toml", &manifest);
+        std::fs::remove_file(program.path("Cargo.toml")).unwrap();
+        std::os::unix::fs::symlink("elsewhere/Cargo.toml", program.path("Cargo.toml")).unwrap();
+        let before = program.snapshot();
+        program.patched(&[&["patch", "--yes"], &crates[..]].concat());
+        assert_ne!(program.snapshot(), before);
+        program.run();
+        program.patched(&["patch", "--undo"]);
+        program.assert_is(&before);
+        let kept = std::fs::symlink_metadata(program.path("Cargo.toml")).unwrap();
+        assert!(kept.is_symlink());
+    }
+}
