@@ -45,7 +45,7 @@ impl Change {
         self.stage.path().join("new")
     }
 
-    /// Replaces the text of a file. Lines that stay keep their ends, and new ones get the first line's.
+    /// Replaces the text of a file. Lines that stay keep their ends, and new ones get that of most.
     ///
     /// # Errors
     ///
@@ -138,7 +138,7 @@ impl Change {
     }
 }
 
-/// `text` with the ends of the lines that `before` has too, and for others the end of its first line.
+/// `text` with the ends of the lines that `before` has too, and for others the end that most of them have.
 fn with_line_ends(before: &str, text: &str) -> String {
     if !before.contains('\r') {
         return text.to_owned();
@@ -148,7 +148,7 @@ fn with_line_ends(before: &str, text: &str) -> String {
         before.split_inclusive('\n').collect(),
         text.split_inclusive('\n').collect(),
     );
-    let usual = match old.first().is_some_and(|line| line.ends_with("\r\n")) {
+    let usual = match 2 * before.matches("\r\n").count() > old.len() {
         true => "\r\n",
         false => "\n",
     };
