@@ -39,8 +39,10 @@ pub(super) struct Framing {
 /// What the next byte belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum At {
-    /// Empty lines, or a method.
+    /// A method, or empty lines before it.
     Start,
+    /// Behind a part of an empty line, which hyper has kept.
+    Empty,
     Method,
     Target,
     /// So much of the version has come.
@@ -180,7 +182,8 @@ impl Framing {
             (Poll::Pending, At::Start) => Awaits::Request,
             (
                 Poll::Pending,
-                At::Method
+                At::Empty
+                | At::Method
                 | At::Target
                 | At::Version(_)
                 | At::Name
@@ -252,6 +255,7 @@ impl Framing {
                 at => {
                     self.at = match at {
                         At::Start
+                        | At::Empty
                         | At::Method
                         | At::Target
                         | At::Version(_)
@@ -277,13 +281,13 @@ impl Framing {
     fn of_head(&mut self, at: At, byte: &mut u8) -> At {
         const VERSION: &[u8] = b"HTTP/1.";
         match (at, *byte) {
-            (At::Start, b'\r' | b'\n') => At::Start,
-            (At::Start | At::Method, b' ') => {
+            (At::Start | At::Empty, b'\r' | b'\n') => At::Empty,
+            (At::Start | At::Empty | At::Method, b' ') => {
                 let (word, length) = self.head.word.take();
                 self.head.parts = &word[..length] == b"connect";
                 At::Target
             }
-            (At::Start | At::Method, _) => {
+            (At::Start | At::Empty | At::Method, _) => {
                 self.head.word.push(*byte);
                 At::Method
             }

@@ -81,6 +81,23 @@ fn a_connection_that_has_been_at_rest_serves_on_and_has_no_more_time_for_it() {
     });
 }
 
+/// Some clients send them behind a body; RFC 9112, 2.2 has a server ignore them.
+#[test]
+fn a_connection_at_rest_behind_an_empty_line_or_a_part_of_one_serves_on() {
+    super::bounded("behind an empty line", || {
+        let served = Served::new(usual);
+        for [before, behind] in [["\r\n", ""], ["\n", ""], ["\r", "\n"], ["", "\r\n"]] {
+            let mut stream = asked(&served);
+            stream.write_all(before.as_bytes()).unwrap();
+            // Longer than it takes to be at rest; there is nothing that a client could wait for.
+            thread::sleep(Duration::from_millis(400));
+            write!(stream, "{behind}GET /on HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+            read_until(&mut stream, "GET /on");
+        }
+        assert_eq!(served.stop().cut, 0);
+    });
+}
+
 #[test]
 fn handlers_that_wait_hold_up_neither_each_other_nor_the_quick() {
     let name = "idle::handlers_that_wait_hold_up_neither_each_other_nor_the_quick";
