@@ -49,16 +49,25 @@ fn it_may_come_inside_a_limit_that_has_passed() {
 
 #[test]
 fn it_may_come_when_no_stack_is_free() {
-    // A stack may come back just before, and be free.
-    let is_refused = || {
-        let name = "first_use::it_may_come_when_no_stack_is_free";
-        let ended = alone(name, &[], without_stacks).well();
-        ended.errors.contains(REFUSED)
-    };
-    assert!((0..10).any(|_| is_refused()));
+    let name = "first_use::it_may_come_when_no_stack_is_free";
+    is_refused_once(name, &[], without_stacks);
 }
 
 const REFUSED: &str = "both were refused";
+
+/// Runs `body`, which says whether it was refused a stack, in a process of its own. A stack may come back just before, and
+/// be free; so it is tried ten times.
+fn is_refused_once(name: &str, environment: &[(&str, &str)], body: fn()) {
+    let is_refused = || {
+        let ended = alone(name, environment, body);
+        // The second engine maps a stack later than it promises it, and ends the process if somebody was faster.
+        if cfg!(feature = "engine-may") && ended.errors.contains("had been promised one") {
+            return false;
+        }
+        ended.well().errors.contains(REFUSED)
+    };
+    assert!((0..10).any(|_| is_refused()));
+}
 
 /// Parks green threads until there is no stack for another.
 fn take_all_stacks() -> Vec<JoinHandle<()>> {
@@ -99,12 +108,8 @@ fn without_stacks() {
 
 #[test]
 fn a_caller_that_could_not_be_followed_is_by_the_next_use() {
-    let is_refused = || {
-        let name = "first_use::a_caller_that_could_not_be_followed_is_by_the_next_use";
-        let ended = alone(name, &[("GREEN_HUBS", "1")], || green::run(without_caller)).well();
-        ended.errors.contains(REFUSED)
-    };
-    assert!((0..10).any(|_| is_refused()));
+    let name = "first_use::a_caller_that_could_not_be_followed_is_by_the_next_use";
+    is_refused_once(name, &[("GREEN_HUBS", "1")], || green::run(without_caller));
 }
 
 /// Waits wherever it is called.
@@ -160,15 +165,10 @@ fn without_caller() {
 
 #[test]
 fn a_server_with_a_stack_for_one_of_two_acceptors_does_not_serve() {
-    let is_refused = || {
-        let name = "first_use::a_server_with_a_stack_for_one_of_two_acceptors_does_not_serve";
-        let ended = alone(name, &[("GREEN_HUBS", "1")], || {
-            green::run(with_one_stack_for_two);
-        })
-        .well();
-        ended.errors.contains(REFUSED)
-    };
-    assert!((0..10).any(|_| is_refused()));
+    let name = "first_use::a_server_with_a_stack_for_one_of_two_acceptors_does_not_serve";
+    is_refused_once(name, &[("GREEN_HUBS", "1")], || {
+        green::run(with_one_stack_for_two)
+    });
 }
 
 fn with_one_stack_for_two() {

@@ -79,7 +79,10 @@ fn compute_for(time: Duration) -> u64 {
     let begun = Instant::now();
     let mut sum = 0u64;
     while begun.elapsed() < time {
-        sum = std::hint::black_box(sum.wrapping_mul(31) + 7);
+        // So much that it is not the clock in which it is met.
+        for _ in 0..10_000 {
+            sum = std::hint::black_box(sum.wrapping_mul(31).wrapping_add(7));
+        }
     }
     sum
 }
