@@ -257,6 +257,7 @@ const UNSAFE: &[&str] = &[
     "green/monkey/src/hooks/late.rs",
     "green/monkey/src/hooks/locks.rs",
     "green/monkey/src/hooks/message.rs",
+    "green/monkey/src/hooks/option.rs",
     "green/monkey/src/hooks/poll.rs",
     "green/monkey/src/hooks/process.rs",
     "green/monkey/src/hooks/read_write.rs",

@@ -133,6 +133,7 @@ mod iovec;
 mod late;
 mod locks;
 mod message;
+mod option;
 mod parked;
 mod poll;
 mod process;

@@ -21,8 +21,9 @@ use std::time::Duration;
 use greenhub::{Deadline, foreign, green_thread};
 use libc::pid_t;
 
+use super::option::option;
 use super::process::{End, real};
-use super::waiting::Direction;
+use super::waiting::{Direction, is_unix};
 use crate::answer::Answer;
 
 /// A program begins, or fails to, within it.
@@ -121,17 +122,7 @@ pub(super) unsafe fn hear_of_the_start(
 
 /// Whether it is a socket of the kind that std has new children report by: of Unix, with records.
 fn is_of_a_start(fd: c_int) -> bool {
-    let is = |option, wanted: c_int| {
-        let mut value: c_int = 0;
-        let mut len = size_of::<c_int>() as libc::socklen_t;
-        // SAFETY: `value` and `len` live across the call, and fit together.
-        let given = unsafe {
-            let value = (&raw mut value).cast();
-            libc::getsockopt(fd, libc::SOL_SOCKET, option, value, &mut len)
-        };
-        given == 0 && value == wanted
-    };
-    is(libc::SO_DOMAIN, libc::AF_UNIX) && is(libc::SO_TYPE, libc::SOCK_SEQPACKET)
+    is_unix(fd) && option(fd, libc::SO_TYPE) == Ok(libc::SOCK_SEQPACKET)
 }
 
 /// Whether the wait that begins here is for a child that could not begin its program.

@@ -6,6 +6,7 @@ use std::ffi::c_int;
 use greenhub::foreign;
 use libc::{sockaddr, socklen_t};
 
+use super::option::option;
 use super::waiting::{Direction, Naps, deadline_in, is_nonblocking, wait, without_blocking};
 use crate::Patch;
 use crate::answer::{Answer, of};
@@ -37,20 +38,7 @@ unsafe fn own_connect(fd: c_int, to: *const sockaddr, len: socklen_t) -> Answer<
     if !wait(fd, Direction::Write, deadline)? {
         return Err(libc::EINPROGRESS);
     }
-    let mut error: c_int = 0;
-    let mut len = size_of::<c_int>() as socklen_t;
-    // SAFETY: `error` and `len` live across the call, and fit together.
-    let given = unsafe {
-        libc::getsockopt(
-            fd,
-            libc::SOL_SOCKET,
-            libc::SO_ERROR,
-            (&raw mut error).cast(),
-            &mut len,
-        )
-    };
-    of(given)?;
-    match error {
+    match option(fd, libc::SO_ERROR)? {
         0 => Ok(0),
         code => Err(code),
     }

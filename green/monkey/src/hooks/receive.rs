@@ -6,6 +6,7 @@ use std::ffi::{c_int, c_void};
 use libc::{msghdr, size_t, sockaddr, socklen_t, ssize_t};
 
 use super::command;
+use super::option::option;
 use super::waiting::{Call, Direction};
 use crate::Patch;
 use crate::answer::{Answer, of};
@@ -59,19 +60,7 @@ fn receive(
 }
 
 fn is_stream(fd: c_int) -> bool {
-    let mut kind: c_int = 0;
-    let mut len = size_of::<c_int>() as socklen_t;
-    // SAFETY: `kind` and `len` live across the call, and fit together.
-    let given = unsafe {
-        libc::getsockopt(
-            fd,
-            libc::SOL_SOCKET,
-            libc::SO_TYPE,
-            (&raw mut kind).cast(),
-            &mut len,
-        )
-    };
-    given == 0 && kind == libc::SOCK_STREAM
+    option(fd, libc::SO_TYPE) == Ok(libc::SOCK_STREAM)
 }
 
 unsafe fn own_recv(fd: c_int, to: *mut c_void, len: size_t, flags: c_int) -> Answer<ssize_t> {

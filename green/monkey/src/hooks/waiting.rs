@@ -9,6 +9,7 @@ use greenhub::foreign;
 pub(super) use greenhub::source::Direction;
 use greenhub::wait_queue::ShortLock;
 
+use super::option::option;
 use super::terms::{Doubt, Terms};
 use crate::answer::{Answer, code, of};
 
@@ -258,18 +259,6 @@ impl Call {
 }
 
 /// Whether `fd` is a socket of Unix's.
-fn is_unix(fd: c_int) -> bool {
-    let mut domain: c_int = 0;
-    let mut len = size_of::<c_int>() as libc::socklen_t;
-    // SAFETY: `domain` and `len` live across the call, and fit together.
-    let given = unsafe {
-        libc::getsockopt(
-            fd,
-            libc::SOL_SOCKET,
-            libc::SO_DOMAIN,
-            (&raw mut domain).cast(),
-            &mut len,
-        )
-    };
-    given == 0 && domain == libc::AF_UNIX
+pub(super) fn is_unix(fd: c_int) -> bool {
+    option(fd, libc::SO_DOMAIN) == Ok(libc::AF_UNIX)
 }
