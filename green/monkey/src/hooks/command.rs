@@ -58,6 +58,7 @@ fn cuts(code: c_int, functions: &[Function]) -> bool {
     is_interrupt(code) && foreign::is_called_by(functions)
 }
 
+// A green thread's own: nothing is patched where neighbours share these.
 thread_local! {
     /// The code by which the pipes ended for the running thread; 0 if they did not.
     static ENDED_BY: Cell<c_int> = const { Cell::new(0) };

@@ -1,7 +1,7 @@
 //! Where hooks must not park, and what they must leave as it was.
 #![expect(unsafe_code, reason = "C's functions")]
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::mem::zeroed;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use green::thread::{self, spawn_local};
 use green_monkey::{Patch, is_monkey_patched, monkey_patch, original};
+use test_support::child::alone;
 
 use crate::{SOON, cvt, green, parks, patched};
 
@@ -32,6 +33,29 @@ fn a_second_patch_does_no_harm() {
         unsafe { monkey_patch(Patch::all()) }.unwrap();
         assert!(is_monkey_patched(Patch::SOCKET | Patch::OS));
     });
+}
+
+/// What hooks note for the running thread, in thread-locals, its neighbours would take for theirs.
+#[test]
+fn where_thread_locals_are_shared_nothing_is_patched() {
+    let name = "safety::where_thread_locals_are_shared_nothing_is_patched";
+    let ended = alone(name, &[("GREEN_THREAD_LOCALS", "shared")], || {
+        for patch in [Patch::all(), Patch::SUBPROCESS] {
+            // SAFETY: these tests are about it.
+            let refused = unsafe { monkey_patch(patch) }.unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::Unsupported, "{refused}");
+        }
+        let each = Patch::all().iter();
+        assert!(each.into_iter().all(|patch| !is_monkey_patched(patch)));
+        thread::spawn(|| {
+            let neighbour = spawn_local(|| ());
+            os::sleep(SOON);
+            assert!(!neighbour.is_finished(), "the hub is held");
+        })
+        .join()
+        .unwrap();
+    });
+    ended.well();
 }
 
 #[test]
