@@ -33,6 +33,11 @@ const FOREVER: Duration = Duration::from_secs(u32::MAX as u64);
 pub(super) struct Http1<T, S> {
     pub(super) io: Io<T>,
     pub(super) service: S,
+    pub(super) kept: Kept,
+}
+
+/// What stays the same whether hyper has the connection or not.
+pub(super) struct Kept {
     pub(super) exchange: Exchange,
     pub(super) unanswered: Unanswered,
     pub(super) head_limit: Option<Duration>,
@@ -49,12 +54,12 @@ where
 {
     /// To the connection's end. What is done is in boxes, so that a connection has room for what it does now alone.
     pub(super) async fn serve(mut self) -> io::Result<()> {
-        let mut patience = Patience::new(self.head_limit);
+        let mut patience = Patience::new(self.kept.head_limit);
         let mut stops = false;
         while let Some(rests) = Box::pin(self.at_work(&mut patience, stops)).await? {
             self = rests;
             let left = patience.left();
-            let begins = begins(self.io.socket(), left, self.stop.clone());
+            let begins = begins(self.io.socket(), left, self.kept.stop.clone());
             stops = !Box::pin(begins).await?;
         }
         Ok(())
@@ -66,39 +71,30 @@ where
         patience: &mut Patience,
         mut stops: bool,
     ) -> io::Result<Option<Http1<T, S>>> {
-        let Http1 {
-            io,
-            service,
-            exchange,
-            unanswered,
-            head_limit,
-            keep_alive,
-            half_close,
-            stop,
-        } = self;
+        let Http1 { io, service, kept } = self;
         let connection = http1::Builder::new()
-            .keep_alive(keep_alive)
-            .half_close(half_close)
+            .keep_alive(kept.keep_alive)
+            .half_close(kept.half_close)
             .serve_connection(io, service)
             .with_upgrades();
         let mut connection = Box::pin(connection);
-        let mut stopping = pin!(last_call(stop.clone()));
+        let mut stopping = pin!(last_call(kept.stop.clone()));
         let (mut told, mut asked) = (false, false);
         let rests = poll_fn(|context| {
             // Polled once, it wakes this one when the server is to stop.
-            if !stops && (!asked || *stop.borrow()) {
+            if !stops && (!asked || *kept.stop.borrow()) {
                 asked = true;
                 stops = stopping.as_mut().poll(context).is_ready();
             }
             if stops && !told {
                 told = true;
-                unanswered.set();
+                kept.unanswered.set();
                 connection.as_mut().graceful_shutdown();
             }
             if let Poll::Ready(over) = connection.as_mut().poll(context) {
                 return Poll::Ready(over.map(|()| false).map_err(io::Error::other));
             }
-            patience.poll(&exchange, !told, context)
+            patience.poll(&kept.exchange, !told, context)
         })
         .await?;
         let parts = rests.then(|| Pin::into_inner(connection).into_parts());
@@ -107,12 +103,7 @@ where
             Http1 {
                 io: parts.io,
                 service: parts.service,
-                exchange,
-                unanswered,
-                head_limit,
-                keep_alive,
-                half_close,
-                stop,
+                kept,
             }
         }))
     }

@@ -19,7 +19,7 @@ use super::counters::{Counters, Requests};
 use super::framing::{Exchange, Framing};
 use super::handler::{self, Handler, Peer, Place};
 use super::head::OtherMajor;
-use super::http1::Http1;
+use super::http1::{Http1, Kept};
 use super::rt::{Crew, GreenTimer};
 use super::stream::{Io, Unanswered};
 use super::transport::{self, Cut, Protocol, Transport};
@@ -394,12 +394,14 @@ fn begun<T: Transport, H: Handler>(
         let connection = Http1 {
             io,
             service,
-            exchange,
-            unanswered,
-            head_limit: settings.head,
-            keep_alive: settings.keep_alive,
-            half_close: !settings.end_abandoned,
-            stop,
+            kept: Kept {
+                exchange,
+                unanswered,
+                head_limit: settings.head,
+                keep_alive: settings.keep_alive,
+                half_close: !settings.end_abandoned,
+                stop,
+            },
         };
         return Ok(Box::pin(connection.serve()));
     }
