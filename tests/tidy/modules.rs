@@ -63,7 +63,7 @@ impl Modules {
         reader.follow();
         for child in &reader.module.children {
             let beside = match file.file_name().unwrap().to_str().unwrap() {
-                "mod.rs" | "lib.rs" => file.with_file_name(child),
+                "mod.rs" | "lib.rs" | "main.rs" => file.with_file_name(child),
                 _ => file.with_extension("").join(child),
             };
             let file = match beside.with_extension("rs") {

@@ -10,9 +10,9 @@ use toml_edit::{DocumentMut, Item, TableLike, value};
 use crate::change::Change;
 use crate::lockfile;
 use crate::manifest::{self, relative};
-use crate::patch::Options;
+use crate::options::Options;
 use crate::program::Program;
-use crate::undo::{include, tidy_patches};
+use crate::root_manifest::{include, tidy_patches};
 
 /// What is left of copies.
 #[derive(Debug, Default)]

@@ -7,10 +7,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use cargo_metadata::Package;
-use toml_edit::{DocumentMut, InlineTable, Item, Table, value};
+use toml_edit::DocumentMut;
 
 use crate::allowed::similar_name;
-use crate::asking::Asking;
 use crate::change::{Change, diff};
 use crate::choice;
 use crate::closure::{Chosen, Surveys, closure};
@@ -20,21 +19,13 @@ use crate::drift;
 use crate::lockfile;
 use crate::lost;
 use crate::manifest::{self, GreenSource, Renamed, relative};
+use crate::options::Options;
 use crate::program::{GREEN, OURS, Program, folder, title};
 use crate::record::{Entry, Record};
-use crate::survey::Survey;
+use crate::root_manifest::{add_patch, exclude};
+use crate::survey::{self, Survey};
 use crate::ties::Ties;
 use crate::unpatchable;
-
-#[derive(Debug)]
-pub struct Options {
-    pub asking: Asking,
-    pub crates: Vec<String>,
-    pub except: Vec<String>,
-    pub into: PathBuf,
-    pub dry_run: bool,
-    pub yes: bool,
-}
 
 pub fn patch(options: &Options) -> Result<()> {
     let root = options.asking.root()?;
@@ -363,53 +354,6 @@ fn entry(
     })
 }
 
-fn add_patch(manifest: &mut DocumentMut, entry: &Entry, path: &str) -> Result<()> {
-    let implicit = || {
-        let mut table = Table::new();
-        table.set_implicit(true);
-        Item::Table(table)
-    };
-    let patch = manifest
-        .entry("patch")
-        .or_insert_with(implicit)
-        .as_table_mut()
-        .context("`patch` is not a table")?;
-    let table = patch
-        .entry(&entry.registry)
-        .or_insert_with(|| Item::Table(Table::new()));
-    let table = table
-        .as_table_like_mut()
-        .context("the table of `patch` is not understood")?;
-    let mut source = InlineTable::new();
-    if entry.key != entry.name {
-        source.insert("package", entry.name.as_str().into());
-    }
-    source.insert("path", path.into());
-    table.insert(&entry.key, value(source));
-    Ok(())
-}
-
-/// Copies that the program depends on by their path are not to become its members.
-fn exclude(manifest: &mut DocumentMut, folder: &Path) -> Result<()> {
-    let Some(workspace) = manifest
-        .get_mut("workspace")
-        .and_then(Item::as_table_like_mut)
-    else {
-        return Ok(());
-    };
-    let folder = folder.display().to_string();
-    let exclude = workspace
-        .entry("exclude")
-        .or_insert(value(toml_edit::Array::new()));
-    let exclude = exclude
-        .as_array_mut()
-        .context("`workspace.exclude` is not a list")?;
-    if !exclude.iter().any(|path| path.as_str() == Some(&folder)) {
-        exclude.push(folder);
-    }
-    Ok(())
-}
-
 fn redirect_copies(
     root: &Path,
     renamed: &[Renamed],
@@ -459,7 +403,7 @@ fn redirect_program(
 }
 
 fn print_diff(package: &Package, copy: &Path, shown: &Path) -> Result<()> {
-    let files = crate::survey::sources(package)?;
+    let files = survey::sources(package)?;
     for file in files.into_iter().chain(["Cargo.toml".into()]) {
         let before = fs::read(folder(package).join(&file))?;
         let after = fs::read(copy.join(&file))?;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use toml_edit::{DocumentMut, Item, TableLike};
+use toml_edit::DocumentMut;
 
 use crate::change::Change;
 use crate::copy::copy_folder;
@@ -14,9 +14,10 @@ use crate::drift;
 use crate::lockfile;
 use crate::lost;
 use crate::manifest::{Redirected, give_back};
-use crate::patch::Options;
+use crate::options::Options;
 use crate::program::Program;
 use crate::record::{Entry, Manifest, Record};
+use crate::root_manifest::{include, remove_patch};
 
 pub fn undo(options: &Options) -> Result<()> {
     let root = options.asking.root()?;
@@ -186,50 +187,4 @@ fn stage(stage: &Path, root: &Path, at: &Path, gone: &Record, rest: &Record) -> 
         }
     }
     rest.write(stage)
-}
-
-fn remove_patch(manifest: &mut DocumentMut, entry: &Entry, is_ours: impl Fn(&str) -> bool) {
-    let Some(patch) = manifest.get_mut("patch").and_then(Item::as_table_mut) else {
-        return;
-    };
-    if let Some(table) = patch
-        .get_mut(&entry.registry)
-        .and_then(Item::as_table_like_mut)
-    {
-        let path = table
-            .get(&entry.key)
-            .and_then(|item| item.as_table_like()?.get("path")?.as_str());
-        if path.is_some_and(is_ours) {
-            table.remove(&entry.key);
-        }
-    }
-    tidy_patches(manifest);
-}
-
-/// Drops tables of patches that are empty.
-pub fn tidy_patches(manifest: &mut DocumentMut) {
-    let Some(patch) = manifest.get_mut("patch").and_then(Item::as_table_mut) else {
-        return;
-    };
-    let is_empty = |item: &Item| item.as_table_like().is_some_and(TableLike::is_empty);
-    patch.retain(|_, item| !is_empty(item));
-    if patch.is_empty() {
-        manifest.remove("patch");
-    }
-}
-
-/// Takes back that the copies are no members.
-pub fn include(manifest: &mut DocumentMut, folder: &str) {
-    let Some(workspace) = manifest
-        .get_mut("workspace")
-        .and_then(Item::as_table_like_mut)
-    else {
-        return;
-    };
-    if let Some(exclude) = workspace.get_mut("exclude").and_then(Item::as_array_mut) {
-        exclude.retain(|path| path.as_str() != Some(folder));
-        if exclude.is_empty() {
-            workspace.remove("exclude");
-        }
-    }
 }

@@ -3,7 +3,7 @@
 use std::ffi::{c_int, c_long, c_void};
 use std::ptr;
 
-use crate::gate::{errno, set_errno};
+use crate::errno::{errno, set_errno};
 
 /// A value, or the code for `errno`.
 pub(crate) type Answer<R> = Result<R, c_int>;

@@ -1,8 +1,6 @@
 //! The way into every hook: one load while nothing is patched.
-#![expect(unsafe_code, reason = "errno is the running thread's")]
 
 use std::cell::Cell;
-use std::ffi::c_int;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::Patch;
@@ -93,17 +91,4 @@ pub(crate) extern "C" fn begin_passing() {
 /// Undoes one [`begin_passing`].
 pub(crate) fn end_passing() {
     WANTS_ORIGINAL.set(WANTS_ORIGINAL.get() - 1);
-}
-
-// Never inlined, so that its address is taken anew after a wait.
-#[inline(never)]
-pub(crate) fn errno() -> c_int {
-    // SAFETY: the running thread's own, always valid.
-    unsafe { *libc::__errno_location() }
-}
-
-#[inline(never)]
-pub(crate) fn set_errno(code: c_int) {
-    // SAFETY: as in `errno`.
-    unsafe { *libc::__errno_location() = code };
 }

@@ -1,4 +1,4 @@
-//! Turning the patch on, and its switches.
+//! Turning the patch on.
 #![expect(
     unsafe_code,
     reason = "whoever patches answers for all code of the program"
@@ -6,40 +6,7 @@
 
 use std::io;
 
-bitflags::bitflags! {
-    /// What is patched, by eventlet's names. The usual choice is all of it.
-    ///
-    /// ```
-    /// use green_monkey::Patch;
-    ///
-    /// let all_but_names = Patch::all() - Patch::DNS;
-    /// assert!(all_but_names.contains(Patch::SOCKET | Patch::TIME));
-    /// ```
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct Patch: u32 {
-        /// Sending, receiving, accepting, connecting; `read` and `write` of sockets too.
-        const SOCKET = 1;
-        /// `poll`, `select`, `epoll_wait`.
-        const SELECT = 1 << 1;
-        /// Sleeping and yielding.
-        const TIME = 1 << 2;
-        /// Looking up names of hosts.
-        const DNS = 1 << 3;
-        /// Locks, condition variables, parking and joining: std's, those of crates, C's and C++'s.
-        const THREAD = 1 << 4;
-        /// Waiting for child processes.
-        const SUBPROCESS = 1 << 5;
-        /// Pipes and files by `read` and `write`, and locks of files.
-        const OS = 1 << 6;
-    }
-}
-
-impl Default for Patch {
-    /// All.
-    fn default() -> Patch {
-        Patch::all()
-    }
-}
+use crate::Patch;
 
 /// Makes blocking calls of unmodified code park the green thread that makes them.
 ///
@@ -128,8 +95,7 @@ mod on {
     use std::io;
     use std::sync::Mutex;
 
-    use super::Patch;
-    use crate::{gate, hooks, self_test};
+    use crate::{Patch, gate, hooks, self_test};
 
     pub(super) fn turn_on(patch: Patch) -> io::Result<()> {
         static PREPARED: Mutex<bool> = Mutex::new(false);

@@ -1,7 +1,7 @@
 //! The functions that ours stand before: the C library's, or another interposer's.
 //!
-//! They are looked up before `main`, so that a hook that is first called in a signal handler finds
-//! its own. What is called earlier still looks for itself.
+//! They are looked up before `main`, so that a hook that is first called in a signal handler finds its own
+//! ([`hooks`](crate::hooks)). What is called earlier still looks for itself.
 #![expect(unsafe_code, reason = "symbols are looked up by name")]
 
 use std::ffi::{CStr, c_void};
@@ -60,20 +60,61 @@ impl Real {
     }
 }
 
-/// Looks all up, before `main`.
-#[used]
-#[unsafe(link_section = ".init_array")]
-static AT_START: extern "C" fn() = {
-    extern "C" fn look_up() {
-        for hook in crate::hooks::all() {
-            hook.real.look_up();
-        }
-    }
-    look_up
-};
-
 /// Called for a symbol that only we have: the C library is older than what it was linked with.
 #[cold]
 pub(crate) fn is_missing() -> ! {
     std::process::abort()
+}
+
+/// Defines functions behind: `fn name(arguments) -> type;`. They are called as `real::name`. In the brackets stand those that
+/// another module of this crate has defined.
+macro_rules! functions {
+    (
+        [$($known:ident in $home:ident)*]
+        $(fn $name:ident($($arg:ident: $type:ty),*) -> $ret:ty;)*
+    ) => {
+        /// The functions behind.
+        #[allow(dead_code, unused_imports, reason = "some are called by their hook alone")]
+        pub(crate) mod real {
+            use super::*;
+
+            $(pub(crate) use crate::$home::real::$known;)*
+
+            $(
+                /// # Safety
+                ///
+                /// That of the C library's.
+                #[inline(always)]
+                pub(crate) unsafe fn $name($($arg: $type),*) -> $ret {
+                    type Function = unsafe extern "C-unwind" fn($($type),*) -> $ret;
+                    let at = super::symbols::$name.get();
+                    if at.is_null() {
+                        crate::real::is_missing();
+                    }
+                    // SAFETY: the symbol has this signature; the rest is the caller's.
+                    unsafe {
+                        std::mem::transmute::<*mut std::ffi::c_void, Function>(at)($($arg),*)
+                    }
+                }
+            )*
+        }
+
+        #[allow(non_upper_case_globals, unused_imports, reason = "named as the functions are")]
+        pub(crate) mod symbols {
+            use crate::real::Real;
+
+            $(pub(crate) use crate::$home::symbols::$known;)*
+
+            $(
+                pub(crate) static $name: Real = Real::new(
+                    match std::ffi::CStr::from_bytes_with_nul(
+                        concat!(stringify!($name), "\0").as_bytes(),
+                    ) {
+                        Ok(name) => name,
+                        Err(_) => panic!("a name ends with a null byte"),
+                    },
+                );
+            )*
+        }
+    };
 }

@@ -10,7 +10,8 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
-use crate::hooks::{Hook, all};
+use crate::hook::Hook;
+use crate::hooks::all;
 use crate::{Patch, gate};
 
 /// What std calls, and we look at.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use proc_macro2::{Group, TokenTree};
 
-use super::walk::{is_ident, is_punct, segments};
+use super::trees::{is_ident, is_punct, segments};
 
 /// What is set, as `unix` or `target_os="linux"`.
 #[derive(Clone, Debug, Default)]

@@ -2,7 +2,7 @@
 
 use proc_macro2::{Delimiter, TokenTree};
 
-use super::walk::{is_block, is_double_colon, is_group, is_ident, is_punct};
+use super::trees::{is_block, is_double_colon, is_group, is_ident, is_punct};
 
 /// Where what begins at `start`, behind its attributes, has ended.
 pub fn end(trees: &[TokenTree], start: usize) -> usize {

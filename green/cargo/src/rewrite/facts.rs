@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::trees::Segment;
 use super::uses::{Import, LeafEnd};
-use super::walk::{Context, Path, Segment, Visitor};
+use super::walk::{Context, Path, Visitor};
 use crate::names::{MACROS, selects};
 
 #[derive(Debug, Default)]

@@ -1,13 +1,18 @@
 //! Swaps std's names for green's in one file, by places in its text: format, comments and line numbers stay.
 //!
-//! [`walk`] finds what there is, [`facts`] what must be known of the crate as a whole; what becomes of an import is in
-//! [`imports`], of other paths and of macros in [`paths`].
+//! [`walk`] goes over the [`trees`] of tokens and finds what there is, [`facts`] what must be known of the crate as a whole, and
+//! [`imported`] what the imports of the file bring. What becomes of an import is in [`imports`], of other paths and of macros
+//! in [`paths`]; both write to the [`file`] on its way.
 
 mod cfg;
 mod extent;
 mod facts;
+mod file;
+mod imported;
 mod imports;
+mod mention;
 mod paths;
+mod trees;
 mod uses;
 mod walk;
 
@@ -21,71 +26,13 @@ use anyhow::Result;
 
 pub use cfg::Cfg;
 pub use facts::{Declared, Facts};
+use file::File;
+pub use file::Manner;
+use imported::Imported;
+pub use mention::{Found, Mention, Via};
 use walk::{Context, Tokens, Visitor};
 
 use crate::edits::Edits;
-use crate::names::{Kind, Shield};
-
-/// How a crate is rewritten.
-#[derive(Clone, Copy, Debug)]
-pub struct Manner<'a> {
-    pub facts: &'a Facts,
-    /// What is compiled here. Everything is rewritten, but only what is compiled is reported.
-    pub cfg: &'a Cfg,
-    /// The crate has `unsafe` code, so kills and limits must not unwind through it.
-    pub shielded: bool,
-}
-
-impl Manner<'_> {
-    /// A channel that is selected on has no shielded twin; all of them are of one family then.
-    fn shield(&self) -> Shield {
-        Shield {
-            locks: self.shielded,
-            channels: self.shielded && !self.facts.selects,
-        }
-    }
-}
-
-/// A place in the source that matters for what the crate does to a hub.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mention {
-    pub line: usize,
-    /// `std::thread::sleep`.
-    pub what: String,
-    pub found: Found,
-    pub via: Via,
-    /// Other crates see it.
-    pub public: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Via {
-    Import,
-    /// A path that says it in full.
-    Path,
-    /// A name that an import brought.
-    Local,
-    /// A name in a module that an import brought.
-    Module,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found {
-    /// A name that green has.
-    Std(Kind),
-    /// A call of C that waits.
-    Raw,
-    /// Another crate's lock.
-    Foreign,
-    /// `once_cell` or `lazy_static`.
-    FirstUse,
-    Socket2,
-    /// A method of that name is called.
-    Method,
-    Unsafe,
-    /// The same module is meant in a way that is not rewritten.
-    NotRewritten,
-}
 
 #[derive(Debug)]
 pub struct Rewritten {
@@ -112,7 +59,7 @@ pub fn note(text: &str, cfg: &Cfg, facts: &mut Facts, declared: &mut Declared) -
 /// Rewrites one file.
 pub fn rewrite(text: &str, manner: Manner<'_>) -> Result<Rewritten> {
     let tokens = Tokens::of(text)?;
-    let mut locals = imports::Imported::default();
+    let mut locals = Imported::default();
     tokens.walk(manner.cfg, &mut locals);
     let mut file = File {
         text,
@@ -162,62 +109,6 @@ pub fn head(text: &str, edition_2015: bool, exports: bool) -> Result<String> {
     edits.insert(start, ALLOW);
     edits.insert(first.0, declarations);
     Ok(edits.apply(text))
-}
-
-/// One file on its way.
-struct File<'a> {
-    text: &'a str,
-    manner: Manner<'a>,
-    locals: &'a imports::Imported,
-    edits: Edits,
-    mentions: Vec<Mention>,
-    exports: bool,
-    changed_names: bool,
-    features: BTreeSet<&'static str>,
-}
-
-impl File<'_> {
-    fn mention(
-        &mut self,
-        line: usize,
-        what: impl Into<String>,
-        found: Found,
-        via: Via,
-        context: Context,
-    ) {
-        if !context.dead {
-            let (what, public) = (what.into(), context.public);
-            self.mentions.push(Mention {
-                line,
-                what,
-                found,
-                via,
-                public,
-            });
-        }
-    }
-
-    /// `green` as it is written here.
-    fn green(&mut self, context: Context) -> &'static str {
-        self.changed_names = true;
-        if context.exported {
-            // In a macro that others call, a path begins where they are.
-            self.exports = true;
-            "$crate::__green"
-        } else {
-            "::green"
-        }
-    }
-
-    /// Puts `path`, which begins with `::`, in a place where a colon may stand before.
-    fn put(&mut self, place: Range<usize>, path: &str) {
-        let space = if self.text[..place.start].ends_with(':') && path.starts_with(':') {
-            " "
-        } else {
-            ""
-        };
-        self.edits.replace(place, format!("{space}{path}"));
-    }
 }
 
 impl Visitor for File<'_> {

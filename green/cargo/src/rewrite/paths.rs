@@ -1,7 +1,9 @@
 //! Paths outside of imports, and the macros of the prelude, which need no path.
 
-use super::walk::{Context, Path, Segment};
-use super::{File, Found, Via};
+use super::file::File;
+use super::mention::{Found, Via};
+use super::trees::Segment;
+use super::walk::{Context, Path};
 use crate::names::{End, MACROS, Meaning, Shield, feature, meaning};
 
 impl File<'_> {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use proc_macro2::{Delimiter, TokenTree};
 
-use super::walk::{Segment, is_ident, is_punct, place, segments};
+use super::trees::{Segment, is_ident, is_punct, place, segments};
 
 /// What a `use` names, from behind the word to before the semicolon.
 #[derive(Debug)]

@@ -10,9 +10,10 @@ use std::ffi::c_int;
 use greenhub::foreign;
 use libc::{sockaddr, socklen_t};
 
-use super::waiting::{
-    Direction, deadline_in, is_nonblocking, is_ready, limit_in, wait, without_blocking,
+use super::descriptor::{
+    Direction, deadline_in, is_nonblocking, is_ready, limit_in, without_blocking,
 };
+use super::waiting::wait;
 use crate::Patch;
 use crate::answer::{Answer, of};
 

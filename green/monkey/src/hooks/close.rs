@@ -7,14 +7,16 @@ use std::ffi::c_int;
 
 use greenhub::foreign;
 
+use super::descriptor;
 use super::terms;
 use crate::Patch;
 use crate::answer::{Answer, of};
+use crate::behind;
 
 hooks! {
-    is_on_anywhere(Patch::all()) fn close(fd: c_int) -> c_int = own_close;
     is_on_anywhere(Patch::all()) fn dup2(old: c_int, new: c_int) -> c_int = own_dup2;
     is_on_anywhere(Patch::all()) fn dup3(old: c_int, new: c_int, flags: c_int) -> c_int = own_dup3;
+    + is_on_anywhere(Patch::all()) fn close(fd: c_int) -> c_int = own_close;
 }
 
 fn while_told(fd: c_int, call: impl FnOnce() -> c_int) -> Answer<c_int> {
@@ -55,7 +57,7 @@ impl Lingering {
             return None;
         }
         // SAFETY: no pointer is passed.
-        let kept = unsafe { super::process::real::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) };
+        let kept = unsafe { behind::real::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) };
         (kept >= 0).then_some(Lingering(kept))
     }
 }
@@ -76,7 +78,7 @@ unsafe fn own_dup2(old: c_int, new: c_int) -> Answer<c_int> {
     // SAFETY: the caller's.
     let call = || unsafe { real::dup2(old, new) };
     // Nothing is closed.
-    if old == new || super::waiting::flags(old).is_err() {
+    if old == new || descriptor::flags(old).is_err() {
         return of(call());
     }
     while_told(new, call)
@@ -85,7 +87,7 @@ unsafe fn own_dup2(old: c_int, new: c_int) -> Answer<c_int> {
 unsafe fn own_dup3(old: c_int, new: c_int, flags: c_int) -> Answer<c_int> {
     // SAFETY: the caller's.
     let call = || unsafe { real::dup3(old, new, flags) };
-    if old == new || super::waiting::flags(old).is_err() {
+    if old == new || descriptor::flags(old).is_err() {
         return of(call());
     }
     while_told(new, call)

@@ -21,10 +21,11 @@ use std::time::Duration;
 use greenhub::{Deadline, foreign, green_thread};
 use libc::pid_t;
 
+use super::child::End;
+use super::descriptor::{Direction, is_unix};
 use super::option::option;
-use super::process::{End, real};
-use super::waiting::{Direction, is_unix};
 use crate::answer::Answer;
+use crate::behind::real;
 
 /// A program begins, or fails to, within it.
 const START: Duration = Duration::from_secs(1);

@@ -6,8 +6,10 @@ use std::ffi::c_int;
 use greenhub::foreign;
 use libc::{sockaddr, socklen_t};
 
+use super::descriptor::{Direction, deadline_in, is_nonblocking, without_blocking};
+use super::naps::Naps;
 use super::option::option;
-use super::waiting::{Direction, Naps, deadline_in, is_nonblocking, wait, without_blocking};
+use super::waiting::wait;
 use crate::Patch;
 use crate::answer::{Answer, of};
 

@@ -7,7 +7,8 @@ use std::ffi::{c_int, c_uint};
 use greenhub::foreign;
 use libc::{off_t, off64_t, size_t, ssize_t};
 
-use super::waiting::{Direction, deadline_in, is_nonblocking, is_ready, wait};
+use super::descriptor::{Direction, deadline_in, is_nonblocking, is_ready};
+use super::waiting::wait;
 use crate::Patch;
 use crate::answer::{Answer, code, of};
 

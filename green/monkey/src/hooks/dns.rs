@@ -9,7 +9,7 @@ use libc::{addrinfo, sockaddr, socklen_t};
 
 use crate::Patch;
 use crate::answer::{Plain, code};
-use crate::gate::{errno, set_errno};
+use crate::errno::{errno, set_errno};
 
 hooks! {
     is_on(Patch::DNS) fn getaddrinfo(

@@ -11,8 +11,8 @@ use greenhub::Deadline;
 use greenhub::foreign;
 use libc::{epoll_event, sigset_t, timespec};
 
+use super::descriptor::Direction;
 use super::time::duration;
-use super::waiting::Direction;
 use crate::Patch;
 use crate::answer::{Answer, code, of};
 

@@ -18,7 +18,7 @@ use crate::Patch;
 use crate::answer::{Answer, of};
 
 hooks! {
-    is_on_anywhere(Patch::THREAD) fn syscall(
+    + is_on_anywhere(Patch::THREAD) fn syscall(
         number: c_long, a: usize, b: usize, c: usize, d: usize, e: usize, f: usize
     ) -> c_long = own_syscall;
 }

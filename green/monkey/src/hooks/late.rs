@@ -6,8 +6,8 @@ use std::io;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::thread;
 
-use super::futex::real::syscall;
-use super::parked;
+use crate::behind::real::syscall;
+use crate::errno::{errno, set_errno};
 
 /// Addresses to be woken. Should there be more at once than places, one that comes later waits for
 /// its place: the thread empties them all in a moment.
@@ -31,23 +31,23 @@ pub(super) fn wake(address: usize) {
         std::hint::spin_loop();
     }
     CALLS.fetch_add(1, Ordering::SeqCst);
-    let before = crate::gate::errno();
+    let before = errno();
     // SAFETY: wakes one thread by a word that lives for ever.
     unsafe { futex(libc::FUTEX_WAKE, 1) };
-    crate::gate::set_errno(before);
+    set_errno(before);
 }
 
-/// Starts the thread, once.
-pub(crate) fn start() -> io::Result<()> {
+/// Starts the thread, once. `deliver` wakes all who are parked by an address.
+pub(super) fn start(deliver: fn(usize)) -> io::Result<()> {
     thread::Builder::new()
         .name("green-monkey".to_owned())
-        .spawn(|| {
+        .spawn(move || {
             loop {
                 let calls = CALLS.load(Ordering::SeqCst);
                 for place in &PLACES {
                     match place.swap(0, Ordering::SeqCst) {
                         0 => (),
-                        address => _ = parked::wake(address, parked::ANY, usize::MAX),
+                        address => deliver(address),
                     }
                 }
                 // SAFETY: sleeps unless the word has changed.

@@ -7,8 +7,9 @@ use libc::{mmsghdr, timespec};
 
 use greenhub::Deadline;
 
+use super::descriptor::Direction;
 use super::time::duration;
-use super::waiting::{Call, Direction};
+use super::waiting::Call;
 use crate::Patch;
 use crate::answer::{Answer, of};
 

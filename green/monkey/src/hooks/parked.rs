@@ -5,6 +5,7 @@
 //! allocator may use futexes.
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 
 use greenhub::Deadline;
@@ -157,4 +158,9 @@ pub(super) fn wake(address: usize, mask: u32, most: usize) -> usize {
             .count();
     }
     woken
+}
+
+/// Starts what delivers the wake-ups that could not be delivered where they came, once.
+pub(crate) fn start_late_wakes() -> io::Result<()> {
+    late::start(|address| _ = wake(address, ANY, usize::MAX))
 }

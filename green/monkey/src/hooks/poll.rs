@@ -9,18 +9,20 @@ use greenhub::foreign;
 use libc::{nfds_t, pollfd, sigset_t, size_t, timespec};
 
 use super::command;
+use super::descriptor::Direction;
 use super::time::duration;
-use super::waiting::{Direction, wait};
+use super::waiting::wait;
 use crate::Patch;
 use crate::answer::{Answer, code, of};
+use crate::behind;
 
 hooks! {
-    is_on(Patch::SELECT) fn poll(entries: *mut pollfd, len: nfds_t, limit_ms: c_int) -> c_int = own_poll;
     is_on(Patch::SELECT) fn __poll_chk(entries: *mut pollfd, len: nfds_t, limit_ms: c_int, room: size_t) -> c_int
         = own_poll_chk;
     is_on(Patch::SELECT) fn ppoll(
         entries: *mut pollfd, len: nfds_t, limit: *const timespec, mask: *const sigset_t
     ) -> c_int = own_ppoll;
+    + is_on(Patch::SELECT) fn poll(entries: *mut pollfd, len: nfds_t, limit_ms: c_int) -> c_int = own_poll;
 }
 
 /// Asks and parks until something is ready, or `limit`. None is for ever.
@@ -129,7 +131,7 @@ impl Drop for Poller {
     fn drop(&mut self) {
         foreign::closing(self.0);
         // SAFETY: ours, and used no more.
-        unsafe { super::close::real::close(self.0) };
+        unsafe { behind::real::close(self.0) };
     }
 }
 

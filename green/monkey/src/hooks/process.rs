@@ -1,78 +1,24 @@
-//! Waiting for child processes, and for locks of files.
+//! Waiting for child processes.
 #![expect(unsafe_code, reason = "hooks")]
 
 use std::ffi::c_int;
 
-use greenhub::Deadline;
 use greenhub::foreign;
 use libc::{id_t, idtype_t, pid_t, rusage, siginfo_t};
 
+use super::child::End;
 use super::command;
-use super::terms;
-use super::waiting::{self, Direction, Naps};
+use super::naps::Naps;
 use crate::Patch;
 use crate::answer::{Answer, of};
-use crate::gate;
 
 hooks! {
-    is_on(Patch::SUBPROCESS) fn waitpid(child: pid_t, status: *mut c_int, options: c_int) -> pid_t = own_waitpid;
     is_on(Patch::SUBPROCESS) fn wait(status: *mut c_int) -> pid_t = own_wait;
     is_on(Patch::SUBPROCESS) fn wait4(child: pid_t, status: *mut c_int, options: c_int, usage: *mut rusage) -> pid_t
         = own_wait4;
     is_on(Patch::SUBPROCESS) fn waitid(kind: idtype_t, id: id_t, info: *mut siginfo_t, options: c_int) -> c_int
         = own_waitid;
-    is_on(Patch::OS) fn flock(fd: c_int, operation: c_int) -> c_int = own_flock;
-    is_on_anywhere(Patch::all()) fn fcntl(fd: c_int, command: c_int, argument: usize) -> c_int = own_fcntl;
-    is_on_anywhere(Patch::all()) fn fcntl64(fd: c_int, command: c_int, argument: usize) -> c_int = own_fcntl;
-}
-
-/// What tells that a child has ended.
-pub(super) enum End {
-    /// A descriptor of ours, or the caller's.
-    Of { fd: c_int, ours: bool },
-    /// Of several children nothing does.
-    Unannounced(Naps),
-}
-
-impl End {
-    /// Of the one child, unless more than its end is waited for.
-    fn of(child: pid_t, options: c_int) -> End {
-        if child > 0 && options & (libc::WSTOPPED | libc::WCONTINUED) == 0 {
-            // SAFETY: no pointer is passed.
-            let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, child, 0) } as c_int;
-            if fd >= 0 {
-                return End::Of { fd, ours: true };
-            }
-        }
-        End::Unannounced(Naps::new())
-    }
-
-    fn wait(&mut self) -> Answer<bool> {
-        match self {
-            End::Of { fd, .. } => waiting::wait(*fd, Direction::Read, Deadline::NEVER),
-            End::Unannounced(naps) => naps.nap(Deadline::NEVER),
-        }
-    }
-
-    /// Neither a kill nor a limit ends it. False if `deadline` has passed.
-    pub(super) fn wait_uncut(&mut self, deadline: Deadline) -> bool {
-        match self {
-            End::Of { fd, .. } => {
-                foreign::wait_fd_uncut(*fd, Direction::Read, deadline).unwrap_or(false)
-            }
-            End::Unannounced(naps) => naps.nap_uncut("child", deadline),
-        }
-    }
-}
-
-impl Drop for End {
-    fn drop(&mut self) {
-        if let End::Of { fd, ours: true } = *self {
-            foreign::closing(fd);
-            // SAFETY: ours, and used no more.
-            unsafe { super::close::real::close(fd) };
-        }
-    }
+    + is_on(Patch::SUBPROCESS) fn waitpid(child: pid_t, status: *mut c_int, options: c_int) -> pid_t = own_waitpid;
 }
 
 /// Looks without waiting, and parks until it is worth another look. `attempt` gives None while
@@ -173,45 +119,4 @@ unsafe fn own_waitid(
     };
     let child = if kind == libc::P_PID { id as pid_t } else { 0 };
     look(child, options, attempt, end, || call(info, options))
-}
-
-unsafe fn own_flock(fd: c_int, operation: c_int) -> Answer<c_int> {
-    // SAFETY: no pointer is passed.
-    let call = |operation| unsafe { of(real::flock(fd, operation)) };
-    if operation & (libc::LOCK_NB | libc::LOCK_UN) != 0 {
-        return call(operation);
-    }
-    lock_of_a_file(|| call(operation | libc::LOCK_NB), || call(operation))
-}
-
-unsafe fn own_fcntl(fd: c_int, command: c_int, argument: usize) -> Answer<c_int> {
-    // SAFETY: the caller's.
-    let call = |command| unsafe { of(real::fcntl(fd, command, argument)) };
-    let locks = gate::switched_on().contains(Patch::OS);
-    let at_once = match command {
-        libc::F_SETLKW if locks => libc::F_SETLK,
-        libc::F_OFD_SETLKW if locks => libc::F_OFD_SETLK,
-        libc::F_SETFL => {
-            let answer = call(command);
-            terms::changed(fd);
-            return answer;
-        }
-        _ => return call(command),
-    };
-    lock_of_a_file(|| call(at_once), || call(command))
-}
-
-/// No event tells that a file's lock is free.
-fn lock_of_a_file(
-    attempt: impl Fn() -> Answer<c_int>,
-    block: impl FnOnce() -> Answer<c_int>,
-) -> Answer<c_int> {
-    let mut naps = Naps::new();
-    loop {
-        match attempt() {
-            Err(libc::EAGAIN | libc::EACCES) if foreign::may_park() => naps.nap(Deadline::NEVER)?,
-            Err(libc::EAGAIN | libc::EACCES) => return block(),
-            done => return done,
-        };
-    }
 }

@@ -11,10 +11,11 @@ use greenhub::foreign;
 use libc::{iovec, size_t, ssize_t};
 
 use super::command;
+use super::descriptor::{Direction, is_nonblocking, is_on_a_disk, is_ready};
 use super::iovec::Rest;
 use super::send;
 use super::terms::Terms;
-use super::waiting::{Call, Direction, is_nonblocking, is_ready, wait};
+use super::waiting::{Call, wait};
 use crate::Patch;
 use crate::answer::{Answer, code, of};
 
@@ -34,19 +35,6 @@ const HERE: libc::off_t = -1;
 
 /// What poll(2) promises for a pipe that is writable.
 const PIPE_BUF: usize = libc::PIPE_BUF;
-
-/// Files on a disk: they are always ready, and may wait for the disk all the same.
-pub(super) fn is_on_a_disk(fd: c_int) -> bool {
-    let mut stat = std::mem::MaybeUninit::<libc::stat>::uninit();
-    // SAFETY: the kernel fills it in, which is looked at first.
-    let kind = unsafe {
-        match libc::fstat(fd, stat.as_mut_ptr()) {
-            0 => stat.assume_init().st_mode & libc::S_IFMT,
-            _ => return false,
-        }
-    };
-    [libc::S_IFREG, libc::S_IFBLK, libc::S_IFDIR].contains(&kind)
-}
 
 /// A call where poll(2) must be asked first.
 fn asked_first(

@@ -5,8 +5,9 @@ use std::ffi::{c_int, c_void};
 
 use libc::{msghdr, size_t, sockaddr, socklen_t, ssize_t};
 
+use super::descriptor::Direction;
 use super::iovec::Rest;
-use super::waiting::{Call, Direction};
+use super::waiting::Call;
 use crate::Patch;
 use crate::answer::{Answer, of};
 

@@ -14,8 +14,7 @@ use std::time::Duration;
 use greenhub::Deadline;
 use libc::socklen_t;
 
-use super::read_write::is_on_a_disk;
-use super::waiting::{Direction, is_nonblocking, limit_of_socket};
+use super::descriptor::{Direction, is_nonblocking, is_on_a_disk, limit_of_socket};
 use crate::Patch;
 use crate::answer::{Answer, of};
 

@@ -7,7 +7,7 @@ use greenhub::Deadline;
 use greenhub::foreign;
 use libc::pthread_t;
 
-use super::waiting::Naps;
+use super::naps::Naps;
 use crate::Patch;
 use crate::answer::Plain;
 

@@ -8,9 +8,10 @@ use std::arch::naked_asm;
 
 use libc::pid_t;
 
-use super::Hook;
 use crate::Patch;
+use crate::errno::set_errno;
 use crate::gate;
+use crate::hook::Hook;
 use crate::real::Real;
 
 static SYMBOL: Real = Real::new(c"vfork");
@@ -77,7 +78,7 @@ pub unsafe extern "C" fn vfork() -> pid_t {
 extern "C" fn end(answer: isize) -> pid_t {
     gate::end_passing();
     if answer < 0 {
-        gate::set_errno(-answer as i32);
+        set_errno(-answer as i32);
         return -1;
     }
     answer as pid_t

@@ -1,111 +1,15 @@
-//! What hooks need to know of a descriptor, and the loop that most of them consist of.
-#![expect(unsafe_code, reason = "system calls")]
+//! The loop that most hooks consist of: a call that is tried until it need not wait, on the terms that it began with.
 
-use std::ffi::{c_int, c_short};
+use std::ffi::c_int;
 use std::time::Duration;
 
 use greenhub::Deadline;
 use greenhub::foreign;
-pub(super) use greenhub::source::Direction;
-use greenhub::wait_queue::ShortLock;
 
-use super::option::option;
+use super::descriptor::{Direction, is_unix};
+use super::naps::Naps;
 use super::terms::{Doubt, Terms};
-use crate::answer::{Answer, code, of};
-
-/// Between two tries of what no event announces.
-const SHORTEST_NAP: Duration = Duration::from_millis(1);
-const LONGEST_NAP: Duration = Duration::from_millis(16);
-
-pub(super) fn flags(fd: c_int) -> Answer<c_int> {
-    // SAFETY: no pointer is passed.
-    of(unsafe { super::process::real::fcntl(fd, libc::F_GETFL, 0) })
-}
-
-/// Held while somebody has set O_NONBLOCK for one call. There is one lock for all descriptors,
-/// since an open file can have several numbers.
-static GAME: ShortLock<()> = ShortLock::new(());
-
-/// Makes a call on a descriptor that is non-blocking for the length of this call. If the program
-/// has made it non-blocking itself, it stays so.
-pub(super) fn without_blocking<R>(fd: c_int, call: impl FnOnce() -> Answer<R>) -> Answer<R> {
-    let _one_at_a_time = GAME.lock();
-    let before = flags(fd)?;
-    if before & libc::O_NONBLOCK != 0 {
-        return call();
-    }
-    let set = |flags: c_int| {
-        // SAFETY: no pointer is passed.
-        of(unsafe { super::process::real::fcntl(fd, libc::F_SETFL, flags as usize) })
-    };
-    set(before | libc::O_NONBLOCK)?;
-    let answer = call();
-    let _ = set(before);
-    answer
-}
-
-/// Whether the program itself has asked for calls that do not wait.
-pub(super) fn is_nonblocking(fd: c_int) -> bool {
-    let is_set = || flags(fd).is_ok_and(|flags| flags & libc::O_NONBLOCK != 0);
-    is_set() && {
-        // Now nobody plays.
-        let _nobody_plays = GAME.lock();
-        is_set()
-    }
-}
-
-/// How long a call in this direction may take: SO_RCVTIMEO or SO_SNDTIMEO.
-pub(super) fn limit_in(fd: c_int, direction: Direction) -> Option<Duration> {
-    limit_of_socket(fd, direction).ok().flatten()
-}
-
-/// As [`limit_in`]; an error if `fd` is no socket.
-pub(super) fn limit_of_socket(fd: c_int, direction: Direction) -> Answer<Option<Duration>> {
-    let option = match direction {
-        Direction::Read => libc::SO_RCVTIMEO,
-        Direction::Write => libc::SO_SNDTIMEO,
-    };
-    let mut time = libc::timeval {
-        tv_sec: 0,
-        tv_usec: 0,
-    };
-    let mut len = size_of::<libc::timeval>() as libc::socklen_t;
-    // SAFETY: `time` and `len` live across the call, and fit together.
-    of(unsafe {
-        libc::getsockopt(
-            fd,
-            libc::SOL_SOCKET,
-            option,
-            (&raw mut time).cast(),
-            &mut len,
-        )
-    })?;
-    let limit = Duration::new(
-        u64::try_from(time.tv_sec).unwrap_or(0),
-        u32::try_from(time.tv_usec).unwrap_or(0) * 1_000,
-    );
-    Ok((!limit.is_zero()).then_some(limit))
-}
-
-/// Until when a call in this direction may wait that begins now.
-pub(super) fn deadline_in(fd: c_int, direction: Direction) -> Deadline {
-    Deadline::within(limit_in(fd, direction))
-}
-
-/// Whether a call in this direction is worth a try.
-pub(super) fn is_ready(fd: c_int, direction: Direction) -> bool {
-    let events: c_short = match direction {
-        Direction::Read => libc::POLLIN,
-        Direction::Write => libc::POLLOUT,
-    };
-    let mut entry = libc::pollfd {
-        fd,
-        events,
-        revents: 0,
-    };
-    // SAFETY: one entry, which lives across the call.
-    unsafe { super::poll::real::poll(&mut entry, 1, 0) != 0 }
-}
+use crate::answer::{Answer, code};
 
 /// Parks until a call is worth a try, or `deadline`, which gives false.
 pub(super) fn wait(fd: c_int, direction: Direction, deadline: Deadline) -> Answer<bool> {
@@ -118,41 +22,6 @@ pub(super) fn wait(fd: c_int, direction: Direction, deadline: Deadline) -> Answe
 /// Where `println!` and the like write to, which panic at errors: such waits go on.
 fn is_printed_to(fd: c_int, direction: Direction) -> bool {
     direction == Direction::Write && matches!(fd, libc::STDOUT_FILENO | libc::STDERR_FILENO)
-}
-
-/// Naps that grow, for what no event announces.
-pub(super) struct Naps(Duration);
-
-impl Naps {
-    pub(super) const fn new() -> Naps {
-        Naps(SHORTEST_NAP)
-    }
-
-    fn next(&mut self, deadline: Deadline) -> Option<Deadline> {
-        if deadline.has_passed() {
-            return None;
-        }
-        let until = Deadline::after(self.0);
-        self.0 = (2 * self.0).min(LONGEST_NAP);
-        Some(until.min(deadline))
-    }
-
-    /// False if `deadline` has passed.
-    pub(super) fn nap(&mut self, deadline: Deadline) -> Answer<bool> {
-        match self.next(deadline) {
-            None => Ok(false),
-            Some(until) => foreign::sleep_until(until).map(|()| true).map_err(code),
-        }
-    }
-
-    /// As [`nap`](Naps::nap), for those who know no error: neither a kill nor a limit is told.
-    pub(super) fn nap_uncut(&mut self, what: &'static str, deadline: Deadline) -> bool {
-        let next = self.next(deadline);
-        if let Some(until) = next {
-            foreign::park(what, until, |_| true, || ());
-        }
-        next.is_some()
-    }
 }
 
 /// One call of the program's, which may take several tries and waits. It keeps the terms that it began with.
@@ -256,9 +125,4 @@ impl Call {
             _ => *self.deadline.insert(Deadline::within(limit)),
         }
     }
-}
-
-/// Whether `fd` is a socket of Unix's.
-pub(super) fn is_unix(fd: c_int) -> bool {
-    option(fd, libc::SO_DOMAIN) == Ok(libc::AF_UNIX)
 }

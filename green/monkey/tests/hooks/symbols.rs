@@ -367,7 +367,7 @@ fn defined() -> BTreeSet<String> {
     let text = files.map(|file| fs::read_to_string(file.unwrap().path()).unwrap());
     let text: String = text.collect();
     let hooks = text.lines().filter_map(|line| {
-        let line = line.trim_start();
+        let line = line.trim_start().trim_start_matches("+ ");
         let gate = ["is_on(", "is_on_anywhere("];
         gate.iter().find(|gate| line.starts_with(**gate))?;
         let (_, rest) = line.split_once(") fn ")?;
