@@ -4,9 +4,7 @@
 //! this process's CPU time, and of the ratios of a round. A name as an argument runs that case alone.
 #![expect(unsafe_code, reason = "the program is patched")]
 
-#[path = "../tests/unmodified_crates/cases/mod.rs"]
 mod cases;
-#[path = "../tests/unmodified_crates/late.rs"]
 mod late;
 
 use std::io::{BufRead, BufReader, Read, Write};
