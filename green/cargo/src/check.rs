@@ -14,6 +14,7 @@ use crate::counted::counted;
 use crate::drift;
 use crate::lost;
 use crate::names::{FIRST_USE, Kind, MACROS};
+use crate::place::Place;
 use crate::program::{OURS, Program, folder, library, title};
 use crate::record::Record;
 use crate::rewrite::{Found, Mention, Via};
@@ -40,10 +41,9 @@ struct Finding {
 }
 
 /// Prints what it finds; returns whether there was no error.
-pub fn check(asking: &Asking, into: &Path) -> Result<bool> {
-    let root = asking.root()?;
-    let at = root.join(into);
-    let program = Program::load(asking).map_err(|error| lost::explain(&root, &at, error))?;
+pub fn check(asking: &Asking, place: &Place) -> Result<bool> {
+    let program = Program::load(asking).map_err(|error| lost::explain(place, error))?;
+    let at = place.at.clone();
     let record = Record::read(&at)?;
     let mut check = Check {
         program: &program,

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 use std::fs;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Error, Result, bail, ensure};
 use toml_edit::{DocumentMut, Item, TableLike, value};
@@ -11,6 +11,7 @@ use crate::change::Change;
 use crate::lockfile;
 use crate::manifest::{self, relative};
 use crate::options::Options;
+use crate::place::{Place, plain};
 use crate::program::Program;
 use crate::root_manifest::{include, tidy_patches};
 
@@ -26,7 +27,7 @@ struct Lost {
 }
 
 /// Why the program cannot be read, if that is because the folder is gone.
-pub fn explain(root: &Path, at: &Path, error: Error) -> Error {
+pub fn explain(Place { root, at, .. }: &Place, error: Error) -> Error {
     let is_lost = !at.exists() && find(root, at).is_ok_and(|lost| !lost.manifests.is_empty());
     if is_lost {
         let at = at.display();
@@ -38,7 +39,8 @@ pub fn explain(root: &Path, at: &Path, error: Error) -> Error {
 }
 
 /// `--undo` where the folder is gone.
-pub fn undo(options: &Options, root: &Path, at: &Path) -> Result<()> {
+pub fn undo(options: &Options) -> Result<()> {
+    let Place { root, at, .. } = &options.place;
     let lost = find(root, at)?;
     if lost.manifests.is_empty() {
         if let Some(name) = options.crates.first() {
@@ -178,19 +180,6 @@ fn copy(
     let package = text("package").unwrap_or(key);
     let version = copy.strip_prefix(package)?.strip_prefix('-')?;
     Some((package.to_owned(), version.to_owned()))
-}
-
-/// The path without `..`; it need not be there.
-fn plain(path: &Path) -> PathBuf {
-    let mut plain = PathBuf::new();
-    for part in path.components() {
-        if part == Component::ParentDir {
-            plain.pop();
-        } else {
-            plain.push(part);
-        }
-    }
-    plain
 }
 
 /// Every manifest of the workspace, that of its root last. Cargo cannot be asked: it reads none while a copy is missing.

@@ -12,6 +12,7 @@ mod allowed;
 mod asking;
 mod rewrite;
 
+mod place;
 mod program;
 
 mod survey;
@@ -40,9 +41,11 @@ mod undo;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Result;
 use asking::Asking;
 use clap::{Args, Parser, Subcommand};
 use options::Options;
+use place::Place;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -100,34 +103,34 @@ fn main() -> ExitCode {
         arguments.remove(1);
     }
     let cli = Cli::parse_from(arguments);
-    let result = match cli.command {
-        Sub::Check => check::check(&cli.asking, &cli.into).map(|clean| {
-            if clean {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
+    run(cli).unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(cli: Cli) -> Result<ExitCode> {
+    let place = Place::of(&cli.asking, &cli.into)?;
+    match cli.command {
+        Sub::Check => {
+            if !check::check(&cli.asking, &place)? {
+                return Ok(ExitCode::FAILURE);
             }
-        }),
+        }
         Sub::Patch(patch) => {
-            let undo = patch.undo;
             let options = Options {
                 asking: cli.asking,
                 crates: patch.crates,
                 except: patch.except,
-                into: cli.into,
+                place,
                 dry_run: patch.dry_run,
                 yes: patch.yes,
             };
-            if undo {
-                undo::undo(&options)
-            } else {
-                patch::patch(&options)
+            match patch.undo {
+                true => undo::undo(&options)?,
+                false => patch::patch(&options)?,
             }
-            .map(|()| ExitCode::SUCCESS)
         }
-    };
-    result.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
-        ExitCode::FAILURE
-    })
+    }
+    Ok(ExitCode::SUCCESS)
 }

@@ -28,14 +28,13 @@ use crate::ties::Ties;
 use crate::unpatchable;
 
 pub fn patch(options: &Options) -> Result<()> {
-    let root = options.asking.root()?;
-    let at = root.join(&options.into);
+    let at = &options.place.at;
     let program =
-        Program::load(&options.asking).map_err(|error| lost::explain(&root, &at, error))?;
-    let mut record = Record::read(&at)?;
-    drift::refuse(&program, &record, &at)?;
+        Program::load(&options.asking).map_err(|error| lost::explain(&options.place, error))?;
+    let mut record = Record::read(at)?;
+    drift::refuse(&program, &record, at)?;
 
-    let asked = asked(&program, &record, &at, options)?;
+    let asked = asked(&program, &record, at, options)?;
     for name in &options.except {
         ensure!(
             (program.locked().iter()).any(|package| *package.name == *name),
@@ -57,7 +56,7 @@ pub fn patch(options: &Options) -> Result<()> {
     let green = GreenSource::of(&program)?;
     let mut surveys = Surveys::new(&program);
     let stays = |package: &Package| record.except.iter().any(|name| *name == *package.name);
-    let copied = |package: &Package| record.of_copy(package, &at).map(|entry| entry.ties.clone());
+    let copied = |package: &Package| record.of_copy(package, at).map(|entry| entry.ties.clone());
     let closure = closure(&program, &mut surveys, &asked, stays, copied)?;
 
     for Chosen { package, why } in &closure.chosen {
@@ -100,10 +99,10 @@ pub fn patch(options: &Options) -> Result<()> {
         ask(along.len())?;
     }
 
-    let mut change = Change::new(&at)?;
+    let mut change = Change::new(at)?;
     let stage = change.staged();
     if at.exists() {
-        copy_folder(&at, &stage)?;
+        copy_folder(at, &stage)?;
     } else {
         fs::create_dir(&stage)?;
         fs::write(
@@ -145,7 +144,7 @@ pub fn patch(options: &Options) -> Result<()> {
         record.crates.push(entry);
     }
     for (package, needed) in &closure.needs {
-        let needed = record.of_copy(needed, &at).or_else(|| record.of(needed));
+        let needed = record.of_copy(needed, at).or_else(|| record.of(needed));
         let needed = needed.map(|entry| entry.folder.clone());
         let entry = record.of_mut(package).expect("it was added");
         entry.needs.extend(needed);
@@ -162,11 +161,11 @@ pub fn patch(options: &Options) -> Result<()> {
         })
         .collect();
     if !renamed.is_empty() {
-        exclude(&mut root_manifest, &options.into)?;
+        exclude(&mut root_manifest, &options.place.below)?;
     }
     let mut texts = vec![(manifest_path.clone(), root_manifest.to_string())];
     if !renamed.is_empty() {
-        redirect_copies(&program.root, &renamed, &at, &stage, &mut record)?;
+        redirect_copies(&program.root, &renamed, at, &stage, &mut record)?;
         redirect_program(&program, &renamed, &mut texts, &mut record)?;
     }
     for (path, text) in texts {
@@ -184,7 +183,7 @@ pub fn patch(options: &Options) -> Result<()> {
             print_diff(
                 package,
                 &stage.join(&entry.folder),
-                &options.into.join(&entry.folder),
+                &options.place.below.join(&entry.folder),
             )?;
         }
         for Chosen { package, .. } in &closure.chosen {
@@ -209,7 +208,7 @@ pub fn patch(options: &Options) -> Result<()> {
     }
     change.apply(|| {
         let program = Program::relock(&options.asking)?;
-        drift::refuse(&program, &record, &at)
+        drift::refuse(&program, &record, at)
     })?;
     let copies = counted(closure.chosen.len(), "copy", "copies");
     println!("{copies} in {}", at.display());

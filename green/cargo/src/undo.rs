@@ -15,23 +15,23 @@ use crate::lockfile;
 use crate::lost;
 use crate::manifest::{Redirected, give_back};
 use crate::options::Options;
+use crate::place::Place;
 use crate::program::Program;
 use crate::record::{Entry, Manifest, Record};
 use crate::root_manifest::{include, remove_patch};
 
 pub fn undo(options: &Options) -> Result<()> {
-    let root = options.asking.root()?;
-    let at = root.join(&options.into);
+    let Place { root, at, below } = &options.place;
     if !at.exists() {
-        return lost::undo(options, &root, &at);
+        return lost::undo(options);
     }
-    let record = Record::read(&at)?;
+    let record = Record::read(at)?;
     if record.crates.is_empty() && options.crates.is_empty() {
         println!("nothing to do: there are no copies in {}", at.display());
         return Ok(());
     }
     let (gone, rest) = split(record, &options.crates)?;
-    let mut change = Change::new(&at)?;
+    let mut change = Change::new(at)?;
     let manifest_path = root.join("Cargo.toml");
     let text =
         fs::read_to_string(&manifest_path).with_context(|| manifest_path.display().to_string())?;
@@ -39,17 +39,15 @@ pub fn undo(options: &Options) -> Result<()> {
         .parse()
         .with_context(|| manifest_path.display().to_string())?;
     for entry in &gone.crates {
-        remove_patch(&mut manifest, entry, |path| {
-            root.join(path).starts_with(&at)
-        });
+        remove_patch(&mut manifest, entry, |path| root.join(path).starts_with(at));
     }
     if rest.crates.iter().all(|entry| entry.package.is_none()) {
-        include(&mut manifest, &options.into.display().to_string());
+        include(&mut manifest, &below.display().to_string());
     }
     let mut texts = vec![(manifest_path, manifest.to_string())];
     for changed in &gone.manifests {
         let path = root.join(&changed.path);
-        if path.starts_with(&at) {
+        if path.starts_with(at) {
             continue;
         }
         match texts.iter_mut().find(|(known, _)| *known == path) {
@@ -72,7 +70,7 @@ pub fn undo(options: &Options) -> Result<()> {
     }
 
     if options.dry_run {
-        print!("{}", change.diff_of_files(&root)?);
+        print!("{}", change.diff_of_files(root)?);
         for entry in &gone.crates {
             println!("{} would go", at.join(&entry.folder).display());
         }
@@ -87,12 +85,12 @@ pub fn undo(options: &Options) -> Result<()> {
         return Ok(());
     }
     if !rest.crates.is_empty() {
-        stage(&change.staged(), &root, &at, &gone, &rest)?;
+        stage(&change.staged(), root, at, &gone, &rest)?;
     }
     // Cargo drops from the lock file what only the copies needed.
     change.apply(|| {
         let program = Program::relock(&options.asking)?;
-        drift::refuse(&program, &rest, &at)
+        drift::refuse(&program, &rest, at)
     })?;
     let copies = counted(gone.crates.len(), "copy is", "copies are");
     println!("{copies} gone");

@@ -279,8 +279,6 @@ fn bad_input_is_told_and_changes_nothing() {
     let said = program.refused(&["patch", "outer", "--yes", "--into", "src"]);
     let told = "src is there and has no patched.toml: it is no folder of copies, and nothing in it is touched; --into names another";
     assert!(said.contains(told), "{said}");
-    let said = program.refused(&["patch", "outer", "--yes", "--into", "."]);
-    assert!(said.contains("it is no folder of copies"), "{said}");
     let said = program.refused(&["patch", "outer", "--yes", "--into", "none/copies"]);
     let told = "none, where the folder of the copies is to be; --into names another";
     assert!(said.contains(told), "{said}");
@@ -427,8 +425,52 @@ fn a_workspace_without_a_lock_that_fits_and_a_program_without_green_are_told() {
 fn a_folder_that_cannot_be_written_to_is_told() {
     let program = two_crates();
     // Nobody may make a file there, not even root.
-    let said = program.refused(&["patch", "outer", "--yes", "--into", "/proc/green-patched"]);
-    assert!(said.contains("nothing can be written to /proc"), "{said}");
+    let said = program.refused(&["patch", "outer", "--yes", "--into", "Cargo.lock/copies"]);
+    let folder = program.path("Cargo.lock");
+    let told = format!("nothing can be written to {}", folder.display());
+    assert!(said.contains(&told), "{said}");
+}
+
+#[test]
+fn a_folder_that_is_not_below_the_program_s_is_told() {
+    let program = two_crates();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let absolute = elsewhere.path().join("copies");
+    let absolute = absolute.to_str().unwrap();
+    std::os::unix::fs::symlink(elsewhere.path(), program.path("link")).unwrap();
+    let commands = [
+        &["patch", "outer", "--yes"][..],
+        &["patch", "--undo"],
+        &["check"],
+    ];
+    for into in [
+        "..",
+        "../outside",
+        "src/../..",
+        "link/copies",
+        ".",
+        absolute,
+    ] {
+        for command in commands {
+            let said = program.refused(&[command, &["--into", into]].concat());
+            let told = format!("--into {into}: the folder of the copies has to lie below");
+            assert!(said.contains(&told), "{said}");
+        }
+    }
+    std::fs::remove_file(program.path("link")).unwrap();
+    assert!(elsewhere.path().read_dir().unwrap().next().is_none());
+
+    let before = program.snapshot();
+    for into in ["src/../copies", program.path("copies").to_str().unwrap()] {
+        program.patched(&["patch", "outer", "--yes", "--into", into]);
+        assert!(
+            program
+                .read("Cargo.toml")
+                .contains("path = \"copies/outer-1.0.0\"")
+        );
+        program.patched(&["patch", "--undo", "--into", "copies"]);
+        program.assert_is(&before);
+    }
 }
 
 #[test]
