@@ -2,21 +2,32 @@
 //! not at all.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use similar::TextDiff;
-use tempfile::TempDir;
+
+use crate::stage::{self, Stage};
+
+/// What is put in place first, so that files never point at what is not there: whoever is killed meanwhile can go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum First {
+    /// It gets more.
+    Folder,
+    /// It gets less.
+    Files,
+}
 
 /// A folder and some files that are to be replaced.
 #[derive(Debug)]
 pub struct Change {
-    /// Where the new folder is made. Removed with the change.
-    stage: TempDir,
-    /// Where it goes.
+    stage: Stage,
+    /// Where the new folder goes.
     folder: PathBuf,
     /// Files and their new texts.
     files: Vec<(PathBuf, String)>,
+    first: First,
 }
 
 impl Change {
@@ -25,24 +36,18 @@ impl Change {
     /// # Errors
     ///
     /// If the place cannot be written to.
-    pub fn new(folder: &Path) -> Result<Self> {
-        let parent = folder
-            .parent()
-            .context("the folder of the copies has no parent")?;
-        let stage = (tempfile::Builder::new()
-            .prefix(".cargo-green-")
-            .tempdir_in(parent))
-        .with_context(|| format!("nothing can be written to {}, where the folder of the copies is to be; --into names another", parent.display()))?;
+    pub fn new(folder: &Path, first: First) -> Result<Self> {
         Ok(Change {
-            stage,
+            stage: Stage::beside(folder)?,
             folder: folder.to_owned(),
             files: Vec::new(),
+            first,
         })
     }
 
     /// Where to make the new folder.
     pub fn staged(&self) -> PathBuf {
-        self.stage.path().join("new")
+        self.stage.fresh()
     }
 
     /// Replaces the text of a file. Lines that stay keep their ends, and new ones get that of most.
@@ -62,62 +67,73 @@ impl Change {
     pub fn apply<T>(self, check: impl FnOnce() -> Result<T>) -> Result<T> {
         let mut before = Vec::new();
         for (path, _) in &self.files {
-            before.push((
-                path,
-                fs::read(path).with_context(|| path.display().to_string())?,
-            ));
+            let bytes = fs::read(path).with_context(|| path.display().to_string())?;
+            before.push((path.as_path(), bytes));
         }
-        let old = self.stage.path().join("old");
         let had = self.folder.exists();
-        let result = self.put(&old).and_then(|()| check());
-        if result.is_err() {
-            for (path, bytes) in before {
-                if fs::read(path).ok().as_ref() != Some(&bytes) {
-                    fs::write(path, bytes)
-                        .with_context(|| format!("{} cannot be restored", path.display()))?;
-                }
-            }
-            if !had || old.exists() {
-                if self.folder.exists() {
-                    fs::rename(&self.folder, self.stage.path().join("failed"))?;
-                }
-                if old.exists() {
-                    fs::rename(&old, &self.folder)?;
-                }
-            }
+        let result = self.put().and_then(|()| check());
+        match result {
+            // From here on a run that is killed has done its work.
+            Ok(_) => drop(fs::rename(self.stage.old(), self.stage.gone())),
+            Err(_) => self.restore(&before, had)?,
         }
         result
     }
 
-    fn put(&self, old: &Path) -> Result<()> {
-        // A folder is there before files point at it, and goes after them: whoever is killed meanwhile can go on.
-        let stays = self.staged().exists();
-        if !stays {
-            self.put_files()?;
+    fn put(&self) -> Result<()> {
+        match self.first {
+            First::Folder => {
+                self.put_folder()?;
+                self.put_files()
+            }
+            First::Files => {
+                self.put_files()?;
+                self.put_folder()
+            }
         }
+    }
+
+    fn put_folder(&self) -> Result<()> {
+        let name = || self.folder.display().to_string();
         if self.folder.exists() {
-            fs::rename(&self.folder, old).with_context(|| self.folder.display().to_string())?;
+            fs::rename(&self.folder, self.stage.old()).with_context(name)?;
         }
-        if stays {
-            fs::rename(self.staged(), &self.folder)
-                .with_context(|| self.folder.display().to_string())?;
-            self.put_files()?;
+        if self.staged().exists() {
+            fs::rename(self.staged(), &self.folder).with_context(name)?;
         }
         Ok(())
     }
 
     fn put_files(&self) -> Result<()> {
         for (path, text) in &self.files {
-            // A link stays one.
-            let path = fs::canonicalize(path).with_context(|| path.display().to_string())?;
-            let beside = path.parent().context("a file lies in a folder")?;
-            // A file is replaced as a whole: nobody ever sees half of it.
-            let mut file = tempfile::NamedTempFile::new_in(beside)
-                .with_context(|| beside.display().to_string())?;
-            std::io::Write::write_all(&mut file, text.as_bytes())?;
-            fs::set_permissions(file.path(), fs::metadata(&path)?.permissions())?;
-            file.persist(&path)
-                .with_context(|| path.display().to_string())?;
+            replace(path, text.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// The other way round.
+    fn restore(&self, before: &[(&Path, Vec<u8>)], had: bool) -> Result<()> {
+        match self.first {
+            First::Folder => {
+                restore_files(before)?;
+                self.restore_folder(had)
+            }
+            First::Files => {
+                self.restore_folder(had)?;
+                restore_files(before)
+            }
+        }
+    }
+
+    fn restore_folder(&self, had: bool) -> Result<()> {
+        let old = self.stage.old();
+        if !had || old.exists() {
+            if self.folder.exists() {
+                fs::rename(&self.folder, self.stage.failed())?;
+            }
+            if old.exists() {
+                fs::rename(old, &self.folder)?;
+            }
         }
         Ok(())
     }
@@ -136,6 +152,29 @@ impl Change {
         }
         Ok(result)
     }
+}
+
+fn restore_files(before: &[(&Path, Vec<u8>)]) -> Result<()> {
+    for (path, bytes) in before {
+        if fs::read(path).ok().as_ref() != Some(bytes) {
+            replace(path, bytes)
+                .with_context(|| format!("{} cannot be restored", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Replaces a file as a whole: nobody ever sees half of it.
+fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    // A link stays one.
+    let path = fs::canonicalize(path).with_context(|| path.display().to_string())?;
+    let name = || path.display().to_string();
+    let beside = path.parent().context("a file lies in a folder")?;
+    let mut file = stage::file_in(beside).with_context(|| beside.display().to_string())?;
+    file.write_all(bytes).with_context(name)?;
+    fs::set_permissions(file.path(), fs::metadata(&path)?.permissions())?;
+    file.persist(&path).with_context(name)?;
+    Ok(())
 }
 
 /// `text` with the ends of the lines that `before` has too, and for others the end that most of them have.

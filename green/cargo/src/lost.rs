@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Error, Result, bail, ensure};
 use toml_edit::{DocumentMut, Item, TableLike, value};
 
-use crate::change::Change;
+use crate::change::{Change, First};
 use crate::lockfile;
 use crate::manifest::{self, relative};
 use crate::options::Options;
@@ -55,7 +55,7 @@ pub fn undo(options: &Options) -> Result<()> {
         at.display()
     );
     let lock_path = root.join("Cargo.lock");
-    let mut change = Change::new(at)?;
+    let mut change = Change::new(at, First::Files)?;
     for (path, text) in lost.manifests {
         change.file(path, &text)?;
     }

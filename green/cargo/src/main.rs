@@ -27,10 +27,12 @@ mod closure;
 mod copy;
 mod record;
 
-mod change;
 mod drift;
 mod options;
 mod root_manifest;
+mod stage;
+
+mod change;
 
 mod lost;
 
@@ -111,6 +113,7 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<ExitCode> {
     let place = Place::of(&cli.asking, &cli.into)?;
+    stage::clear(&place.at)?;
     match cli.command {
         Sub::Check => {
             if !check::check(&cli.asking, &place)? {

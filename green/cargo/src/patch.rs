@@ -10,7 +10,7 @@ use cargo_metadata::Package;
 use toml_edit::DocumentMut;
 
 use crate::allowed::similar_name;
-use crate::change::{Change, diff};
+use crate::change::{Change, First, diff};
 use crate::choice;
 use crate::closure::{Chosen, Surveys, closure};
 use crate::copy::{Order, copy, copy_folder};
@@ -99,7 +99,7 @@ pub fn patch(options: &Options) -> Result<()> {
         ask(along.len())?;
     }
 
-    let mut change = Change::new(at)?;
+    let mut change = Change::new(at, First::Folder)?;
     let stage = change.staged();
     if at.exists() {
         copy_folder(at, &stage)?;

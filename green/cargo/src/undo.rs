@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use toml_edit::DocumentMut;
 
-use crate::change::Change;
+use crate::change::{Change, First};
 use crate::copy::copy_folder;
 use crate::counted::counted;
 use crate::drift;
@@ -31,7 +31,7 @@ pub fn undo(options: &Options) -> Result<()> {
         return Ok(());
     }
     let (gone, rest) = split(record, &options.crates)?;
-    let mut change = Change::new(at)?;
+    let mut change = Change::new(at, First::Files)?;
     let manifest_path = root.join("Cargo.toml");
     let text =
         fs::read_to_string(&manifest_path).with_context(|| manifest_path.display().to_string())?;

@@ -1,6 +1,7 @@
 //! A program in a folder of its own, with a registry of crates made for it: nothing comes from the network.
 
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
@@ -160,6 +161,23 @@ impl Program {
         clean(&mut command).output().unwrap()
     }
 
+    /// Runs `cargo green` and kills it as it begins its `nth` system call of that name; whether it came so far.
+    pub fn killed(&self, call: &str, nth: usize, arguments: &[&str]) -> bool {
+        let mut command = Command::new("strace");
+        command
+            .args(["-qq", "-o", "/dev/null", "-e"])
+            .arg(format!("inject={call}:signal=SIGKILL:when={nth}"))
+            .arg(env!("CARGO_BIN_EXE_cargo-green"))
+            .arg("green")
+            .args(arguments)
+            .arg("--offline")
+            .current_dir(self.folder.path());
+        let output = clean(&mut command).output().unwrap();
+        let killed = output.status.signal() == Some(9);
+        assert!(killed || output.status.success(), "{}", text(&output));
+        killed
+    }
+
     /// What `cargo green` says, which must succeed.
     pub fn patched(&self, arguments: &[&str]) -> String {
         let output = self.green(arguments);
@@ -215,6 +233,17 @@ impl Program {
         files.sort();
         files
     }
+}
+
+/// Whether [`killed`](Program::killed) works here.
+pub fn can_kill() -> bool {
+    let mut strace = Command::new("strace");
+    let tried = strace.args(["-qq", "-o", "/dev/null", "true"]).output();
+    let can = cfg!(target_arch = "x86_64") && tried.is_ok_and(|output| output.status.success());
+    if !can {
+        println!("skipped: strace traces nothing here");
+    }
+    can
 }
 
 /// Without what the cargo that runs the tests sets.

@@ -1,6 +1,6 @@
 //! `cargo green patch --undo` of single crates.
 
-use crate::support::{NAP, Program};
+use crate::support::{NAP, Program, can_kill, text};
 
 /// Whether there are copies of these, and no others.
 fn assert_copies(program: &Program, expected: &[&str]) {
@@ -296,4 +296,111 @@ fn ends_of_lines_and_links_stay_what_they_are() {
         let kept = std::fs::symlink_metadata(program.path("Cargo.toml")).unwrap();
         assert!(kept.is_symlink());
     }
+}
+
+/// What moves files and folders.
+const MOVES: [&str; 3] = ["rename", "renameat", "renameat2"];
+
+/// Kills `run` at each of its moves in turn. After each, `check` is told which it was, and makes the program what it was before.
+fn kill_at_each_move(program: &Program, run: &[&str], mut check: impl FnMut(&str)) -> usize {
+    let mut kills = 0;
+    for call in MOVES {
+        for nth in 1.. {
+            let killed = program.killed(call, nth, run);
+            check(&format!("{call} {nth}"));
+            if !killed {
+                break;
+            }
+            kills += 1;
+        }
+    }
+    kills
+}
+
+#[test]
+fn whatever_is_killed_in_the_midst_can_be_taken_back_and_leaves_nothing() {
+    if !can_kill() {
+        return;
+    }
+    let first = &["patch", "--yes", "first"];
+    let both = &["patch", "--yes", "first", "second"];
+    let all_back = &["patch", "--undo"];
+    let first_back = &["patch", "--undo", "first"];
+
+    let program = two_users();
+    let before = program.snapshot();
+    let kills = kill_at_each_move(&program, both, |_| {
+        program.patched(all_back);
+        program.assert_is(&before);
+    });
+    assert!(kills >= 3, "{kills}");
+
+    program.patched(both);
+    let patched = program.snapshot();
+    let kills = kill_at_each_move(&program, all_back, |_| {
+        program.patched(all_back);
+        program.assert_is(&before);
+        program.patched(both);
+        program.assert_is(&patched);
+    });
+    assert!(kills >= 3, "{kills}");
+
+    program.patched(first_back);
+    let without_first = program.snapshot();
+    program.patched(first);
+    let patched = program.snapshot();
+    let kills = kill_at_each_move(&program, first_back, |place| {
+        let output = program.green(first_back);
+        let said = text(&output);
+        let is_done = said.contains("first is not patched");
+        assert!(output.status.success() || is_done, "{place}: {said}");
+        program.assert_is(&without_first);
+        program.patched(first);
+        program.assert_is(&patched);
+    });
+    assert!(kills >= 4, "{kills}");
+}
+
+#[test]
+fn of_what_killed_runs_left_only_what_is_surely_theirs_is_removed() {
+    let program = two_users();
+    let before = program.snapshot();
+    let left = [
+        ".cargo-green-aB3dEf/lock",
+        ".cargo-green-aB3dEf/new/first-1.0.0/src/lib.rs",
+        ".cargo-green-aB3dEg/lock",
+        ".cargo-green-aB3dEh.new",
+    ];
+    let stays = [
+        // Of a run that lives.
+        ".cargo-green-living/lock",
+        ".cargo-green-living/new/patched.toml",
+        ".cargo-green-alive1.new",
+        // Not by us.
+        ".cargo-green-notes/lock",
+        ".cargo-green-aB3dEi/lock",
+        ".cargo-green-aB3dEi/mine",
+        ".cargo-green-aB3dEj",
+        ".cargo-green-mine.new",
+        ".cargo-green.new",
+    ];
+    for name in left.iter().chain(&stays) {
+        program.write(name, "");
+    }
+    std::fs::create_dir(program.path(".cargo-green-aB3dEk")).unwrap();
+    let live = [stays[0], stays[2]].map(|name| std::fs::File::open(program.path(name)).unwrap());
+    live.iter().for_each(|file| file.lock().unwrap());
+    program.patched(&["patch", "--undo"]);
+    for name in left
+        .iter()
+        .chain(&[".cargo-green-aB3dEg", ".cargo-green-aB3dEk"])
+    {
+        assert!(!program.path(name).exists(), "{name}");
+    }
+    for name in stays {
+        let path = program.path(name);
+        assert!(path.exists(), "{name}");
+        std::fs::remove_file(path).unwrap();
+    }
+    program.assert_is(&before);
 }
