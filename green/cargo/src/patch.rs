@@ -55,6 +55,19 @@ pub fn patch(options: &Options) -> Result<()> {
     record.except.dedup();
     let green = GreenSource::of(&program)?;
     let mut surveys = Surveys::new(&program);
+    for name in idle(
+        &program,
+        &mut surveys,
+        &asked,
+        (&record, at),
+        &options.except,
+    )? {
+        let why = match record.crates.iter().any(|entry| entry.name == name) {
+            true => "it has a copy already",
+            false => "it would not go along",
+        };
+        println!("--except {name} leaves nothing out: {why}");
+    }
     let stays = |package: &Package| record.except.iter().any(|name| *name == *package.name);
     let copied = |package: &Package| record.of_copy(package, at).map(|entry| entry.ties.clone());
     let closure = closure(&program, &mut surveys, &asked, stays, copied)?;
@@ -213,6 +226,25 @@ pub fn patch(options: &Options) -> Result<()> {
     let copies = counted(closure.chosen.len(), "copy", "copies");
     println!("{copies} in {}", at.display());
     Ok(())
+}
+
+/// Those of `except` that would not go along without it either.
+fn idle<'a>(
+    program: &Program,
+    surveys: &mut Surveys<'_>,
+    asked: &[&Package],
+    (record, at): (&Record, &Path),
+    except: &'a [String],
+) -> Result<Vec<&'a str>> {
+    let stays = |package: &Package| {
+        let is_it = |name: &&String| **name == *package.name;
+        record.except.iter().any(|name| is_it(&name)) && !except.iter().any(|name| is_it(&name))
+    };
+    let copied = |package: &Package| record.of_copy(package, at).map(|entry| entry.ties.clone());
+    let without = closure(program, surveys, asked, stays, copied)?.chosen;
+    let goes = |name: &str| without.iter().any(|chosen| *chosen.package.name == *name);
+    let idle = except.iter().map(String::as_str).filter(|name| !goes(name));
+    Ok(idle.collect())
 }
 
 /// The packages that were asked for and are not patched yet.

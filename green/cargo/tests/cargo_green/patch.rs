@@ -100,6 +100,26 @@ fn a_crate_that_is_added_later_goes_beside_the_others_and_an_exception_stays() {
 }
 
 #[test]
+fn an_exception_that_leaves_nothing_out_is_told() {
+    let program = two_crates();
+    let told = |said: &str, name: &str| {
+        let line = format!("--except {name} leaves nothing out: ");
+        let told = said.lines().find_map(|said| said.strip_prefix(&line));
+        told.map(str::to_owned)
+    };
+    // Inner is needed by outer, not the other way round.
+    let said = program.patched(&["patch", "inner", "--dry-run", "--except", "outer"]);
+    assert_eq!(told(&said, "outer").unwrap(), "it would not go along");
+    let excepts = ["--except", "inner", "--except", "green-std"];
+    let said = program.patched(&[&["patch", "outer", "--dry-run"], &excepts[..]].concat());
+    assert_eq!(told(&said, "inner"), None, "{said}");
+    assert!(told(&said, "green-std").is_some(), "{said}");
+    program.patched(&["patch", "inner"]);
+    let said = program.patched(&["patch", "outer", "--except", "inner"]);
+    assert_eq!(told(&said, "inner").unwrap(), "it has a copy already");
+}
+
+#[test]
 fn exported_macros_reach_green_from_a_crate_that_does_not_know_it() {
     let program = Program::new(
         "napping = \"1\"",
