@@ -5,12 +5,10 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use rustix::thread::futex;
-
 use super::wait_word::{Phase, Ticket, WaitWord};
 use crate::deadline::Deadline;
 use crate::sys::eventfd::EventFd;
-use crate::sys::poll;
+use crate::sys::{futex, poll};
 
 /// A descriptor and the poll(2) events to wait for on it.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +36,7 @@ impl OsParker {
             }
         } else {
             self.notified.fetch_add(1, Ordering::SeqCst);
-            let _ = futex::wake(&self.notified, futex::Flags::PRIVATE, 1);
+            futex::wake(&self.notified, 1);
         }
     }
 
@@ -91,13 +89,7 @@ impl OsParker {
                 word.close(ticket, Phase::TimedOut);
                 continue;
             }
-            let left = left.map(|left| futex::Timespec {
-                tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-                tv_nsec: left.subsec_nanos().into(),
-            });
-            // Whatever it answers, the ticket is looked at again.
-            let flags = futex::Flags::PRIVATE;
-            let _ = futex::wait(&self.notified, flags, notified, left.as_ref());
+            futex::wait(&self.notified, notified, left);
         }
     }
 

@@ -24,7 +24,7 @@ use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU32, Ordering, compiler_fence};
 
-use rustix::thread::futex;
+use super::futex;
 
 const FREE: u32 = 0;
 const HELD: u32 = 1;
@@ -118,8 +118,7 @@ impl<T: ?Sized> Lock<T> {
         // From here on we take it as one that others may wait for, since we do
         // not know whether they do.
         while self.state.swap(WAITED, Ordering::Acquire) != FREE {
-            // Whatever it answers, the state is looked at again.
-            let _ = futex::wait(&self.state, futex::Flags::PRIVATE, WAITED, None);
+            futex::wait(&self.state, WAITED, None);
         }
     }
 }
@@ -165,7 +164,7 @@ impl<T: ?Sized> Drop for Guard<'_, T> {
     #[inline]
     fn drop(&mut self) {
         if self.lock.state.swap(FREE, Ordering::Release) == WAITED {
-            let _ = futex::wake(&self.lock.state, futex::Flags::PRIVATE, 1);
+            futex::wake(&self.lock.state, 1);
         }
         compiler_fence(Ordering::SeqCst);
         HELD_HERE.set(HELD_HERE.get() - 1);

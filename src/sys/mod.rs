@@ -10,10 +10,12 @@ pub(crate) mod epoll;
 pub(crate) mod eventfd;
 pub(crate) mod fd;
 pub(crate) mod fork;
+pub(crate) mod futex;
 pub(crate) mod lock;
 pub(crate) mod memory;
 pub(crate) mod pipe;
 pub(crate) mod poll;
+mod raw;
 pub(crate) mod signal;
 #[cfg_attr(
     not(feature = "backtrace"),

@@ -25,8 +25,9 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
 
 use libc::{c_int, c_void, msghdr, socklen_t};
-use rustix::net::{RecvFlags, SendFlags};
 use socket2::{SockAddr, SockAddrStorage, SockRef};
+
+use super::raw;
 
 /// What one `recvmsg` brought.
 #[derive(Debug)]
@@ -42,10 +43,17 @@ pub(crate) struct Received {
 /// may meet, and that costs four locked instructions for a request.
 #[inline]
 pub(crate) fn recv(fd: BorrowedFd<'_>, buf: &mut [u8], flags: c_int) -> io::Result<usize> {
-    let flags = RecvFlags::from_bits_retain((flags | libc::MSG_DONTWAIT) as u32);
-    // The second is what recv(2) returns: with MSG_TRUNC it may be more than fits.
-    let (_, length) = rustix::net::recv(fd, buf, flags)?;
-    Ok(length)
+    let flags = flags | libc::MSG_DONTWAIT;
+    let arguments = [
+        fd.as_raw_fd() as usize,
+        buf.as_mut_ptr() as usize,
+        buf.len(),
+        flags as usize,
+        0,
+        0,
+    ];
+    // SAFETY: `buf` is lent for the length of the call; the kernel writes bytes.
+    unsafe { raw::call(libc::SYS_recvfrom, arguments) }
 }
 
 /// `recvfrom(2)`.
@@ -94,8 +102,16 @@ pub(crate) fn recvmsg(
 /// `send(2)`.
 #[inline]
 pub(crate) fn send(fd: BorrowedFd<'_>, buf: &[u8], flags: c_int) -> io::Result<usize> {
-    let flags = SendFlags::from_bits_retain(for_sending(flags) as u32);
-    Ok(rustix::net::send(fd, buf, flags)?)
+    let arguments = [
+        fd.as_raw_fd() as usize,
+        buf.as_ptr() as usize,
+        buf.len(),
+        for_sending(flags) as usize,
+        0,
+        0,
+    ];
+    // SAFETY: the kernel reads `buf`, which is lent for the length of the call.
+    unsafe { raw::call(libc::SYS_sendto, arguments) }
 }
 
 /// `sendto(2)`.

@@ -5,12 +5,12 @@
 //! The only unsafe code takes over raw descriptors on the caller's word.
 #![expect(unsafe_code, reason = "FromRawFd is an unsafe trait method")]
 
+use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 use greenhub::greenio::GreenPipe;
-use rustix::fs::{Mode, OFlags};
 
 use super::face::{impl_descriptor, impl_read, impl_write};
 
@@ -137,7 +137,7 @@ impl PipeWriter {
 }
 
 /// Gives up a handle for a blocking descriptor of its own.
-fn release(pipe: Arc<GreenPipe>, access: OFlags) -> OwnedFd {
+fn release(pipe: Arc<GreenPipe>, access: &OpenOptions) -> OwnedFd {
     let pipe = match Arc::try_unwrap(pipe) {
         Ok(pipe) => return pipe.into_fd(),
         Err(shared) => shared,
@@ -145,8 +145,8 @@ fn release(pipe: Arc<GreenPipe>, access: OFlags) -> OwnedFd {
     // Another handle stays behind and needs the open file non-blocking. A second open file of the same pipe has flags
     // of its own.
     let path = format!("/proc/self/fd/{}", pipe.as_raw_fd());
-    if let Ok(fd) = rustix::fs::open(path, access | OFlags::CLOEXEC, Mode::empty()) {
-        return fd;
+    if let Ok(file) = access.open(path) {
+        return file.into();
     }
     // No /proc here. The flags are shared then, and the new owner's expectation counts more.
     let fd = pipe
@@ -162,13 +162,13 @@ impl_descriptor!(PipeReader, PipeWriter);
 
 impl From<PipeReader> for OwnedFd {
     fn from(end: PipeReader) -> OwnedFd {
-        release(end.pipe, OFlags::RDONLY)
+        release(end.pipe, OpenOptions::new().read(true))
     }
 }
 
 impl From<PipeWriter> for OwnedFd {
     fn from(end: PipeWriter) -> OwnedFd {
-        release(end.pipe, OFlags::WRONLY)
+        release(end.pipe, OpenOptions::new().write(true))
     }
 }
 

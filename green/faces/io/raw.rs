@@ -6,13 +6,14 @@
 //!
 //! One gap remains where RWF_NOWAIT is refused, terminals among them: another process may take the bytes between our
 //! poll and our read, and then this OS thread waits for the next ones.
+#![expect(unsafe_code, reason = "fstat")]
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use greenhub::Deadline;
 use greenhub::source::Direction;
-use rustix::fs::FileType;
 use rustix::io::{Errno, ReadWriteFlags, preadv2, pwritev2};
 
 /// "Where the file stands" in preadv2(2) and pwritev2(2).
@@ -120,5 +121,13 @@ fn nowait_unknown(error: Errno) -> bool {
 
 /// A regular file is always ready, and refuses RWF_NOWAIT when the disk is to be asked.
 fn is_regular(fd: BorrowedFd<'_>) -> io::Result<bool> {
-    Ok(FileType::from_raw_mode(rustix::fs::fstat(fd)?.st_mode) == FileType::RegularFile)
+    let mut status = MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: the kernel writes one `stat`, which is that large, and whether it has is looked at first.
+    let mode = unsafe {
+        if libc::fstat(fd.as_raw_fd(), status.as_mut_ptr()) == -1 {
+            return Err(io::Error::last_os_error());
+        }
+        status.assume_init_ref().st_mode
+    };
+    Ok(mode & libc::S_IFMT == libc::S_IFREG)
 }

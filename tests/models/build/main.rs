@@ -71,7 +71,6 @@ const SWAPS: &[(&str, &str)] = &[
     ("pub(super)", "pub(crate)"),
     ("#[cfg(feature = \"parking_lot\")]", ""),
     ("#[cfg(test)]", "#[cfg(any())]"),
-    ("use rustix::thread::futex;", "use crate::sys::futex;"),
     ("const LOOKS: u32 = 100;", "const LOOKS: u32 = 0;"),
     ("mod waiters;", "use crate::waiters;"),
 ];

@@ -127,17 +127,11 @@ mod sys {
             static ref SLEEPERS: Mutex<VecDeque<(usize, Arc<Notify>)>> = Mutex::new(VecDeque::new());
         }
 
-        pub struct Flags;
-
-        impl Flags {
-            pub const PRIVATE: Flags = Flags;
-        }
-
         fn address(word: &AtomicU32) -> usize {
             std::ptr::from_ref(word) as usize
         }
 
-        pub fn wait(word: &AtomicU32, _: Flags, expected: u32, _: Option<()>) {
+        pub fn wait(word: &AtomicU32, expected: u32, _: Option<()>) {
             let bell = Arc::new(Notify::new());
             {
                 let mut sleepers = SLEEPERS.lock().unwrap();
@@ -152,7 +146,7 @@ mod sys {
             sleepers.retain(|(_, other)| !Arc::ptr_eq(other, &bell));
         }
 
-        pub fn wake(word: &AtomicU32, _: Flags, count: u32) {
+        pub fn wake(word: &AtomicU32, count: u32) {
             assert_eq!(count, 1);
             let mut sleepers = SLEEPERS.lock().unwrap();
             let first = sleepers.iter().position(|(at, _)| *at == address(word));
