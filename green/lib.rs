@@ -96,9 +96,10 @@
 //! | feature | default | what it adds |
 //! |---|---|---|
 //! | `tls` | yes | [`ssl`] and [`mod@native_tls`]; needs OpenSSL's headers, or the feature `vendored` |
-//! | `asyncio` | yes | [`asyncio`]; brings `tls` |
+//! | `asyncio` | yes | [`asyncio`]; brings `signal` and `tls` |
 //! | `toolkit` | yes | eventlet's toolkit, [`serve()`] and [`reconnect`] |
 //! | `backdoor` | yes | [`backdoor`] |
+//! | `signal` | yes | [`signal`], on signal-hook |
 //! | `backtrace` | yes | the stack of a green thread that holds its hub, in the warnings of [`debug::blocking_detection`] |
 //! | `vendored` | | OpenSSL built from source and linked statically; needs a C compiler, perl and make |
 //! | `native-tls-engine` | | [`ssl`] on the platform's own TLS library; see [`ssl::EngineKind`] |
@@ -113,7 +114,7 @@
 //! | `sim` | | `green::sim`: runs a whole program in a simulation that a seed decides |
 //! | `engine-may` | | the crate `may` switches between green threads, to tell whether a fault is in our switch |
 //!
-//! Without any of them everything under a name of std's is there, and [`signal`], [`select`], [`future`], [`block_on`] and [`metrics`].
+//! Without any of them everything under a name of std's is there, and [`select`], [`future`], [`block_on`] and [`metrics`].
 //!
 //! # Settings
 //!
@@ -177,7 +178,10 @@ pub mod guide;
 #[cfg(feature = "parking_lot")]
 pub use faces::parking_lot;
 pub use faces::{channel, fs, io, net, os, process, shielded, sync, thread, time};
-pub use waits::{block_on, future, select, signal};
+pub use waits::{block_on, future, select};
+
+#[cfg(feature = "signal")]
+pub use waits::signal;
 
 // The rest of std, so that a whole program can say `green::` for `std::`.
 #[doc(no_inline)]

@@ -84,7 +84,7 @@ impl Child {
     ///
     /// let mut child = Command::new("sleep").arg("60").spawn()?;
     /// child.kill()?;
-    /// assert_eq!(child.wait()?.signal(), Some(green::signal::consts::SIGKILL));
+    /// assert_eq!(child.wait()?.signal(), Some(9));
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn kill(&mut self) -> io::Result<()> {
