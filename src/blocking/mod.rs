@@ -91,45 +91,9 @@ where
         result: Lock::new(None),
         caller: WaitQueue::new(),
     });
-    let theirs = call.clone();
-    pool::submit(Box::new(move || {
-        let job = theirs.job.lock().take();
-        // None: the caller has taken it back.
-        let Some(f) = job else { return };
-        let result = catch_unwind(AssertUnwindSafe(f));
-        *theirs.result.lock() = Some(result);
-        theirs.caller.wake_all();
-        // If the caller has gone, the result goes as it would with its green thread: it was cut off.
-        if let Some(unwanted) = Arc::into_inner(theirs) {
-            drop_unrun(|| drop(unwanted));
-        }
-    }));
-    loop {
-        if let Some(result) = call.result.lock().take() {
-            return Ok(result);
-        }
-        let still_needed = || call.result.lock().is_none();
-        let is_waited_for = match cut {
-            Cut::AtAnyTime => false,
-            Cut::BeforeItBegins => call.job.lock().is_none(),
-            Cut::Never => true,
-        };
-        let mask = is_waited_for.then_some(Masked::All);
-        let waited = call
-            .caller
-            .wait_quietly("blocking call", mask, still_needed);
-        if let Err(interrupt) = waited {
-            if cut == Cut::AtAnyTime {
-                return Err(interrupt);
-            }
-            let job = call.job.lock().take();
-            // None: it has begun meanwhile.
-            if let Some(f) = job {
-                drop_unrun(|| drop(f));
-                return Err(interrupt);
-            }
-        }
-    }
+    have_done(call.clone(), cut)?;
+    let result = call.result.lock().take();
+    Ok(result.expect("a call that is done has its result"))
 }
 
 /// As [`blocking`], but once begun it cannot be cut short: for a call whose result must not be lost, such as
@@ -164,9 +128,78 @@ where
     run(f, Cut::BeforeItBegins)
 }
 
+/// A call on its way over the pool, whatever it calls: so the code that waits for it is there once.
+trait Job: Send + Sync {
+    /// Makes the call, unless it has been taken back.
+    fn make(self: Arc<Self>);
+    fn has_begun(&self) -> bool;
+    /// False if it has begun.
+    fn take_back(&self) -> bool;
+    fn is_done(&self) -> bool;
+    fn caller(&self) -> &WaitQueue;
+}
+
 struct Call<F, T> {
     /// Until it begins.
     job: Lock<Option<F>>,
     result: Lock<Option<std::thread::Result<T>>>,
     caller: WaitQueue,
+}
+
+impl<F, T> Job for Call<F, T>
+where
+    F: FnOnce() -> T + Send,
+    T: Send,
+{
+    fn make(self: Arc<Self>) {
+        let job = self.job.lock().take();
+        let Some(f) = job else { return };
+        let result = catch_unwind(AssertUnwindSafe(f));
+        *self.result.lock() = Some(result);
+        self.caller.wake_all();
+        // If the caller has gone, the result goes as it would with its green thread: it was cut off.
+        if let Some(unwanted) = Arc::into_inner(self) {
+            drop_unrun(|| drop(unwanted));
+        }
+    }
+
+    fn has_begun(&self) -> bool {
+        self.job.lock().is_none()
+    }
+
+    fn take_back(&self) -> bool {
+        let job = self.job.lock().take();
+        job.map(|f| drop_unrun(|| drop(f))).is_some()
+    }
+
+    fn is_done(&self) -> bool {
+        self.result.lock().is_some()
+    }
+
+    fn caller(&self) -> &WaitQueue {
+        &self.caller
+    }
+}
+
+/// Has `job` done on the pool, and waits for that as `cut` says.
+fn have_done(job: Arc<dyn Job>, cut: Cut) -> Result<(), Interrupt> {
+    pool::submit(job.clone());
+    while !job.is_done() {
+        let is_waited_for = match cut {
+            Cut::AtAnyTime => false,
+            Cut::BeforeItBegins => job.has_begun(),
+            Cut::Never => true,
+        };
+        let mask = is_waited_for.then_some(Masked::All);
+        let still_needed = || !job.is_done();
+        let waited = job
+            .caller()
+            .wait_quietly("blocking call", mask, still_needed);
+        if let Err(interrupt) = waited
+            && (cut == Cut::AtAnyTime || job.take_back())
+        {
+            return Err(interrupt);
+        }
+    }
+    Ok(())
 }

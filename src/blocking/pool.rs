@@ -2,23 +2,21 @@
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
 
+use super::Job;
 use crate::config::settings;
 use crate::contain::contain;
 use crate::sys::fork;
 
-/// A job for a thread of the pool.
-pub(super) type Job = Box<dyn FnOnce() + Send>;
-
 const IDLE: Duration = Duration::from_secs(10);
 
 struct Pool {
-    jobs: Sender<Job>,
-    queue: Receiver<Job>,
+    jobs: Sender<Arc<dyn Job>>,
+    queue: Receiver<Arc<dyn Job>>,
     census: Mutex<Census>,
 }
 
@@ -48,9 +46,9 @@ impl Pool {
 }
 
 /// Hands `job` to a thread of the pool. In a child of fork(2), which has none, it runs right here.
-pub(super) fn submit(job: Job) {
+pub(super) fn submit(job: Arc<dyn Job>) {
     if fork::is_child() {
-        contain(job);
+        contain(|| job.make());
         return;
     }
     // Where there is no memory for it, the next job tries again.
@@ -109,7 +107,7 @@ fn work() {
     let pool = &*POOL;
     loop {
         if let Ok(job) = pool.queue.recv_timeout(IDLE) {
-            contain(job);
+            contain(|| job.make());
             pool.census().jobs -= 1;
             continue;
         }
