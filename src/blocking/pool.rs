@@ -1,11 +1,10 @@
 //! The pool's threads: started when a job finds none idle, ended when idle.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-use crossbeam_channel::{Receiver, Sender};
 
 use super::Job;
 use crate::config::settings;
@@ -14,34 +13,50 @@ use crate::sys::fork;
 
 const IDLE: Duration = Duration::from_secs(10);
 
+static POOL: Pool = Pool {
+    state: Mutex::new(State {
+        waiting: VecDeque::new(),
+        jobs: 0,
+        threads: 0,
+        told: false,
+    }),
+    came: Condvar::new(),
+};
+
 struct Pool {
-    jobs: Sender<Arc<dyn Job>>,
-    queue: Receiver<Arc<dyn Job>>,
-    census: Mutex<Census>,
+    state: Mutex<State>,
+    /// Notified of each job.
+    came: Condvar,
 }
 
-/// Threads alive, and jobs that they have taken on or still have to.
-#[derive(Default)]
-struct Census {
-    threads: usize,
+struct State {
+    /// Jobs that no thread has taken on yet.
+    waiting: VecDeque<Arc<dyn Job>>,
+    /// These and those under way.
     jobs: usize,
+    threads: usize,
     /// Whether it has been logged that there cannot be more threads.
     told: bool,
 }
 
-static POOL: LazyLock<Pool> = LazyLock::new(|| {
-    let (jobs, queue) = crossbeam_channel::unbounded();
-    Pool {
-        jobs,
-        queue,
-        census: Mutex::new(Census::default()),
-    }
-});
-
 impl Pool {
-    fn census(&self) -> MutexGuard<'_, Census> {
+    fn state(&self) -> MutexGuard<'_, State> {
         // Each change of it is whole.
-        self.census.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next job for the thread that calls; `None` if it has been idle for long, and is not counted any more.
+    fn next(&self) -> Option<Arc<dyn Job>> {
+        let is_idle = |state: &mut State| state.waiting.is_empty();
+        let (mut state, _) = self
+            .came
+            .wait_timeout_while(self.state(), IDLE, is_idle)
+            .unwrap_or_else(PoisonError::into_inner);
+        let job = state.waiting.pop_front();
+        if job.is_none() {
+            state.threads -= 1;
+        }
+        job
     }
 }
 
@@ -54,32 +69,30 @@ pub(super) fn submit(job: Arc<dyn Job>) {
     // Where there is no memory for it, the next job tries again.
     let _ = fork::watch();
     let most = settings().blocking_threads;
-    let pool = &*POOL;
-    let mut census = pool.census();
-    census.jobs += 1;
+    let mut state = POOL.state();
     let mut refused = None;
-    if census.jobs > census.threads && census.threads < most {
+    if state.jobs >= state.threads && state.threads < most {
         match start() {
             Ok(()) => {
-                census.threads += 1;
-                census.told = false;
+                state.threads += 1;
+                state.told = false;
             }
             // The threads that exist will take it on.
-            Err(error) if census.threads > 0 => {
+            Err(error) if state.threads > 0 => {
                 // Once: a logger may be who calls, and be called again.
-                let told = std::mem::replace(&mut census.told, true);
+                let told = std::mem::replace(&mut state.told, true);
                 refused = (!told).then_some(error);
             }
             Err(error) => {
-                census.jobs -= 1;
-                drop(census);
+                drop(state);
                 panic!("failed to spawn thread: {error}");
             }
         }
     }
-    drop(census);
-    // The pool holds the receiver itself, so it cannot be disconnected.
-    let _ = pool.jobs.send(job);
+    state.jobs += 1;
+    state.waiting.push_back(job);
+    drop(state);
+    POOL.came.notify_one();
     if let Some(error) = refused {
         log::warn!("the blocking pool could not grow: {error}");
     }
@@ -87,7 +100,7 @@ pub(super) fn submit(job: Arc<dyn Job>) {
 
 /// Whether a job is under way or waits for a thread.
 pub(crate) fn busy() -> bool {
-    POOL.census().jobs > 0
+    POOL.state().jobs > 0
 }
 
 fn start() -> io::Result<()> {
@@ -104,18 +117,8 @@ fn work() {
     // Here they are as good as anywhere, and a child process that is started
     // here inherits the mask.
     crate::sys::signal::restore_mask();
-    let pool = &*POOL;
-    loop {
-        if let Ok(job) = pool.queue.recv_timeout(IDLE) {
-            contain(|| job.make());
-            pool.census().jobs -= 1;
-            continue;
-        }
-        let mut census = pool.census();
-        // Otherwise a job that was counted and not yet received would be lost.
-        if census.jobs < census.threads {
-            census.threads -= 1;
-            return;
-        }
+    while let Some(job) = POOL.next() {
+        contain(|| job.make());
+        POOL.state().jobs -= 1;
     }
 }

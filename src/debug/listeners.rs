@@ -103,7 +103,7 @@ pub fn listeners() -> Listeners {
                 writers,
             }
         }));
-        listeners[first..].sort_by_key(|listener| listener.fd);
+        listeners[first..].sort_unstable_by_key(|listener| listener.fd);
     }
     Listeners { listeners }
 }

@@ -97,7 +97,7 @@ pub fn timers() -> Timers {
             _ => None,
         })
         .collect();
-    timers.sort_by_key(|timer| (timer.hub(), timer.left));
+    timers.sort_unstable_by_key(|timer| (timer.hub(), timer.left));
     Timers { timers }
 }
 

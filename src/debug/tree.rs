@@ -53,7 +53,7 @@ pub struct Tree {
 /// ```
 pub fn tree() -> Tree {
     let mut threads = report().threads;
-    threads.sort_by_key(|thread| thread.id.as_u64());
+    threads.sort_unstable_by_key(|thread| thread.id.as_u64());
     Tree { threads }
 }
 

@@ -190,7 +190,7 @@ pub fn report() -> Report {
             ThreadReport::of(task, runs, hub.home.index, now)
         }));
         let here: &mut [ThreadReport] = &mut threads[first..];
-        here.sort_by_key(|thread| thread.id.as_u64());
+        here.sort_unstable_by_key(|thread| thread.id.as_u64());
         hubs.push(HubReport::of(hub, here));
     }
     Report {

@@ -70,7 +70,6 @@ const MADE_ONCE: &[(&str, &str)] = &[
         "a number of OpenSSL's",
     ),
     ("green/toolkit/event.rs: OnceLock", "set, never made"),
-    ("src/blocking/pool.rs: LazyLock", "an empty queue"),
     ("src/clock.rs: OnceLock", "a moment"),
     (
         "src/config.rs: OnceLock",
