@@ -178,18 +178,6 @@ impl WaitQueue {
         deadline: Deadline,
         still_needed: impl FnOnce() -> bool,
     ) -> Wake {
-        let mut still_needed = Some(still_needed);
-        let mut look = || still_needed.take().is_some_and(|look| look());
-        self.wait_by(what, deadline, &mut look)
-    }
-
-    /// [`wait`](WaitQueue::wait) is compiled into every crate that waits, for each of its callers; this is there once.
-    fn wait_by(
-        &self,
-        what: &'static str,
-        deadline: Deadline,
-        still_needed: &mut dyn FnMut() -> bool,
-    ) -> Wake {
         let request = Request {
             site: Site::Queue(what),
             deadline,

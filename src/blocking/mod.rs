@@ -131,7 +131,7 @@ where
 /// A call on its way over the pool, whatever it calls: so the code that waits for it is there once.
 trait Job: Send + Sync {
     /// Makes the call, unless it has been taken back.
-    fn make(self: Arc<Self>);
+    fn make(&self);
     fn has_begun(&self) -> bool;
     /// False if it has begun.
     fn take_back(&self) -> bool;
@@ -151,15 +151,11 @@ where
     F: FnOnce() -> T + Send,
     T: Send,
 {
-    fn make(self: Arc<Self>) {
+    fn make(&self) {
         let job = self.job.lock().take();
-        let Some(f) = job else { return };
-        let result = catch_unwind(AssertUnwindSafe(f));
-        *self.result.lock() = Some(result);
-        self.caller.wake_all();
-        // If the caller has gone, the result goes as it would with its green thread: it was cut off.
-        if let Some(unwanted) = Arc::into_inner(self) {
-            drop_unrun(|| drop(unwanted));
+        if let Some(f) = job {
+            let result = catch_unwind(AssertUnwindSafe(f));
+            *self.result.lock() = Some(result);
         }
     }
 
@@ -179,6 +175,14 @@ where
     fn caller(&self) -> &WaitQueue {
         &self.caller
     }
+}
+
+/// What a thread of the pool does with a job.
+fn make(job: Arc<dyn Job>) {
+    job.make();
+    job.caller().wake_all();
+    // If the caller has gone, the result goes as it would with its green thread: it was cut off.
+    drop_unrun(|| drop(job));
 }
 
 /// Has `job` done on the pool, and waits for that as `cut` says.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::Job;
+use super::{Job, make};
 use crate::config::settings;
 use crate::contain::contain;
 use crate::sys::fork;
@@ -63,7 +63,7 @@ impl Pool {
 /// Hands `job` to a thread of the pool. In a child of fork(2), which has none, it runs right here.
 pub(super) fn submit(job: Arc<dyn Job>) {
     if fork::is_child() {
-        contain(|| job.make());
+        contain(|| make(job));
         return;
     }
     // Where there is no memory for it, the next job tries again.
@@ -118,7 +118,7 @@ fn work() {
     // here inherits the mask.
     crate::sys::signal::restore_mask();
     while let Some(job) = POOL.next() {
-        contain(|| job.make());
+        contain(|| make(job));
         POOL.state().jobs -= 1;
     }
 }

@@ -127,6 +127,7 @@ pub(crate) fn with<R>(f: impl FnOnce(&Arc<Task>) -> R) -> R {
 
 /// Calls `f` with the running thread, unless it is an OS thread that this crate
 /// has not met yet.
+#[inline]
 pub(crate) fn with_known<R>(f: impl FnOnce(&Arc<Task>) -> R) -> Option<R> {
     (is_green() || !os_task().is_null()).then(|| with(f))
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::interrupt::{self, Interrupt, Masked};
 use super::local::Local;
-use super::os_parker::PollFor;
+use super::os_parker::{OsParker, PollFor};
 use super::site::Site;
 use super::task::{Green, Kind, Task};
 use super::wait_word::{Phase, Ticket};
@@ -161,10 +161,7 @@ fn wait_as(
     let local = current::local().filter(|_| task.green().is_some());
     let since = match &task.kind {
         Kind::Green(_) => local.map_or(Nanos::LONG_AGO, |local| local.time.get()),
-        Kind::Os(parker) => {
-            parker.prepare(request.poll_for);
-            Nanos::now()
-        }
+        Kind::Os(parker) => begin_on_os_thread(parker, request),
     };
     let ticket = match open(task, request.site, since, masked) {
         Ok(ticket) => ticket,
@@ -318,6 +315,7 @@ impl Drop for Opened<'_> {
 
 /// Ends a wait that nobody knows of except, perhaps, a killer. If the killer has closed the ticket, it has scheduled
 /// the thread, which must then suspend once.
+#[inline(never)]
 fn leave(task: &Arc<Task>, ticket: Ticket, request: &Request) {
     if !task.word.close(ticket, Phase::Event) {
         suspend(task, current::local(), ticket, Deadline::NEVER, request);
@@ -336,8 +334,30 @@ fn suspend(
             let local = local.expect("a green thread runs on its hub");
             suspend_green(task, local, green, deadline);
         }
-        Kind::Os(_) if waits_in_a_hook() => park_in_hook(task, ticket, deadline, request),
-        Kind::Os(parker) => parker.park(&task.word, ticket, deadline, request.poll_for),
+        Kind::Os(parker) => park_os_thread(task, parker, ticket, deadline, request),
+    }
+}
+
+// What OS threads do when they wait is kept out of the many places where a wait is compiled.
+
+#[inline(never)]
+fn begin_on_os_thread(parker: &OsParker, request: &Request) -> Nanos {
+    parker.prepare(request.poll_for);
+    Nanos::now()
+}
+
+#[inline(never)]
+fn park_os_thread(
+    task: &Arc<Task>,
+    parker: &OsParker,
+    ticket: Ticket,
+    deadline: Deadline,
+    request: &Request,
+) {
+    if waits_in_a_hook() {
+        park_in_hook(task, ticket, deadline, request);
+    } else {
+        parker.park(&task.word, ticket, deadline, request.poll_for);
     }
 }
 

@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::cvt;
+use super::{cvt, raw};
 
 pub(crate) use libc::epoll_event as Event;
 
@@ -57,55 +57,48 @@ fn control(epoll: BorrowedFd<'_>, op: i32, fd: RawFd, events: u32, token: u64) -
     cvt(unsafe { libc::epoll_ctl(epoll.as_raw_fd(), op, fd, &mut event) }).map(drop)
 }
 
+/// Where there is no epoll_wait(2) by itself, it is this one without a mask.
+#[cfg(target_arch = "x86_64")]
+const EPOLL_WAIT: libc::c_long = libc::SYS_epoll_wait;
+#[cfg(not(target_arch = "x86_64"))]
+const EPOLL_WAIT: libc::c_long = libc::SYS_epoll_pwait;
+
 /// epoll_pwait2(2), or epoll_wait(2) with the time rounded up to a millisecond
 /// where the kernel is older than 5.11. `None` waits without end.
+///
+/// Without libc, which prepares each of these calls for `pthread_cancel`.
 pub(crate) fn wait(
     epoll: BorrowedFd<'_>,
     events: &mut [Event],
     timeout: Option<Duration>,
 ) -> io::Result<usize> {
     static NO_PWAIT2: AtomicBool = AtomicBool::new(false);
-    let fd = epoll.as_raw_fd();
-    let capacity = i32::try_from(events.len()).unwrap_or(i32::MAX);
-    match timeout {
-        Some(limit) if !limit.is_zero() && !NO_PWAIT2.load(Ordering::Relaxed) => {
-            let spec = libc::timespec {
-                tv_sec: libc::time_t::try_from(limit.as_secs()).unwrap_or(libc::time_t::MAX),
-                tv_nsec: libc::c_long::from(limit.subsec_nanos() as i32),
-            };
-            // SAFETY: `events` is valid for `capacity` entries, `spec` lives
-            // across the call, a null signal mask means none is changed.
-            let n = unsafe {
-                libc::syscall(
-                    libc::SYS_epoll_pwait2,
-                    fd,
-                    events.as_mut_ptr(),
-                    capacity,
-                    &spec,
-                    std::ptr::null::<libc::sigset_t>(),
-                    0usize,
-                )
-            };
-            if n >= 0 {
-                return Ok(n as usize);
+    let fd = epoll.as_raw_fd() as usize;
+    let slots = events.as_mut_ptr() as usize;
+    let capacity = i32::try_from(events.len()).unwrap_or(i32::MAX) as usize;
+    if let Some(limit) = timeout.filter(|limit| !limit.is_zero())
+        && !NO_PWAIT2.load(Ordering::Relaxed)
+    {
+        let spec = libc::timespec {
+            tv_sec: libc::time_t::try_from(limit.as_secs()).unwrap_or(libc::time_t::MAX),
+            tv_nsec: limit.subsec_nanos().into(),
+        };
+        let spec = &raw const spec as usize;
+        // SAFETY: `events` is valid for `capacity` entries of plain numbers, `spec` lives across the call, a null signal
+        // mask means that none is changed.
+        let waited =
+            unsafe { raw::call(libc::SYS_epoll_pwait2, [fd, slots, capacity, spec, 0, 0]) };
+        match waited {
+            Err(error) if error.raw_os_error() == Some(libc::ENOSYS) => {
+                NO_PWAIT2.store(true, Ordering::Relaxed);
             }
-            let error = io::Error::last_os_error();
-            if error.raw_os_error() != Some(libc::ENOSYS) {
-                return Err(error);
-            }
-            NO_PWAIT2.store(true, Ordering::Relaxed);
-            wait(epoll, events, timeout)
-        }
-        _ => {
-            let millis = match timeout {
-                None => -1,
-                Some(limit) => {
-                    i32::try_from(limit.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
-                }
-            };
-            // SAFETY: `events` is valid for `capacity` entries.
-            let n = cvt(unsafe { libc::epoll_wait(fd, events.as_mut_ptr(), capacity, millis) })?;
-            Ok(n as usize)
+            waited => return waited,
         }
     }
+    let millis = match timeout {
+        None => -1,
+        Some(limit) => i32::try_from(limit.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX),
+    };
+    // SAFETY: as above.
+    unsafe { raw::call(EPOLL_WAIT, [fd, slots, capacity, millis as usize, 0, 0]) }
 }
