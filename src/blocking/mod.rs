@@ -11,9 +11,11 @@ use crate::hub::interrupt::{Interrupt, Masked, resume_unwind};
 use crate::hub::wait::refuse_under_lock;
 use crate::wait_queue::WaitQueue;
 
+mod job;
 mod pool;
 
-pub(crate) use pool::busy;
+use self::job::Job;
+pub(crate) use self::pool::busy;
 
 /// Runs `f`, which may block, on an OS thread of a bounded pool, and parks the calling green thread
 /// until it is done, while its neighbours go on.
@@ -128,17 +130,6 @@ where
     run(f, Cut::BeforeItBegins)
 }
 
-/// A call on its way over the pool, whatever it calls: so the code that waits for it is there once.
-trait Job: Send + Sync {
-    /// Makes the call, unless it has been taken back.
-    fn make(&self);
-    fn has_begun(&self) -> bool;
-    /// False if it has begun.
-    fn take_back(&self) -> bool;
-    fn is_done(&self) -> bool;
-    fn caller(&self) -> &WaitQueue;
-}
-
 struct Call<F, T> {
     /// Until it begins.
     job: Lock<Option<F>>,
@@ -175,14 +166,6 @@ where
     fn caller(&self) -> &WaitQueue {
         &self.caller
     }
-}
-
-/// What a thread of the pool does with a job.
-fn make(job: Arc<dyn Job>) {
-    job.make();
-    job.caller().wake_all();
-    // If the caller has gone, the result goes as it would with its green thread: it was cut off.
-    drop_unrun(|| drop(job));
 }
 
 /// Has `job` done on the pool, and waits for that as `cut` says.

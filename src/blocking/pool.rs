@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{Job, make};
+use super::job::{Job, make};
 use crate::config::settings;
 use crate::contain::contain;
 use crate::sys::fork;

@@ -18,6 +18,10 @@ const LOCKS: &[(&str, &str)] = &[
         "a semaphore around it parks who wants it; nobody waits for this one",
     ),
     (
+        "src/blocking/pool.rs: Condvar",
+        "the pool's OS threads wait with it",
+    ),
+    (
         "src/blocking/pool.rs: Mutex",
         "held while an OS thread is started, which is not short and does not park",
     ),
