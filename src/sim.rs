@@ -10,6 +10,8 @@
 //! - **the network** is simulated in memory: TCP, UDP and Unix sockets, and look-ups of names, by the same functions
 //!   and types. It has latency, buffers of any size, pieces of any length, readiness that is late or false, and, if
 //!   [`Faults`] say so, resets, silence, refusals, losses and more, as the seed decides;
+//! - **machines** may be several, with addresses of their own ([`on_machine`]), and the network between them may be cut
+//!   for a while ([`partition`]);
 //! - **random bytes** by libc's `getrandom` come from the seed, so std's `HashMap` has the same order each time (where
 //!   green threads have thread-locals of their own).
 //!
@@ -62,6 +64,8 @@
 //! - std's own waits (`std::thread::sleep`, a `std::sync` lock) block as ever, and the simulation with them.
 //! - Random bytes in a simulation are not secret: make no keys there that are to last.
 
+mod machines;
+
 use std::io;
 use std::net::IpAddr;
 use std::sync::mpsc::{Sender, channel, sync_channel};
@@ -78,6 +82,7 @@ use crate::report::{Report, report};
 use crate::sys::lock::Lock;
 use crate::world::{self, World};
 pub use crate::world::{Faults, Trace};
+pub use machines::{Partition, on_machine, partition};
 
 /// Runs `f` as the main thread of a simulated program, and returns its value.
 ///

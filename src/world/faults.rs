@@ -40,6 +40,11 @@ pub struct Faults {
     pub silence: f64,
     /// How long the silence lasts.
     pub silence_for: Range<Duration>,
+    /// The chance that a piece of a TCP stream, an attempt at a connection or a datagram finds the network cut between the two machines, as by
+    /// [`partition`](crate::sim::partition). Only between different addresses: see [`on_machine`](crate::sim::on_machine).
+    pub partition: f64,
+    /// How long such a cut lasts.
+    pub partition_for: Range<Duration>,
     /// The chance that a TCP connection is refused although somebody listens.
     pub refused: f64,
     /// The chance that a new socket, also an accepted one, finds no descriptor left (EMFILE).
@@ -74,6 +79,8 @@ impl Faults {
             reset: 0.0,
             silence: 0.0,
             silence_for: ms(100)..ms(60_000),
+            partition: 0.0,
+            partition_for: ms(100)..ms(60_000),
             refused: 0.0,
             no_descriptor: 0.0,
             lost: 0.0,
@@ -97,13 +104,14 @@ impl Faults {
         }
     }
 
-    /// In addition, faults that every program must handle: interrupted calls, resets, silence, refusals, lost and
+    /// In addition, faults that every program must handle: interrupted calls, resets, silence, partitions, refusals, lost and
     /// doubled datagrams, short queues, no descriptors and no answers now and then.
     pub fn harsh() -> Faults {
         Faults {
             interrupted: 0.02,
             reset: 0.01,
             silence: 0.01,
+            partition: 0.005,
             refused: 0.1,
             no_descriptor: 0.02,
             lost: 0.1,

@@ -43,20 +43,36 @@ pub(crate) struct World {
 struct State {
     random: Random,
     trace: Trace,
-    /// The green threads of this simulation by their ids, numbered as they started: ids are the process's.
-    threads: HashMap<u64, u32>,
+    /// The green threads of this simulation by their ids: ids are the process's.
+    threads: HashMap<u64, Thread>,
+    /// Who runs, or ran last.
+    running: u64,
     faults: Faults,
     network: Network,
     /// The names that were looked up, numbered in that order.
     hosts: HashMap<String, u32>,
 }
 
+/// A green thread of a simulation.
+#[derive(Clone, Copy, Default)]
+struct Thread {
+    /// They are numbered as they started.
+    number: u32,
+    /// Where it runs, unless on the machine that has every address.
+    machine: Option<IpAddr>,
+}
+
 impl State {
+    fn machine(&self) -> Option<IpAddr> {
+        self.threads.get(&self.running)?.machine
+    }
+
     fn new(seed: u64, faults: Faults) -> State {
         State {
             random: Random::new(seed),
             trace: Trace::default(),
             threads: HashMap::new(),
+            running: 0,
             faults,
             network: Network::default(),
             hosts: HashMap::new(),
@@ -159,7 +175,8 @@ impl World {
     pub(crate) fn starts(&self, id: u64) {
         let state = &mut *self.state.borrow_mut();
         let number = state.threads.len() as u32 + 1;
-        state.threads.insert(id, number);
+        let machine = state.machine();
+        state.threads.insert(id, Thread { number, machine });
         let at = self.elapsed();
         state
             .trace
@@ -169,6 +186,7 @@ impl World {
     /// A green thread is about to run, which takes some time.
     pub(crate) fn runs(&self, id: u64) {
         self.tell_of_thread(id, "runs");
+        self.state.borrow_mut().running = id;
         self.clocks.set_now(self.clocks.now() + LEG);
     }
 
@@ -179,7 +197,7 @@ impl World {
 
     fn tell_of_thread(&self, id: u64, what: &'static str) {
         let state = &mut *self.state.borrow_mut();
-        let number = state.threads.get(&id).copied().unwrap_or(0);
+        let number = state.threads.get(&id).map_or(0, |thread| thread.number);
         let at = self.elapsed();
         state
             .trace
@@ -209,6 +227,24 @@ impl World {
     /// When something is due on the network.
     pub(crate) fn next(&self) -> Option<u64> {
         self.state.borrow().network.next()
+    }
+
+    /// The running thread, and those that it starts, are on that machine from now on, or on the one that has every
+    /// address. Gives where it was.
+    pub(crate) fn move_to(&self, machine: Option<IpAddr>) -> Option<IpAddr> {
+        let state = &mut *self.state.borrow_mut();
+        state.network.machines.extend(machine);
+        let running = state.threads.entry(state.running).or_default();
+        std::mem::replace(&mut running.machine, machine)
+    }
+
+    /// Cuts the network between two groups of machines; gives the cut's number.
+    pub(crate) fn cut(&self, groups: [Vec<IpAddr>; 2]) -> u64 {
+        self.network(|network, around| network.cut(around, groups))
+    }
+
+    pub(crate) fn heal(&self, cut: u64) {
+        self.network(|network, around| network.heal(around, cut));
     }
 
     /// The address of a name.
@@ -265,12 +301,13 @@ impl World {
         if !known {
             refuse("a socket of this family or type")?;
         }
+        let machine = self.state.borrow().machine();
         self.network(|network, around| {
             if around.lacks_descriptors() {
                 return Err(io::Error::from_raw_os_error(libc::EMFILE));
             }
             let socket = Socket::new_raw(domain, ty.nonblocking().cloexec(), protocol)?;
-            network.add(around, socket.as_raw_fd(), domain, ty);
+            network.add(around, socket.as_raw_fd(), domain, ty, machine);
             Ok(socket.into())
         })
     }

@@ -43,6 +43,7 @@ impl Default for Trace {
 pub(super) enum Subject {
     Thread(u32),
     Socket(u32),
+    Network,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +80,7 @@ impl Trace {
         let (kind, number) = match event.who {
             Subject::Thread(number) => (0, number),
             Subject::Socket(number) => (1, number),
+            Subject::Network => (2, 0),
         };
         self.hash(&event.at.to_le_bytes());
         self.hash(&[kind]);
@@ -130,6 +132,7 @@ impl fmt::Display for TraceEvent {
             Subject::Thread(number) => write!(f, "thread {number}")?,
             Subject::Socket(0) => write!(f, "a new socket")?,
             Subject::Socket(number) => write!(f, "socket {number}")?,
+            Subject::Network => write!(f, "the network")?,
         }
         write!(f, " {}", self.what)?;
         match self.amount {

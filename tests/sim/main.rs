@@ -11,6 +11,7 @@ use std::time::Duration;
 
 mod futures;
 mod net;
+mod partitions;
 mod programs;
 mod promises;
 mod sync;

@@ -17,11 +17,14 @@ const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Runs it once on a network without faults.
-fn calmly<T: Send + 'static>(program: impl FnOnce() -> T + Send + 'static) -> T {
+pub(super) fn calmly<T: Send + 'static>(program: impl FnOnce() -> T + Send + 'static) -> T {
     on(Faults::none(), program)
 }
 
-fn on<T: Send + 'static>(faults: Faults, program: impl FnOnce() -> T + Send + 'static) -> T {
+pub(super) fn on<T: Send + 'static>(
+    faults: Faults,
+    program: impl FnOnce() -> T + Send + 'static,
+) -> T {
     let outcome = Simulation::new(1).faults(faults).run(program);
     match outcome.result {
         Ok(value) => value,
@@ -510,7 +513,10 @@ fn datagrams_come_whole_or_not_at_all() {
         client.connect("10.0.0.1:53").unwrap();
         client.set_read_timeout(Some(50 * MS)).unwrap();
         let mut answered = 0;
-        for n in 0..20_u8 {
+        let mut asked = 0..;
+        // A cut of the network may last longer than twenty questions.
+        while let Some(n) = asked.next().filter(|n| *n < 20 || answered == 0) {
+            let n = n as u8;
             let sent = vec![n; 1 + random.below(1500) as usize];
             while client.send(&sent).is_err() {}
             let mut buffer = [0; 2000];
@@ -519,7 +525,6 @@ fn datagrams_come_whole_or_not_at_all() {
                 answered += 1;
             }
         }
-        assert!(answered > 0, "all were lost");
         echo.kill().unwrap();
     });
 }

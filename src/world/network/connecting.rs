@@ -8,7 +8,7 @@ use std::os::fd::RawFd;
 use libc::c_int;
 use socket2::{Domain, SockAddr, Type};
 
-use super::names::{meant, seen_from};
+use super::names::{meant, seen_from, source};
 use super::table::{Around, Event, Network, Number, State, Stream, error, unbound};
 use crate::sys::epoll;
 
@@ -71,15 +71,21 @@ impl Network {
             Some(to) => {
                 let to = meant(to);
                 if socket.local.is_none() {
-                    let domain = socket.domain;
-                    let here = SocketAddr::new(to.ip(), 0);
-                    let local = self.free_port(around, Type::STREAM, here)?;
+                    let (domain, machine) = (socket.domain, socket.machine);
+                    let here = SocketAddr::new(source(machine, to.ip())?, 0);
+                    let local = self.free_port(around, Type::STREAM, machine, here)?;
                     let (_, socket) = self.socket(fd)?;
                     socket.local = Some(seen_from(domain, local).into());
                 }
+                self.name_machine(fd, address)?;
                 let (_, socket) = self.socket(fd)?;
                 socket.state = State::Connecting;
-                socket.peer = Some(address.clone());
+                socket.peer = Some(match address.as_socket() {
+                    Some(there) if there.ip().is_unspecified() => {
+                        seen_from(socket.domain, to).into()
+                    }
+                    _ => address.clone(),
+                });
                 let when = around.latency();
                 let knock = Event::Knock {
                     client: number,
@@ -101,7 +107,8 @@ impl Network {
         number: Number,
         address: &SockAddr,
     ) -> io::Result<()> {
-        let listener = self.at_path(Type::STREAM, address);
+        let machine = self.sockets.get(&number).and_then(|socket| socket.machine);
+        let listener = self.at_path(Type::STREAM, machine, address);
         let listener = listener.ok_or_else(|| error(libc::ENOENT))?;
         match self.sockets.get(&listener).map(|socket| &socket.state) {
             Some(State::Listening { backlog, queue }) if queue.len() < *backlog => {}
@@ -132,11 +139,11 @@ impl Network {
         client: Number,
         peer: Option<SockAddr>,
     ) -> Number {
-        let (domain, local) = match self.sockets.get(&listener) {
-            Some(socket) => (socket.domain, socket.local.clone()),
-            None => (Domain::UNIX, None),
+        let (domain, machine, local) = match self.sockets.get(&listener) {
+            Some(socket) => (socket.domain, socket.machine, socket.local.clone()),
+            None => (Domain::UNIX, None, None),
         };
-        let end = self.insert(domain, Type::STREAM);
+        let end = self.insert(domain, Type::STREAM, machine);
         let stream = Stream::new(around, client, true);
         if let Some(socket) = self.sockets.get_mut(&end) {
             socket.local = local;
@@ -161,8 +168,6 @@ impl Network {
         at: SocketAddr,
         attempt: u32,
     ) {
-        /// Then a connection is given up.
-        const ATTEMPTS: u32 = 7;
         let Some(socket) = self.sockets.get(&client) else {
             return;
         };
@@ -170,8 +175,20 @@ impl Network {
             return;
         };
         let from = socket.local.as_ref().and_then(SockAddr::as_socket);
-        let mut when = around.latency();
-        let listener = self.listener_at(at);
+        let machine = socket.machine;
+        let is_cut = match from.map(|from| from.ip().to_canonical()) {
+            None => false,
+            Some(from) => {
+                self.may_cut(around, from, at.ip());
+                self.is_cut(from, at.ip())
+            }
+        };
+        if is_cut {
+            around.tell(client, "is not heard, at attempt", attempt as usize + 1);
+            return self.knock_again(around, client, at, attempt);
+        }
+        let when = around.latency();
+        let listener = self.listener_at(at, machine);
         let refused = around.random.happens(around.faults.refused);
         let answer = match listener.filter(|_| !refused) {
             None => Err(libc::ECONNREFUSED),
@@ -182,16 +199,7 @@ impl Network {
                 };
                 if queue.len() >= *backlog {
                     around.tell(client, "finds no room in the queue", attempt as usize);
-                    when = around.now + 1_000_000_000 * (1 << attempt);
-                    if attempt + 1 < ATTEMPTS {
-                        let again = Event::Knock {
-                            client,
-                            at,
-                            attempt: attempt + 1,
-                        };
-                        return self.after(when, again);
-                    }
-                    Err(libc::ETIMEDOUT)
+                    return self.knock_again(around, client, at, attempt);
                 } else {
                     let peer = from.map(|from| seen_from(socket.domain, meant(from)).into());
                     let here = seen_from(socket.domain, at).into();
@@ -208,6 +216,39 @@ impl Network {
             }
         };
         self.after(when, Event::Answer { client, answer });
+    }
+
+    /// A client was not told what it was answered.
+    pub(super) fn knock_anew(&mut self, around: &mut Around<'_>, client: Number) {
+        let peer = self
+            .sockets
+            .get(&client)
+            .and_then(|socket| socket.peer.as_ref());
+        if let Some(at) = peer.and_then(SockAddr::as_socket) {
+            self.knock_again(around, client, meant(at), 0);
+        }
+    }
+
+    /// Nobody answers a client, so it tries again after a while, or gives up.
+    fn knock_again(
+        &mut self,
+        around: &mut Around<'_>,
+        client: Number,
+        at: SocketAddr,
+        attempt: u32,
+    ) {
+        /// Then a connection is given up.
+        const ATTEMPTS: u32 = 7;
+        let when = around.now + 1_000_000_000 * (1 << attempt);
+        let next = match attempt + 1 < ATTEMPTS {
+            true => Event::Knock {
+                client,
+                at,
+                attempt: attempt + 1,
+            },
+            false => Event::GiveUp { client },
+        };
+        self.after(when, next);
     }
 
     pub(super) fn answer(

@@ -1,13 +1,13 @@
 //! Datagrams, of UDP and of Unix sockets.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::RawFd;
 
 use libc::c_int;
 use socket2::{Domain, SockAddr, Type};
 
-use super::names::{meant, seen_from};
+use super::names::{meant, seen_from, source};
 use super::table::{Around, Datagrams, Event, Network, Number, State, error, unbound, unknown};
 use crate::sys::epoll;
 
@@ -32,10 +32,12 @@ impl Network {
         address: &SockAddr,
     ) -> io::Result<()> {
         if address.is_unix() {
-            let there = self.at_path(Type::DGRAM, address);
+            let machine = self.socket(fd)?.1.machine;
+            let there = self.at_path(Type::DGRAM, machine, address);
             there.ok_or_else(|| error(libc::ENOENT))?;
         }
         self.bind_for(around, fd, address)?;
+        self.name_machine(fd, address)?;
         self.socket(fd)?.1.peer = Some(address.clone());
         Ok(())
     }
@@ -51,9 +53,9 @@ impl Network {
         if socket.local.is_none()
             && let Some(to) = address.as_socket()
         {
-            let domain = socket.domain;
-            let here = SocketAddr::new(meant(to).ip(), 0);
-            let local = self.free_port(around, Type::DGRAM, here)?;
+            let (domain, machine) = (socket.domain, socket.machine);
+            let here = SocketAddr::new(source(machine, meant(to).ip())?, 0);
+            let local = self.free_port(around, Type::DGRAM, machine, here)?;
             self.socket(fd)?.1.local = Some(seen_from(domain, local).into());
         }
         Ok(())
@@ -72,7 +74,7 @@ impl Network {
         if let Some(raw) = socket.error.take() {
             return Err(error(raw));
         }
-        let (domain, peer) = (socket.domain, socket.peer.clone());
+        let (domain, machine, peer) = (socket.domain, socket.machine, socket.peer.clone());
         let State::Datagrams(datagrams) = &socket.state else {
             return Err(unknown());
         };
@@ -90,9 +92,9 @@ impl Network {
         if count > LARGEST {
             return Err(error(libc::EMSGSIZE));
         }
-        let nobody_s = |ip: std::net::IpAddr| match ip {
-            std::net::IpAddr::V4(ip) => ip.is_multicast() || ip.is_broadcast(),
-            std::net::IpAddr::V6(ip) => ip.is_multicast(),
+        let nobody_s = |ip: IpAddr| match ip {
+            IpAddr::V4(ip) => ip.is_multicast() || ip.is_broadcast(),
+            IpAddr::V6(ip) => ip.is_multicast(),
         };
         if nobody_s(to.ip()) {
             return Err(error(libc::ENETUNREACH));
@@ -110,8 +112,9 @@ impl Network {
             .as_socket()
             .is_some_and(|local| local.ip().is_unspecified())
         {
-            from.set_ip(to.ip());
+            from.set_ip(source(machine, to.ip())?);
         }
+        self.may_cut(around, from.ip(), to.ip());
         around.tell(number, "sends a datagram of", count);
         let faults = around.faults;
         let copies = match () {
@@ -124,6 +127,7 @@ impl Network {
             let datagram = Event::Datagram {
                 from: number,
                 from_address: from,
+                from_machine: machine,
                 to,
                 bytes: bytes.clone(),
             };
@@ -142,11 +146,11 @@ impl Network {
         peer: Option<&SockAddr>,
         other: Option<Number>,
     ) -> io::Result<()> {
-        let from = self.local_addr(fd)?;
+        let (from, machine) = (self.local_addr(fd)?, self.socket(fd)?.1.machine);
         let there = match to.or(peer) {
             None => other.ok_or_else(|| error(libc::ENOTCONN))?,
             Some(to) => {
-                let there = self.at_path(Type::DGRAM, to);
+                let there = self.at_path(Type::DGRAM, machine, to);
                 there.ok_or_else(|| error(libc::ECONNREFUSED))?
             }
         };
@@ -168,11 +172,15 @@ impl Network {
         &mut self,
         around: &mut Around<'_>,
         from: Number,
-        from_address: SocketAddr,
+        (from_machine, from_address): (Option<IpAddr>, SocketAddr),
         to: SocketAddr,
         bytes: Vec<u8>,
     ) {
-        let reader = self.reader_at(to, from_address);
+        if self.is_cut(from_address.ip(), to.ip()) {
+            around.tell(from, "loses a datagram of", bytes.len());
+            return;
+        }
+        let reader = self.reader_at(to, from_machine, from_address);
         let Some(reader) = reader else {
             // A sender that is connected is told that nobody is there.
             if let Some(socket) = self.sockets.get_mut(&from)

@@ -16,6 +16,7 @@ use socket2::{SockAddr, Type};
 use crate::sys::socket::no_address;
 
 mod connecting;
+mod cut;
 mod datagram;
 mod names;
 mod stream;
@@ -53,24 +54,61 @@ impl Network {
             let Some((_, event)) = self.due.pop_first() else {
                 break;
             };
-            match event {
-                Event::Look { at, events } => self.touched.push((at, events)),
-                Event::Knock {
-                    client,
-                    at,
-                    attempt,
-                } => self.knock(around, client, at, attempt),
-                Event::Answer { client, answer } => self.answer(around, client, answer),
-                Event::Segment { from, to, segment } => self.arrive(around, from, to, segment),
-                Event::Room { to, bytes } => self.make_room(to, bytes),
-                Event::Break { at, error } => self.fail(around, at, error),
-                Event::Datagram {
-                    from,
-                    from_address,
-                    to,
-                    bytes,
-                } => self.deliver(around, from, from_address, to, bytes),
-            }
+            self.pass(around, event);
+        }
+    }
+
+    /// What is due happens, unless the network is cut there.
+    fn pass(&mut self, around: &mut Around<'_>, event: Event) {
+        let way = match &event {
+            Event::Segment { from, to, .. }
+            | Event::Room { from, to, .. }
+            | Event::Reset { from, to } => Some((*from, *to)),
+            Event::Answer {
+                client,
+                answer: Ok(end),
+            } => Some((*end, *client)),
+            Event::Answer {
+                client,
+                answer: Err(_),
+            } if self.is_cut_off(*client) => return self.knock_anew(around, *client),
+            _ => None,
+        };
+        let event = match way {
+            Some((from, to)) => self.through(around, from, to, event),
+            None => Some(event),
+        };
+        if let Some(event) = event {
+            self.take_place(around, event);
+        }
+    }
+
+    /// What was under way has come through.
+    fn take_place(&mut self, around: &mut Around<'_>, event: Event) {
+        match event {
+            Event::Look { at, events } => self.touched.push((at, events)),
+            Event::Knock {
+                client,
+                at,
+                attempt,
+            } => self.knock(around, client, at, attempt),
+            Event::Answer { client, answer } => self.answer(around, client, answer),
+            Event::Segment { from, to, segment } => self.arrive(around, from, to, segment),
+            Event::Room { to, bytes, .. } => self.make_room(to, bytes),
+            Event::Reset { to, .. } => self.fail(around, to, libc::ECONNRESET),
+            Event::Break { at, error } => self.fail(around, at, error),
+            Event::Datagram {
+                from,
+                from_address,
+                from_machine,
+                to,
+                bytes,
+            } => self.deliver(around, from, (from_machine, from_address), to, bytes),
+            Event::Heal { cut } => self.heal(around, cut),
+            Event::Retry { from, to } => self.retry(around, from, to),
+            Event::Overdue { from, to, since } => self.overdue(around, from, to, since),
+            Event::GiveUp { client } => self.give_up(around, client),
+            Event::Probed { at, cut } => self.probed(around, at, cut),
         }
     }
 

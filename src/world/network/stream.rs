@@ -38,7 +38,7 @@ impl Stream {
 
 /// How a connection with the options of this descriptor treats a peer that is silent: how long what was sent may stay
 /// unconfirmed, and how long the peer may keep silent if it is probed.
-fn patience(fd: RawFd) -> (Duration, Option<Duration>) {
+pub(super) fn patience(fd: RawFd) -> (Duration, Option<Duration>) {
     /// The kernel gives up retransmitting then, by default.
     const RETRANSMISSION: Duration = Duration::from_secs(924);
     let tcp = |name| int_option_by_number(fd, libc::IPPROTO_TCP, name);
@@ -123,6 +123,9 @@ impl Network {
         let faults = around.faults;
         if around.random.happens(faults.silence) {
             self.be_silent(around, [from, to]);
+        }
+        if let Some((one, other)) = self.machines_of(from, to) {
+            self.may_cut(around, one, other);
         }
         let when = around.latency();
         let Some(stream) = self.stream(from) else {
@@ -247,12 +250,12 @@ impl Network {
             if let Some(raw) = socket.error.take() {
                 return Err(error(raw));
             }
-            let at_end = stream.ended || stream.shut_for_reading || stream.broken;
-            return if at_end {
-                Ok(0)
-            } else {
-                Err(error(libc::EAGAIN))
-            };
+            if stream.ended || stream.shut_for_reading || stream.broken {
+                return Ok(0);
+            }
+            // It has options now that it may not have had when its peer was cut off.
+            self.probe(around, number);
+            return Err(error(libc::EAGAIN));
         }
         let (mut count, (mut front, mut back)) = (0, stream.inbox.as_slices());
         for buf in bufs {
@@ -271,6 +274,7 @@ impl Network {
             false => {
                 let when = around.latency();
                 let room = Event::Room {
+                    from: number,
                     to: other,
                     bytes: count,
                 };
@@ -355,9 +359,9 @@ impl Network {
             .max(stream.last_arrival)
             .max(stream.silent_until);
         let event = match resets {
-            true => Event::Break {
-                at: other,
-                error: libc::ECONNRESET,
+            true => Event::Reset {
+                from: number,
+                to: other,
             },
             false if stream.sent_end => return,
             false => Event::Segment {
@@ -368,8 +372,8 @@ impl Network {
         };
         match (socket.domain == Domain::UNIX, event) {
             (true, Event::Segment { segment, .. }) => self.arrive(around, number, other, segment),
-            (true, Event::Break { at, error }) => self.fail(around, at, error),
-            (_, event) => self.after(when, event),
+            (true, _) => self.fail(around, other, libc::ECONNRESET),
+            (false, event) => self.after(when, event),
         }
     }
 }

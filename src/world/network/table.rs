@@ -1,8 +1,8 @@
 //! The table of sockets, and what every part of the network does with it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::RawFd;
 use std::time::Duration;
 
@@ -29,6 +29,11 @@ pub(crate) struct Around<'a> {
 }
 
 impl Around<'_> {
+    pub(crate) fn tell_of_network(&mut self, what: &'static str, amount: usize) {
+        let event = TraceEvent::new(self.elapsed, Subject::Network, what);
+        self.trace.add(event.with(amount as u64));
+    }
+
     pub(crate) fn tell(&mut self, socket: Number, what: &'static str, amount: usize) {
         let event = TraceEvent::new(self.elapsed, Subject::Socket(socket), what);
         self.trace.add(event.with(amount as u64));
@@ -66,6 +71,8 @@ pub(crate) struct Socket {
     pub(crate) token: Option<u64>,
     pub(crate) domain: Domain,
     pub(crate) ty: Type,
+    /// Whose it is; none's name if it is that of the machine that has every address.
+    pub(crate) machine: Option<IpAddr>,
     pub(crate) local: Option<SockAddr>,
     pub(crate) peer: Option<SockAddr>,
     /// Taken by whoever is told of it.
@@ -171,15 +178,55 @@ pub(crate) enum Event {
         segment: Segment,
     },
     /// The reader has made room.
-    Room { to: Number, bytes: usize },
+    Room {
+        from: Number,
+        to: Number,
+        bytes: usize,
+    },
+    /// An end has gone and wants to hear no more.
+    Reset { from: Number, to: Number },
     /// A connection is broken.
     Break { at: Number, error: c_int },
     Datagram {
         from: Number,
         from_address: SocketAddr,
+        from_machine: Option<IpAddr>,
         to: SocketAddr,
         bytes: Vec<u8>,
     },
+    /// The network is whole again there.
+    Heal { cut: u64 },
+    /// What was held up between two ends is tried again.
+    Retry { from: Number, to: Number },
+    /// What has been held up since then is given up.
+    Overdue {
+        from: Number,
+        to: Number,
+        since: u64,
+    },
+    /// A client has waited long enough for the answer.
+    GiveUp { client: Number },
+    /// The probes of an end were not answered, if the cut is still there.
+    Probed { at: Number, cut: u64 },
+}
+
+/// What keeps machines apart, and what waits there.
+#[derive(Debug, Default)]
+pub(crate) struct Cuts {
+    pub(super) last: u64,
+    /// Each between the machines of two groups.
+    pub(super) cuts: BTreeMap<u64, [Vec<IpAddr>; 2]>,
+    /// By who sent it and who is to get it.
+    pub(super) held: BTreeMap<(Number, Number), Held>,
+}
+
+/// What is held up on its way from one end of a stream to the other.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(super) since: u64,
+    /// Since when there is something that must be confirmed.
+    pub(super) unconfirmed_since: Option<u64>,
+    pub(super) events: VecDeque<Event>,
 }
 
 #[derive(Debug, Default)]
@@ -192,6 +239,9 @@ pub(crate) struct Network {
     pub(crate) mentioned: u64,
     /// Sockets that may have become ready.
     pub(crate) touched: Vec<(Number, u32)>,
+    /// Those that have one address alone, which the machine that has every other one lacks.
+    pub(crate) machines: BTreeSet<IpAddr>,
+    pub(crate) cuts: Cuts,
 }
 
 /// The address of a socket that has none.
@@ -217,13 +267,20 @@ pub(crate) fn unknown() -> io::Error {
 
 impl Network {
     /// Takes a new descriptor into the table.
-    pub(crate) fn add(&mut self, around: &mut Around<'_>, fd: RawFd, domain: Domain, ty: Type) {
-        let number = self.insert(domain, ty);
+    pub(crate) fn add(
+        &mut self,
+        around: &mut Around<'_>,
+        fd: RawFd,
+        domain: Domain,
+        ty: Type,
+        machine: Option<IpAddr>,
+    ) {
+        let number = self.insert(domain, ty, machine);
         self.own(fd, number);
         around.tell(number, "is opened", 0);
     }
 
-    pub(crate) fn insert(&mut self, domain: Domain, ty: Type) -> Number {
+    pub(crate) fn insert(&mut self, domain: Domain, ty: Type, machine: Option<IpAddr>) -> Number {
         self.last_number += 1;
         let state = match ty == Type::STREAM {
             true => State::Idle,
@@ -234,6 +291,7 @@ impl Network {
             token: None,
             domain,
             ty,
+            machine,
             local: None,
             peer: None,
             error: None,
