@@ -296,7 +296,34 @@ impl ServerOptions {
 ///
 /// # Examples
 ///
-/// See [`start_tls`](super::start_tls()).
+/// ```
+/// use std::time::Duration;
+///
+/// use green::asyncio::{ServerOptions, StreamReader, StreamWriter, TlsOptions, open_connection, start_server};
+/// use green::ssl::{Purpose, SslContext, VerifyLocation};
+///
+/// # fn main() -> std::io::Result<()> {
+/// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+/// # let (cert, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+/// let theirs = SslContext::new(Purpose::ClientAuth)?;
+/// theirs.load_cert_chain_bytes(cert.as_bytes(), key.as_bytes(), None)?;
+/// let settings = TlsOptions::server(&theirs).ssl_handshake_timeout(Duration::from_secs(10));
+/// let handler = move |_: StreamReader, mut writer: StreamWriter| {
+///     writer.write(b"in the clear\n")?;
+///     writer.start_tls(&settings)?;
+///     writer.write(b"in secret\n")
+/// };
+/// let server = start_server(handler, "127.0.0.1:0", ServerOptions::new())?;
+///
+/// let ours = SslContext::new(Purpose::ServerAuth)?;
+/// ours.load_verify_locations(VerifyLocation::Bytes(cert.as_bytes()))?;
+/// let (reader, mut writer) = open_connection(server.local_addr()?, Default::default())?;
+/// assert_eq!(reader.readline()?, b"in the clear\n");
+/// writer.start_tls(&TlsOptions::client(&ours, "localhost"))?;
+/// assert_eq!(reader.readline()?, b"in secret\n");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "settings do nothing by themselves"]
 pub struct TlsOptions {

@@ -329,7 +329,19 @@ impl fmt::Debug for Signals {
     }
 }
 
-/// The signals of a listener one by one, made by [`Signals::forever`].
+/// The signals of a listener one by one, made by [`Signals::forever`]. [`next`](Iterator::next) parks until one comes.
+///
+/// ```
+/// use green::signal::{Forever, Signals, consts::{SIGUSR1, SIGUSR2}};
+///
+/// let signals = Signals::new([SIGUSR1, SIGUSR2])?;
+/// let mut heard: Forever<'_> = signals.forever();
+/// signal_hook::low_level::raise(SIGUSR2)?;
+/// assert_eq!(heard.next(), Some(SIGUSR2));
+/// signals.close();
+/// assert_eq!(heard.next(), None);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Forever<'a> {
     signals: &'a Signals,

@@ -20,27 +20,8 @@ const FACES: &[&str] = &[
     "time",
 ];
 
-/// What has its example elsewhere, and where.
-const ELSEWHERE: &[&str] = &[
-    // A list of pages.
-    "guide",
-    // Settings, at what takes them.
-    "asyncio::TlsOptions", // `asyncio::start_tls`
-    // What only the compiler names.
-    "asyncio::protocol::OwnBuffer",
-    "asyncio::protocol::Pieces",
-    // Iterators, at the method that makes them.
-    "channel::IntoIter",
-    "channel::Iter",
-    "channel::TryIter",
-    "dagpool::WaitEach",
-    "signal::Forever",
-    // What a call gives back, at that call or at what it is a part of.
-    "channel::SelectedOperation", // `Select::select`
-    "native_tls::TlsStream",      // `TlsAcceptor`
-    "ssl::ReadHalf",              // `GreenSslSocket`
-    "ssl::WriteHalf",             // `GreenSslSocket`
-];
+/// A list of pages, each with its examples.
+const ELSEWHERE: &[&str] = &["guide"];
 
 /// A module, and what stands in it.
 struct Page {

@@ -10,10 +10,54 @@ use super::super::transport::{Callbacks, Receive, Transport};
 use super::{BufferedProtocol, Protocol};
 
 /// Tells [`StreamProtocol`] that a type is a [`Protocol`].
+///
+/// ```
+/// use std::io;
+///
+/// use green::asyncio::protocol::{Pieces, StreamProtocol};
+/// use green::asyncio::Protocol;
+///
+/// struct Hear;
+///
+/// impl Protocol for Hear {
+///     fn data_received(&mut self, _: &[u8]) -> io::Result<()> {
+///         Ok(())
+///     }
+/// }
+///
+/// // Both kinds go where a `StreamProtocol` is asked for; this takes one of them.
+/// fn take(_: impl StreamProtocol<Pieces>) {}
+///
+/// take(Hear);
+/// ```
 #[derive(Debug)]
 pub enum Pieces {}
 
 /// Tells [`StreamProtocol`] that a type is a [`BufferedProtocol`].
+///
+/// ```
+/// use std::io;
+///
+/// use green::asyncio::protocol::{OwnBuffer, StreamProtocol};
+/// use green::asyncio::BufferedProtocol;
+///
+/// struct Hear([u8; 100]);
+///
+/// impl BufferedProtocol for Hear {
+///     fn get_buffer(&mut self, _: usize) -> &mut [u8] {
+///         &mut self.0
+///     }
+///
+///     fn buffer_updated(&mut self, _: usize) -> io::Result<()> {
+///         Ok(())
+///     }
+/// }
+///
+/// // Both kinds go where a `StreamProtocol` is asked for; this takes one of them.
+/// fn take(_: impl StreamProtocol<OwnBuffer>) {}
+///
+/// take(Hear([0; 100]));
+/// ```
 #[derive(Debug)]
 pub enum OwnBuffer {}
 

@@ -6,16 +6,49 @@ use super::Receiver;
 
 /// Waits for each value; ends when the channel is empty and disconnected. Made by
 /// [`Receiver::iter`].
+///
+/// ```
+/// use green::channel::{Iter, unbounded};
+///
+/// let (sender, receiver) = unbounded();
+/// green::thread::spawn(move || (1..=3).try_for_each(|n| sender.send(n)));
+/// let mut values: Iter<'_, i32> = receiver.iter();
+/// assert_eq!(values.next(), Some(1));
+/// assert_eq!(values.sum::<i32>(), 2 + 3);
+/// ```
 pub struct Iter<'a, T> {
     receiver: &'a Receiver<T>,
 }
 
 /// Never waits; ends when the channel is empty. Made by [`Receiver::try_iter`].
+///
+/// ```
+/// use green::channel::{TryIter, unbounded};
+///
+/// let (sender, receiver) = unbounded();
+/// sender.send('a').unwrap();
+/// let mut there: TryIter<'_, char> = receiver.try_iter();
+/// assert_eq!((there.next(), there.next()), (Some('a'), None));
+/// // It goes on when more has come.
+/// sender.send('b').unwrap();
+/// assert_eq!(there.next(), Some('b'));
+/// ```
 pub struct TryIter<'a, T> {
     receiver: &'a Receiver<T>,
 }
 
 /// As [`Iter`], but owns the receiver.
+///
+/// ```
+/// use green::channel::{IntoIter, unbounded};
+///
+/// let (sender, receiver) = unbounded();
+/// let values: IntoIter<i32> = receiver.into_iter();
+/// let sum = green::thread::spawn(|| values.sum::<i32>());
+/// (1..=3).try_for_each(|n| sender.send(n)).unwrap();
+/// drop(sender);
+/// assert_eq!(sum.join().unwrap(), 6);
+/// ```
 pub struct IntoIter<T> {
     receiver: Receiver<T>,
 }

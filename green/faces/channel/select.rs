@@ -413,6 +413,25 @@ impl fmt::Debug for Select<'_> {
 /// # Panics
 ///
 /// If it is dropped without having been completed.
+///
+/// # Examples
+///
+/// ```
+/// use green::channel::{Select, SelectedOperation, bounded};
+///
+/// let (full, _reader) = bounded(1);
+/// full.send("in the way").unwrap();
+/// let (_sender, empty) = bounded::<i32>(1);
+/// let (free, taken) = bounded(1);
+/// let mut select = Select::new();
+/// select.send(&full);
+/// select.recv(&empty);
+/// let sends = select.send(&free);
+/// let chosen: SelectedOperation<'_> = select.select();
+/// assert_eq!(chosen.index(), sends);
+/// chosen.send(&free, "here").unwrap();
+/// assert_eq!(taken.recv(), Ok("here"));
+/// ```
 #[must_use]
 pub struct SelectedOperation<'a> {
     operation: Operation<'a>,

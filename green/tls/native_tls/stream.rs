@@ -16,12 +16,50 @@ use crate::ssl::{Progress, SslPipe};
 /// straight into the engine's own buffer.
 const FIRST: usize = 1024;
 
-/// A TLS connection over `S`. [`TlsAcceptor`](super::TlsAcceptor) has an example.
+/// A TLS connection over `S`.
 ///
 /// Its calls wait as those of `S` do: over a green stream a green thread parks, under the stream's own timeouts, which cover
 /// each call as a whole. A stream that has no green one below keeps its own limits: one may hold for each reception and
 /// each sending that a call takes. Bytes that could not be sent, because a write timed out or the stream is non-blocking, do not
 /// block reads: a read first takes what has arrived, and sends the rest if that needs no wait.
+///
+/// ```
+/// use std::io::{Read, Write};
+/// use std::time::Duration;
+///
+/// use green::native_tls::{Certificate, Identity, TlsAcceptor, TlsConnector, TlsStream};
+/// use green::net::TcpStream;
+///
+/// /// Asks, and waits a second for the answer.
+/// fn ask(mut stream: TlsStream<TcpStream>) -> std::io::Result<String> {
+///     stream.get_ref().set_read_timeout(Some(Duration::from_secs(1)))?;
+///     stream.write_all(b"who are you?\n")?;
+///     let mut answer = String::new();
+///     stream.read_to_string(&mut answer)?;
+///     Ok(answer)
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+/// # let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+/// # let identity = Identity::from_pkcs8(certificate.as_bytes(), key.as_bytes())?;
+/// # let acceptor = TlsAcceptor::new(identity)?;
+/// # let listener = green::listen("127.0.0.1:0")?;
+/// # let address = listener.local_addr()?;
+/// # green::thread::spawn(move || {
+/// #     let mut stream = acceptor.accept(listener.accept().unwrap().0).unwrap();
+/// #     stream.read(&mut [0; 100]).unwrap();
+/// #     stream.write_all(b"localhost").unwrap();
+/// #     stream.shutdown().unwrap();
+/// # });
+/// let connector = TlsConnector::builder()
+///     .add_root_certificate(Certificate::from_pem(certificate.as_bytes())?)
+///     .build()?;
+/// let stream = connector.connect("localhost", TcpStream::connect(address)?)?;
+/// assert_eq!(ask(stream)?, "localhost");
+/// # Ok(())
+/// # }
+/// ```
 pub struct TlsStream<S> {
     pipe: SslPipe,
     stream: S,

@@ -486,7 +486,22 @@ where
     }
 }
 
-/// What [`DagPool::wait_each`] gives.
+/// What [`DagPool::wait_each`] gives: an iterator that parks until the next of its keys is known.
+///
+/// ```
+/// use green::dagpool::{DagPool, WaitEach};
+///
+/// let pool = DagPool::new();
+/// pool.spawn("first", [], |_| Ok(1))?;
+/// pool.spawn("second", ["first"], |first| Ok(*first["first"] + 1))?;
+/// let mut each: WaitEach<&str, i32, std::io::Error> = pool.wait_each(["first", "second"]);
+/// let (key, value) = each.next().unwrap();
+/// assert_eq!((key, *value.unwrap()), ("first", 1));
+/// let (key, value) = each.next().unwrap();
+/// assert_eq!((key, *value.unwrap()), ("second", 2));
+/// assert!(each.next().is_none());
+/// # Ok::<(), green::dagpool::Refused<&str>>(())
+/// ```
 pub struct WaitEach<K, V, E> {
     pool: DagPool<K, V, E>,
     left: HashSet<K>,
