@@ -1,4 +1,4 @@
-// The measured program on goroutines: `go-program echo`, `go-program crowd COUNT`.
+// The measured program on goroutines: `go-program echo`, `go-program http`, `go-program crowd COUNT`.
 // Whoever starts it has pinned it and given it its priority; see src/workloads/go.rs.
 package main
 
@@ -21,6 +21,8 @@ func run(arguments []string) error {
 	switch {
 	case len(arguments) == 1 && arguments[0] == "echo":
 		return echo()
+	case len(arguments) == 1 && arguments[0] == "http":
+		return serveHTTP()
 	case len(arguments) == 2 && arguments[0] == "crowd":
 		count, err := strconv.Atoi(arguments[1])
 		if err != nil {
@@ -28,5 +30,5 @@ func run(arguments []string) error {
 		}
 		return crowd(count)
 	}
-	return errors.New("usage: go-program echo | go-program crowd COUNT")
+	return errors.New("usage: go-program echo | go-program http | go-program crowd COUNT")
 }

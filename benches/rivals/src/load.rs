@@ -6,6 +6,7 @@
 //! | `tcp`, `tls`, `http` | `closed SECONDS` | a request on every connection, the next one when the answer is whole | `requests`, `seconds` |
 //! | | `count REQUESTS` | the same, until so many are answered | `requests`, `seconds` |
 //! | | `open RATE SECONDS` | requests at fixed instants, whatever the server does | percentiles, in µs |
+//! | `http2` | `closed SECONDS`, `count REQUESTS` | the same, with ten requests under way on every connection | `requests`, `seconds` |
 //! | `bulk` | `bulk UP DOWN SECONDS` | so many bytes each way on every TLS connection, again and again | `requests`, `seconds` |
 //! | `visits` | `closed SECONDS`, `count REQUESTS` | N TLS clients that connect, have one message echoed, and leave | `requests`, `seconds` |
 //!
@@ -16,6 +17,7 @@
 mod closed;
 mod connections;
 mod exchange;
+mod http2;
 mod open;
 mod tls;
 
@@ -79,6 +81,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> io::Result<()> {
         "tcp" => Talking::Messages(Connections::open(address, count, false, Exchange::echo)?),
         "tls" => Talking::Messages(Connections::open(address, count, true, Exchange::echo)?),
         "http" => Talking::Messages(Connections::open(address, count, false, Exchange::http)?),
+        "http2" => Talking::Http2(http2::Connections::open(address, count)?),
         "bulk" => Talking::Bulk(Bulk::open(address, count)?),
         "visits" => Talking::Visits(Visitors::open(address, count)?),
         _ => return Err(io::Error::other(format!("no talk {talk:?}"))),
@@ -94,6 +97,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> io::Result<()> {
 /// What goes over the connections.
 enum Talking {
     Messages(Connections),
+    Http2(http2::Connections),
     Bulk(Bulk),
     Visits(Visitors),
 }
@@ -112,6 +116,12 @@ impl Talking {
             (Talking::Messages(all), "open") => {
                 let rate: f64 = parse(words.next())?;
                 open::at_rate(all, rate, seconds(words.next())?)?.to_string()
+            }
+            (Talking::Http2(all), "closed") => {
+                closed::for_time(all, seconds(words.next())?)?.to_string()
+            }
+            (Talking::Http2(all), "count") => {
+                closed::for_count(all, parse(words.next())?)?.to_string()
             }
             (Talking::Bulk(all), "bulk") => {
                 let (up, down) = (parse(words.next())?, parse(words.next())?);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::proc_fs::{self, Usage};
 use crate::scenario::Variant;
-use crate::workloads::go;
+use crate::workloads::{go, nginx};
 
 /// Which executable holds a variant's workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub enum Program {
     Green,
     /// This one, which then becomes the program in `go/`.
     Go,
+    /// This one, which then becomes nginx.
+    Nginx,
 }
 
 /// Where a program runs, and before whom.
@@ -42,6 +44,8 @@ pub enum Talk {
     Tls,
     /// A small page, over HTTP/1.1.
     Http,
+    /// The same page over HTTP/2, ten requests at once.
+    Http2,
     /// Bulk over TLS.
     Bulk,
     /// A TLS connection for each message.
@@ -54,6 +58,7 @@ impl Talk {
             Talk::Tcp => "tcp",
             Talk::Tls => "tls",
             Talk::Http => "http",
+            Talk::Http2 => "http2",
             Talk::Bulk => "bulk",
             Talk::Visits => "visits",
         }
@@ -76,7 +81,7 @@ impl Programs {
     }
 
     /// Builds green's program with the cargo that runs this one.
-    pub fn build_green(&self) -> io::Result<()> {
+    fn build_green(&self) -> io::Result<()> {
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let status = Command::new(cargo)
             .args([
@@ -97,8 +102,49 @@ impl Programs {
         Ok(())
     }
 
+    /// Makes ready what these variants need, and drops those whose program is missing here, with a reason.
+    pub fn prepare(&self, variants: &mut Vec<&Variant>) -> io::Result<()> {
+        let wanted = |variants: &[&Variant], program| {
+            variants.iter().any(|variant| variant.program == program)
+        };
+        if wanted(variants, Program::Green) {
+            self.build_green()?;
+        }
+        for (program, name) in [(Program::Go, "Go"), (Program::Nginx, "nginx")] {
+            if wanted(variants, program)
+                && let Err(error) = self.make_ready(program)
+            {
+                eprintln!("without the rows of {name}: {error}");
+                variants.retain(|variant| variant.program != program);
+            }
+        }
+        Ok(())
+    }
+
+    /// Says why it cannot.
+    fn make_ready(&self, program: Program) -> io::Result<()> {
+        match program {
+            Program::Green => self.build_green(),
+            Program::Go => self.build_go(),
+            Program::Nginx => Programs::find_nginx(),
+            Program::Rivals => Ok(()),
+        }
+    }
+
+    /// Whether it is installed; says why not.
+    fn find_nginx() -> io::Result<()> {
+        let found = Command::new(nginx::PROGRAM)
+            .arg("-v")
+            .stderr(Stdio::null())
+            .status()?;
+        match found.success() {
+            true => Ok(()),
+            false => Err(io::Error::other("it does not tell its version")),
+        }
+    }
+
     /// Builds the program in Go; says why it does not.
-    pub fn build_go(&self) -> io::Result<()> {
+    fn build_go(&self) -> io::Result<()> {
         let built = Command::new("go")
             .args(["build", "-o"])
             .arg(self.rivals.with_file_name(go::FILE))
@@ -121,7 +167,7 @@ impl Programs {
         place: Place,
     ) -> io::Result<Running> {
         let path = match variant.program {
-            Program::Rivals | Program::Go => &self.rivals,
+            Program::Rivals | Program::Go | Program::Nginx => &self.rivals,
             Program::Green => &self.green,
         };
         let mut command = match tool {

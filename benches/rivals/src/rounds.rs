@@ -6,26 +6,14 @@ use std::fmt;
 use std::io::{self, IsTerminal, Write};
 
 use crate::options::Options;
-use crate::process::{Program, Programs};
+use crate::process::Programs;
 use crate::results::Results;
 use crate::scenario::{Bench, Run, Scenario, Variant};
 
 pub fn run(scenario: &Scenario, options: &Options, programs: &Programs) -> io::Result<Results> {
     let bench = Bench { options, programs };
     let mut variants = chosen(scenario, options);
-    if variants
-        .iter()
-        .any(|variant| variant.program == Program::Green)
-    {
-        programs.build_green()?;
-    }
-    let go = |variant: &&Variant| variant.program == Program::Go;
-    if variants.iter().any(go)
-        && let Err(error) = programs.build_go()
-    {
-        eprintln!("{}: without the rows of Go: {error}", scenario.name);
-        variants.retain(|variant| !go(variant));
-    }
+    programs.prepare(&mut variants)?;
     let mut results = Results::default();
     for case in (scenario.cases)(options) {
         progress(format_args!(

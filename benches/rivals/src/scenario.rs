@@ -90,6 +90,17 @@ impl Variant {
         }
     }
 
+    /// nginx.
+    pub const fn nginx(name: &'static str, workload: &'static str) -> Variant {
+        Variant {
+            name,
+            program: Program::Nginx,
+            workload,
+            arguments: &[],
+            environment: &[],
+        }
+    }
+
     /// A workload of green's program, on so many hubs.
     pub const fn green(
         name: &'static str,

@@ -29,6 +29,7 @@ pub const ALL: &[&Scenario] = &[
     &echo_instructions::SCENARIO,
     &echo_idle::SCENARIO,
     &http::COST,
+    &http::COST_OF_2,
     &http::INSTRUCTIONS,
     &http_idle::SCENARIO,
     &tls_echo::SCENARIO,

@@ -5,6 +5,7 @@ mod crowd;
 mod echo;
 pub mod go;
 mod http;
+pub mod nginx;
 mod switches;
 mod tls;
 
@@ -18,7 +19,10 @@ pub const ALL: &[Workload] = &[
     Workload::new("echo-tokio", echo::tokio::serve),
     Workload::new("echo-may", echo::may::serve),
     Workload::new("echo-threads", echo::threads::serve),
-    Workload::new("http-hyper", http::hyper::serve),
+    Workload::new("http-hyper", http::hyper::http1),
+    Workload::new("http2-hyper", http::hyper::http2),
+    Workload::new("http-nginx", nginx::http1),
+    Workload::new("http2-nginx", nginx::http2),
     Workload::new("http-threads", http::threads::serve),
     Workload::new("tls-echo-tokio", tls::tokio::echo),
     Workload::new("tls-bulk-tokio", tls::tokio::bulk),
@@ -39,6 +43,7 @@ pub const ALL: &[Workload] = &[
     Workload::new("crowd-tokio", crowd::tokio::measure),
     Workload::new("crowd-may", crowd::may::measure),
     Workload::new("echo-go", go::echo),
+    Workload::new("http-go", go::http),
     Workload::new("crowd-go", go::crowd),
 ];
 

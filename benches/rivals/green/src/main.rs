@@ -13,6 +13,7 @@ mod echo;
 mod hand_over;
 #[path = "../../blocking/http.rs"]
 mod http;
+mod http_async;
 mod http_server;
 #[path = "../../blocking/switches.rs"]
 mod switches;
@@ -22,6 +23,8 @@ const WORKLOADS: &[Workload] = &[
     Workload::new("echo", echo::serve),
     Workload::new("http", http::serve),
     Workload::new("http-server", http_server::serve),
+    Workload::new("http-async", http_async::http1),
+    Workload::new("http2-async", http_async::http2),
     Workload::new("tls-echo", tls::echo),
     Workload::new("tls-bulk", tls::bulk),
     Workload::new("yield", switches::yield_now),

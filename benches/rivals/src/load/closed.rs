@@ -6,7 +6,14 @@ use std::fmt;
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::connections::Connections;
+/// Connections that are asked again and again.
+pub trait Conversation {
+    /// Sends the first requests, and says how many.
+    fn begin(&mut self) -> io::Result<u64>;
+
+    /// Waits for answers, and asks anew for each if there are to be `more`: how many came, and how many requests were sent.
+    fn go_on(&mut self, more: bool) -> io::Result<(u64, u64)>;
+}
 
 /// What a closed loop did.
 pub struct Outcome {
@@ -26,34 +33,24 @@ impl fmt::Display for Outcome {
 }
 
 /// Runs for `time`, then until the last answer is in.
-pub fn for_time(connections: &mut Connections, time: Duration) -> io::Result<Outcome> {
+pub fn for_time(all: &mut impl Conversation, time: Duration) -> io::Result<Outcome> {
     let end = Instant::now() + time;
-    run(connections, |_| Instant::now() < end)
+    run(all, |_| Instant::now() < end)
 }
 
 /// Sends `requests` in all, at least one on each connection.
-pub fn for_count(connections: &mut Connections, requests: u64) -> io::Result<Outcome> {
-    run(connections, |sent| sent < requests)
+pub fn for_count(all: &mut impl Conversation, requests: u64) -> io::Result<Outcome> {
+    run(all, |sent| sent < requests)
 }
 
-fn run(connections: &mut Connections, go_on: impl Fn(u64) -> bool) -> io::Result<Outcome> {
+fn run(all: &mut impl Conversation, go_on: impl Fn(u64) -> bool) -> io::Result<Outcome> {
     let start = Instant::now();
-    let mut sent = 0;
+    let mut sent = all.begin()?;
     let mut answered = 0;
-    for index in 0..connections.len() {
-        connections.get(index).send()?;
-        sent += 1;
-    }
     while answered < sent {
-        let more = go_on(sent);
-        connections.poll(true, |_, answers, connection| {
-            answered += answers as u64;
-            if more && answers > 0 {
-                connection.send()?;
-                sent += 1;
-            }
-            Ok(())
-        })?;
+        let (more_answers, more_requests) = all.go_on(go_on(sent))?;
+        answered += more_answers;
+        sent += more_requests;
     }
     Ok(Outcome {
         requests: answered,

@@ -4,15 +4,18 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use openssl::ssl::SslStream;
 use program::epoll::Epoll;
 
+use super::closed::Conversation;
 use super::exchange::Exchange;
 use super::tls::Client;
 
 /// A server that answers nothing for so long has lost a message.
-const STALL_MS: i32 = 20_000;
+pub const STALL_MS: i32 = 20_000;
 
 /// Open connections and the poller that watches them.
 pub struct Connections {
@@ -54,7 +57,7 @@ impl Connections {
         let mut all: Vec<Connection> = Vec::with_capacity(count);
         for token in 0..count {
             let mut stream = match &client {
-                None => Stream::Tcp(TcpStream::connect(address)?),
+                None => Stream::Tcp(connect(address)?),
                 Some(client) => Stream::Tls(client.connect(address)?),
             };
             stream.tcp().set_nodelay(true)?;
@@ -114,6 +117,39 @@ impl Connections {
             each(index, answers, connection)?;
         }
         Ok(())
+    }
+}
+
+/// Connects; a server that is about to listen is given a moment.
+pub fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let last = Instant::now() + Duration::from_secs(2);
+    loop {
+        match TcpStream::connect(address) {
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused && Instant::now() < last => {
+                thread::sleep(Duration::from_millis(5));
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+impl Conversation for Connections {
+    fn begin(&mut self) -> io::Result<u64> {
+        self.all.iter_mut().try_for_each(Connection::send)?;
+        Ok(self.all.len() as u64)
+    }
+
+    fn go_on(&mut self, more: bool) -> io::Result<(u64, u64)> {
+        let (mut answered, mut sent) = (0, 0);
+        self.poll(true, |_, answers, connection| {
+            answered += answers as u64;
+            if more && answers > 0 {
+                connection.send()?;
+                sent += 1;
+            }
+            Ok(())
+        })?;
+        Ok((answered, sent))
     }
 }
 

@@ -11,7 +11,15 @@ pub const SCENARIO: Scenario = Scenario {
     about: "Resident memory that each connection adds to the server once it has served one small \
             page over HTTP/1.1, and how often the idle server wakes",
     cases: |options| echo::connections(options, &[CONNECTIONS]),
-    variants: &[http::HYPER, http::SERVER, http::GREEN, http::THREADS],
+    variants: &[
+        http::HYPER,
+        http::ASYNC,
+        http::SERVER,
+        http::GREEN,
+        http::THREADS,
+        http::NGINX,
+        http::GO,
+    ],
     targets: &[
         to("resident", Some(http::HYPER.name), 1.05),
         to("wake-ups", None, 0.0),

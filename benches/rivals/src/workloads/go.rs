@@ -15,6 +15,10 @@ pub fn echo(_: &Arguments) -> io::Result<()> {
     become_go(&["echo"])
 }
 
+pub fn http(_: &Arguments) -> io::Result<()> {
+    become_go(&["http"])
+}
+
 pub fn crowd(arguments: &Arguments) -> io::Result<()> {
     become_go(&["crowd", &arguments.count.to_string()])
 }
