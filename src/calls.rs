@@ -3,6 +3,7 @@
 //! Options are not among them: a simulated socket has a descriptor of the kernel's, which keeps its options.
 
 use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
 use std::net::Shutdown;
 #[cfg(feature = "sim")]
 use std::os::fd::AsRawFd;
@@ -103,6 +104,21 @@ pub(crate) fn recv(fd: BorrowedFd<'_>, buf: &mut [u8], flags: c_int) -> io::Resu
         Ok(length)
     });
     socket::recv(fd, buf, flags)
+}
+
+/// `recv(2)` into memory that need not be initialised.
+#[inline]
+pub(crate) fn recv_into<'room>(
+    fd: BorrowedFd<'_>,
+    room: &'room mut [MaybeUninit<u8>],
+) -> io::Result<&'room mut [u8]> {
+    simulated!(world => {
+        let mut received = vec![0; room.len()];
+        let bufs = &mut [IoSliceMut::new(&mut received)];
+        let (length, ..) = world.receive(fd.as_raw_fd(), bufs, libc::MSG_DONTWAIT)?;
+        Ok(room[..length].write_copy_of_slice(&received[..length]))
+    });
+    socket::recv_into(fd, room)
 }
 
 /// `recvfrom(2)`.

@@ -45,6 +45,8 @@
 
 use std::fmt;
 use std::io::{self, IoSlice};
+#[cfg(any(feature = "http", feature = "tokio-io"))]
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -101,6 +103,18 @@ impl<T: Pollable> Async<T> {
             writer: stream.poller(),
             stream,
         }
+    }
+}
+
+impl<T: PollRead> Async<T> {
+    /// Reads into memory that need not be initialised; returns the part of it that is now.
+    #[cfg(any(feature = "http", feature = "tokio-io"))]
+    pub(crate) fn poll_read_into<'room>(
+        &self,
+        context: &mut Context<'_>,
+        room: &'room mut [MaybeUninit<u8>],
+    ) -> Poll<io::Result<&'room mut [u8]>> {
+        self.stream.poll_read_into(&self.reader, context, room)
     }
 }
 

@@ -1,6 +1,11 @@
 //! Which streams have an async face.
+#![cfg_attr(
+    feature = "tls",
+    expect(unsafe_code, reason = "memory that was cleared is initialised")
+)]
 
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::net::Shutdown;
 use std::task::{Context, Poll};
 
@@ -73,6 +78,15 @@ pub trait PollRead: Pollable {
         context: &mut Context<'_>,
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>>;
+
+    /// As `poll_read`, into memory that need not be initialised; returns the part of it that is now.
+    #[doc(hidden)]
+    fn poll_read_into<'room>(
+        &self,
+        poller: &Poller,
+        context: &mut Context<'_>,
+        room: &'room mut [MaybeUninit<u8>],
+    ) -> Poll<io::Result<&'room mut [u8]>>;
 }
 
 /// A [`Pollable`] that can be written.
@@ -152,6 +166,15 @@ macro_rules! sockets {
             ) -> Poll<io::Result<usize>> {
                 socket(self).poll_recv(poller, context, buf)
             }
+
+            fn poll_read_into<'room>(
+                &self,
+                poller: &Poller,
+                context: &mut Context<'_>,
+                room: &'room mut [MaybeUninit<u8>],
+            ) -> Poll<io::Result<&'room mut [u8]>> {
+                socket(self).poll_recv_into(poller, context, room)
+            }
         }
 
         impl PollWrite for $stream {
@@ -218,6 +241,15 @@ macro_rules! pipe_readers {
             ) -> Poll<io::Result<usize>> {
                 AsRef::<GreenPipe>::as_ref(self).poll_read(poller, context, buf)
             }
+
+            fn poll_read_into<'room>(
+                &self,
+                poller: &Poller,
+                context: &mut Context<'_>,
+                room: &'room mut [MaybeUninit<u8>],
+            ) -> Poll<io::Result<&'room mut [u8]>> {
+                AsRef::<GreenPipe>::as_ref(self).poll_read_into(poller, context, room)
+            }
         }
     )+};
 }
@@ -252,6 +284,13 @@ impl Pollable for GreenSslSocket {
 }
 
 #[cfg(feature = "tls")]
+fn cleared(room: &mut [MaybeUninit<u8>]) -> &mut [u8] {
+    room.fill(MaybeUninit::new(0));
+    // SAFETY: all of it was written just now.
+    unsafe { room.assume_init_mut() }
+}
+
+#[cfg(feature = "tls")]
 impl PollRead for GreenSslSocket {
     fn poll_read(
         &self,
@@ -260,6 +299,19 @@ impl PollRead for GreenSslSocket {
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         GreenSslSocket::poll_read(self, poller, context, buf)
+    }
+
+    fn poll_read_into<'room>(
+        &self,
+        poller: &Poller,
+        context: &mut Context<'_>,
+        room: &'room mut [MaybeUninit<u8>],
+    ) -> Poll<io::Result<&'room mut [u8]>> {
+        // The engine takes initialised memory alone. A read is of one record.
+        let most = room.len().min(16 * 1024);
+        let room = cleared(&mut room[..most]);
+        let read = GreenSslSocket::poll_read(self, poller, context, room);
+        read.map_ok(|count| &mut room[..count])
     }
 }
 

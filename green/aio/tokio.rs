@@ -1,4 +1,8 @@
 //! tokio's `AsyncRead` and `AsyncWrite`, which need nothing of its runtime.
+#![expect(
+    unsafe_code,
+    reason = "tokio's buffers are filled without being cleared"
+)]
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -14,10 +18,12 @@ impl<T: PollRead> AsyncRead for Async<T> {
         context: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let read = self
-            .stream
-            .poll_read(&self.reader, context, buf.initialize_unfilled());
-        buf.advance(ready!(read)?);
+        // SAFETY: nothing but what was read is written there.
+        let room = unsafe { buf.unfilled_mut() };
+        let read = ready!(self.poll_read_into(context, room))?.len();
+        // SAFETY: so many bytes of it are initialised now.
+        unsafe { buf.assume_init(read) };
+        buf.advance(read);
         Poll::Ready(Ok(()))
     }
 }

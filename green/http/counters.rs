@@ -1,6 +1,8 @@
 //! What a server counts: its connections, and the requests on them.
 
 use std::fmt;
+use std::mem;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
@@ -20,16 +22,22 @@ pub(super) struct Requests {
 }
 
 /// A request under way, until this is dropped.
-pub(super) struct Answering(Arc<Requests>);
+pub(super) struct Answering<R: Deref<Target = Requests>>(R);
 
 impl Requests {
-    pub(super) fn begin(self: &Arc<Self>) -> Answering {
+    pub(super) fn begin(&self) -> Answering<&Requests> {
         self.under_way.fetch_add(1, Relaxed);
-        Answering(self.clone())
+        Answering(self)
     }
 }
 
-impl Answering {
+impl<R: Deref<Target = Requests>> Answering<R> {
+    /// The same, by another handle.
+    pub(super) fn by<S: Deref<Target = Requests>>(self, handle: S) -> Answering<S> {
+        mem::forget(self);
+        Answering(handle)
+    }
+
     pub(super) fn answered(&self, status: StatusCode) {
         let class = usize::from(status.as_u16() / 100).checked_sub(1);
         if let Some(count) = class.and_then(|class| self.0.answered.get(class)) {
@@ -38,7 +46,7 @@ impl Answering {
     }
 }
 
-impl Drop for Answering {
+impl<R: Deref<Target = Requests>> Drop for Answering<R> {
     fn drop(&mut self) {
         self.0.under_way.fetch_sub(1, Relaxed);
     }

@@ -9,6 +9,7 @@
 //! it is known whether it is HTTP.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker, ready};
@@ -139,28 +140,33 @@ impl Framing {
     /// has gone waits for no answer.
     pub(super) fn hold(
         &mut self,
-        read: impl FnOnce(&mut [u8]) -> Poll<io::Result<usize>>,
+        read: impl FnOnce(&mut [MaybeUninit<u8>]) -> Poll<io::Result<&mut [u8]>>,
     ) -> Poll<io::Result<()>> {
         if self.held.is_empty() {
-            let mut piece = [0; HELD];
+            let mut piece = [MaybeUninit::uninit(); HELD];
             match ready!(read(&mut piece))? {
-                0 => return Poll::Ready(Ok(())),
-                count => self.held = piece[..count].to_vec(),
+                [] => return Poll::Ready(Ok(())),
+                held => self.held = held.to_vec(),
             }
         }
         Poll::Pending
     }
 
-    /// Bytes that were held back, if there are any: how many fit, and may pass.
-    pub(super) fn give_back(&mut self, room: &mut [u8]) -> Option<io::Result<usize>> {
+    /// Whether bytes were held back, which come before all others.
+    pub(super) fn holds_back(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// Those of them that fit, and may pass.
+    pub(super) fn give_back<'room>(
+        &mut self,
+        room: &'room mut [MaybeUninit<u8>],
+    ) -> io::Result<&'room mut [u8]> {
         let count = self.held.len().min(room.len());
-        if count == 0 {
-            return None;
-        }
-        room[..count].copy_from_slice(&self.held[..count]);
-        Some(self.look(&mut room[..count]).inspect(|&passed| {
-            self.held.drain(..passed);
-        }))
+        let given = room[..count].write_copy_of_slice(&self.held[..count]);
+        let passed = self.look(given)?;
+        self.held.drain(..passed);
+        Ok(&mut given[..passed])
     }
 
     /// How many of the bytes that have just come may pass.
@@ -241,6 +247,31 @@ impl Framing {
                     memchr2(b' ', b'\n', rest).unwrap_or(rest.len())
                 }
                 // What nearly every request has, at one go.
+                At::Start if let Some((method, end)) = usual_line(rest) => {
+                    self.head.parts = method.eq_ignore_ascii_case(b"connect");
+                    self.at = At::Name;
+                    end
+                }
+                At::Name if self.head.word.length == 0 && rest.starts_with(b"\r\n") => {
+                    self.at = self.body();
+                    if self.at == At::Body(0) {
+                        self.end();
+                    }
+                    2
+                }
+                At::Name
+                    if self.head.word.length == 0
+                        && !may_matter(rest[0])
+                        && !b"\r\n".contains(&rest[0]) =>
+                {
+                    match memchr(b'\n', rest) {
+                        Some(end) => end + 1,
+                        None => {
+                            self.at = At::Line;
+                            rest.len()
+                        }
+                    }
+                }
                 At::Version(0) if rest.starts_with(USUAL) => {
                     self.at = At::Name;
                     USUAL.len()
@@ -350,12 +381,8 @@ impl Framing {
     fn body(&mut self) -> At {
         self.heads += 1;
         if self.head.other_major {
-            self.exchange
-                .0
-                .told
-                .lock()
-                .other_major
-                .get_or_insert(self.heads);
+            let first = &self.exchange.0.other_major;
+            let _ = first.compare_exchange(0, self.heads, Relaxed, Relaxed);
         }
         if self.head.chunked {
             At::Size(None)
@@ -369,6 +396,16 @@ impl Framing {
         let head = std::mem::take(&mut self.head);
         self.at = if head.parts { At::Parting } else { At::Start };
     }
+}
+
+/// The method of a first line as nearly every request has it, if all of that has come, and where it ends.
+fn usual_line(bytes: &[u8]) -> Option<(&[u8], usize)> {
+    let end = memchr(b'\n', bytes)? + 1;
+    let asked = bytes[..end].strip_suffix(USUAL)?.strip_suffix(b" ")?;
+    let space = memchr(b' ', asked)?;
+    let (method, target) = (&asked[..space], &asked[space + 1..]);
+    let is_usual = !method.starts_with(b"\r") && memchr(b' ', target).is_none();
+    is_usual.then_some((method, end))
 }
 
 /// Where a name that may matter ends, if that has come.
@@ -438,7 +475,12 @@ pub(super) struct Exchange(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    told: ShortLock<Told>,
+    /// The number of the first request of another major version, or 0.
+    other_major: AtomicU64,
+    answered: AtomicU64,
+    parted: AtomicBool,
+    waiting: ShortLock<Option<Waker>>,
+    waits: AtomicBool,
     /// Requests that were asked, and whose answers have come to their end.
     asked: AtomicU64,
     done: AtomicU64,
@@ -456,25 +498,23 @@ pub(super) enum Awaits {
     Request,
 }
 
-#[derive(Debug, Default)]
-struct Told {
-    /// The number of the first request of another major version.
-    other_major: Option<u64>,
-    answered: u64,
-    parted: bool,
-    waiting: Option<Waker>,
+/// One more: all that count for a connection do so on its hub, one after the other.
+fn count(so_far: &AtomicU64) -> u64 {
+    let count = 1 + so_far.load(Relaxed);
+    so_far.store(count, Relaxed);
+    count
 }
 
 impl Exchange {
     /// Begins to answer the next request; false if it is of another major version.
     pub(super) fn begin(&self) -> bool {
-        let asked = 1 + self.0.asked.fetch_add(1, Relaxed);
-        self.0.told.lock().other_major != Some(asked)
+        let asked = count(&self.0.asked);
+        self.0.other_major.load(Relaxed) != asked
     }
 
     /// The body of an answer has come to its end.
     pub(super) fn done(&self) {
-        self.0.done.fetch_add(1, Relaxed);
+        count(&self.0.done);
     }
 
     /// What the connection waits for, and behind how many requests, if all of them are done.
@@ -492,28 +532,27 @@ impl Exchange {
 
     /// That request has its answer, behind which the connection leaves HTTP or not.
     pub(super) fn answered(&self, parted: bool) {
-        let waiting = {
-            let mut told = self.0.told.lock();
-            told.answered += 1;
-            told.parted = parted;
-            told.waiting.take()
-        };
-        if let Some(waiting) = waiting {
-            waiting.wake();
+        self.0.parted.store(parted, Relaxed);
+        count(&self.0.answered);
+        if self.0.waits.load(Relaxed) {
+            self.0.waits.store(false, Relaxed);
+            let waiting = self.0.waiting.lock().take();
+            if let Some(waiting) = waiting {
+                waiting.wake();
+            }
         }
     }
 
     /// Whether the connection leaves HTTP behind the request of that number.
     fn poll_parted(&self, number: u64, context: &mut Context<'_>) -> Poll<bool> {
-        let waker = context.waker().clone();
+        if self.0.answered.load(Relaxed) >= number {
+            return Poll::Ready(self.0.parted.load(Relaxed));
+        }
         // A waker is cloned and dropped outside of the lock.
-        let _before = {
-            let mut told = self.0.told.lock();
-            if told.answered >= number {
-                return Poll::Ready(told.parted);
-            }
-            told.waiting.replace(waker)
-        };
+        let waker = context.waker().clone();
+        let before = self.0.waiting.lock().replace(waker);
+        drop(before);
+        self.0.waits.store(true, Relaxed);
         Poll::Pending
     }
 }

@@ -16,7 +16,7 @@ use hyper::upgrade::OnUpgrade;
 use tokio::sync::oneshot;
 
 use super::body::{Body, Limits};
-use super::counters::{Answering, Requests};
+use super::counters::Requests;
 use super::head;
 use super::reply::{IntoResponse, Reply, Running};
 use super::rt::Crew;
@@ -114,7 +114,7 @@ impl Answer {
 /// ```
 pub trait Handler: Send + Sync + 'static {
     #[doc(hidden)]
-    fn answer(self: Arc<Self>, request: Request<Incoming>, place: &Place) -> Answer;
+    fn answer(self: &Arc<Self>, request: Request<Incoming>, place: &Place) -> Answer;
 }
 
 impl<F, R> Handler for F
@@ -122,33 +122,30 @@ where
     F: Fn(Request<Body>) -> R + Send + Sync + 'static,
     R: IntoResponse,
 {
-    fn answer(self: Arc<Self>, request: Request<Incoming>, place: &Place) -> Answer {
+    fn answer(self: &Arc<Self>, request: Request<Incoming>, place: &Place) -> Answer {
         let own_thread = request.version() == Version::HTTP_2;
         let ended = request.body().is_end_stream();
-        let expects = request.headers().contains_key(header::EXPECT);
-        let length = request.body().size_hint().exact();
+        let length = || request.body().size_hint().exact();
+        let is_small = || length().is_some_and(|length| length <= SMALL.min(place.limits.size));
         // Whoever may be ended alone has a green thread that does nothing else.
         let apart = place.crew.ends_abandoned();
         if (own_thread || ended) && !apart {
             // Of HTTP/2 each stream has a green thread. Of HTTP/1 the connection's does nothing else meanwhile,
             // and there is no body that only it could receive.
             Answer::Now(call(
-                &*self,
+                &**self,
                 request.map(|body| Body::new(body, place.limits)),
             ))
-        } else if !apart
-            && !expects
-            && length.is_some_and(|length| length <= SMALL.min(place.limits.size))
-        {
-            let limits = place.limits;
-            Answer::later(async move { collected(&*self, request, limits).await })
+        } else if !apart && is_small() && !request.headers().contains_key(header::EXPECT) {
+            let (handler, limits) = (self.clone(), place.limits);
+            Answer::later(async move { collected(&*handler, request, limits).await })
         } else {
-            let place = place.clone();
+            let (handler, place) = (self.clone(), place.clone());
             Answer::later(async move {
                 let (sender, receiver) = oneshot::channel();
                 let _interest = place.crew.start_for("http request", move || {
                     let request = request.map(|body| Body::new(body, place.limits));
-                    let _ = sender.send(call(&*self, request));
+                    let _ = sender.send(call(&*handler, request));
                 });
                 // It was killed, or there was no stack.
                 let gone = |_| StatusCode::SERVICE_UNAVAILABLE.into_response();
@@ -186,26 +183,32 @@ where
     F: Fn(Request<Body>) -> R,
     R: IntoResponse,
 {
-    let asked = (request.method().clone(), request.uri().clone());
+    let logs = log::log_enabled!(log::Level::Error);
+    let asked = logs.then(|| (request.method().clone(), request.uri().clone()));
     catch_panic(|| handler(request).into_response()).unwrap_or_else(|payload| {
         discard_panic(payload);
-        log::error!("{} {}: the handler panicked", asked.0, asked.1);
+        if let Some((method, uri)) = asked {
+            log::error!("{method} {uri}: the handler panicked");
+        }
         StatusCode::INTERNAL_SERVER_ERROR.into_response()
     })
 }
 
 /// What is the same for all handlers: the handler is called here, unless it answers later.
 pub(super) fn serve<H: Handler>(
-    handler: Arc<H>,
+    handler: &Arc<H>,
     mut request: Request<Incoming>,
     place: &Place,
 ) -> Responding {
-    let asked = Asked::new(&request, place);
+    let answering = place.requests.begin();
+    let asked = Asked::of(&request);
     if let Some(peer) = place.peer {
         request.extensions_mut().insert(peer);
     }
+    // Of HTTP/1 hyper takes one with a transfer coding for one with a body.
+    let has_coding = request.version() > Version::HTTP_11 || !request.body().is_end_stream();
     let announced = request.body().size_hint().lower();
-    let answer = if let Some(status) = head::refusal(&request) {
+    let answer = if let Some(status) = head::refusal(&request, has_coding) {
         let mut response = status.into_response();
         // In HTTP/2 nobody can differ on where a request ends.
         if request.version() < Version::HTTP_2 {
@@ -225,8 +228,19 @@ pub(super) fn serve<H: Handler>(
         handler.answer(request, place)
     };
     match answer {
-        Answer::Now(response) => Responding::Now(Some(asked.answered(response))),
-        Answer::Later(later) => Responding::Later(Box::pin(async { asked.answered(later.await) })),
+        Answer::Now(response) => {
+            answering.answered(response.status());
+            Responding::Now(Some(asked.answered(response, place)))
+        }
+        Answer::Later(later) => {
+            let place = place.clone();
+            let answering = answering.by(place.requests.clone());
+            Responding::Later(Box::pin(async move {
+                let response = later.await;
+                answering.answered(response.status());
+                asked.answered(response, &place)
+            }))
+        }
     }
 }
 
@@ -252,46 +266,46 @@ impl Future for Responding {
 }
 
 impl Responding {
-    pub(super) fn then(
+    /// Changes the response, now or later, by what its connection's requests have in common.
+    pub(super) fn then<C: 'static>(
         self,
-        change: impl FnOnce(Response<Running>) -> Response<Running> + 'static,
+        common: &Arc<C>,
+        change: impl FnOnce(&Arc<C>, Response<Running>) -> Response<Running> + 'static,
     ) -> Responding {
         match self {
-            Responding::Now(response) => Responding::Now(response.map(change)),
-            Responding::Later(later) => Responding::Later(Box::pin(async { change(later.await) })),
+            Responding::Now(response) => {
+                Responding::Now(response.map(|response| change(common, response)))
+            }
+            Responding::Later(later) => {
+                let common = common.clone();
+                Responding::Later(Box::pin(async move { change(&common, later.await) }))
+            }
         }
     }
 }
 
 /// What is to be known of a request when it has its answer.
 struct Asked {
-    answering: Answering,
     log: Option<(Instant, String)>,
     is_head_of_2: bool,
-    peer: Option<Peer>,
-    crew: Crew,
 }
 
 impl Asked {
-    fn new(request: &Request<Incoming>, place: &Place) -> Asked {
+    fn of(request: &Request<Incoming>) -> Asked {
         let (method, version) = (request.method(), request.version());
         let logs = log::log_enabled!(target: "green::http", log::Level::Info);
         Asked {
-            answering: place.requests.begin(),
             log: logs.then(|| {
                 let asked = format!("\"{method} {} {version:?}\"", request.uri());
                 (Instant::now(), asked)
             }),
             is_head_of_2: method == Method::HEAD && version == Version::HTTP_2,
-            peer: place.peer,
-            crew: place.crew.clone(),
         }
     }
 
-    fn answered(self, mut response: Response<Reply>) -> Response<Running> {
-        self.answering.answered(response.status());
+    fn answered(self, mut response: Response<Reply>, place: &Place) -> Response<Running> {
         if let Some((begun, asked)) = self.log {
-            let peer = self.peer;
+            let peer = place.peer;
             let peer = peer.map_or_else(|| "-".to_owned(), |Peer(peer)| peer.to_string());
             let (status, took) = (response.status().as_u16(), begun.elapsed().as_micros());
             log::info!(target: "green::http", "{peer} {asked} {status} {took} µs");
@@ -307,7 +321,6 @@ impl Asked {
             }
             *response.body_mut() = Reply::empty();
         }
-        let crew = self.crew;
-        response.map(|reply| reply.with_crew(crew))
+        response.map(|reply| reply.with_crew(&place.crew))
     }
 }

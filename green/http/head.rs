@@ -11,12 +11,14 @@ pub(super) struct OtherMajor;
 
 /// The status that refuses a request if two servers could differ on which host it is for, or where it ends. (The
 /// frames of HTTP/2 are checked where they are read.)
-pub(super) fn refusal<B>(request: &Request<B>) -> Option<StatusCode> {
+///
+/// `has_coding` is whether it can have a transfer coding.
+pub(super) fn refusal<B>(request: &Request<B>, has_coding: bool) -> Option<StatusCode> {
     if request.extensions().get::<OtherMajor>().is_some() {
         Some(StatusCode::HTTP_VERSION_NOT_SUPPORTED)
     } else if !names_its_host(request) {
         Some(StatusCode::BAD_REQUEST)
-    } else if !is_coded_plainly(request) {
+    } else if has_coding && !is_coded_plainly(request) {
         Some(StatusCode::NOT_IMPLEMENTED)
     } else {
         None
@@ -87,6 +89,11 @@ const IN_NAMES: [bool; 256] = {
 };
 
 fn is_name(name: &[u8]) -> bool {
+    let in_plain_letters = |name: &[u8]| name.iter().all(|&b| IN_NAMES[usize::from(b)]);
+    !name.is_empty() && (in_plain_letters(name) || is_escaped_name(name))
+}
+
+fn is_escaped_name(name: &[u8]) -> bool {
     let mut rest = name;
     while let Some((&first, after)) = rest.split_first() {
         rest = match (first, after) {
@@ -99,5 +106,5 @@ fn is_name(name: &[u8]) -> bool {
             _ => return false,
         };
     }
-    !name.is_empty()
+    true
 }

@@ -5,35 +5,44 @@
 //! only when it has run out.
 
 use std::convert::Infallible;
-use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
+use std::mem;
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use greenhub::future::{Sleep, sleep_until};
 use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::Service;
-use tokio::sync::watch;
+use hyper::server::conn::http1::{self, UpgradeableConnection};
+use hyper::service::{HttpService, Service};
 
 use super::framing::{Awaits, Exchange};
 use super::reply::Running;
 use super::stream::{Io, Unanswered};
 use super::transport::Transport;
-use super::waits::{begins, last_call};
+use super::waits::{Beginning, Stop, last_call};
 
 /// How long a connection is at rest before hyper has it no more. One that is asked again and again never gets there.
 const MOMENT: Duration = Duration::from_millis(100);
 
+/// How long it may be until that is seen, of one that was asked again and again.
+const LONG: Duration = Duration::from_secs(1);
+
 /// Longer than anybody waits.
 const FOREVER: Duration = Duration::from_secs(u32::MAX as u64);
 
-pub(super) struct Http1<T, S> {
-    pub(super) io: Io<T>,
-    pub(super) service: S,
-    pub(super) kept: Kept,
+/// All that it has is in one piece of memory, whatever it does: with a thousand connections each piece that a request
+/// touches is in no cache.
+pub(super) struct Http1<T, S>
+where
+    S: HttpService<Incoming>,
+{
+    stage: Stage<T, S>,
+    kept: Kept,
+    patience: Patience,
+    /// Whether the server is to stop.
+    stops: bool,
 }
 
 /// What stays the same whether hyper has the connection or not.
@@ -43,7 +52,36 @@ pub(super) struct Kept {
     pub(super) head_limit: Option<Duration>,
     pub(super) keep_alive: bool,
     pub(super) half_close: bool,
-    pub(super) stop: watch::Receiver<bool>,
+    pub(super) stop: Stop,
+}
+
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is nothing to gain: see Http1"
+)]
+enum Stage<T, S>
+where
+    S: HttpService<Incoming>,
+{
+    AtWork(Work<T, S>),
+    AtRest {
+        io: Io<T>,
+        service: S,
+        beginning: Beginning,
+    },
+    Over,
+}
+
+/// What hyper does with it.
+struct Work<T, S>
+where
+    S: HttpService<Incoming>,
+{
+    connection: UpgradeableConnection<Io<T>, S>,
+    stopping: Pin<Box<dyn Future<Output = ()>>>,
+    /// Whether `stopping` has been polled; and whether hyper has been told.
+    asked: bool,
+    told: bool,
 }
 
 impl<T, S> Http1<T, S>
@@ -52,60 +90,93 @@ where
     S: Service<Request<Incoming>, Response = Response<Running>, Error = Infallible> + Unpin,
     S::Future: 'static,
 {
-    /// To the connection's end. What is done is in boxes, so that a connection has room for what it does now alone.
-    pub(super) async fn serve(mut self) -> io::Result<()> {
-        let mut patience = Patience::new(self.kept.head_limit);
-        let mut stops = false;
-        while let Some(rests) = Box::pin(self.at_work(&mut patience, stops)).await? {
-            self = rests;
-            let left = patience.left();
-            let begins = begins(self.io.socket(), left, self.kept.stop.clone());
-            stops = !Box::pin(begins).await?;
+    pub(super) fn new(io: Io<T>, service: S, kept: Kept) -> Http1<T, S> {
+        Http1 {
+            stage: Stage::AtWork(Work::begin(io, service, &kept)),
+            patience: Patience::new(kept.head_limit),
+            kept,
+            stops: false,
         }
-        Ok(())
     }
 
-    /// Until it is over, or rests.
-    async fn at_work(
-        self,
+    /// Ready at the connection's end.
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            match &mut self.stage {
+                Stage::AtWork(work) => {
+                    let (kept, patience) = (&self.kept, &mut self.patience);
+                    let rests = ready!(work.poll(kept, patience, &mut self.stops, context))?;
+                    let Stage::AtWork(work) = mem::replace(&mut self.stage, Stage::Over) else {
+                        unreachable!("it was at work just now")
+                    };
+                    let parts = rests.then(|| work.connection.into_parts());
+                    let Some(parts) = parts.flatten() else {
+                        return Poll::Ready(Ok(()));
+                    };
+                    debug_assert!(parts.read_buf.is_empty(), "hyper has read on at rest");
+                    let (socket, left) = (parts.io.socket(), self.patience.left());
+                    let beginning = Beginning::new(socket, left, self.kept.stop.clone());
+                    self.stage = Stage::AtRest {
+                        io: parts.io,
+                        service: parts.service,
+                        beginning,
+                    };
+                }
+                Stage::AtRest { io, beginning, .. } => {
+                    self.stops = !ready!(beginning.poll(io.socket(), context))?;
+                    let rest = mem::replace(&mut self.stage, Stage::Over);
+                    if let Stage::AtRest { io, service, .. } = rest {
+                        self.stage = Stage::AtWork(Work::begin(io, service, &self.kept));
+                    }
+                }
+                Stage::Over => unreachable!("a connection was polled after its end"),
+            }
+        }
+    }
+}
+
+impl<T, S> Work<T, S>
+where
+    T: Transport,
+    S: Service<Request<Incoming>, Response = Response<Running>, Error = Infallible> + Unpin,
+    S::Future: 'static,
+{
+    fn begin(io: Io<T>, service: S, kept: &Kept) -> Work<T, S> {
+        Work {
+            connection: http1::Builder::new()
+                .keep_alive(kept.keep_alive)
+                .half_close(kept.half_close)
+                .serve_connection(io, service)
+                .with_upgrades(),
+            stopping: Box::pin(last_call(kept.stop.clone())),
+            asked: false,
+            told: false,
+        }
+    }
+
+    /// Ready when the connection is over, or with true when it rests.
+    fn poll(
+        &mut self,
+        kept: &Kept,
         patience: &mut Patience,
-        mut stops: bool,
-    ) -> io::Result<Option<Http1<T, S>>> {
-        let Http1 { io, service, kept } = self;
-        let connection = http1::Builder::new()
-            .keep_alive(kept.keep_alive)
-            .half_close(kept.half_close)
-            .serve_connection(io, service)
-            .with_upgrades();
-        let mut connection = Box::pin(connection);
-        let mut stopping = pin!(last_call(kept.stop.clone()));
-        let (mut told, mut asked) = (false, false);
-        let rests = poll_fn(|context| {
-            // Polled once, it wakes this one when the server is to stop.
-            if !stops && (!asked || *kept.stop.borrow()) {
-                asked = true;
-                stops = stopping.as_mut().poll(context).is_ready();
-            }
-            if stops && !told {
-                told = true;
-                kept.unanswered.set();
-                connection.as_mut().graceful_shutdown();
-            }
-            if let Poll::Ready(over) = connection.as_mut().poll(context) {
-                return Poll::Ready(over.map(|()| false).map_err(io::Error::other));
-            }
-            patience.poll(&kept.exchange, !told, context)
-        })
-        .await?;
-        let parts = rests.then(|| Pin::into_inner(connection).into_parts());
-        Ok(parts.flatten().map(|parts| {
-            debug_assert!(parts.read_buf.is_empty(), "hyper has read on at rest");
-            Http1 {
-                io: parts.io,
-                service: parts.service,
-                kept,
-            }
-        }))
+        stops: &mut bool,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<bool>> {
+        // Polled once, it wakes this one when the server is to stop.
+        if !*stops && (!self.asked || kept.stop.is_set()) {
+            self.asked = true;
+            *stops = self.stopping.as_mut().poll(context).is_ready();
+        }
+        let mut connection = Pin::new(&mut self.connection);
+        if *stops && !self.told {
+            self.told = true;
+            kept.unanswered.set();
+            connection.as_mut().graceful_shutdown();
+        }
+        if let Poll::Ready(over) = connection.poll(context) {
+            return Poll::Ready(over.map(|()| false).map_err(io::Error::other));
+        }
+        patience.poll(&kept.exchange, !self.told, context)
     }
 }
 
@@ -115,6 +186,8 @@ struct Patience {
     /// How many requests there were when the wait for the next began, and when it ends.
     wait: Option<(u64, Instant)>,
     tick: Option<Tick>,
+    /// How long the next tick is: longer after one in which there were requests.
+    moment: Duration,
 }
 
 struct Tick {
@@ -129,12 +202,14 @@ impl Patience {
             limit: limit.unwrap_or(FOREVER).min(FOREVER),
             wait: None,
             tick: None,
+            moment: MOMENT,
         }
     }
 
     /// What is left of the wait for a connection that rests.
     fn left(&mut self) -> Option<Duration> {
         self.tick = None;
+        self.moment = MOMENT;
         let (_, end) = self.wait?;
         Some(end.saturating_duration_since(Instant::now()))
     }
@@ -159,6 +234,10 @@ impl Patience {
             .take_if(|tick| tick.last && !self.wait.as_ref().is_some_and(same));
         loop {
             if let Some(tick) = &mut self.tick {
+                // It wakes this task.
+                if tick.sleep.is_under_way() {
+                    return Poll::Pending;
+                }
                 ready!(Pin::new(&mut tick.sleep).poll(context));
             }
             let now = Instant::now();
@@ -174,7 +253,16 @@ impl Patience {
             if last && may_rest && awaits == Awaits::Request {
                 return Poll::Ready(Ok(true));
             }
-            let next = if last { end } else { end.min(now + MOMENT) };
+            if self.tick.is_some() && !last {
+                // What a peer may take of its time beyond the limit is a small part of that.
+                let longest = LONG.min(self.limit / 8).max(MOMENT);
+                self.moment = (self.moment * 4).min(longest);
+            }
+            let next = if last {
+                end
+            } else {
+                end.min(now + self.moment)
+            };
             let sleep = sleep_until(next);
             self.tick = Some(Tick { sleep, last });
         }

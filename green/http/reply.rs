@@ -18,7 +18,9 @@ use tokio::sync::mpsc;
 use super::body::{BoxError, Fault};
 use super::framing::Exchange;
 use super::rt::{Crew, Interest};
-use super::transport::{Cut, Unfinished};
+use super::transport::Cut;
+use super::waits::Stop;
+use crate::thread::panicking;
 
 /// How much is sent in one piece.
 const PIECE: usize = 16 * 1024;
@@ -110,12 +112,11 @@ impl Reply {
         Reply(Kind::Boxed(body.map_err(Into::into).boxed_unsync()))
     }
 
-    pub(super) fn with_crew(self, crew: Crew) -> Running {
+    pub(super) fn with_crew(self, crew: &Crew) -> Running {
         Running {
+            crew: matches!(self.0, Kind::Later(_)).then(|| crew.clone()),
             reply: self,
-            crew,
-            unfinished: None,
-            _done: None,
+            ending: None,
         }
     }
 
@@ -267,29 +268,38 @@ impl Pieces {
 /// A body on its way, as hyper polls it.
 pub(super) struct Running {
     reply: Reply,
-    crew: Crew,
+    /// Of one that begins later.
+    crew: Option<Crew>,
     /// Of a connection whose end may be that of the body: HTTP/2 has another.
-    unfinished: Option<Unfinished>,
-    _done: Option<Done>,
+    ending: Option<Arc<EndOfAnswer>>,
 }
 
-/// Tells that the answer has come to its end.
-struct Done(Exchange);
+/// What is to be done where an answer ends.
+#[derive(Debug)]
+pub(super) struct EndOfAnswer {
+    pub(super) cut: Cut,
+    pub(super) exchange: Exchange,
+    /// Whether the server is to stop.
+    pub(super) stop: Stop,
+}
 
-impl Drop for Done {
+impl Drop for Running {
     fn drop(&mut self) {
-        self.0.done();
+        if let Some(ending) = &self.ending {
+            // Of a connection that is killed, say: a part of the answer is unsent.
+            if panicking() {
+                ending.cut.now();
+            }
+            ending.exchange.done();
+        }
     }
 }
 
 impl Running {
     /// The connection is cut where the body is, and told of its end.
-    pub(super) fn with_cut(self, cut: Cut, exchange: Exchange) -> Running {
-        Running {
-            unfinished: Some(Unfinished { cut, unsent: true }),
-            _done: Some(Done(exchange)),
-            ..self
-        }
+    pub(super) fn with_ending(mut self, ending: Arc<EndOfAnswer>) -> Running {
+        self.ending = Some(ending);
+        self
     }
 
     fn poll_next(
@@ -302,7 +312,8 @@ impl Running {
             Kind::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Kind::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
             Kind::Later(write) => {
-                self.reply.0 = Kind::Running(begin(write, &self.crew));
+                let crew = self.crew.take().expect("it begins once");
+                self.reply.0 = Kind::Running(begin(write, &crew));
                 self.poll_next(context)
             }
             Kind::Running(mut pieces) => {
@@ -352,8 +363,8 @@ impl Body for Running {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let polled = self.poll_next(context);
-        if let (Poll::Ready(Some(Err(_))), Some(unfinished)) = (&polled, &self.unfinished) {
-            unfinished.cut.now();
+        if let (Poll::Ready(Some(Err(_))), Some(ending)) = (&polled, &self.ending) {
+            ending.cut.now();
         }
         polled
     }

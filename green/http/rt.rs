@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::future::poll_fn;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -121,9 +122,29 @@ struct Running {
 struct Threads {
     begun: u64,
     /// A thread may be done before its handle is here.
-    running: HashMap<u64, Option<JoinHandle<()>>>,
+    running: HashMap<u64, Option<JoinHandle<()>>, BuildHasherDefault<Spread>>,
     /// Whoever waits for the last to end.
     waiting: Option<Waker>,
+}
+
+/// For keys that are numbers which nobody chooses.
+#[derive(Default)]
+struct Spread(u64);
+
+impl Hasher for Spread {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.write_u64(byte.into()));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // Upper and lower bits of the result depend on all of the number's lower ones.
+        let spread = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = spread ^ spread >> 32;
+    }
 }
 
 /// Whoever waits for a green thread of a crew. If the crew ends what is abandoned, dropping this ends that one.

@@ -1,5 +1,6 @@
 //! The server: its settings, its connections, and how it stops.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
@@ -8,10 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{CONNECTION, HeaderValue};
-use http::{Method, Request, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
-use hyper::service::service_fn;
+use hyper::service::{HttpService, Service, service_fn};
 use tokio::sync::watch;
 
 use super::body::Limits;
@@ -20,11 +21,12 @@ use super::framing::{Exchange, Framing};
 use super::handler::{self, Handler, Peer, Place};
 use super::head::OtherMajor;
 use super::http1::{Http1, Kept};
+use super::reply::{EndOfAnswer, Running};
 use super::rt::{Crew, GreenTimer};
 use super::stream::{Io, Unanswered};
 use super::transport::{self, Cut, Protocol, Transport};
 use super::upgrade::open;
-use super::waits::{begins, stopping};
+use super::waits::{Stop, begins, stopping};
 use crate::convenience::{self, Accept, Served};
 use crate::thread::panicking;
 
@@ -280,7 +282,7 @@ where
         let (settings, requests, stop) = (Arc::new(self.settings), self.requests, self.stop);
         let handler = Arc::new(handler);
         self.server.run_futures(move |stream: L::Stream| {
-            let (settings, handler, stop) = (settings.clone(), handler.clone(), stop.subscribe());
+            let (settings, handler, stop) = (settings.clone(), handler.clone(), Stop::of(&stop));
             let requests = requests.clone();
             move || {
                 Box::pin(async move {
@@ -323,7 +325,7 @@ async fn connection<T: Transport, H: Handler>(
     handler: Arc<H>,
     settings: Arc<Settings>,
     requests: Arc<Requests>,
-    stop: watch::Receiver<bool>,
+    stop: Stop,
 ) -> io::Result<()> {
     let crew = Crew::new(settings.end_abandoned);
     let _killed = Killed(crew.clone());
@@ -331,7 +333,14 @@ async fn connection<T: Transport, H: Handler>(
     if !Box::pin(begins).await? {
         return Ok(());
     }
-    let outcome = begun(stream, handler, settings, requests, stop, crew.clone())?.await;
+    let outcome = {
+        let mut serving = begun(stream, handler, settings, requests, stop, crew.clone())?;
+        poll_fn(|context| match &mut serving {
+            Serving::Http1(connection) => connection.poll(context),
+            Serving::Http2(connection) => connection.as_mut().poll(context),
+        })
+        .await
+    };
     crew.gone().await;
     outcome
 }
@@ -342,9 +351,9 @@ fn begun<T: Transport, H: Handler>(
     handler: Arc<H>,
     settings: Arc<Settings>,
     requests: Arc<Requests>,
-    stop: watch::Receiver<bool>,
+    stop: Stop,
     crew: Crew,
-) -> io::Result<Pin<Box<dyn Future<Output = io::Result<()>>>>> {
+) -> io::Result<Serving<T, impl OfHttp1>> {
     // A proxy's header comes before all else, TLS included.
     #[cfg(feature = "proxy-protocol")]
     let peer = match &settings.proxy {
@@ -371,45 +380,47 @@ fn begun<T: Transport, H: Handler>(
         let framing = Some(Framing::new(exchange.clone()));
         let unsent = unanswered.clone();
         let io = Io::new(stream, framing, settings.write, unsent, cut.clone()).behind(early);
-        let (ours, ended) = (exchange.clone(), stop.clone());
+        let ending = Arc::new(EndOfAnswer {
+            cut,
+            exchange: exchange.clone(),
+            stop: stop.clone(),
+        });
         let service = service_fn(move |mut request: Request<Incoming>| {
-            if !ours.begin() {
+            if !ending.exchange.begin() {
                 request.extensions_mut().insert(OtherMajor);
             }
             let connects = request.method() == Method::CONNECT;
-            let (exchange, cut, stop) = (ours.clone(), cut.clone(), ended.clone());
-            handler::serve(handler.clone(), request, &place).then(move |answer| {
-                let mut answer = answer.map(|body| body.with_cut(cut, exchange.clone()));
+            let responding = handler::serve(&handler, request, &place);
+            responding.then(&ending, move |ending, answer| {
+                let mut answer = answer.map(|body| body.with_ending(ending.clone()));
                 let status = answer.status();
                 let goes_on = status == StatusCode::SWITCHING_PROTOCOLS;
-                if !goes_on && *stop.borrow() {
+                if !goes_on && ending.stop.is_set() {
                     let close = HeaderValue::from_static("close");
                     answer.headers_mut().insert(CONNECTION, close);
                 }
                 // As hyper sees it.
-                exchange.answered(goes_on || connects && status.is_success());
+                ending
+                    .exchange
+                    .answered(goes_on || connects && status.is_success());
                 answer
             })
         });
-        let connection = Http1 {
-            io,
-            service,
-            kept: Kept {
-                exchange,
-                unanswered,
-                head_limit: settings.head,
-                keep_alive: settings.keep_alive,
-                half_close: !settings.end_abandoned,
-                stop,
-            },
+        let kept = Kept {
+            exchange,
+            unanswered,
+            head_limit: settings.head,
+            keep_alive: settings.keep_alive,
+            half_close: !settings.end_abandoned,
+            stop,
         };
-        return Ok(Box::pin(connection.serve()));
+        return Ok(Serving::Http1(Http1::new(io, service, kept)));
     }
     // A stream that is still served keeps no descriptor of a client that has gone.
     let service = service_fn(move |request: Request<Incoming>| {
         let (handler, place) = (handler.clone(), place.clone());
         // Called on the stream's own stack. In a box: hyper keeps its room.
-        Box::pin(async move { handler::serve(handler, request, &place).await })
+        Box::pin(async move { handler::serve(&handler, request, &place).await })
     });
     let io = Io::new(stream, None, settings.write, unanswered.clone(), cut).behind(early);
     let connection = http2::Builder::new(crew)
@@ -419,7 +430,7 @@ fn begun<T: Transport, H: Handler>(
         .serve_connection(io, service);
     let (mut connection, mut stopping) = (Box::pin(connection), Box::pin(stopping(stop)));
     let mut told = false;
-    Ok(Box::pin(poll_fn(move |context| {
+    Ok(Serving::Http2(Box::pin(poll_fn(move |context| {
         if !told && stopping.as_mut().poll(context).is_ready() {
             told = true;
             unanswered.set();
@@ -427,5 +438,35 @@ fn begun<T: Transport, H: Handler>(
         }
         let over = connection.as_mut().poll(context);
         over.map(|over| over.map_err(io::Error::other))
-    })))
+    }))))
+}
+
+/// What a connection of HTTP/1 calls.
+trait OfHttp1:
+    Service<Request<Incoming>, Response = Response<Running>, Error = Infallible, Future: 'static>
+    + Unpin
+{
+}
+
+impl<S> OfHttp1 for S where
+    S: Service<
+            Request<Incoming>,
+            Response = Response<Running>,
+            Error = Infallible,
+            Future: 'static,
+        > + Unpin
+{
+}
+
+/// What serves a connection.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a connection of HTTP/1 is in one piece of memory, and small beside one of HTTP/2"
+)]
+enum Serving<T, S>
+where
+    S: HttpService<Incoming>,
+{
+    Http1(Http1<T, S>),
+    Http2(Pin<Box<dyn Future<Output = io::Result<()>>>>),
 }

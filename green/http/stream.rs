@@ -5,13 +5,14 @@
 )]
 
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use futures_io::{AsyncRead, AsyncWrite};
+use futures_io::AsyncWrite;
 use greenhub::future::{Sleep, sleep};
 use greenhub::greenio::GreenSocket;
 use hyper::rt::{Read, ReadBufCursor, Write};
@@ -34,20 +35,57 @@ const MOST: usize = 64 * 1024;
 pub(super) struct Io<T> {
     /// Until all is sent, and our direction has ended.
     unfinished: Option<Unfinished>,
-    stream: Async<T>,
-    /// What was read before, and comes first.
-    early: &'static [u8],
+    input: Input<T>,
     /// Of HTTP/1.
     framing: Option<Framing>,
-    /// How much the next read asks for: more after one that was full.
-    wanted: usize,
     write_limit: Option<Duration>,
     /// Runs while a write waits.
     waiting: Option<Pin<Box<Sleep>>>,
     unanswered: Unanswered,
+    lingering: Option<Box<Lingering>>,
+}
+
+#[derive(Debug)]
+struct Input<T> {
+    stream: Async<T>,
+    /// What was read before, and comes first.
+    early: &'static [u8],
+    /// How much the next read asks for: more after one that was full.
+    wanted: usize,
     /// Whether the peer's end has come.
     ended: bool,
-    lingering: Option<Box<Lingering>>,
+}
+
+impl<T: Transport> Input<T> {
+    /// Reads into the beginning of `room`.
+    fn poll_fill<'room>(
+        &mut self,
+        context: &mut Context<'_>,
+        room: &'room mut [MaybeUninit<u8>],
+    ) -> Poll<io::Result<&'room mut [u8]>> {
+        let asked = room.len();
+        let polled = match self.early {
+            [] => self.stream.poll_read_into(context, room),
+            early => {
+                let (now, later) = early.split_at(early.len().min(asked));
+                self.early = later;
+                Poll::Ready(Ok(room[..now.len()].write_copy_of_slice(now)))
+            }
+        };
+        match &polled {
+            Poll::Pending => {}
+            Poll::Ready(Ok(read)) => {
+                let count = read.len();
+                self.wanted = match count == asked {
+                    true => self.wanted.saturating_mul(4).min(MOST),
+                    false => self.wanted.min(count.next_power_of_two()).max(LEAST),
+                };
+                self.ended |= asked > 0 && count == 0;
+            }
+            Poll::Ready(Err(_)) => self.ended |= asked > 0,
+        }
+        polled
+    }
 }
 
 /// Whether nothing was sent since this was last set: then a connection that ends has no answer under way.
@@ -70,31 +108,33 @@ impl<T: Transport> Io<T> {
     ) -> Io<T> {
         Io {
             unfinished: Some(Unfinished { cut, unsent: false }),
-            stream: Async::new(stream),
-            early: &[],
+            input: Input {
+                stream: Async::new(stream),
+                early: &[],
+                wanted: LEAST,
+                ended: false,
+            },
             framing,
-            wanted: LEAST,
             write_limit,
             waiting: None,
             unanswered,
-            ended: false,
             lingering: None,
         }
     }
 
     /// The same, with bytes that were read before.
     pub(super) fn behind(mut self, early: &'static [u8]) -> Io<T> {
-        self.early = early;
+        self.input.early = early;
         self
     }
 
     pub(super) fn socket(&self) -> &GreenSocket {
-        self.stream.get_ref().socket()
+        self.input.stream.get_ref().socket()
     }
 
     /// The stream for threads, whose writes have the same limit, and what was read of it and not given to hyper.
     pub(super) fn into_blocking(self) -> io::Result<(T, Vec<u8>)> {
-        let stream = self.stream.into_inner();
+        let stream = self.input.stream.into_inner();
         let limit = self.write_limit;
         // Zero is refused as an argument; the least there is times out all the same.
         let limit = limit.map(|limit| limit.max(Duration::from_nanos(1)));
@@ -149,38 +189,32 @@ impl<T: Transport> Io<T> {
     }
 }
 
-/// Lets `read` fill at most so much of hyper's buffer, and says how much it did.
+/// Lets `read` fill a part of hyper's buffer, at most so much, without clearing it first. `read` returns the beginning of
+/// what it was lent, as far as that is initialised and holds what was read.
 fn fill(
     mut buf: ReadBufCursor<'_>,
     most: usize,
-    read: impl FnOnce(&mut [u8]) -> Poll<io::Result<usize>>,
-) -> Poll<io::Result<usize>> {
-    let most = buf.remaining().min(most);
-    if most <= LEAST {
-        // Zeros in hyper's buffer would be memory that an idle connection keeps.
-        let mut room = [0; LEAST];
-        let read = ready!(read(&mut room[..most]))?;
-        buf.put_slice(&room[..read]);
-        return Poll::Ready(Ok(read));
-    }
-    let room = buf.initialize_unfilled_to(most);
-    let read = ready!(read(room))?;
-    assert!(read <= most, "a read fits its buffer");
-    // SAFETY: so many bytes were initialised just now.
-    unsafe { buf.advance(read) };
-    Poll::Ready(Ok(read))
+    read: impl FnOnce(&mut [MaybeUninit<u8>]) -> Poll<io::Result<&mut [u8]>>,
+) -> Poll<io::Result<()>> {
+    // SAFETY: `read` is code of this crate, none of which writes what is not initialised.
+    let room = unsafe { buf.as_mut() };
+    let most = room.len().min(most);
+    let start = room.as_ptr().cast();
+    let read = ready!(read(&mut room[..most]))?;
+    assert!(read.is_empty() || read.as_ptr() == start && read.len() <= most);
+    let count = read.len();
+    // SAFETY: so many bytes at the beginning of the buffer are initialised.
+    unsafe { buf.advance(count) };
+    Poll::Ready(Ok(()))
 }
 
 impl<T: PollRead> Read for Async<T> {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        fill(buf, MOST, |room| {
-            AsyncRead::poll_read(self.as_mut(), context, room)
-        })
-        .map_ok(drop)
+        fill(buf, usize::MAX, |room| self.poll_read_into(context, room))
     }
 }
 
@@ -220,48 +254,24 @@ impl<T: Transport> Read for Io<T> {
         context: &mut Context<'_>,
         buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let Io {
-            stream,
-            early,
-            framing,
-            wanted,
-            ended,
-            ..
-        } = &mut *self;
-        let most = *wanted;
-        let is_open = match framing {
-            Some(framing) => framing.poll_ready(context)?.is_pending(),
-            None => false,
-        };
-        let mut read = |room: &mut [u8]| {
-            let polled = match early.is_empty() {
-                true => AsyncRead::poll_read(Pin::new(stream), context, room),
-                false => Poll::Ready(io::Read::read(early, room)),
-            };
-            if let Poll::Ready(Ok(count)) = polled {
-                *wanted = match count == room.len() {
-                    true => most.saturating_mul(4).min(MOST),
-                    false => most.min(count.next_power_of_two()).max(LEAST),
-                };
-            }
-            *ended |= !room.is_empty() && matches!(polled, Poll::Ready(Ok(0) | Err(_)));
-            polled
-        };
+        let Io { input, framing, .. } = &mut *self;
+        let most = input.wanted;
         let Some(framing) = framing else {
-            return fill(buf, most, read).map_ok(drop);
+            return fill(buf, most, |room| input.poll_fill(context, room));
         };
-        if is_open {
-            return framing.hold(read);
+        if framing.poll_ready(context)?.is_pending() {
+            return framing.hold(|room| input.poll_fill(context, room));
         }
         let polled = fill(buf, most, |room| {
-            if let Some(passed) = framing.give_back(room) {
-                return Poll::Ready(passed);
+            if framing.holds_back() {
+                return Poll::Ready(framing.give_back(room));
             }
-            let count = ready!(read(room))?;
-            Poll::Ready(framing.pass(&mut room[..count]))
+            let read = ready!(input.poll_fill(context, room))?;
+            let passed = framing.pass(read)?;
+            Poll::Ready(Ok(&mut read[..passed]))
         });
         framing.read(&polled);
-        polled.map_ok(drop)
+        polled
     }
 }
 
@@ -272,7 +282,7 @@ impl<T: Transport> Write for Io<T> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.begin_write();
-        let polled = Write::poll_write(Pin::new(&mut self.stream), context, buf);
+        let polled = Write::poll_write(Pin::new(&mut self.input.stream), context, buf);
         self.within_limit(context, polled)
     }
 
@@ -282,16 +292,16 @@ impl<T: Transport> Write for Io<T> {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.begin_write();
-        let polled = Write::poll_write_vectored(Pin::new(&mut self.stream), context, bufs);
+        let polled = Write::poll_write_vectored(Pin::new(&mut self.input.stream), context, bufs);
         self.within_limit(context, polled)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.input.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let polled = Write::poll_flush(Pin::new(&mut self.stream), context);
+        let polled = Write::poll_flush(Pin::new(&mut self.input.stream), context);
         ready!(self.within_limit(context, polled))?;
         self.set_unsent(false);
         Poll::Ready(Ok(()))
@@ -302,17 +312,17 @@ impl<T: Transport> Write for Io<T> {
             // Nobody waits for a head any more.
             self.set_unsent(true);
             let idle = self.unanswered.0.load(Ordering::Relaxed);
-            let polled = Write::poll_shutdown(Pin::new(&mut self.stream), context);
+            let polled = Write::poll_shutdown(Pin::new(&mut self.input.stream), context);
             ready!(self.within_limit(context, polled))?;
             self.unfinished = None;
-            if idle || self.ended {
+            if idle || self.input.ended {
                 return Poll::Ready(Ok(()));
             }
         }
         let Io {
-            stream, lingering, ..
+            input, lingering, ..
         } = &mut *self;
-        let socket = stream.get_ref().socket();
+        let socket = input.stream.get_ref().socket();
         let lingering = lingering.get_or_insert_with(|| Box::new(Lingering::begin(socket)));
         lingering.poll(socket, context).map(Ok)
     }

@@ -54,7 +54,7 @@ where
     B: hyper::body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    fn answer(self: Arc<Self>, request: Request<Incoming>, place: &Place) -> Answer {
+    fn answer(self: &Arc<Self>, request: Request<Incoming>, place: &Place) -> Answer {
         let service = self.0.clone();
         if request.version() == Version::HTTP_2 || request.body().is_end_stream() {
             return Answer::later(call(service, request));

@@ -110,6 +110,13 @@ impl Sleep {
         self.deadline = Deadline::at(deadline);
     }
 
+    /// Whether its end is to come, and wakes the task that polled last: a poll by that task has nothing to do.
+    #[doc(hidden)]
+    pub fn is_under_way(&self) -> bool {
+        let entry = self.entry.as_ref();
+        entry.is_some_and(|entry| entry.place().is_some())
+    }
+
     fn forget(&mut self) {
         if let Some(entry) = &self.entry {
             let kept = entry.home.queue.lock().remove(&**entry);

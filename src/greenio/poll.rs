@@ -2,8 +2,14 @@
 //!
 //! Limits and non-blocking mode of the socket do not apply here: a future is dropped when it has taken
 //! too long.
+//!
+//! # Safety
+//!
+//! A call into memory that is not initialised says how many of its first bytes are now.
+#![expect(unsafe_code, reason = "memory that the kernel has initialised")]
 
 use std::io::{self, IoSlice, Read, Write};
+use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
 use std::task::{Context, Poll};
 
@@ -30,6 +36,25 @@ impl GreenSocket {
     ) -> Poll<io::Result<usize>> {
         self.source()
             .poll_read(poller, buf.len(), context, |_| NonBlocking(self).read(buf))
+    }
+
+    /// As [`poll_recv`](GreenSocket::poll_recv), into memory that need not be initialised; returns the part of it that
+    /// is now, which is what was received.
+    ///
+    /// # Errors
+    ///
+    /// See [Receiving](#receiving).
+    pub fn poll_recv_into<'room>(
+        &self,
+        poller: &Poller,
+        context: &mut Context<'_>,
+        room: &'room mut [MaybeUninit<u8>],
+    ) -> Poll<io::Result<&'room mut [u8]>> {
+        let received = self.source().poll_read(poller, room.len(), context, |_| {
+            NonBlocking(self).read_into(room)
+        });
+        // SAFETY: of what was received just now (module, # Safety).
+        received.map_ok(|count| unsafe { room[..count].assume_init_mut() })
     }
 
     /// As [`poll_recv`](GreenSocket::poll_recv), but what is received stays to be received.
@@ -79,14 +104,16 @@ impl GreenSocket {
         const COPIED: usize = 1024;
         let total: usize = bufs.iter().map(|buf| buf.len()).sum();
         if total <= COPIED {
-            let mut joined = [0; COPIED];
+            let mut joined = [MaybeUninit::uninit(); COPIED];
             let mut rest = &mut joined[..];
             for buf in bufs {
                 let (here, after) = rest.split_at_mut(buf.len());
-                here.copy_from_slice(buf);
+                here.write_copy_of_slice(buf);
                 rest = after;
             }
-            return self.poll_send(poller, context, &joined[..total]);
+            // SAFETY: so many bytes were written just now.
+            let joined = unsafe { joined[..total].assume_init_ref() };
+            return self.poll_send(poller, context, joined);
         }
         let bufs = &bufs[..bufs.len().min(libc::UIO_MAXIOV as usize)];
         self.source().poll(poller, Direction::Write, context, |fd| {
@@ -119,6 +146,24 @@ impl GreenPipe {
         self.source().poll(poller, Direction::Read, context, |fd| {
             pipe::read(fd.as_fd(), buf)
         })
+    }
+
+    /// Reads what there is into memory that need not be initialised; returns the part of it that is now.
+    ///
+    /// # Errors
+    ///
+    /// See [`GreenPipe`].
+    pub fn poll_read_into<'room>(
+        &self,
+        poller: &Poller,
+        context: &mut Context<'_>,
+        room: &'room mut [MaybeUninit<u8>],
+    ) -> Poll<io::Result<&'room mut [u8]>> {
+        let read = self.source().poll(poller, Direction::Read, context, |fd| {
+            pipe::read_into(fd.as_fd(), room)
+        });
+        // SAFETY: of what was read just now (module, # Safety).
+        read.map_ok(|count| unsafe { room[..count].assume_init_mut() })
     }
 
     /// Writes as much as the pipe takes.

@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "two descriptors that the kernel hands over")]
 
 use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
 
 use super::cvt;
@@ -18,6 +19,12 @@ pub(crate) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
 /// read(2).
 pub(crate) fn read(fd: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {
     Ok(rustix::io::read(fd, buf)?)
+}
+
+/// read(2) into memory that need not be initialised: so many bytes of it are, then.
+pub(crate) fn read_into(fd: BorrowedFd<'_>, room: &mut [MaybeUninit<u8>]) -> io::Result<usize> {
+    let (read, _) = rustix::io::read(fd, room)?;
+    Ok(read.len())
 }
 
 /// readv(2).

@@ -56,6 +56,17 @@ pub(crate) fn recv(fd: BorrowedFd<'_>, buf: &mut [u8], flags: c_int) -> io::Resu
     unsafe { raw::call(libc::SYS_recvfrom, arguments) }
 }
 
+/// The same into memory that need not be initialised: what it was received into is.
+#[inline]
+pub(crate) fn recv_into<'room>(
+    fd: BorrowedFd<'_>,
+    room: &'room mut [MaybeUninit<u8>],
+) -> io::Result<&'room mut [u8]> {
+    let flags = RecvFlags::from_bits_retain(libc::MSG_DONTWAIT as u32);
+    let ((received, _), _) = rustix::net::recv(fd, room, flags)?;
+    Ok(received)
+}
+
 /// `recvfrom(2)`.
 pub(crate) fn recv_from(
     fd: BorrowedFd<'_>,
