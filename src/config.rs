@@ -11,6 +11,9 @@ use crate::sys::lock::Lock;
 /// `GREEN_BLOCKING_THREADS`, `GREEN_THREAD_LOCALS`), otherwise its default holds. They are fixed when
 /// the first green thread is started.
 ///
+/// In the environment a number is digits alone, without a unit. A value that is none is told to the crate `log` as a
+/// warning, and the default holds; a number that is too small or too large becomes the nearest one that is possible.
+///
 /// ```
 /// green::Config::new().hubs(1).stack_size(64 * 1024).apply().unwrap();
 /// assert_eq!(green::run(|| 7), 7);

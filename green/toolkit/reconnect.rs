@@ -226,6 +226,9 @@ impl<'a, C> Reconnect<'a, C> {
     ///
     /// What `work` sent before it failed may have reached the peer, so it should do only what may be done twice.
     ///
+    /// A peer that has hung up in order is no error to `read` and `read_line`, which return 0: a `work` that expected
+    /// more returns `Err(ErrorKind::UnexpectedEof.into())`, as `read_exact` does, or it counts as having succeeded.
+    ///
     /// # Errors
     ///
     /// [`GaveUp`], with the last error. With `?` in a function that returns `io::Result` it becomes that error.

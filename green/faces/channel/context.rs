@@ -5,12 +5,12 @@
 //! one operation of a context is ever selected, and a thread that was selected comes up and completes it. A thread that
 //! timed out or is being killed cannot be selected: the channel turns to the next waiter.
 //!
-//! | state       | means                          | may become                                        |
-//! |-------------|--------------------------------|---------------------------------------------------|
-//! | `PREPARING` | the thread still runs          | `PARKED` by itself, selected by a channel         |
-//! | `PARKED`    | it is in the queue             | selected by a channel, `OVER` by itself           |
-//! | `OVER`      | timed out, killed or withdrawn | nothing                                           |
-//! | other       | that operation is selected     | `OVER` by the channel, if the thread died in time |
+//! | state       | means                          | may become                                               |
+//! |-------------|--------------------------------|----------------------------------------------------------|
+//! | `PREPARING` | the thread still runs          | `PARKED` or `OVER` by itself, selected by a channel      |
+//! | `PARKED`    | it is in the queue             | selected by a channel, `OVER` by itself                  |
+//! | `OVER`      | timed out, killed or withdrawn | `PREPARING` by itself, once nobody else knows of it      |
+//! | other       | that operation is selected     | `PREPARING` as above, `OVER` by itself, or by the channel if the thread had left the queue |
 
 use std::sync::{
     Arc,

@@ -226,6 +226,10 @@ impl Listen {
 /// server.join().unwrap()?;
 /// # Ok::<(), std::io::Error>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no listener that green takes connections from",
+    note = "`green::listen(address)?` makes one; one of std's becomes one by `green::net::TcpListener::from`"
+)]
 pub trait Accept: AsRef<GreenSocket> + Send + Sync + 'static {
     /// A connection.
     type Stream: Send + 'static;

@@ -101,7 +101,8 @@ impl Error for StopServe {
     message = "a handler of connections cannot return `{Self}`",
     label = "this is what the handler returns",
     note = "a handler returns nothing, `io::Result<()>` (an error ends its connection and is logged), or \
-            `Result<(), StopServe>` (an error ends the server)"
+            `Result<(), StopServe>` (an error ends the server)",
+    note = "`.map(drop)` leaves another value out, `.map_err(std::io::Error::other)` makes an `io::Error` of another one"
 )]
 pub trait Outcome: sealed::Sealed {
     #[doc(hidden)]
