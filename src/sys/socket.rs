@@ -62,9 +62,20 @@ pub(crate) fn recv_into<'room>(
     fd: BorrowedFd<'_>,
     room: &'room mut [MaybeUninit<u8>],
 ) -> io::Result<&'room mut [u8]> {
-    let flags = RecvFlags::from_bits_retain(libc::MSG_DONTWAIT as u32);
-    let ((received, _), _) = rustix::net::recv(fd, room, flags)?;
-    Ok(received)
+    let arguments = [
+        fd.as_raw_fd() as usize,
+        room.as_mut_ptr() as usize,
+        room.len(),
+        libc::MSG_DONTWAIT as usize,
+        0,
+        0,
+    ];
+    // SAFETY: `room` is lent for the length of the call, and without MSG_TRUNC the kernel returns how many of its bytes it
+    // has written, from the first one on.
+    unsafe {
+        let received = raw::call(libc::SYS_recvfrom, arguments)?;
+        Ok(room[..received].assume_init_mut())
+    }
 }
 
 /// `recvfrom(2)`.
