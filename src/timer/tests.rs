@@ -32,14 +32,15 @@ fn put(queue: &mut TimerQueue<Rc<Owner>>, owner: &Rc<Owner>, when: u64) {
 #[test]
 fn equal_deadlines_fire_in_order_of_registration() {
     let mut queue = TimerQueue::new();
-    let owners: Vec<_> = (0..3).map(owner).collect();
+    let owners: Vec<_> = (0..12).map(owner).collect();
     put(&mut queue, &owners[0], 20);
-    put(&mut queue, &owners[1], 10);
-    put(&mut queue, &owners[2], 10);
+    for owner in &owners[1..] {
+        put(&mut queue, owner, 10);
+    }
     let fired: Vec<u32> = std::iter::from_fn(|| queue.pop_due(Nanos(20)))
         .map(|owner| owner.name)
         .collect();
-    assert_eq!(fired, [1, 2, 0]);
+    assert_eq!(fired, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 0]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -23,18 +24,46 @@ use crate::shared_lock::SharedLock;
 use crate::sys::lock::Lock as ShortLock;
 use crate::wait_queue::WaitQueue;
 
-/// Tries all that can happen with so many switches of threads at moments of nobody's choice: within some seconds, and with
-/// `GREEN_TRIALS=full` to the end.
+/// Tries all that can happen with so many switches of threads at moments of nobody's choice, as far as some seconds suffice;
+/// with `GREEN_TRIALS=full` five minutes, and then as long with one switch more.
 fn all(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
     let full = std::env::var("GREEN_TRIALS").is_ok_and(|trials| trials == "full");
-    let seconds = if crate::mutant().is_some() { 300 } else { 3 };
+    let model = Arc::new(model);
+    let is_mutant = crate::mutant().is_some();
+    let limit = Duration::from_secs(if full || is_mutant { 300 } else { 3 });
+    let were_all = try_all(preemptions, limit, &model);
+    if full && were_all && !is_mutant {
+        try_all(preemptions + 1, limit, &model);
+    }
+}
+
+/// Returns whether time has sufficed for all.
+fn try_all(
+    preemptions: usize,
+    limit: Duration,
+    model: &Arc<impl Fn() + Send + Sync + 'static>,
+) -> bool {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(preemptions);
     builder.max_branches = 20_000;
     // How often it looks at the time.
     builder.checkpoint_interval = 100;
-    builder.max_duration = (!full).then_some(Duration::from_secs(seconds));
-    builder.check(model);
+    builder.max_duration = Some(limit);
+    let (orders, began) = (Arc::new(AtomicUsize::new(0)), Instant::now());
+    let (count, model) = (orders.clone(), model.clone());
+    builder.check(move || {
+        count.fetch_add(1, Relaxed);
+        model();
+    });
+    let took = began.elapsed();
+    let were_all = took < limit;
+    println!(
+        "{}: {} orders with {preemptions} switches, {} in {took:.1?}",
+        std::thread::current().name().unwrap_or("a model"),
+        orders.load(Relaxed),
+        if were_all { "all there are" } else { "not all" },
+    );
+    were_all
 }
 
 /// A thread that may be killed; it tells whether it was not.
