@@ -12,7 +12,8 @@ use crate::sys::lock::Lock;
 /// the first green thread is started.
 ///
 /// In the environment a number is digits alone, without a unit. A value that is none is told to the crate `log` as a
-/// warning, and the default holds; a number that is too small or too large becomes the nearest one that is possible.
+/// warning, and the default holds. Too few become as many as are needed, and 1024 hubs are the most; where a stack is
+/// larger than the system gives, the spawn fails.
 ///
 /// ```
 /// green::Config::new().hubs(1).stack_size(64 * 1024).apply().unwrap();

@@ -102,7 +102,7 @@ impl Error for StopServe {
     label = "this is what the handler returns",
     note = "a handler returns nothing, `io::Result<()>` (an error ends its connection and is logged), or \
             `Result<(), StopServe>` (an error ends the server)",
-    note = "`.map(drop)` leaves another value out, `.map_err(std::io::Error::other)` makes an `io::Error` of another one"
+    note = "`.map(drop)` leaves another value out, `.map_err(|error| std::io::Error::other(error.to_string()))` makes an `io::Error` of any"
 )]
 pub trait Outcome: sealed::Sealed {
     #[doc(hidden)]
