@@ -17,6 +17,8 @@ use std::task::{Context, Poll, Waker, ready};
 use greenhub::wait_queue::ShortLock;
 use memchr::{memchr, memchr2};
 
+use super::transport::Cut;
+
 #[cfg(test)]
 mod tests;
 
@@ -200,11 +202,6 @@ impl Framing {
             _ => Awaits::Nothing,
         };
         self.exchange.0.awaits.store(awaits as u8, Relaxed);
-    }
-
-    /// Whether something of an answer may be unsent.
-    pub(super) fn set_unsent(&self, unsent: bool) {
-        self.exchange.0.unsent.store(unsent, Relaxed);
     }
 
     /// What was held back, now that nobody waits for a request any more.
@@ -481,6 +478,9 @@ struct Shared {
     parted: AtomicBool,
     waiting: ShortLock<Option<Waker>>,
     waits: AtomicBool,
+    /// Nothing was sent since this was last set.
+    unanswered: AtomicBool,
+    cut: Option<Cut>,
     /// Requests that were asked, and whose answers have come to their end.
     asked: AtomicU64,
     done: AtomicU64,
@@ -506,6 +506,42 @@ fn count(so_far: &AtomicU64) -> u64 {
 }
 
 impl Exchange {
+    /// Of a connection that can be cut.
+    pub(super) fn of(cut: Cut) -> Exchange {
+        Exchange(Arc::new(Shared {
+            cut: Some(cut),
+            ..Shared::default()
+        }))
+    }
+
+    /// Cuts the connection.
+    pub(super) fn cut(&self) {
+        if let Some(cut) = &self.0.cut {
+            cut.now();
+        }
+    }
+
+    /// Whether something of an answer may be unsent.
+    pub(super) fn set_unsent(&self, unsent: bool) {
+        self.0.unsent.store(unsent, Relaxed);
+    }
+
+    /// From now on nothing was sent, until something is.
+    pub(super) fn set_unanswered(&self) {
+        self.0.unanswered.store(true, Relaxed);
+    }
+
+    /// Something of an answer is being sent.
+    pub(super) fn begin_to_send(&self) {
+        self.0.unanswered.store(false, Relaxed);
+        self.set_unsent(true);
+    }
+
+    /// Whether nothing was sent since [`set_unanswered`](Self::set_unanswered): then a connection that ends has no answer under way.
+    pub(super) fn is_unanswered(&self) -> bool {
+        self.0.unanswered.load(Relaxed)
+    }
+
     /// Begins to answer the next request; false if it is of another major version.
     pub(super) fn begin(&self) -> bool {
         let asked = count(&self.0.asked);

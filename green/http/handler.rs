@@ -56,6 +56,8 @@ pub struct Place {
     pub(super) peer: Option<Peer>,
     pub(super) limits: Limits,
     pub(super) crew: Crew,
+    /// Whether the crew ends what nobody waits for any more.
+    pub(super) ends_abandoned: bool,
     pub(super) opens: Opens,
     pub(super) requests: Arc<Requests>,
 }
@@ -128,7 +130,7 @@ where
         let length = || request.body().size_hint().exact();
         let is_small = || length().is_some_and(|length| length <= SMALL.min(place.limits.size));
         // Whoever may be ended alone has a green thread that does nothing else.
-        let apart = place.crew.ends_abandoned();
+        let apart = place.ends_abandoned;
         if (own_thread || ended) && !apart {
             // Of HTTP/2 each stream has a green thread. Of HTTP/1 the connection's does nothing else meanwhile,
             // and there is no body that only it could receive.
@@ -267,10 +269,10 @@ impl Future for Responding {
 
 impl Responding {
     /// Changes the response, now or later, by what its connection's requests have in common.
-    pub(super) fn then<C: 'static>(
+    pub(super) fn then<C: Clone + 'static>(
         self,
-        common: &Arc<C>,
-        change: impl FnOnce(&Arc<C>, Response<Running>) -> Response<Running> + 'static,
+        common: &C,
+        change: impl FnOnce(&C, Response<Running>) -> Response<Running> + 'static,
     ) -> Responding {
         match self {
             Responding::Now(response) => {

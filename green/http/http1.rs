@@ -19,7 +19,7 @@ use hyper::service::{HttpService, Service};
 
 use super::framing::{Awaits, Exchange};
 use super::reply::Running;
-use super::stream::{Io, Unanswered};
+use super::stream::Io;
 use super::transport::Transport;
 use super::waits::{Beginning, Stop, last_call};
 
@@ -48,7 +48,6 @@ where
 /// What stays the same whether hyper has the connection or not.
 pub(super) struct Kept {
     pub(super) exchange: Exchange,
-    pub(super) unanswered: Unanswered,
     pub(super) head_limit: Option<Duration>,
     pub(super) keep_alive: bool,
     pub(super) half_close: bool,
@@ -114,7 +113,14 @@ where
                         return Poll::Ready(Ok(()));
                     };
                     debug_assert!(parts.read_buf.is_empty(), "hyper has read on at rest");
-                    let (socket, left) = (parts.io.socket(), self.patience.left());
+                    let left = self.patience.left();
+                    if parts.io.holds_input() {
+                        // There may be a request in it.
+                        let work = Work::begin(parts.io, parts.service, &self.kept);
+                        self.stage = Stage::AtWork(work);
+                        continue;
+                    }
+                    let socket = parts.io.socket();
                     let beginning = Beginning::new(socket, left, self.kept.stop.clone());
                     self.stage = Stage::AtRest {
                         io: parts.io,
@@ -170,7 +176,7 @@ where
         let mut connection = Pin::new(&mut self.connection);
         if *stops && !self.told {
             self.told = true;
-            kept.unanswered.set();
+            kept.exchange.set_unanswered();
             connection.as_mut().graceful_shutdown();
         }
         if let Poll::Ready(over) = connection.poll(context) {

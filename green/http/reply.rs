@@ -18,8 +18,6 @@ use tokio::sync::mpsc;
 use super::body::{BoxError, Fault};
 use super::framing::Exchange;
 use super::rt::{Crew, Interest};
-use super::transport::Cut;
-use super::waits::Stop;
 use crate::thread::panicking;
 
 /// How much is sent in one piece.
@@ -116,7 +114,7 @@ impl Reply {
         Running {
             crew: matches!(self.0, Kind::Later(_)).then(|| crew.clone()),
             reply: self,
-            ending: None,
+            exchange: None,
         }
     }
 
@@ -271,34 +269,25 @@ pub(super) struct Running {
     /// Of one that begins later.
     crew: Option<Crew>,
     /// Of a connection whose end may be that of the body: HTTP/2 has another.
-    ending: Option<Arc<EndOfAnswer>>,
-}
-
-/// What is to be done where an answer ends.
-#[derive(Debug)]
-pub(super) struct EndOfAnswer {
-    pub(super) cut: Cut,
-    pub(super) exchange: Exchange,
-    /// Whether the server is to stop.
-    pub(super) stop: Stop,
+    exchange: Option<Exchange>,
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let Some(ending) = &self.ending {
+        if let Some(exchange) = &self.exchange {
             // Of a connection that is killed, say: a part of the answer is unsent.
             if panicking() {
-                ending.cut.now();
+                exchange.cut();
             }
-            ending.exchange.done();
+            exchange.done();
         }
     }
 }
 
 impl Running {
     /// The connection is cut where the body is, and told of its end.
-    pub(super) fn with_ending(mut self, ending: Arc<EndOfAnswer>) -> Running {
-        self.ending = Some(ending);
+    pub(super) fn of_http1(mut self, exchange: Exchange) -> Running {
+        self.exchange = Some(exchange);
         self
     }
 
@@ -363,8 +352,8 @@ impl Body for Running {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let polled = self.poll_next(context);
-        if let (Poll::Ready(Some(Err(_))), Some(ending)) = (&polled, &self.ending) {
-            ending.cut.now();
+        if let (Poll::Ready(Some(Err(_))), Some(exchange)) = (&polled, &self.exchange) {
+            exchange.cut();
         }
         polled
     }

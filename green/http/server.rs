@@ -21,9 +21,9 @@ use super::framing::{Exchange, Framing};
 use super::handler::{self, Handler, Peer, Place};
 use super::head::OtherMajor;
 use super::http1::{Http1, Kept};
-use super::reply::{EndOfAnswer, Running};
+use super::reply::Running;
 use super::rt::{Crew, GreenTimer};
-use super::stream::{Io, Unanswered};
+use super::stream::Io;
 use super::transport::{self, Cut, Protocol, Transport};
 use super::upgrade::open;
 use super::waits::{Stop, begins, stopping};
@@ -369,46 +369,38 @@ fn begun<T: Transport, H: Handler>(
             wait: settings.read,
             size: settings.body,
         },
+        ends_abandoned: settings.end_abandoned,
         crew: crew.clone(),
         opens: open::<T>,
         requests,
     };
     let cut = Cut::of(&stream)?;
-    let unanswered = Unanswered::default();
+    let exchange = Exchange::of(cut.clone());
     if protocol == Protocol::Http1 {
-        let exchange = Exchange::default();
         let framing = Some(Framing::new(exchange.clone()));
-        let unsent = unanswered.clone();
-        let io = Io::new(stream, framing, settings.write, unsent, cut.clone()).behind(early);
-        let ending = Arc::new(EndOfAnswer {
-            cut,
-            exchange: exchange.clone(),
-            stop: stop.clone(),
-        });
+        let io = Io::new(stream, framing, settings.write, exchange.clone(), cut).behind(early);
+        let common = (exchange.clone(), stop.clone());
         let service = service_fn(move |mut request: Request<Incoming>| {
-            if !ending.exchange.begin() {
+            if !common.0.begin() {
                 request.extensions_mut().insert(OtherMajor);
             }
             let connects = request.method() == Method::CONNECT;
             let responding = handler::serve(&handler, request, &place);
-            responding.then(&ending, move |ending, answer| {
-                let mut answer = answer.map(|body| body.with_ending(ending.clone()));
+            responding.then(&common, move |(exchange, stop), answer| {
+                let mut answer = answer.map(|body| body.of_http1(exchange.clone()));
                 let status = answer.status();
                 let goes_on = status == StatusCode::SWITCHING_PROTOCOLS;
-                if !goes_on && ending.stop.is_set() {
+                if !goes_on && stop.is_set() {
                     let close = HeaderValue::from_static("close");
                     answer.headers_mut().insert(CONNECTION, close);
                 }
                 // As hyper sees it.
-                ending
-                    .exchange
-                    .answered(goes_on || connects && status.is_success());
+                exchange.answered(goes_on || connects && status.is_success());
                 answer
             })
         });
         let kept = Kept {
             exchange,
-            unanswered,
             head_limit: settings.head,
             keep_alive: settings.keep_alive,
             half_close: !settings.end_abandoned,
@@ -422,7 +414,7 @@ fn begun<T: Transport, H: Handler>(
         // Called on the stream's own stack. In a box: hyper keeps its room.
         Box::pin(async move { handler::serve(&handler, request, &place).await })
     });
-    let io = Io::new(stream, None, settings.write, unanswered.clone(), cut).behind(early);
+    let io = Io::new(stream, None, settings.write, exchange.clone(), cut).behind(early);
     let connection = http2::Builder::new(crew)
         .timer(GreenTimer)
         .keep_alive_interval(settings.head)
@@ -433,7 +425,7 @@ fn begun<T: Transport, H: Handler>(
     Ok(Serving::Http2(Box::pin(poll_fn(move |context| {
         if !told && stopping.as_mut().poll(context).is_ready() {
             told = true;
-            unanswered.set();
+            exchange.set_unanswered();
             connection.as_mut().graceful_shutdown();
         }
         let over = connection.as_mut().poll(context);

@@ -7,8 +7,6 @@
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -17,7 +15,7 @@ use greenhub::future::{Sleep, sleep};
 use greenhub::greenio::GreenSocket;
 use hyper::rt::{Read, ReadBufCursor, Write};
 
-use super::framing::Framing;
+use super::framing::{Exchange, Framing};
 use super::transport::{Cut, Transport, Unfinished};
 use crate::aio::{Async, PollRead, PollWrite};
 use crate::net::parting::Lingering;
@@ -41,7 +39,7 @@ pub(super) struct Io<T> {
     write_limit: Option<Duration>,
     /// Runs while a write waits.
     waiting: Option<Pin<Box<Sleep>>>,
-    unanswered: Unanswered,
+    exchange: Exchange,
     lingering: Option<Box<Lingering>>,
 }
 
@@ -88,22 +86,12 @@ impl<T: Transport> Input<T> {
     }
 }
 
-/// Whether nothing was sent since this was last set: then a connection that ends has no answer under way.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Unanswered(Arc<AtomicBool>);
-
-impl Unanswered {
-    pub(super) fn set(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
 impl<T: Transport> Io<T> {
     pub(super) fn new(
         stream: T,
         framing: Option<Framing>,
         write_limit: Option<Duration>,
-        unanswered: Unanswered,
+        exchange: Exchange,
         cut: Cut,
     ) -> Io<T> {
         Io {
@@ -117,7 +105,7 @@ impl<T: Transport> Io<T> {
             framing,
             write_limit,
             waiting: None,
-            unanswered,
+            exchange,
             lingering: None,
         }
     }
@@ -130,6 +118,11 @@ impl<T: Transport> Io<T> {
 
     pub(super) fn socket(&self) -> &GreenSocket {
         self.input.stream.get_ref().socket()
+    }
+
+    /// Whether bytes that no event of the socket tells of wait to be read.
+    pub(super) fn holds_input(&self) -> bool {
+        self.input.stream.get_ref().holds_input()
     }
 
     /// The stream for threads, whose writes have the same limit, and what was read of it and not given to hyper.
@@ -175,7 +168,7 @@ impl<T: Transport> Io<T> {
     }
 
     fn begin_write(&mut self) {
-        self.unanswered.0.store(false, Ordering::Relaxed);
+        self.exchange.begin_to_send();
         self.set_unsent(true);
     }
 
@@ -183,9 +176,7 @@ impl<T: Transport> Io<T> {
         if let Some(unfinished) = &mut self.unfinished {
             unfinished.unsent = unsent;
         }
-        if let Some(framing) = &self.framing {
-            framing.set_unsent(unsent);
-        }
+        self.exchange.set_unsent(unsent);
     }
 }
 
@@ -311,7 +302,7 @@ impl<T: Transport> Write for Io<T> {
         if self.lingering.is_none() {
             // Nobody waits for a head any more.
             self.set_unsent(true);
-            let idle = self.unanswered.0.load(Ordering::Relaxed);
+            let idle = self.exchange.is_unanswered();
             let polled = Write::poll_shutdown(Pin::new(&mut self.input.stream), context);
             ready!(self.within_limit(context, polled))?;
             self.unfinished = None;

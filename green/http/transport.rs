@@ -57,6 +57,12 @@ pub trait Transport:
     #[doc(hidden)]
     fn socket(&self) -> &GreenSocket;
 
+    /// Whether bytes that no event of the socket tells of wait to be read.
+    #[doc(hidden)]
+    fn holds_input(&self) -> bool {
+        false
+    }
+
     /// Another handle of it.
     #[doc(hidden)]
     fn twin(&self) -> io::Result<Self>
@@ -138,6 +144,10 @@ impl Transport for GreenSslSocket {
 
     fn socket(&self) -> &GreenSocket {
         self.get_ref()
+    }
+
+    fn holds_input(&self) -> bool {
+        GreenSslSocket::holds_input(self)
     }
 
     fn twin(&self) -> io::Result<Self> {

@@ -12,8 +12,9 @@ use hyper::client::conn::http1;
 use super::failed::Failed;
 use super::headers;
 use crate::http::body::{Body, Limits};
+use crate::http::framing::Exchange;
 use crate::http::reply::Reply;
-use crate::http::stream::{Io, Unanswered};
+use crate::http::stream::Io;
 use crate::http::transport::{Cut, Transport};
 use crate::http::upgrade::{Upgraded, open, upgrade};
 use crate::io::copy;
@@ -88,7 +89,7 @@ impl Way {
             onward.uri = path.clone().into();
         }
         let cut = Cut::of(&stream).map_err(|error| Failed::Behind(error.into()))?;
-        let io = Io::new(stream, None, Some(self.limit), Unanswered::default(), cut);
+        let io = Io::new(stream, None, Some(self.limit), Exchange::default(), cut);
         let (mut sender, connection) = self.wait(http1::handshake(io))?;
         // It ends with the answer, or with what waits for that.
         spawn(move || drop(block_on(connection.with_upgrades())));

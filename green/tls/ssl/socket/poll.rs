@@ -11,6 +11,13 @@ use greenhub::source::Poller;
 use super::GreenSslSocket;
 
 impl GreenSslSocket {
+    /// Whether what was received has not been read: a poll that has looked at much of it leaves the rest to the next.
+    #[cfg(feature = "http")]
+    pub(crate) fn holds_input(&self) -> bool {
+        let pipe = self.shared.duplex.pipe.lock();
+        pipe.holds_input() || pipe.pending() > 0
+    }
+
     pub(crate) fn poll_read(
         &self,
         poller: &Poller,
