@@ -27,13 +27,18 @@ use crate::wait_queue::WaitQueue;
 /// Tries all that can happen with so many switches of threads at moments of nobody's choice, as far as some seconds suffice;
 /// with `GREEN_TRIALS=full` five minutes, and then as long with one switch more.
 fn all(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
+    up_to(preemptions, preemptions + 1, model);
+}
+
+/// As [`all`], with so many switches and so many at most.
+fn up_to(preemptions: usize, most: usize, model: impl Fn() + Send + Sync + 'static) {
     let full = std::env::var("GREEN_TRIALS").is_ok_and(|trials| trials == "full");
     let model = Arc::new(model);
     let is_mutant = crate::mutant().is_some();
     let limit = Duration::from_secs(if full || is_mutant { 300 } else { 3 });
     let were_all = try_all(preemptions, limit, &model);
-    if full && were_all && !is_mutant {
-        try_all(preemptions + 1, limit, &model);
+    if full && were_all && !is_mutant && most > preemptions {
+        try_all(most, limit, &model);
     }
 }
 
@@ -128,9 +133,11 @@ fn a_kill_ends_the_wait_under_way_or_the_next() {
 
 #[test]
 fn mail_is_met_or_rung_for() {
-    all(3, || {
+    // loom lets a swap read what another change has overtaken, though of one atomic all changes have one order. So there is
+    // one poster, and no fourth switch: with it, the second post would not see that the hub sleeps, since what the first one
+    // wrote is not known to be older. If `may_sleep` swaps too, which makes it known, four switches find nothing.
+    up_to(3, 3, || {
         let home = Arc::new(Home::new(0).unwrap());
-        // loom lets a swap read what another swap has overtaken, so there is one poster.
         let poster = {
             let home = home.clone();
             thread::spawn(move || (0..2).for_each(|n| home.post(n)))
