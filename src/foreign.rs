@@ -31,7 +31,7 @@ use crate::hub::wait::{self, Request, Waiter, Wake};
 use crate::hub::{current, held, placement};
 use crate::sys::{fork, lock, unwind};
 use crate::thread_locals;
-use crate::trampoline::watch::{self, Outcome};
+use crate::trampoline::watch::{self, Watched};
 
 /// The process that has the hubs; 0 before this module was asked to start them.
 static PROCESS: AtomicU32 = AtomicU32::new(0);
@@ -113,9 +113,9 @@ fn wait_for(
 ) -> io::Result<bool> {
     let waited = watch::wait(fd, direction, deadline, mask, true)?;
     match waited.map_err(told)? {
-        Outcome::Ready => Ok(true),
-        Outcome::TimedOut => Ok(false),
-        Outcome::Closed => Err(io::Error::from_raw_os_error(libc::EBADF)),
+        Watched::Ready => Ok(true),
+        Watched::TimedOut => Ok(false),
+        Watched::Closed => Err(io::Error::from_raw_os_error(libc::EBADF)),
     }
 }
 

@@ -187,7 +187,7 @@ pub struct Simulation {
 /// The outcome of a simulation.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Outcome<T> {
+pub struct Simulated<T> {
     /// What the function returned, or the payload of its panic; after a deadlock, a text.
     pub result: Result<T>,
     /// Who waited for what, if there was a deadlock.
@@ -219,7 +219,7 @@ impl Simulation {
     /// # Panics
     ///
     /// If no hub can be started for it; inside a simulation.
-    pub fn run<F, T>(&self, f: F) -> Outcome<T>
+    pub fn run<F, T>(&self, f: F) -> Simulated<T>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
@@ -233,7 +233,7 @@ impl Simulation {
     }
 
     /// On a hub of its own, while this OS thread waits.
-    fn run_elsewhere<F, T>(self, f: F) -> Outcome<T>
+    fn run_elsewhere<F, T>(self, f: F) -> Simulated<T>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
@@ -249,7 +249,7 @@ impl Simulation {
     }
 
     /// Gives the outcome, and whether the hub is as it was before.
-    fn run_on<F, T>(self, local: &'static Local, world: &World, f: F) -> (Outcome<T>, bool)
+    fn run_on<F, T>(self, local: &'static Local, world: &World, f: F) -> (Simulated<T>, bool)
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
@@ -273,7 +273,7 @@ impl Simulation {
             None => main.join(),
             Some(report) => Err(Box::new(format!("{DEADLOCK}\n{report}")) as _),
         };
-        let outcome = Outcome {
+        let outcome = Simulated {
             result,
             deadlock,
             elapsed,

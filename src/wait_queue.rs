@@ -133,7 +133,7 @@ impl UnwindSafe for WaitQueue {}
 
 /// Where in the queue to stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum QueueEnd {
     Back,
     /// For a thread that was woken and then found nothing.
     Front,
@@ -183,7 +183,7 @@ impl WaitQueue {
             deadline,
             poll_for: None,
         };
-        self.wait_for(&request, Place::Back, |_| still_needed())
+        self.wait_for(&request, QueueEnd::Back, |_| still_needed())
     }
 
     /// The general form of [`wait`](WaitQueue::wait); `still_needed` is told
@@ -191,7 +191,7 @@ impl WaitQueue {
     pub(crate) fn wait_for(
         &self,
         request: &Request,
-        place: Place,
+        place: QueueEnd,
         still_needed: impl FnOnce(usize) -> bool,
     ) -> Wake {
         wait::wait(
@@ -217,7 +217,7 @@ impl WaitQueue {
         wait::wait_quietly(
             &request,
             mask,
-            |waiter| self.enqueue(waiter, Place::Back, |_| still_needed()),
+            |waiter| self.enqueue(waiter, QueueEnd::Back, |_| still_needed()),
             |task, ticket| self.remove(task, ticket),
         )
     }
@@ -226,7 +226,7 @@ impl WaitQueue {
     pub(crate) fn enqueue(
         &self,
         waiter: Waiter,
-        place: Place,
+        place: QueueEnd,
         still_needed: impl FnOnce(usize) -> bool,
     ) -> bool {
         let mut waiters = self.waiters.lock();
@@ -242,8 +242,8 @@ impl WaitQueue {
             return false;
         }
         match place {
-            Place::Back => waiters.push_back(waiter),
-            Place::Front => waiters.push_front(waiter),
+            QueueEnd::Back => waiters.push_back(waiter),
+            QueueEnd::Front => waiters.push_front(waiter),
         }
         announced.real = waiters.len();
         true

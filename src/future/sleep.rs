@@ -22,7 +22,7 @@ use crate::hub::wait::Request;
 use crate::hub::{current, placement};
 use crate::sys::lock::Lock;
 use crate::timer::{Timed, TimerQueue};
-use crate::wait_queue::{Place, WaitQueue};
+use crate::wait_queue::{QueueEnd, WaitQueue};
 
 use super::herald::wake;
 
@@ -290,7 +290,7 @@ impl Sleepers {
                 poll_for: None,
             };
             let unchanged = |_| self.queue.lock().next() == next;
-            self.sleeper.wait_for(&request, Place::Back, unchanged);
+            self.sleeper.wait_for(&request, QueueEnd::Back, unchanged);
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::hub::current;
 use crate::hub::site::Site;
 use crate::hub::task::{PinnedBody, Task};
 use crate::hub::wait::Request;
-use crate::wait_queue::{Place, Wake, give_way};
+use crate::wait_queue::{QueueEnd, Wake, give_way};
 
 /// What both kinds of handles hold.
 pub(super) struct JoinInner<T> {
@@ -56,7 +56,7 @@ impl<T> JoinInner<T> {
             let wake = self
                 .packet
                 .joiners
-                .wait_for(&request, Place::Back, |_| !self.is_finished());
+                .wait_for(&request, QueueEnd::Back, |_| !self.is_finished());
             if wake == Wake::TimedOut {
                 return self.is_finished();
             }

@@ -20,7 +20,7 @@ use crate::hub::wait::{self, Request, Waiter, Wake, poll_for};
 use crate::hub::{Hub, Registration, current, placement};
 use crate::sys::{epoll, poll};
 use crate::trampoline::watch;
-use crate::wait_queue::Place;
+use crate::wait_queue::QueueEnd;
 
 /// Both directions of one descriptor, shared with the hub it is registered with.
 pub(crate) struct Lines {
@@ -147,13 +147,13 @@ impl Lines {
         self: &Arc<Lines>,
         direction: Direction,
         deadline: Deadline,
-        place: Place,
+        place: QueueEnd,
     ) -> io::Result<Wake> {
         if current::is_green() && !self.register()? {
             return match place {
-                Place::Back => Ok(Wake::NotNeeded),
+                QueueEnd::Back => Ok(Wake::NotNeeded),
                 // It was tried, and is not ready. Without the poller nobody tells when it is.
-                Place::Front => Err(io::Error::from_raw_os_error(libc::EPERM)),
+                QueueEnd::Front => Err(io::Error::from_raw_os_error(libc::EPERM)),
             };
         }
         let line = self.line(direction);
@@ -168,7 +168,7 @@ impl Lines {
         Ok(line.waiters.wait_for(&request, place, |ahead| {
             // There was an edge since the last try, unless others wait whose turn it is. An OS thread looks for itself,
             // with poll(2), but that does not tell of a nudge.
-            let ready = line.look().is_ready() && (place == Place::Front || ahead == 0);
+            let ready = line.look().is_ready() && (place == QueueEnd::Front || ahead == 0);
             !ready && !self.closed.load(Ordering::SeqCst)
         }))
     }
@@ -205,11 +205,11 @@ impl Lines {
                 queued = Some((task, ticket));
                 self.read
                     .waiters
-                    .enqueue(waiter, Place::Back, |_| needed(&self.read))
+                    .enqueue(waiter, QueueEnd::Back, |_| needed(&self.read))
                     && self
                         .write
                         .waiters
-                        .enqueue(second, Place::Back, |_| needed(&self.write))
+                        .enqueue(second, QueueEnd::Back, |_| needed(&self.write))
             },
             leave,
         );

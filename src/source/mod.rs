@@ -42,7 +42,7 @@ use crate::direction::poll_now;
 use crate::error::ClosedLocally;
 use crate::hub::wait::give_way;
 use crate::sys::fd;
-use crate::wait_queue::{Place, Wake};
+use crate::wait_queue::{QueueEnd, Wake};
 
 mod closing;
 mod line;
@@ -135,7 +135,7 @@ impl Source {
             };
         }
         line.exhausted(seen);
-        let woke = self.lines.wait(direction, deadline, Place::Back)?;
+        let woke = self.lines.wait(direction, deadline, QueueEnd::Back)?;
         if self.is_closed() {
             return Err(ClosedLocally.into());
         }

@@ -7,7 +7,7 @@ use super::{Direction, Source};
 use crate::deadline::Deadline;
 use crate::error::ClosedLocally;
 use crate::hub::wait::give_way;
-use crate::wait_queue::{Place, Wake};
+use crate::wait_queue::{QueueEnd, Wake};
 
 impl Source {
     /// Calls `operation` until it does not return EAGAIN, and waits for readiness between the
@@ -112,7 +112,11 @@ impl Source {
             if *waited && deadline.has_passed() {
                 return Err(io::Error::from_raw_os_error(libc::EAGAIN));
             }
-            let place = if *waited { Place::Front } else { Place::Back };
+            let place = if *waited {
+                QueueEnd::Front
+            } else {
+                QueueEnd::Back
+            };
             let woke = self.lines.wait(direction, deadline, place)?;
             *waited = true;
             if woke == Wake::TimedOut {

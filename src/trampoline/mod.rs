@@ -16,7 +16,7 @@ use crate::hub::wait::give_way;
 
 pub(crate) mod watch;
 
-use watch::Outcome;
+use watch::Watched;
 
 /// Parks the running thread, green or OS, until `fd` is ready in `direction`
 /// or `deadline` passes; `Ok(false)` is the latter.
@@ -56,13 +56,13 @@ pub fn trampoline(fd: &impl AsRawFd, direction: Direction, deadline: Deadline) -
     }
     let waited = watch::wait(fd, direction, deadline, None, false);
     match waited.inspect_err(|_| give_way())? {
-        Ok(Outcome::Closed) => {
+        Ok(Watched::Closed) => {
             // It may have been closed before, and then there was no wait.
             give_way();
             Err(ClosedLocally.into())
         }
-        Ok(Outcome::Ready) => Ok(true),
-        Ok(Outcome::TimedOut) => Ok(false),
+        Ok(Watched::Ready) => Ok(true),
+        Ok(Watched::TimedOut) => Ok(false),
         Err(interrupt) => current::with(|task| task.raise(interrupt)),
     }
 }

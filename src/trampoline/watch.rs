@@ -37,7 +37,7 @@ use crate::sys::lock::Lock;
 
 /// How a wait for a descriptor ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum Watched {
     /// A call is worth a try.
     Ready,
     TimedOut,
@@ -61,7 +61,7 @@ pub(crate) fn wait(
     deadline: Deadline,
     mask: Option<Masked>,
     keep: bool,
-) -> io::Result<Result<Outcome, Interrupt>> {
+) -> io::Result<Result<Watched, Interrupt>> {
     if fd < 0 {
         return Err(io::Error::from_raw_os_error(libc::EBADF));
     }
@@ -120,17 +120,17 @@ pub(crate) fn wait(
             Err(interrupt) => return Ok(Err(interrupt)),
         };
         let outcome = match (refused, woke, watch.over.load(Ordering::SeqCst)) {
-            (Some(Refused::Error(error)), ..) => return Err(error),
-            (Some(Refused::AlwaysReady), ..) => Outcome::Ready,
+            (Some(Unwatchable::Error(error)), ..) => return Err(error),
+            (Some(Unwatchable::AlwaysReady), ..) => Watched::Ready,
             (None, Wake::NotNeeded, STALE) => continue,
             _ if was_stale => continue,
             (None, Wake::TimedOut, _) if trusted.is_some() && !deadline.has_passed() => {
                 trusts = false;
                 continue;
             }
-            (None, Wake::TimedOut, _) => Outcome::TimedOut,
-            (None, _, NOT_OVER) => Outcome::Ready,
-            (None, ..) => Outcome::Closed,
+            (None, Wake::TimedOut, _) => Watched::TimedOut,
+            (None, _, NOT_OVER) => Watched::Ready,
+            (None, ..) => Watched::Closed,
         };
         return Ok(Ok(outcome));
     }
@@ -220,7 +220,7 @@ enum Armed {
 }
 
 /// Why a descriptor could not be registered.
-enum Refused {
+enum Unwatchable {
     /// epoll does not take it: it is always ready.
     AlwaysReady,
     Error(io::Error),
@@ -278,7 +278,7 @@ impl Watch {
     }
 
     /// Makes the poller report what is ready now and from now on. An OS thread asks poll(2).
-    fn arm(self: &Arc<Watch>) -> Result<Armed, Refused> {
+    fn arm(self: &Arc<Watch>) -> Result<Armed, Unwatchable> {
         let Some(local) = current::local().filter(|_| current::is_green()) else {
             return Ok(Armed::Told);
         };
@@ -300,8 +300,10 @@ impl Watch {
                 });
                 Ok(Armed::Told)
             }
-            Err(error) if error.raw_os_error() == Some(libc::EPERM) => Err(Refused::AlwaysReady),
-            Err(error) => Err(Refused::Error(error)),
+            Err(error) if error.raw_os_error() == Some(libc::EPERM) => {
+                Err(Unwatchable::AlwaysReady)
+            }
+            Err(error) => Err(Unwatchable::Error(error)),
         }
     }
 

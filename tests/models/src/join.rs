@@ -8,7 +8,7 @@ use crate::deadline::Deadline;
 use crate::hub::site::Site;
 use crate::hub::wait::{Request, Wake};
 use crate::sys::lock::Lock;
-use crate::wait_queue::{Place, WaitQueue};
+use crate::wait_queue::{QueueEnd, WaitQueue};
 
 type Result<T> = T;
 
