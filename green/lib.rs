@@ -120,6 +120,7 @@
 //!
 //! [`Config`] before the first green thread, or the environment: `GREEN_HUBS` (default: one for each core),
 //! `GREEN_STACK_SIZE` (bytes, default 262144), `GREEN_BLOCKING_THREADS`, `GREEN_THREAD_LOCALS` ([`ThreadLocals`]).
+//! A value that cannot be used is told to the crate `log`, and by [`report()`].
 //!
 //! # Limits
 //!

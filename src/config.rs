@@ -5,15 +5,17 @@ use std::sync::OnceLock;
 
 use crate::sys::lock::Lock;
 
+mod environment;
+
 /// Settings of the runtime: how many hubs, how large a stack.
 ///
 /// Each is taken from here, otherwise from the environment (`GREEN_HUBS`, `GREEN_STACK_SIZE`,
 /// `GREEN_BLOCKING_THREADS`, `GREEN_THREAD_LOCALS`), otherwise its default holds. They are fixed when
 /// the first green thread is started.
 ///
-/// In the environment a number is digits alone, without a unit. A value that is none is told to the crate `log` as a
-/// warning, and the default holds. Too few become as many as are needed, and 1024 hubs are the most; where a stack is
-/// larger than the system gives, the spawn fails.
+/// In the environment a number is digits alone, without a unit. In place of a value that is none the default holds, in
+/// place of too few the least there can be, and 1024 hubs are the most. Each is told to the crate `log` as a warning, and
+/// by [`report`](crate::report()). Where a stack is larger than the system gives, the spawn fails.
 ///
 /// ```
 /// green::Config::new().hubs(1).stack_size(64 * 1024).apply().unwrap();
@@ -63,24 +65,6 @@ pub enum ThreadLocals {
     Shared,
 }
 
-impl ThreadLocals {
-    fn of_environment(remarks: &mut Vec<String>) -> Option<ThreadLocals> {
-        const NAME: &str = "GREEN_THREAD_LOCALS";
-        let value = std::env::var(NAME).ok()?;
-        match value.trim() {
-            "auto" => Some(ThreadLocals::Auto),
-            "own" => Some(ThreadLocals::Own),
-            "shared" => Some(ThreadLocals::Shared),
-            _ => {
-                remarks.push(format!(
-                    "{NAME}={value:?} is none of auto, own and shared, the default holds"
-                ));
-                None
-            }
-        }
-    }
-}
-
 /// The settings that hold.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
@@ -105,7 +89,8 @@ static WANTED: Lock<Config> = Lock::new(Config {
     thread_locals: None,
     switch_hook: None,
 });
-static SETTINGS: OnceLock<Settings> = OnceLock::new();
+/// With remarks on the environment.
+static CHOSEN: OnceLock<(Settings, Vec<String>)> = OnceLock::new();
 
 impl Config {
     /// No setting changed.
@@ -204,7 +189,7 @@ impl Config {
             return invalid("the blocking pool needs at least one thread");
         }
         let mut wanted = WANTED.lock();
-        if SETTINGS.get().is_some() {
+        if CHOSEN.get().is_some() {
             return Err(io::Error::new(
                 io::ErrorKind::AlreadyExists,
                 "the runtime has started: its settings cannot change any more",
@@ -224,45 +209,72 @@ impl Config {
 /// The first call may log, and a logger may use green threads: not to be called
 /// under a lock, unless it has been called before.
 pub(crate) fn settings() -> &'static Settings {
-    if let Some(settings) = SETTINGS.get() {
+    if let Some((settings, _)) = CHOSEN.get() {
         return settings;
     }
-    let mut remarks = Vec::new();
-    let settings = SETTINGS.get_or_init(|| chosen(&mut remarks));
-    for remark in remarks {
-        log::warn!("{remark}");
+    let mut is_first = false;
+    let (settings, remarks) = CHOSEN.get_or_init(|| {
+        is_first = true;
+        chosen()
+    });
+    if is_first {
+        remarks.iter().for_each(|remark| log::warn!("{remark}"));
     }
     settings
 }
 
-fn chosen(remarks: &mut Vec<String>) -> Settings {
+/// What is wrong with the environment's settings, and what holds in their place; empty until the settings are fixed.
+pub(crate) fn remarks() -> &'static [String] {
+    CHOSEN.get().map_or(&[], |(_, remarks)| remarks)
+}
+
+fn chosen() -> (Settings, Vec<String>) {
     let wanted = WANTED.lock();
+    let mut remarks = Vec::new();
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-    let thread_locals = wanted
-        .thread_locals
-        .or_else(|| ThreadLocals::of_environment(remarks))
-        .unwrap_or(DEFAULT_THREAD_LOCALS);
-    let mut environment = |name| environment(name, remarks);
-    Settings {
-        hubs: wanted
-            .hubs
-            .or_else(|| environment("GREEN_HUBS"))
-            .unwrap_or_else(cores)
-            .clamp(1, MAX_HUBS),
-        stack_size: round_stack(
-            wanted
-                .stack_size
-                .or_else(|| environment("GREEN_STACK_SIZE"))
-                .unwrap_or(DEFAULT_STACK_SIZE),
-        ),
-        blocking_threads: wanted
-            .blocking_threads
-            .or_else(|| environment("GREEN_BLOCKING_THREADS"))
-            .unwrap_or(DEFAULT_BLOCKING_THREADS)
-            .max(1),
+    let thread_locals = wanted.thread_locals.unwrap_or_else(|| {
+        let words = [
+            ("auto", ThreadLocals::Auto),
+            ("own", ThreadLocals::Own),
+            ("shared", ThreadLocals::Shared),
+        ];
+        environment::word(
+            "GREEN_THREAD_LOCALS",
+            &words,
+            DEFAULT_THREAD_LOCALS,
+            &mut remarks,
+        )
+    });
+    let hubs = wanted
+        .hubs
+        .unwrap_or_else(|| environment::number("GREEN_HUBS", 1..=MAX_HUBS, cores, &mut remarks));
+    let stack_size = wanted.stack_size.unwrap_or_else(|| {
+        let range = MIN_STACK_SIZE..=usize::MAX;
+        environment::number(
+            "GREEN_STACK_SIZE",
+            range,
+            || DEFAULT_STACK_SIZE,
+            &mut remarks,
+        )
+    });
+    let blocking_threads = wanted.blocking_threads.unwrap_or_else(|| {
+        let default = || DEFAULT_BLOCKING_THREADS;
+        environment::number(
+            "GREEN_BLOCKING_THREADS",
+            1..=usize::MAX,
+            default,
+            &mut remarks,
+        )
+    });
+    let settings = Settings {
+        // A machine may have more cores than hubs are of use.
+        hubs: hubs.min(MAX_HUBS),
+        stack_size: round_stack(stack_size),
+        blocking_threads,
         thread_locals,
         switch_hook: wanted.switch_hook,
-    }
+    };
+    (settings, remarks)
 }
 
 /// A stack size as the engine needs it: whole pages, and room for a panic.
@@ -272,15 +284,4 @@ pub(crate) fn round_stack(bytes: usize) -> usize {
         .max(MIN_STACK_SIZE)
         .checked_next_multiple_of(page)
         .unwrap_or(usize::MAX & !(page - 1))
-}
-
-fn environment(name: &str, remarks: &mut Vec<String>) -> Option<usize> {
-    let value = std::env::var(name).ok()?;
-    let number = value.trim().parse().ok();
-    if number.is_none() {
-        remarks.push(format!(
-            "{name}={value:?} is not a number, the default holds"
-        ));
-    }
-    number
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use crate::clock::Nanos;
+use crate::config;
 use crate::green_thread::ThreadId;
 pub use crate::hub::site::Site;
 use crate::hub::task::Task;
@@ -42,6 +43,9 @@ pub struct Report {
     /// Whose thread-locals code on a green thread sees, and why; empty before the
     /// first start.
     pub thread_locals: &'static str,
+    /// Settings from the environment that could not be used as they are, and what holds in their place, a line each;
+    /// empty before the first start.
+    pub remarks: &'static [String],
 }
 
 /// One green thread.
@@ -197,6 +201,7 @@ pub fn report() -> Report {
         threads,
         hubs,
         thread_locals: thread_locals::told().unwrap_or_default(),
+        remarks: config::remarks(),
     }
 }
 

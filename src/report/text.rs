@@ -6,11 +6,14 @@ use std::time::Duration;
 use super::{HubReport, Report, SiteWithEnds, State, ThreadReport};
 
 impl fmt::Display for Report {
-    /// A line on thread-locals, a line a hub and a line a green thread.
+    /// A line on thread-locals, one for each remark on a setting, a line a hub and a line a green thread.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.thread_locals.is_empty() {
             writeln!(f, "thread-locals are {}", self.thread_locals)?;
         }
+        self.remarks
+            .iter()
+            .try_for_each(|remark| writeln!(f, "{remark}"))?;
         self.hubs.iter().try_for_each(|hub| writeln!(f, "{hub}"))?;
         self.threads
             .iter()

@@ -37,22 +37,57 @@ fn lines_with(word: &str) -> usize {
     lines.iter().filter(|line| line.contains(word)).count()
 }
 
-#[test]
-fn settings_that_are_no_numbers_are_told_at_the_first_start() {
-    let name = "logging::settings_that_are_no_numbers_are_told_at_the_first_start";
-    let wrong = [
-        ("GREEN_HUBS", "many"),
-        ("GREEN_STACK_SIZE", "large"),
-        ("GREEN_BLOCKING_THREADS", "some"),
-    ];
-    alone(name, &wrong, || {
+/// Whether each of `wrong`, a variable with its value, left `told` once in the log and once in the report.
+fn are_told(name: &str, wrong: &[(&str, &str)], told: &[&str]) {
+    alone(name, wrong, || {
         log_with_green_threads();
+        assert!(greenhub::report().remarks.is_empty());
         assert_eq!(greenhub::run(|| 7), 7);
-        for (variable, _) in wrong {
-            assert_eq!(lines_with(variable), 1, "{variable}");
+        let mut lines = LINES.lock().unwrap().clone();
+        lines.retain(|line| line.starts_with("GREEN_"));
+        assert_eq!(lines, told);
+        let report = greenhub::report();
+        assert_eq!(report.remarks, told);
+        let text = report.to_string();
+        for line in told {
+            assert!(text.lines().any(|shown| shown == *line), "{text}");
         }
     })
     .well();
+}
+
+#[test]
+fn settings_that_are_no_numbers_are_told_at_the_first_start_and_in_the_report() {
+    are_told(
+        "logging::settings_that_are_no_numbers_are_told_at_the_first_start_and_in_the_report",
+        &[
+            ("GREEN_THREAD_LOCALS", "mine"),
+            ("GREEN_STACK_SIZE", "1M"),
+            ("GREEN_BLOCKING_THREADS", "99999999999999999999"),
+        ],
+        &[
+            "GREEN_THREAD_LOCALS=\"mine\" is none of auto, own, shared: auto is used, the default",
+            "GREEN_STACK_SIZE=\"1M\" is not a number in digits alone: 262144 is used, the default",
+            "GREEN_BLOCKING_THREADS=\"99999999999999999999\" is too large: 64 is used, the default",
+        ],
+    );
+}
+
+#[test]
+fn settings_that_are_out_of_range_are_told_too() {
+    are_told(
+        "logging::settings_that_are_out_of_range_are_told_too",
+        &[
+            ("GREEN_HUBS", "0"),
+            ("GREEN_STACK_SIZE", "100"),
+            ("GREEN_BLOCKING_THREADS", "0"),
+        ],
+        &[
+            "GREEN_HUBS=\"0\" is too small: 1 is used, the least there can be",
+            "GREEN_STACK_SIZE=\"100\" is too small: 32768 is used, the least there can be",
+            "GREEN_BLOCKING_THREADS=\"0\" is too small: 1 is used, the least there can be",
+        ],
+    );
 }
 
 #[test]
