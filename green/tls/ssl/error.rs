@@ -76,7 +76,8 @@ pub enum Reason {
     NotTls,
     /// The peer refused or ended the conversation with this fatal alert (its number in the TLS registry).
     Alert(u8),
-    /// The two ends have no protocol version in common, no cipher, or no application protocol though both name some.
+    /// The two ends have no protocol version in common, no cipher, or no application protocol though both name some. A server
+    /// without a certificate has no cipher for anybody; on OpenSSL the message says so.
     NothingInCommon,
     /// Our [server-name callback](super::SslContext::set_server_name_callback) refused the name that the client asked for, or
     /// panicked; the message tells which.

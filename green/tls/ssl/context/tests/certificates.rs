@@ -295,3 +295,41 @@ fn settings_change_while_connections_are_made() {
         }
     });
 }
+
+#[test]
+fn a_server_without_a_certificate_is_told_so() {
+    let told = |client: &SslContext, server: &SslContext| {
+        let mut pair = Pair::new(client, server);
+        let error = pair.handshake().unwrap_err();
+        assert_eq!(reason(&error), Reason::NothingInCommon, "{error}");
+        let heard = pair.client.handshake().unwrap_err();
+        assert_eq!(reason(&heard), Reason::Alert(40));
+        error.to_string()
+    };
+    let bare = SslContext::with_engine(Purpose::ClientAuth, OpenSsl).unwrap();
+    let chosen = bare.clone();
+    let choosing = server_context(OpenSsl);
+    choosing
+        .set_server_name_callback(move |_| Ok(Some(chosen.clone())))
+        .unwrap();
+    let client = client_context(OpenSsl);
+    for version in [TlsVersion::Tls12, TlsVersion::Tls13] {
+        client.set_maximum_version(version).unwrap();
+        for server in [&bare, &choosing] {
+            let told = told(&client, server);
+            assert!(
+                told.contains("the server's context has no certificate"),
+                "{told}"
+            );
+        }
+    }
+    // It is not blamed for what has another cause, nor where there is one.
+    let mut other = Pair::new(&client, &bare);
+    other.server.feed(b"GET / HTTP/1.1\r\n\r\n");
+    let error = other.server.handshake().unwrap_err();
+    assert!(!error.to_string().contains("certificate"), "{error}");
+    client.set_maximum_version(TlsVersion::Tls12).unwrap();
+    client.set_ciphers("ECDHE-RSA-AES128-GCM-SHA256").unwrap();
+    let error = told(&client, &server_context(OpenSsl));
+    assert!(!error.contains("certificate"), "{error}");
+}

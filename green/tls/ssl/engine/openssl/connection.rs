@@ -65,6 +65,22 @@ impl OpenSslEngine {
 }
 
 impl OpenSslEngine {
+    /// OpenSSL counts a certificate that is missing among what the client cannot use.
+    fn blame(&self, error: SslError) -> SslError {
+        const WORDS: [&str; 2] = ["no shared cipher", "no suitable signature algorithm"];
+        let ssl = self.stream.ssl();
+        let said = error.to_string();
+        if ssl.is_server()
+            && ssl.certificate().is_none()
+            && WORDS.iter().any(|words| said.contains(words))
+        {
+            let message =
+                format!("the server's context has no certificate, see load_cert_chain ({said})");
+            return SslError::new(error.reason(), message);
+        }
+        error
+    }
+
     /// Whether a read can only find that ciphertext is missing, which OpenSSL would take a while to find out: nothing
     /// lies decrypted, nothing is to be decrypted, no handshake is under way, and no end has come from the peer.
     /// Without read-ahead, which nobody turns on, OpenSSL keeps no whole record back.
@@ -84,7 +100,7 @@ impl Engine for OpenSslEngine {
             let refused = REFUSAL
                 .get()
                 .and_then(|&place| self.stream.ssl().ex_data(place));
-            refused.cloned().unwrap_or(error)
+            refused.cloned().unwrap_or_else(|| self.blame(error))
         })
     }
 
