@@ -72,6 +72,8 @@ mod framing;
 mod handler;
 mod head;
 mod http1;
+mod http2;
+mod pace;
 #[cfg(feature = "http-client")]
 mod proxy;
 mod reply;

@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 
 use super::body::{BoxError, Fault};
 use super::framing::Exchange;
+use super::pace::Waits;
 use super::rt::{Crew, Interest};
 use crate::thread::panicking;
 
@@ -115,6 +116,7 @@ impl Reply {
             crew: matches!(self.0, Kind::Later(_)).then(|| crew.clone()),
             reply: self,
             exchange: None,
+            waits: None,
         }
     }
 
@@ -270,6 +272,8 @@ pub(super) struct Running {
     crew: Option<Crew>,
     /// Of a connection whose end may be that of the body: HTTP/2 has another.
     exchange: Option<Exchange>,
+    /// Of a stream of HTTP/2.
+    waits: Option<Waits>,
 }
 
 impl Drop for Running {
@@ -288,6 +292,12 @@ impl Running {
     /// The connection is cut where the body is, and told of its end.
     pub(super) fn of_http1(mut self, exchange: Exchange) -> Running {
         self.exchange = Some(exchange);
+        self
+    }
+
+    /// It is a stream's, and tells when a piece of it waits for the peer.
+    pub(super) fn of_http2(mut self, waits: Waits) -> Running {
+        self.waits = Some(waits);
         self
     }
 
@@ -352,6 +362,9 @@ impl Body for Running {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let polled = self.poll_next(context);
+        if let Some(waits) = &mut self.waits {
+            waits.set(matches!(polled, Poll::Ready(Some(Ok(_)))));
+        }
         if let (Poll::Ready(Some(Err(_))), Some(exchange)) = (&polled, &self.exchange) {
             exchange.cut();
         }

@@ -226,6 +226,12 @@ impl Crew {
         number
     }
 
+    /// How many have begun, if all of them have ended.
+    pub(super) fn rests(&self) -> Option<u64> {
+        let threads = self.0.threads.lock();
+        threads.running.is_empty().then_some(threads.begun)
+    }
+
     /// Waits for all to end.
     pub(super) async fn gone(&self) {
         poll_fn(|context| {

@@ -11,7 +11,6 @@ use std::time::Duration;
 use http::header::{CONNECTION, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use hyper::server::conn::http2;
 use hyper::service::{HttpService, Service, service_fn};
 use tokio::sync::watch;
 
@@ -21,12 +20,14 @@ use super::framing::{Exchange, Framing};
 use super::handler::{self, Handler, Peer, Place};
 use super::head::OtherMajor;
 use super::http1::{Http1, Kept};
+use super::http2::Http2;
+use super::pace::{Leaving, Pace, Waits};
 use super::reply::Running;
-use super::rt::{Crew, GreenTimer};
+use super::rt::Crew;
 use super::stream::Io;
 use super::transport::{self, Cut, Protocol, Transport};
 use super::upgrade::open;
-use super::waits::{Stop, begins, stopping};
+use super::waits::{Stop, begins};
 use crate::convenience::{self, Accept, Served};
 use crate::thread::panicking;
 
@@ -157,6 +158,9 @@ where
 
     /// How long it may take until the whole head of a request has come, and so how long a connection may be idle.
     /// `None` is for ever.
+    ///
+    /// A connection of HTTP/2 is told to end when it has been idle for so long or up to twice as long. It is idle while no
+    /// request is under way and nothing is sent; a peer that answers pings may be.
     pub fn head_timeout(mut self, limit: Option<Duration>) -> Server<L> {
         self.settings.head = limit;
         self
@@ -168,7 +172,8 @@ where
         self
     }
 
-    /// How long a peer may take nothing of what it is sent, also after an upgrade; after that its connection is cut.
+    /// How long a peer may take nothing of what it is sent, also after an upgrade; after that its connection is cut. One
+    /// of HTTP/2 that is held back by the peer's windows alone is cut after up to twice as long.
     pub fn write_timeout(mut self, limit: Option<Duration>) -> Server<L> {
         self.settings.write = limit;
         self
@@ -408,29 +413,30 @@ fn begun<T: Transport, H: Handler>(
         };
         return Ok(Serving::Http1(Http1::new(io, service, kept)));
     }
+    let pace = Arc::<Pace>::default();
+    let io = Io::new(stream, None, settings.write, exchange.clone(), cut);
+    let io = io.behind(early).leaving(Leaving::new(pace.clone()));
     // A stream that is still served keeps no descriptor of a client that has gone.
+    let paced = pace.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         let (handler, place) = (handler.clone(), place.clone());
+        let waits = Waits::new(paced.clone());
         // Called on the stream's own stack. In a box: hyper keeps its room.
-        Box::pin(async move { handler::serve(&handler, request, &place).await })
+        Box::pin(async move {
+            let answer = handler::serve(&handler, request, &place).await;
+            answer.map(|answer| answer.map(|body| body.of_http2(waits)))
+        })
     });
-    let io = Io::new(stream, None, settings.write, exchange.clone(), cut).behind(early);
-    let connection = http2::Builder::new(crew)
-        .timer(GreenTimer)
-        .keep_alive_interval(settings.head)
-        .max_concurrent_streams(settings.streams)
-        .serve_connection(io, service);
-    let (mut connection, mut stopping) = (Box::pin(connection), Box::pin(stopping(stop)));
-    let mut told = false;
-    Ok(Serving::Http2(Box::pin(poll_fn(move |context| {
-        if !told && stopping.as_mut().poll(context).is_ready() {
-            told = true;
-            exchange.set_unanswered();
-            connection.as_mut().graceful_shutdown();
-        }
-        let over = connection.as_mut().poll(context);
-        over.map(|over| over.map_err(io::Error::other))
-    }))))
+    let connection = Http2 {
+        idle_limit: settings.head,
+        write_limit: settings.write,
+        streams: settings.streams,
+        pace,
+        crew,
+        exchange,
+        stop,
+    };
+    Ok(Serving::Http2(Box::pin(connection.serve(io, service))))
 }
 
 /// What a connection of HTTP/1 calls.

@@ -16,6 +16,7 @@ use greenhub::greenio::GreenSocket;
 use hyper::rt::{Read, ReadBufCursor, Write};
 
 use super::framing::{Exchange, Framing};
+use super::pace::Leaving;
 use super::transport::{Cut, Transport, Unfinished};
 use crate::aio::{Async, PollRead, PollWrite};
 use crate::net::parting::Lingering;
@@ -36,6 +37,8 @@ pub(super) struct Io<T> {
     input: Input<T>,
     /// Of HTTP/1.
     framing: Option<Framing>,
+    /// Of HTTP/2.
+    leaving: Option<Box<Leaving>>,
     write_limit: Option<Duration>,
     /// Runs while a write waits.
     waiting: Option<Pin<Box<Sleep>>>,
@@ -103,6 +106,7 @@ impl<T: Transport> Io<T> {
                 ended: false,
             },
             framing,
+            leaving: None,
             write_limit,
             waiting: None,
             exchange,
@@ -113,6 +117,12 @@ impl<T: Transport> Io<T> {
     /// The same, with bytes that were read before.
     pub(super) fn behind(mut self, early: &'static [u8]) -> Io<T> {
         self.input.early = early;
+        self
+    }
+
+    /// The same, of HTTP/2.
+    pub(super) fn leaving(mut self, leaving: Leaving) -> Io<T> {
+        self.leaving = Some(Box::new(leaving));
         self
     }
 
@@ -170,6 +180,18 @@ impl<T: Transport> Io<T> {
     fn begin_write(&mut self) {
         self.exchange.begin_to_send();
         self.set_unsent(true);
+    }
+
+    fn has_left(&mut self, written: &Poll<io::Result<usize>>, bufs: &[IoSlice<'_>]) {
+        let (Some(leaving), Poll::Ready(Ok(count))) = (&mut self.leaving, written) else {
+            return;
+        };
+        let mut left = *count;
+        for buf in bufs {
+            let here = left.min(buf.len());
+            leaving.pass(&buf[..here]);
+            left -= here;
+        }
     }
 
     fn set_unsent(&mut self, unsent: bool) {
@@ -274,6 +296,7 @@ impl<T: Transport> Write for Io<T> {
     ) -> Poll<io::Result<usize>> {
         self.begin_write();
         let polled = Write::poll_write(Pin::new(&mut self.input.stream), context, buf);
+        self.has_left(&polled, &[IoSlice::new(buf)]);
         self.within_limit(context, polled)
     }
 
@@ -284,6 +307,7 @@ impl<T: Transport> Write for Io<T> {
     ) -> Poll<io::Result<usize>> {
         self.begin_write();
         let polled = Write::poll_write_vectored(Pin::new(&mut self.input.stream), context, bufs);
+        self.has_left(&polled, bufs);
         self.within_limit(context, polled)
     }
 

@@ -12,19 +12,19 @@ use crate::{Served, bounded, nobody_is_left, usual};
 
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-const DATA: u8 = 0;
+pub const DATA: u8 = 0;
 pub const HEADERS: u8 = 1;
 const PRIORITY: u8 = 2;
 pub const RST_STREAM: u8 = 3;
 pub const SETTINGS: u8 = 4;
 const PUSH_PROMISE: u8 = 5;
 pub const PING: u8 = 6;
-const GOAWAY: u8 = 7;
-const WINDOW_UPDATE: u8 = 8;
+pub const GOAWAY: u8 = 7;
+pub const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 
-const END_STREAM: u8 = 1;
-const ACK: u8 = 1;
+pub const END_STREAM: u8 = 1;
+pub const ACK: u8 = 1;
 const END_HEADERS: u8 = 4;
 const PADDED: u8 = 8;
 const WHOLE: u8 = END_STREAM | END_HEADERS;
@@ -114,14 +114,14 @@ fn fate(stream: &mut TcpStream) -> Fate {
     }
 }
 
-fn begin(served: &Served) -> TcpStream {
+pub fn begin(served: &Served) -> TcpStream {
     let mut stream = served.connect();
     stream.write_all(PREFACE).unwrap();
     stream.write_all(&frame(SETTINGS, 0, 0, &[])).unwrap();
     stream
 }
 
-fn setting(number: u16, value: u32) -> Vec<u8> {
+pub fn setting(number: u16, value: u32) -> Vec<u8> {
     let mut setting = number.to_be_bytes().to_vec();
     setting.extend(value.to_be_bytes());
     frame(SETTINGS, 0, 0, &setting)

@@ -16,6 +16,7 @@ mod stopping;
 mod streams;
 mod tls_floods;
 mod upgraded;
+mod windows;
 
 use std::io::{Read, Write};
 use std::net::SocketAddr;

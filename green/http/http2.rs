@@ -1,0 +1,137 @@
+//! A connection of HTTP/2: hyper's, with the limits that hyper does not keep.
+//!
+//! A peer holds back an answer by a window of its own, and takes pings and all else meanwhile. So the stream's limit for
+//! writes never passes, nor hyper's for pings. What tells is the data that leaves, beside the answers that wait.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use greenhub::future::{Sleep, sleep};
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http2;
+use hyper::service::Service;
+
+use super::framing::Exchange;
+use super::pace::Pace;
+use super::reply::Running;
+use super::rt::{Crew, GreenTimer};
+use super::stream::Io;
+use super::transport::Transport;
+use super::waits::{Stop, stopping};
+
+/// What a connection has besides its stream and its service.
+pub(super) struct Http2 {
+    pub(super) idle_limit: Option<Duration>,
+    pub(super) write_limit: Option<Duration>,
+    pub(super) streams: u32,
+    pub(super) pace: Arc<Pace>,
+    pub(super) crew: Crew,
+    pub(super) exchange: Exchange,
+    pub(super) stop: Stop,
+}
+
+impl Http2 {
+    /// To the connection's end.
+    pub(super) async fn serve<T, S>(self, io: Io<T>, service: S) -> io::Result<()>
+    where
+        T: Transport,
+        S: Service<Request<Incoming>, Response = Response<Running>, Error = Infallible>,
+        S::Future: 'static,
+    {
+        let connection = http2::Builder::new(self.crew.clone())
+            .timer(GreenTimer)
+            .keep_alive_interval(self.idle_limit)
+            .max_concurrent_streams(self.streams)
+            .serve_connection(io, service);
+        let mut connection = pin!(connection);
+        let mut stopping = pin!(stopping(self.stop.clone()));
+        let (mut idle, mut stuck) = (Same::new(self.idle_limit), Same::new(self.write_limit));
+        let mut tick = Tick::new([self.idle_limit, self.write_limit]);
+        let mut told = false;
+        poll_fn(|context| {
+            let mut ends = !told && stopping.as_mut().poll(context).is_ready();
+            while tick.poll(context).is_ready() {
+                let now = Instant::now();
+                if stuck.lasts(self.pace.waits(), now) {
+                    self.exchange.cut();
+                    return Poll::Ready(Err(late("the peer takes nothing")));
+                }
+                let rests = self.crew.rests().map(|begun| (begun, self.pace.sent()));
+                if idle.lasts(rests, now) {
+                    if told {
+                        return Poll::Ready(Err(late("the peer does not go")));
+                    }
+                    ends = true;
+                }
+            }
+            if ends {
+                told = true;
+                idle = Same::new(self.idle_limit);
+                self.exchange.set_unanswered();
+                connection.as_mut().graceful_shutdown();
+            }
+            let over = connection.as_mut().poll(context);
+            over.map(|over| over.map_err(io::Error::other))
+        })
+        .await
+    }
+}
+
+fn late(what: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, what)
+}
+
+/// A timer that is set anew only when it has run out, however often the connection is looked at.
+struct Tick(Option<(Duration, Sleep)>);
+
+impl Tick {
+    fn new(limits: [Option<Duration>; 2]) -> Tick {
+        let least = limits.into_iter().flatten().min();
+        // Zero would never come to an end.
+        let least = least.map(|least| least.max(Duration::from_millis(1)));
+        Tick(least.map(|limit| (limit, sleep(limit))))
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Some((limit, next)) = &mut self.0 else {
+            return Poll::Pending;
+        };
+        let polled = Pin::new(&mut *next).poll(context);
+        if polled.is_ready() {
+            *next = sleep(*limit);
+        }
+        polled
+    }
+}
+
+/// A state that must not last.
+struct Same<T> {
+    limit: Option<Duration>,
+    since: Option<(T, Instant)>,
+}
+
+impl<T: PartialEq> Same<T> {
+    fn new(limit: Option<Duration>) -> Same<T> {
+        Same { limit, since: None }
+    }
+
+    /// Whether it is the same as it was all the time that the limit allows, as far as it was looked at.
+    fn lasts(&mut self, state: Option<T>, now: Instant) -> bool {
+        let before = self.since.take();
+        self.since = match (state, before) {
+            (None, _) => None,
+            (Some(state), Some((before, since))) if state == before => Some((before, since)),
+            (Some(state), _) => Some((state, now)),
+        };
+        let lasted = self.since.as_ref().map(|(_, since)| now - *since);
+        lasted
+            .zip(self.limit)
+            .is_some_and(|(lasted, limit)| lasted >= limit)
+    }
+}
