@@ -98,6 +98,28 @@ fn a_connection_at_rest_behind_an_empty_line_or_a_part_of_one_serves_on() {
     });
 }
 
+/// hyper looks at a head that comes in parts only when it has seen its end, which this is not.
+#[test]
+fn a_carriage_return_alone_does_not_end_a_head() {
+    super::bounded("a carriage return alone", || {
+        let served = Served::new(usual);
+        for name in ["x", "upgrade"] {
+            let mut stream = asked(&served);
+            stream.set_read_timeout(Some(super::LIMIT / 8)).unwrap();
+            write!(stream, "GET /on HTTP/1.1\r\nhost: x\r\n{name}: y\r\n").unwrap();
+            for part in ["\r=", "\r\n\r\n"] {
+                // Longer than it takes until a part has come, and a connection is at rest.
+                thread::sleep(Duration::from_millis(400));
+                stream.write_all(part.as_bytes()).unwrap();
+            }
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            assert!(answer.starts_with("HTTP/1.1 400 "), "{name}: {answer}");
+        }
+        assert_eq!(served.stop().cut, 0);
+    });
+}
+
 #[test]
 fn handlers_that_wait_hold_up_neither_each_other_nor_the_quick() {
     let name = "idle::handlers_that_wait_hold_up_neither_each_other_nor_the_quick";
