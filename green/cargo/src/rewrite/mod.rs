@@ -2,7 +2,7 @@
 //!
 //! [`walk`] goes over the [`trees`] of tokens and finds what there is, [`facts`] what must be known of the crate as a whole, and
 //! [`imported`] what the imports of the file bring. What becomes of an import is in [`imports`], of other paths and of macros
-//! in [`paths`]; both write to the [`file`] on its way.
+//! in [`paths`]; both write to the [`mod@file`] on its way.
 
 mod cfg;
 mod extent;
