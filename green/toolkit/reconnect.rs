@@ -55,6 +55,46 @@
 //! # }
 //! ```
 //!
+//! # A peer that hangs up in order
+//!
+//! To `read`, `read_line` and `read_to_end` an end in order is no error: they return 0, or what there was. So a closure
+//! that returns what they gave has succeeded, and its connection, at its end, is kept for the next one. A closure that
+//! expected more says so by an error, as `read_exact` does: then another connection is opened.
+//!
+//! ```
+//! use std::io::{self, BufRead, BufReader, ErrorKind, Write};
+//! use std::time::Duration;
+//!
+//! use green::net::{TcpListener, TcpStream};
+//! use green::reconnect::Reconnect;
+//! use green::thread;
+//!
+//! # fn main() -> io::Result<()> {
+//! // A server that hangs up on its first client without a word.
+//! let listener = TcpListener::bind("127.0.0.1:0")?;
+//! let address = listener.local_addr()?;
+//! thread::spawn(move || -> io::Result<()> {
+//!     drop(listener.accept()?);
+//!     listener.accept()?.0.write_all(b"220 ready\n")
+//! });
+//!
+//! let open = || TcpStream::connect(address).map(BufReader::new);
+//! let mut server =
+//!     Reconnect::new(open).pauses(Duration::from_millis(1)..=Duration::from_secs(1));
+//! let greeting = server.run(|stream| {
+//!     let mut line = String::new();
+//!     match stream.read_line(&mut line)? {
+//!         0 => Err(ErrorKind::UnexpectedEof.into()),
+//!         _ => Ok(line),
+//!     }
+//! })?;
+//! assert_eq!(greeting, "220 ready\n");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # TLS
+//!
 //! The connection is whatever the closure opens: for TLS,
 //! [`SslContext::connect`](crate::ssl::SslContext::connect) after the connect of TCP, handshake included.
 
@@ -227,7 +267,7 @@ impl<'a, C> Reconnect<'a, C> {
     /// What `work` sent before it failed may have reached the peer, so it should do only what may be done twice.
     ///
     /// A peer that has hung up in order is no error to `read` and `read_line`, which return 0: a `work` that expected
-    /// more returns `Err(ErrorKind::UnexpectedEof.into())`, as `read_exact` does, or it counts as having succeeded.
+    /// more returns `Err(ErrorKind::UnexpectedEof.into())`, or it counts as having succeeded. The [module](self) has an example.
     ///
     /// # Errors
     ///

@@ -17,6 +17,20 @@
 //! native-tls, which on Linux is OpenSSL too. What an engine cannot do is refused with `Unsupported`; [`EngineKind`]
 //! lists it.
 //!
+//! # Where a certificate comes from
+//!
+//! A server needs a certificate and its key. For others' clients an authority issues them, such as Let's Encrypt by
+//! `certbot`. For a first try, this makes both, for `localhost`:
+//!
+//! ```sh
+//! openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=localhost \
+//!     -addext subjectAltName=DNS:localhost -keyout key.pem -out cert.pem
+//! ```
+//!
+//! The server loads both by [`load_cert_chain`](SslContext::load_cert_chain). No system trusts such a certificate, so
+//! the client is told to, by [`load_verify_locations`](SslContext::load_verify_locations) of `cert.pem`, and connects to
+//! the name `localhost`. In tests the crate rcgen makes certificates in memory.
+//!
 //! # Differences from Python's `ssl`
 //!
 //! A connection that ends without close_notify is an error (`UnexpectedEof`) by default. A folder of trusted certificates
