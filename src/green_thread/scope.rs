@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::ending::Result;
 use super::join_handle::JoinInner;
 use super::scope_data::ScopeData;
-use super::spawn::Builder;
+use super::spawn::{Builder, expect_spawned};
 use super::thread::Thread;
 use crate::contain::or_abort;
 use crate::hub::current;
@@ -87,9 +87,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         F: FnOnce() -> T + Send + 'scope,
         T: Send + 'scope,
     {
-        Builder::new()
-            .spawn_scoped(self, f)
-            .expect("failed to spawn thread")
+        expect_spawned(Builder::new().spawn_scoped(self, f))
     }
 }
 

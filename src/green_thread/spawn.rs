@@ -38,7 +38,7 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    Builder::new().spawn(f).expect("failed to spawn thread")
+    expect_spawned(Builder::new().spawn(f))
 }
 
 /// As [`spawn`], but the green thread starts no sooner than `delay` from now, whether the spawner
@@ -65,10 +65,7 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    Builder::new()
-        .after(delay)
-        .spawn(f)
-        .expect("failed to spawn thread")
+    expect_spawned(Builder::new().after(delay).spawn(f))
 }
 
 /// Starts a green thread on the running green thread's own hub: what it
@@ -96,9 +93,19 @@ where
     F: FnOnce() -> T + 'static,
     T: 'static,
 {
-    Builder::new()
-        .spawn_local(f)
-        .expect("failed to spawn thread")
+    expect_spawned(Builder::new().spawn_local(f))
+}
+
+/// Panics where there is no green thread. Until the hubs have started the refusal may be theirs, and the system's words
+/// do not say so.
+pub(super) fn expect_spawned<T>(outcome: io::Result<T>) -> T {
+    outcome.unwrap_or_else(|error| {
+        let whose = match placement::started() {
+            [] => ": the hubs did not start, each of which takes two descriptors and an OS thread",
+            _ => "",
+        };
+        panic!("failed to spawn thread{whose}: {error}")
+    })
 }
 
 /// Settings of a green thread to be started.

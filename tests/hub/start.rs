@@ -163,7 +163,17 @@ fn a_first_start_without_descriptors_leaves_nothing_and_the_next_one_works() {
             .collect();
         let used = filled.iter().map(|file| file.as_raw_fd()).max().unwrap() as u64 + 1;
         let before = Before::now();
-        // Each hub takes two.
+        // Each hub takes two. Who panics says what they are for.
+        limit(used);
+        let refused = std::panic::catch_unwind(|| spawn(|| 7));
+        limit(1024);
+        let told = greenhub::panic_message(&*refused.unwrap_err())
+            .unwrap()
+            .to_owned();
+        assert!(
+            told.contains("hubs did not start") && told.contains("os error 24"),
+            "{told}"
+        );
         let mut failed = 0;
         for free in 0..=8 {
             limit(used + free);
