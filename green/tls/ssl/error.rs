@@ -112,6 +112,15 @@ impl SslError {
         )
     }
 
+    /// The same failure of a client, once it is known that the peer's first bytes were a client's.
+    pub(crate) fn by_a_client(self) -> Self {
+        let message = format!(
+            "the peer greets as a client does: it sends back what it gets, or is a client too ({})",
+            self.message
+        );
+        Self::new(self.reason, message)
+    }
+
     /// The failure that an engine can only describe by `text`, which is OpenSSL's wherever native-tls stands on it.
     pub(crate) fn from_text(text: String) -> Self {
         Self::new(Reason::from_text(&text), text)

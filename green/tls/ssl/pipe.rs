@@ -641,6 +641,9 @@ impl SslPipe {
         let end = match &wire.end {
             Some(end) if wire.end_reported => end.clone(),
             _ if !self.is_handshaken() && wire.opened_without_tls() => End::Ssl(error.not_tls()),
+            _ if !self.server_side && !self.is_handshaken() && wire.opened_as_client() => {
+                End::Ssl(error.by_a_client())
+            }
             _ => End::Ssl(error),
         };
         drop(wire);

@@ -34,8 +34,8 @@ pub(crate) struct Wire {
     reads_left: Option<u32>,
     /// It wanted more reads than it had.
     held_back: bool,
-    /// The first two bytes that ever arrived, which tell TLS from anything else.
-    opening: [Option<u8>; 2],
+    /// The first bytes that ever arrived, which tell TLS from anything else: a record's header, and what it begins with.
+    opening: [Option<u8>; 6],
 }
 
 impl Wire {
@@ -49,13 +49,10 @@ impl Wire {
 
     /// Counts the first `filled` bytes of `incoming`'s space as arrived.
     pub(crate) fn arrived(&mut self, filled: usize) {
-        if self.opening[1].is_none() {
-            // Nothing was consumed before two bytes were seen, or they are lost to us but then the
-            // engine has judged them already.
-            for byte in &self.incoming.space(0)[..filled.min(2)] {
-                if let Some(free) = self.opening.iter_mut().find(|byte| byte.is_none()) {
-                    *free = Some(*byte);
-                }
+        if self.opening.contains(&None) {
+            let free = self.opening.iter_mut().filter(|byte| byte.is_none());
+            for (free, byte) in free.zip(&self.incoming.space(0)[..filled]) {
+                *free = Some(*byte);
             }
         }
         self.incoming.commit(filled);
@@ -93,11 +90,16 @@ impl Wire {
     /// (20 to 23) and a major version of 3.
     pub(crate) fn opened_without_tls(&self) -> bool {
         match self.opening {
-            [Some(kind), second] => {
+            [Some(kind), second, ..] => {
                 !(20..=23).contains(&kind) || second.is_some_and(|major| major != 3)
             }
             _ => false,
         }
+    }
+
+    /// Whether the peer opened with a ClientHello: a handshake's record (22), whose message is of type 1.
+    pub(crate) fn opened_as_client(&self) -> bool {
+        matches!(self.opening, [Some(22), _, _, _, _, Some(1)])
     }
 }
 

@@ -60,6 +60,27 @@ fn what_is_no_tls_is_called_so() {
 }
 
 #[test]
+fn a_client_that_gets_its_own_words_back_is_told_so() {
+    for setup in SETUPS {
+        let mut client = Pair::of(setup).client;
+        assert_eq!(client.handshake().unwrap(), Progress::WantRead);
+        let greeting = drain(&mut client);
+        let mut error = None;
+        for byte in greeting {
+            client.feed(&[byte]);
+            error = error.or(client.handshake().err());
+        }
+        let error = error.expect("an error");
+        assert_eq!(reason(&error), Reason::Protocol, "{setup:?}: {error}");
+        let told = error.to_string();
+        assert!(
+            told.contains("sends back what it gets"),
+            "{setup:?}: {told}"
+        );
+    }
+}
+
+#[test]
 fn what_is_no_tls_may_come_byte_by_byte() {
     each_role(|mut pipe, role| {
         let mut error = None;
