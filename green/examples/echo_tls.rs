@@ -79,7 +79,8 @@ fn talk_from_stdin(address: &str, cafile: &str, name: &str) -> io::Result<()> {
     let context = SslContext::new(Purpose::ServerAuth)?;
     context.load_verify_locations(VerifyLocation::File(Path::new(cafile)))?;
     let tcp = TcpStream::connect(address).map_err(about(address))?;
-    talk(context.connect(tcp, name)?, green::io::stdin().lines())
+    let tls = context.connect(tcp, name).map_err(about(address))?;
+    talk(tls, green::io::stdin().lines())
 }
 
 fn talk(tls: GreenSslSocket, messages: impl Iterator<Item = io::Result<String>>) -> io::Result<()> {

@@ -18,7 +18,7 @@ use std::time::Duration;
 mod program;
 
 use green::greenio::GreenSocket;
-use green::net::{Shutdown, TcpStream};
+use green::net::{Shutdown, TcpStream, ToSocketAddrs};
 use green::reconnect::Presence;
 use green::ssl::{GreenSslSocket, Purpose, SslContext};
 use green::{ClosedLocally, io::copy, thread};
@@ -48,6 +48,8 @@ fn main() -> ExitCode {
 fn run(listen: &str, cert: &str, key: &str, upstream: &str) -> io::Result<()> {
     let context = SslContext::create_default_context(Purpose::ClientAuth)?;
     context.load_cert_chain(cert, Some(Path::new(key)), None)?;
+    // Looked up anew for each connection; what is no address at all is better told now.
+    upstream.to_socket_addrs().map_err(about(upstream))?;
     let listener = green::listen(listen).map_err(about(listen))?;
     let mut stdout = io::stdout();
     writeln!(

@@ -260,3 +260,43 @@ fn the_programs_name_the_address_that_is_taken() {
         names(name, arguments, taken, "Address already in use");
     }
 }
+
+#[test]
+fn the_programs_say_what_an_address_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let [cert, key] = &SELF_SIGNED.write_to(folder.path());
+    for (name, arguments) in [
+        ("asyncio_protocol", &["server", "7007", cert, key][..]),
+        ("asyncio_streams", &["client", "7007", cert]),
+        ("backdoor", &["--http", "7007"]),
+        ("chat", &["7007"]),
+        ("echo_server", &["7007"]),
+        ("echo_tls", &["server", "7007", cert, key]),
+        ("httpd", &["--listen", "7007"]),
+        ("reconnect", &["server", "7007"]),
+        ("serve", &["7007"]),
+        ("tls_proxy", &["127.0.0.1:0", cert, key, "7007"]),
+        ("web", &["7007"]),
+        ("web_chat", &["7007"]),
+    ] {
+        names(name, arguments, "7007", "not HOST:PORT");
+    }
+}
+
+#[test]
+fn a_tls_client_names_the_address_of_a_peer_that_only_echoes() {
+    let folder = tempfile::tempdir().unwrap();
+    let [cert, _] = &SELF_SIGNED.write_to(folder.path());
+    let echoes = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = &*echoes.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        let (peer, _) = echoes.accept().unwrap();
+        let _ = std::io::copy(&mut &peer, &mut &peer);
+    });
+    names(
+        "echo_tls",
+        &["client", address, cert],
+        address,
+        "sends back what it gets",
+    );
+}

@@ -86,7 +86,16 @@ fn words(mut parser: Parser) -> Result<Option<Vec<String>>, Error> {
 
 /// Puts the file or the address before the reason.
 pub fn about(what: impl Display) -> impl FnOnce(io::Error) -> io::Error {
-    move |error| io::Error::new(error.kind(), format!("{what}: {error}"))
+    move |error| {
+        let reason = match error.to_string() {
+            // std's words for what has no port.
+            vague if vague == "invalid socket address" => {
+                "not HOST:PORT, such as 127.0.0.1:7007".to_owned()
+            }
+            reason => reason,
+        };
+        io::Error::new(error.kind(), format!("{what}: {reason}"))
+    }
 }
 
 /// `1 connection`, `2 connections`.
