@@ -43,7 +43,7 @@ mod undo;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use asking::Asking;
 use clap::{Args, Parser, Subcommand};
 use options::Options;
@@ -73,10 +73,13 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Sub {
-    /// Copies dependencies, and what has to go with them, with green's names for std's
+    /// Copies dependencies, and what has to go with them, with green's names for std's; `patch --undo` takes them back
     Patch(Patch),
     /// Lists what still holds a hub, with file and line; exits with 1 if there is any
     Check,
+    /// What one may look for
+    #[command(hide = true)]
+    Undo { crates: Vec<String> },
 }
 
 #[derive(Debug, Args)]
@@ -115,6 +118,11 @@ fn run(cli: Cli) -> Result<ExitCode> {
     let place = Place::of(&cli.asking, &cli.into)?;
     stage::clear(&place.at)?;
     match cli.command {
+        Sub::Undo { crates } => {
+            let command = ["cargo green patch --undo".to_owned()];
+            let command: Vec<String> = command.into_iter().chain(crates).collect();
+            bail!("copies are taken back by `{}`", command.join(" "));
+        }
         Sub::Check => {
             if !check::check(&cli.asking, &place)? {
                 return Ok(ExitCode::FAILURE);

@@ -404,3 +404,10 @@ fn of_what_killed_runs_left_only_what_is_surely_theirs_is_removed() {
     }
     program.assert_is(&before);
 }
+
+#[test]
+fn undo_as_a_command_says_how_it_is_done() {
+    let program = two_users();
+    let said = program.refused(&["undo", "first"]);
+    assert!(said.contains("`cargo green patch --undo first`"), "{said}");
+}
