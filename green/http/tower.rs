@@ -21,6 +21,10 @@ use super::reply::{IntoResponse, Reply};
 /// An `async fn` in it may call functions that park green threads: it holds up only its own connection, or its own
 /// stream of HTTP/2. Code that needs tokio's own sockets or timers does not work; see [`aio`](crate::aio).
 ///
+/// The service reads the request's body itself: it waits for the next piece without
+/// [`Server::read_timeout`](super::Server::read_timeout), and [`Server::max_body`](super::Server::max_body) refuses what is announced to be
+/// longer, no more. Put a [`timeout`](crate::future::timeout) around what reads it, and a layer that counts, such as axum's `DefaultBodyLimit`.
+///
 /// ```no_run
 /// use std::convert::Infallible;
 ///
