@@ -55,20 +55,6 @@ fn each_package_says_what_it_is_and_brings_its_licences() {
     }
 }
 
-/// A registry shows the page alone: what it points to must be on it, or have a whole address.
-#[test]
-fn a_package_s_page_has_no_link_into_the_repository() {
-    for (name, package) in packages() {
-        let readme = folder(&package).join(package["readme"].as_str().unwrap());
-        let page = fs::read_to_string(&readme).unwrap();
-        for link in page.split("](").skip(1) {
-            let (target, _) = link.split_once(')').unwrap();
-            let leads = target.starts_with('#') || target.starts_with("https://");
-            assert!(leads, "{name}: {target} leads nowhere");
-        }
-    }
-}
-
 /// No benchmarks or results of them, no tests: they need what is not published.
 #[test]
 fn a_package_is_its_sources_and_its_pages() {
