@@ -9,12 +9,13 @@ use green::convenience::Connect;
 use green::greenio::GreenSocket;
 use green::net::{TcpListener, TcpStream, UdpSocket};
 use green::os::unix::net::{UnixListener, UnixStream};
-use green::reconnect::{Presence, Reconnect};
+use green::reconnect::Presence;
 use green::sim::{Faults, Partition, Simulation, on_machine, partition};
 use green::thread::{sleep, spawn};
 use green::timeout;
 
 use super::net::{calmly, on};
+use super::programs::ask;
 use super::{Random, trial_on};
 
 const MS: Duration = Duration::from_millis(1);
@@ -527,27 +528,9 @@ fn a_client_comes_back_whenever_its_server_can_be_reached_again() {
         });
         let fate = Random::of(random.below(u64::MAX), 1);
         let cuts = spawn(move || cut_now_and_then(fate, 600 * SECOND));
-        let mut client = Reconnect::new(|| {
-            let stream = on_machine(machine(2), || TcpStream::connect((machine(1), 7)))?;
-            Presence::STEADY.apply(&stream)?;
-            Ok(stream)
-        })
-        .open_limit(5 * SECOND)
-        .use_limit(10 * SECOND)
-        .pauses(10 * MS..=5 * SECOND)
-        .attempts(None)
-        .total_limit(None);
-        for n in 0..5_u64 {
-            let question = n.to_ne_bytes();
-            let answer = client.run(|stream| {
-                let mut answer = [0; 8];
-                stream.write_all(&question)?;
-                stream.read_exact(&mut answer)?;
-                Ok(answer)
-            });
-            assert_eq!(answer.unwrap(), question, "an answer to another question");
-            sleep(SECOND * random.below(300) as u32);
-        }
+        ask(&mut random, 5, || {
+            on_machine(machine(2), || TcpStream::connect((machine(1), 7)))
+        });
         cuts.kill().unwrap();
         server.kill().unwrap();
     });

@@ -196,27 +196,7 @@ fn a_client_that_comes_back_gets_its_answers_from_servers_that_break_down() {
             }
         });
         let began = Instant::now();
-        let mut client = Reconnect::new(|| {
-            let stream = TcpStream::connect("10.0.0.1:5000")?;
-            Presence::STEADY.apply(&stream)?;
-            Ok(stream)
-        })
-        .open_limit(5 * SECOND)
-        .use_limit(10 * SECOND)
-        .pauses(10 * MS..=5 * SECOND)
-        .attempts(None)
-        .total_limit(None);
-        for n in 0..20_u64 {
-            let question = n.to_ne_bytes();
-            let answer = client.run(|stream| {
-                let mut answer = [0; 8];
-                stream.write_all(&question)?;
-                stream.read_exact(&mut answer)?;
-                Ok(answer)
-            });
-            assert_eq!(answer.unwrap(), question, "an answer to another question");
-            sleep(SECOND * random.below(300) as u32);
-        }
+        ask(&mut random, 20, || TcpStream::connect("10.0.0.1:5000"));
         assert!(
             began.elapsed() < 24 * 3600 * SECOND,
             "{:?}",
@@ -305,5 +285,34 @@ fn callbacks_of_one_simulation_are_not_another_s() {
             sleep(3601 * SECOND);
             assert_eq!(called.load(SeqCst), 1);
         });
+    }
+}
+
+/// Asks so many questions of a server that says what it hears, now and then, by connections that come back.
+pub(super) fn ask(
+    random: &mut Random,
+    questions: u64,
+    mut connect: impl FnMut() -> io::Result<TcpStream> + Send + 'static,
+) {
+    let mut client = Reconnect::new(move || {
+        let stream = connect()?;
+        Presence::STEADY.apply(&stream)?;
+        Ok(stream)
+    })
+    .open_limit(5 * SECOND)
+    .use_limit(10 * SECOND)
+    .pauses(10 * MS..=5 * SECOND)
+    .attempts(None)
+    .total_limit(None);
+    for n in 0..questions {
+        let question = n.to_ne_bytes();
+        let answer = client.run(|stream| {
+            let mut answer = [0; 8];
+            stream.write_all(&question)?;
+            stream.read_exact(&mut answer)?;
+            Ok(answer)
+        });
+        assert_eq!(answer.unwrap(), question, "an answer to another question");
+        sleep(SECOND * random.below(300) as u32);
     }
 }
