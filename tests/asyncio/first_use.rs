@@ -11,7 +11,7 @@ use green::report;
 use green::sync::mpsc::channel;
 use green::thread::{Builder, JoinHandle, park, sleep, yield_now};
 
-use test_support::child::alone;
+use test_support::child::{SPARE_MEMORY, alone};
 
 /// Callbacks run, and a future's is told.
 fn asyncio_works() {
@@ -50,7 +50,7 @@ fn it_may_come_inside_a_limit_that_has_passed() {
 #[test]
 fn it_may_come_when_no_stack_is_free() {
     let name = "first_use::it_may_come_when_no_stack_is_free";
-    is_refused_once(name, &[], without_stacks);
+    is_refused_once(name, &[SPARE_MEMORY], without_stacks);
 }
 
 const REFUSED: &str = "both were refused";
@@ -109,7 +109,9 @@ fn without_stacks() {
 #[test]
 fn a_caller_that_could_not_be_followed_is_by_the_next_use() {
     let name = "first_use::a_caller_that_could_not_be_followed_is_by_the_next_use";
-    is_refused_once(name, &[("GREEN_HUBS", "1")], || green::run(without_caller));
+    is_refused_once(name, &[("GREEN_HUBS", "1"), SPARE_MEMORY], || {
+        green::run(without_caller)
+    });
 }
 
 /// Waits wherever it is called.
@@ -166,7 +168,7 @@ fn without_caller() {
 #[test]
 fn a_server_with_a_stack_for_one_of_two_acceptors_does_not_serve() {
     let name = "first_use::a_server_with_a_stack_for_one_of_two_acceptors_does_not_serve";
-    is_refused_once(name, &[("GREEN_HUBS", "1")], || {
+    is_refused_once(name, &[("GREEN_HUBS", "1"), SPARE_MEMORY], || {
         green::run(with_one_stack_for_two)
     });
 }

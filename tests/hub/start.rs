@@ -13,7 +13,7 @@ use greenhub::{Config, hub_count, report, run};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 use crate::{MILLISECOND, until, waiting};
-use test_support::child::alone;
+use test_support::child::{SPARE_MEMORY, alone};
 
 #[test]
 fn the_environment_sets_the_number_of_hubs() {
@@ -200,7 +200,11 @@ fn a_first_start_without_descriptors_leaves_nothing_and_the_next_one_works() {
 #[test]
 fn a_first_start_without_address_space_leaves_nothing_and_the_next_one_works() {
     let name = "start::a_first_start_without_address_space_leaves_nothing_and_the_next_one_works";
-    let environment = [("GREEN_HUBS", "3"), ("GREEN_THREAD_LOCALS", "auto")];
+    let environment = [
+        ("GREEN_HUBS", "3"),
+        ("GREEN_THREAD_LOCALS", "auto"),
+        SPARE_MEMORY,
+    ];
     alone(name, &environment, || {
         let limit = |most: Option<u64>| {
             let limit = Rlimit {
@@ -211,7 +215,7 @@ fn a_first_start_without_address_space_leaves_nothing_and_the_next_one_works() {
         };
         let before = Before::now();
         let mut failed = 0;
-        // In kilobytes; what the allocator asks for must be had each time.
+        // In kilobytes.
         for free in (9..24).map(|power| 1_u64 << power) {
             let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
             let pages: u64 = pages.split(' ').next().unwrap().parse().unwrap();

@@ -11,6 +11,13 @@ const MARK: &str = "GREEN_TEST_ALONE";
 /// A body may take this long; all of them end in a fraction of it.
 const LIMIT: Duration = Duration::from_secs(240);
 
+/// Gives the allocator memory to spare, for a body that limits its address space: an allocation that fails aborts.
+/// All threads share one arena of glibc, which grows by 16 MiB at a time.
+pub const SPARE_MEMORY: (&str, &str) = (
+    "GLIBC_TUNABLES",
+    "glibc.malloc.arena_max=1:glibc.malloc.top_pad=16777216",
+);
+
 /// How the process ended, and what it wrote on standard error.
 #[derive(Debug)]
 pub struct Ended {
