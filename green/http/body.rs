@@ -1,15 +1,18 @@
-//! The body of a request, read in blocking style.
+//! The body of a request, read in blocking style or by a service.
 
 use std::error::Error;
 use std::fmt;
+use std::future::poll_fn;
 use std::io::{self, BufRead, Read};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use greenhub::future::{block_on, timeout};
+use greenhub::future::{Sleep, block_on, sleep};
 use http::HeaderMap;
-use http_body_util::BodyExt;
-use hyper::body::{Body as _, Incoming};
+use http_body_util::{LengthLimitError, Limited};
+use hyper::body::{self, Frame, Incoming, SizeHint};
 
 pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -27,6 +30,9 @@ pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 /// A read fails with `UnexpectedEof` or `ConnectionReset` when the peer goes in the middle, with `TimedOut` when
 /// nothing comes within [`Server::read_timeout`](super::Server::read_timeout), with `FileTooLarge` beyond
 /// [`Server::max_body`](super::Server::max_body), and with `InvalidData` for what is not HTTP.
+///
+/// A service in a [`Tower`](super::Tower) reads it by http-body's trait `Body`, within the same limits. The errors are the
+/// same `io::Error`s; only beyond [`Server::max_body`](super::Server::max_body) it is http-body-util's `LengthLimitError`, which axum's extractors know for 413.
 ///
 /// # Examples
 ///
@@ -55,11 +61,13 @@ pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 /// # Ok::<(), io::Error>(())
 /// ```
 pub struct Body {
-    incoming: Option<Incoming>,
+    incoming: Option<Limited<Incoming>>,
     /// What has come and was not read.
     piece: Bytes,
     trailers: Option<HeaderMap>,
-    limits: Limits,
+    /// How long the next piece may take, and until when, while somebody waits for it.
+    wait: Option<Duration>,
+    late: Option<Sleep>,
     length: Option<u64>,
 }
 
@@ -74,12 +82,16 @@ pub(super) struct Limits {
 
 impl Body {
     pub(super) fn new(incoming: Incoming, limits: Limits) -> Body {
-        let length = incoming.size_hint().exact();
+        let length = body::Body::size_hint(&incoming).exact();
+        let ended = body::Body::is_end_stream(&incoming);
+        // Where more cannot be in memory, there is no limit either.
+        let size = usize::try_from(limits.size).unwrap_or(usize::MAX);
         Body {
-            incoming: (!incoming.is_end_stream()).then_some(incoming),
+            incoming: (!ended).then(|| Limited::new(incoming, size)),
             piece: Bytes::new(),
             trailers: None,
-            limits,
+            wait: limits.wait,
+            late: None,
             length,
         }
     }
@@ -91,10 +103,8 @@ impl Body {
             length: Some(piece.len() as u64),
             piece,
             trailers,
-            limits: Limits {
-                wait: None,
-                size: u64::MAX,
-            },
+            wait: None,
+            late: None,
         }
     }
 
@@ -132,30 +142,47 @@ impl Body {
     /// Receives the next piece; false at the end.
     fn receive(&mut self) -> io::Result<bool> {
         while self.piece.is_empty() {
-            let Some(incoming) = &mut self.incoming else {
+            if self.incoming.is_none() {
                 return Ok(false);
-            };
-            let next = match self.limits.wait {
-                None => block_on(incoming.frame()),
-                Some(limit) => block_on(timeout(limit, incoming.frame())).map_err(|_| {
-                    let late = "no more of the body came in time";
-                    io::Error::new(io::ErrorKind::TimedOut, Fault(late.into()))
-                })?,
-            };
-            match next {
-                None => self.incoming = None,
-                Some(Err(error)) => return Err(told(error)),
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) => {
-                        let left = self.limits.size.checked_sub(data.len() as u64);
-                        self.limits.size = left.ok_or_else(too_large)?;
-                        self.piece = data;
-                    }
-                    Err(frame) => self.trailers = frame.into_trailers().ok(),
-                },
+            }
+            let next = block_on(poll_fn(|context| self.poll_incoming(context)));
+            match next.transpose().map_err(told)?.map(Frame::into_data) {
+                None => {}
+                Some(Ok(data)) => self.piece = data,
+                Some(Err(frame)) => self.trailers = frame.into_trailers().ok(),
             }
         }
         Ok(true)
+    }
+
+    /// What comes next from the peer, within the limits.
+    fn poll_incoming(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let Some(incoming) = &mut self.incoming else {
+            return Poll::Ready(None);
+        };
+        let polled = body::Body::poll_frame(Pin::new(incoming), context);
+        match polled {
+            Poll::Pending => {
+                let Some(limit) = self.wait else {
+                    return Poll::Pending;
+                };
+                let late = self.late.get_or_insert_with(|| sleep(limit));
+                if Pin::new(late).poll(context).is_pending() {
+                    return Poll::Pending;
+                }
+                self.late = None;
+                let late = "no more of the body came in time";
+                let error = io::Error::new(io::ErrorKind::TimedOut, Fault(late.into()));
+                return Poll::Ready(Some(Err(error.into())));
+            }
+            Poll::Ready(None) => self.incoming = None,
+            Poll::Ready(Some(_)) => {}
+        }
+        self.late = None;
+        polled
     }
 }
 
@@ -180,20 +207,69 @@ fn too_large() -> io::Error {
     io::Error::new(io::ErrorKind::FileTooLarge, Fault(long.into()))
 }
 
-/// hyper's error as a socket would tell it.
-fn told(error: hyper::Error) -> io::Error {
+/// What a body fails with, as a socket would tell it.
+fn told(error: BoxError) -> io::Error {
+    let error = match error.downcast::<io::Error>() {
+        Ok(told) => return *told,
+        Err(error) => error,
+    };
+    if error.is::<LengthLimitError>() {
+        return too_large();
+    }
     let of_the_socket = error
         .source()
         .and_then(|source| source.downcast_ref::<io::Error>())
         .map(io::Error::kind);
+    let of_hyper = error.downcast_ref::<hyper::Error>();
+    let is = |what: fn(&hyper::Error) -> bool| of_hyper.is_some_and(what);
     let kind = match of_the_socket {
         Some(kind) => kind,
-        None if error.is_timeout() => io::ErrorKind::TimedOut,
-        None if error.is_incomplete_message() => io::ErrorKind::UnexpectedEof,
-        None if error.is_parse() => io::ErrorKind::InvalidData,
+        None if is(hyper::Error::is_timeout) => io::ErrorKind::TimedOut,
+        None if is(hyper::Error::is_incomplete_message) => io::ErrorKind::UnexpectedEof,
+        None if is(hyper::Error::is_parse) => io::ErrorKind::InvalidData,
         None => io::ErrorKind::ConnectionReset,
     };
-    io::Error::new(kind, Fault(error.into()))
+    io::Error::new(kind, Fault(error))
+}
+
+/// For services.
+impl body::Body for Body {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if !self.piece.is_empty() {
+            let piece = std::mem::take(&mut self.piece);
+            return Poll::Ready(Some(Ok(Frame::data(piece))));
+        }
+        self.poll_incoming(context).map(|next| match next {
+            None => self.trailers.take().map(|all| Ok(Frame::trailers(all))),
+            // Who looks for that one looks for it alone.
+            Some(Err(error)) if !error.is::<LengthLimitError>() => Some(Err(told(error).into())),
+            next => next,
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        let incoming = self.incoming.as_ref();
+        self.piece.is_empty()
+            && self.trailers.is_none()
+            && incoming.is_none_or(body::Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let (there, incoming) = (self.piece.len() as u64, self.incoming.as_ref());
+        let to_come = incoming.map_or(SizeHint::with_exact(0), body::Body::size_hint);
+        let mut hint = SizeHint::new();
+        hint.set_lower(there.saturating_add(to_come.lower()));
+        if let Some(upper) = to_come.upper() {
+            hint.set_upper(there.saturating_add(upper));
+        }
+        hint
+    }
 }
 
 impl Read for Body {

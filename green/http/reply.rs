@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::io::{self, Read, Write};
+use std::iter;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +13,7 @@ use bytes::{Bytes, BytesMut};
 use greenhub::future::block_on;
 use greenhub::{catch_panic, discard_panic};
 use http::{HeaderMap, Response, StatusCode};
+use http_body_util::LengthLimitError;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
 
@@ -485,14 +487,20 @@ fn text(reply: Reply) -> Response<Reply> {
 }
 
 fn status_of(error: &(dyn Error + 'static)) -> StatusCode {
-    let of_the_body = error.downcast_ref::<io::Error>().filter(|error| {
-        let inner = error.get_ref();
-        inner.is_some_and(|inner| inner.is::<Fault>())
-    });
-    match of_the_body.map(io::Error::kind) {
+    let causes = iter::successors(Some(error), |&error| error.source());
+    match causes.filter_map(fault_of_the_body).next() {
         None => StatusCode::INTERNAL_SERVER_ERROR,
         Some(io::ErrorKind::TimedOut) => StatusCode::REQUEST_TIMEOUT,
         Some(io::ErrorKind::FileTooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
         Some(_) => StatusCode::BAD_REQUEST,
     }
+}
+
+/// Of which kind an error is if a request's body has failed with it.
+fn fault_of_the_body(error: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
+    if error.is::<LengthLimitError>() {
+        return Some(io::ErrorKind::FileTooLarge);
+    }
+    let error = error.downcast_ref::<io::Error>()?;
+    error.get_ref()?.is::<Fault>().then(|| error.kind())
 }

@@ -12,7 +12,7 @@ use hyper::body::{Body as _, Incoming};
 use tokio::sync::oneshot;
 use tower_service::Service;
 
-use super::body::BoxError;
+use super::body::{Body, BoxError};
 use super::handler::{Answer, Handler, Place};
 use super::reply::{IntoResponse, Reply};
 
@@ -21,26 +21,25 @@ use super::reply::{IntoResponse, Reply};
 /// An `async fn` in it may call functions that park green threads: it holds up only its own connection, or its own
 /// stream of HTTP/2. Code that needs tokio's own sockets or timers does not work; see [`aio`](crate::aio).
 ///
-/// The service reads the request's body itself: it waits for the next piece without
-/// [`Server::read_timeout`](super::Server::read_timeout), and [`Server::max_body`](super::Server::max_body) refuses what is announced to be
-/// longer, no more. Put a [`timeout`](crate::future::timeout) around what reads it, and a layer that counts, such as axum's `DefaultBodyLimit`.
+/// The service reads the request's [`Body`] by http-body's trait of that name, within [`Server::read_timeout`](super::Server::read_timeout)
+/// and [`Server::max_body`](super::Server::max_body). What it makes of an error is its own matter: axum's extractors answer 413 to what is
+/// too long, and 400 to all else. If it returns that error, or one whose source it is, the answer is the one that a function's gets: 408, 413 or 400.
 ///
 /// ```no_run
 /// use std::convert::Infallible;
 ///
-/// use green::http::{self, Request, Response, Tower};
-/// use hyper::body::Incoming;
+/// use green::http::{self, Body, Request, Response, Tower};
 ///
 /// # #[derive(Clone)]
 /// # struct Router;
-/// # impl tower_service::Service<Request<Incoming>> for Router {
+/// # impl tower_service::Service<Request<Body>> for Router {
 /// #     type Response = Response<String>;
 /// #     type Error = Infallible;
 /// #     type Future = std::future::Ready<Result<Response<String>, Infallible>>;
 /// #     fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Infallible>> {
 /// #         std::task::Poll::Ready(Ok(()))
 /// #     }
-/// #     fn call(&mut self, _: Request<Incoming>) -> Self::Future {
+/// #     fn call(&mut self, _: Request<Body>) -> Self::Future {
 /// #         std::future::ready(Ok(Response::new("routed".to_owned())))
 /// #     }
 /// # }
@@ -53,13 +52,14 @@ pub struct Tower<S>(pub S);
 
 impl<S, B> Handler for Tower<S>
 where
-    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + Sync + 'static,
+    S: Service<Request<Body>, Response = Response<B>> + Clone + Send + Sync + 'static,
     S::Error: Into<BoxError>,
     B: hyper::body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
     fn answer(self: &Arc<Self>, request: Request<Incoming>, place: &Place) -> Answer {
         let service = self.0.clone();
+        let request = request.map(|body| Body::new(body, place.limits));
         if request.version() == Version::HTTP_2 || request.body().is_end_stream() {
             return Answer::later(call(service, request));
         }
@@ -76,9 +76,9 @@ where
     }
 }
 
-async fn call<S, B>(mut service: S, request: Request<Incoming>) -> Response<Reply>
+async fn call<S, B>(mut service: S, request: Request<Body>) -> Response<Reply>
 where
-    S: Service<Request<Incoming>, Response = Response<B>>,
+    S: Service<Request<Body>, Response = Response<B>>,
     S::Error: Into<BoxError>,
     B: hyper::body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,

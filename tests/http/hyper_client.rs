@@ -1,5 +1,6 @@
 //! hyper's client connection for HTTP/2 over an `Async`: many requests at once on one connection, in the clear and over TLS.
 
+use std::error::Error;
 use std::time::Duration;
 
 use green::aio::{Async, PollRead, PollWrite};
@@ -9,16 +10,20 @@ use green::net::TcpStream;
 use green::ssl::{EngineKind, TlsVersion};
 use green::{block_on, future, thread};
 use http_body_util::BodyExt;
+use hyper::body::Body;
 use hyper::client::conn::http2::{Builder, SendRequest};
 use test_support::certs::{client_context, server_context};
 
 use crate::{LIMIT, Served, bounded, nobody_is_left, usual};
 
-type Sender = SendRequest<String>;
+type Running = thread::JoinHandle<hyper::Result<()>>;
 
-fn shake_hands<S>(stream: S) -> hyper::Result<(Sender, thread::JoinHandle<hyper::Result<()>>)>
+pub fn shake_hands<S, B>(stream: S) -> hyper::Result<(SendRequest<B>, Running)>
 where
     S: PollRead + PollWrite + Unpin + Send + 'static,
+    B: Body + Send + Unpin + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let mut builder = Builder::new(GreenExecutor);
     builder.timer(GreenTimer).keep_alive_interval(LIMIT / 4);
@@ -27,7 +32,10 @@ where
 }
 
 /// In blocking style.
-fn ask(mut sender: Sender, request: Request<String>) -> hyper::Result<(StatusCode, Vec<u8>)> {
+pub fn ask<B: Body + 'static>(
+    mut sender: SendRequest<B>,
+    request: Request<B>,
+) -> hyper::Result<(StatusCode, Vec<u8>)> {
     let answer = block_on(sender.send_request(request))?;
     assert_eq!(answer.version(), Version::HTTP_2);
     let status = answer.status();

@@ -12,6 +12,7 @@ mod idle;
 mod peers;
 mod preface;
 mod requests;
+mod services;
 mod stopping;
 mod streams;
 mod tls_floods;

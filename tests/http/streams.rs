@@ -1,13 +1,9 @@
-//! Bodies both ways, trailers, upgrades, and services of tower.
+//! Bodies both ways, trailers, and upgrades.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::time::{Duration, Instant};
 
-use axum::Router;
-use axum::routing::{get, post};
-use green::http::{
-    self, Body, HeaderMap, IntoResponse, Peer, Reply, Request, Response, Server, Tower,
-};
+use green::http::{self, Body, HeaderMap, IntoResponse, Peer, Reply, Request, Response, Server};
 use green::os::unix::net::{UnixListener, UnixStream};
 use green::thread;
 
@@ -249,49 +245,6 @@ fn a_websocket_talks_and_counts_as_a_connection_until_it_ends() {
         let url = format!("ws://{}/", served.address);
         let (_socket, _) = tungstenite::client(url, served.connect()).unwrap();
         assert_eq!(served.stop().cut, 1);
-    });
-}
-
-/// Handlers of axum block as they like, also for their own request's body.
-#[test]
-fn a_router_of_axum_is_served_by_the_same_call() {
-    bounded("axum", || {
-        let router = Router::new()
-            .route("/", get(|| async { "routed" }))
-            .route(
-                "/sleep",
-                get(|| async {
-                    thread::sleep(Duration::from_millis(20));
-                    "slept"
-                }),
-            )
-            .route(
-                "/length",
-                post(|body: axum::body::Body| async move {
-                    let all = green::block_on(axum::body::to_bytes(body, usize::MAX)).unwrap();
-                    all.len().to_string()
-                }),
-            )
-            .route(
-                "/panic",
-                get(|| async {
-                    if true {
-                        panic!("in axum")
-                    }
-                }),
-            );
-        let served = Served::new(Tower(router));
-        let ask = |what: &str| served.ask(&format!("{what} HTTP/1.0\r\n\r\n"));
-        assert!(ask("GET /").ends_with("routed"));
-        assert!(ask("GET /sleep").ends_with("slept"));
-        assert!(ask("GET /nowhere").starts_with("HTTP/1.0 404"));
-        assert!(ask("GET /panic").starts_with("HTTP/1.0 500"));
-        let body = "x".repeat(50_000);
-        let answer = served.ask(&format!(
-            "POST /length HTTP/1.0\r\ncontent-length: 50000\r\n\r\n{body}"
-        ));
-        assert!(answer.ends_with("50000"), "{answer}");
-        served.stop();
     });
 }
 
