@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use greenhub::{catch_panic, discard_panic};
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use http::{Extensions, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use hyper::upgrade::OnUpgrade;
@@ -51,9 +51,10 @@ const SMALL: u64 = 16 * 1024;
 pub struct Peer(pub SocketAddr);
 
 /// What a connection's requests have in common.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Place {
-    pub(super) peer: Option<Peer>,
+    /// What each of them carries: the [`Peer`], if there is one. A copy is made in fewer steps than an insertion.
+    pub(super) extensions: Extensions,
     pub(super) limits: Limits,
     pub(super) crew: Crew,
     /// Whether the crew ends what nobody waits for any more.
@@ -142,11 +143,11 @@ where
             let (handler, limits) = (self.clone(), place.limits);
             Answer::later(async move { collected(&*handler, request, limits).await })
         } else {
-            let (handler, place) = (self.clone(), place.clone());
+            let (handler, crew, limits) = (self.clone(), place.crew.clone(), place.limits);
             Answer::later(async move {
                 let (sender, receiver) = oneshot::channel();
-                let _interest = place.crew.start_for("http request", move || {
-                    let request = request.map(|body| Body::new(body, place.limits));
+                let _interest = crew.start_for("http request", move || {
+                    let request = request.map(|body| Body::new(body, limits));
                     let _ = sender.send(call(&*handler, request));
                 });
                 // It was killed, or there was no stack.
@@ -196,21 +197,35 @@ where
     })
 }
 
+/// How a response becomes one that is on its way, by what its connection's requests have in common.
+pub(super) trait Finish<C>:
+    FnOnce(&Place, &C, Response<Reply>) -> Response<Running>
+{
+}
+
+impl<C, F: FnOnce(&Place, &C, Response<Reply>) -> Response<Running>> Finish<C> for F {}
+
 /// What is the same for all handlers: the handler is called here, unless it answers later.
-pub(super) fn serve<H: Handler>(
+///
+/// `other_major` is whether the request's version has another major number than one or two.
+pub(super) fn serve<H: Handler, C: Clone + 'static>(
     handler: &Arc<H>,
     mut request: Request<Incoming>,
-    place: &Place,
+    other_major: bool,
+    place: &Arc<Place>,
+    common: &C,
+    finish: impl Finish<C> + 'static,
 ) -> Responding {
     let answering = place.requests.begin();
     let asked = Asked::of(&request);
-    if let Some(peer) = place.peer {
-        request.extensions_mut().insert(peer);
-    }
     // Of HTTP/1 hyper takes one with a transfer coding for one with a body.
     let has_coding = request.version() > Version::HTTP_11 || !request.body().is_end_stream();
     let announced = request.body().size_hint().lower();
-    let answer = if let Some(status) = head::refusal(&request, has_coding) {
+    let refusal = match other_major {
+        true => Some(StatusCode::HTTP_VERSION_NOT_SUPPORTED),
+        false => head::refusal(&request, has_coding),
+    };
+    let answer = if let Some(status) = refusal {
         let mut response = status.into_response();
         // In HTTP/2 nobody can differ on where a request ends.
         if request.version() < Version::HTTP_2 {
@@ -227,20 +242,23 @@ pub(super) fn serve<H: Handler>(
                 crew: place.crew.clone(),
             });
         }
+        request.extensions_mut().extend(place.extensions.clone());
         handler.answer(request, place)
     };
     match answer {
-        Answer::Now(response) => {
+        Answer::Now(mut response) => {
             answering.answered(response.status());
-            Responding::Now(Some(asked.answered(response, place)))
+            asked.answered(&mut response, place);
+            Responding::Now(Some(finish(place, common, response)))
         }
         Answer::Later(later) => {
-            let place = place.clone();
+            let (place, common) = (place.clone(), common.clone());
             let answering = answering.by(place.requests.clone());
             Responding::Later(Box::pin(async move {
-                let response = later.await;
+                let mut response = later.await;
                 answering.answered(response.status());
-                asked.answered(response, &place)
+                asked.answered(&mut response, &place);
+                finish(&place, &common, response)
             }))
         }
     }
@@ -267,25 +285,6 @@ impl Future for Responding {
     }
 }
 
-impl Responding {
-    /// Changes the response, now or later, by what its connection's requests have in common.
-    pub(super) fn then<C: Clone + 'static>(
-        self,
-        common: &C,
-        change: impl FnOnce(&C, Response<Running>) -> Response<Running> + 'static,
-    ) -> Responding {
-        match self {
-            Responding::Now(response) => {
-                Responding::Now(response.map(|response| change(common, response)))
-            }
-            Responding::Later(later) => {
-                let common = common.clone();
-                Responding::Later(Box::pin(async move { change(&common, later.await) }))
-            }
-        }
-    }
-}
-
 /// What is to be known of a request when it has its answer.
 struct Asked {
     log: Option<(Instant, String)>,
@@ -305,9 +304,9 @@ impl Asked {
         }
     }
 
-    fn answered(self, mut response: Response<Reply>, place: &Place) -> Response<Running> {
+    fn answered(self, response: &mut Response<Reply>, place: &Place) {
         if let Some((begun, asked)) = self.log {
-            let peer = place.peer;
+            let peer = place.extensions.get();
             let peer = peer.map_or_else(|| "-".to_owned(), |Peer(peer)| peer.to_string());
             let (status, took) = (response.status().as_u16(), begun.elapsed().as_micros());
             log::info!(target: "green::http", "{peer} {asked} {status} {took} µs");
@@ -323,6 +322,5 @@ impl Asked {
             }
             *response.body_mut() = Reply::empty();
         }
-        response.map(|reply| reply.with_crew(&place.crew))
     }
 }

@@ -5,18 +5,12 @@ use std::net::Ipv6Addr;
 use http::uri::Scheme;
 use http::{HeaderValue, Request, StatusCode, Version, header};
 
-/// Marks a request whose version is of another major number than one: an extension of it.
-#[derive(Clone, Copy)]
-pub(super) struct OtherMajor;
-
 /// The status that refuses a request if two servers could differ on which host it is for, or where it ends. (The
 /// frames of HTTP/2 are checked where they are read.)
 ///
 /// `has_coding` is whether it can have a transfer coding.
 pub(super) fn refusal<B>(request: &Request<B>, has_coding: bool) -> Option<StatusCode> {
-    if request.extensions().get::<OtherMajor>().is_some() {
-        Some(StatusCode::HTTP_VERSION_NOT_SUPPORTED)
-    } else if !names_its_host(request) {
+    if !names_its_host(request) {
         Some(StatusCode::BAD_REQUEST)
     } else if has_coding && !is_coded_plainly(request) {
         Some(StatusCode::NOT_IMPLEMENTED)

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use greenhub::future::{Sleep, sleep};
+use greenhub::future::sleep;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
@@ -20,7 +20,7 @@ use hyper::service::Service;
 use super::framing::Exchange;
 use super::pace::Pace;
 use super::reply::Running;
-use super::rt::{Crew, GreenTimer};
+use super::rt::{Crew, PolledNap, PolledTimer};
 use super::stream::Io;
 use super::transport::Transport;
 use super::waits::{Stop, stopping};
@@ -44,8 +44,9 @@ impl Http2 {
         S: Service<Request<Incoming>, Response = Response<Running>, Error = Infallible>,
         S::Future: 'static,
     {
+        let timer = PolledTimer::new();
         let connection = http2::Builder::new(self.crew.clone())
-            .timer(GreenTimer)
+            .timer(timer.clone())
             .keep_alive_interval(self.idle_limit)
             .max_concurrent_streams(self.streams)
             .serve_connection(io, service);
@@ -55,6 +56,7 @@ impl Http2 {
         let mut tick = Tick::new([self.idle_limit, self.write_limit]);
         let mut told = false;
         poll_fn(|context| {
+            timer.begin_poll();
             let mut ends = !told && stopping.as_mut().poll(context).is_ready();
             while tick.poll(context).is_ready() {
                 let now = Instant::now();
@@ -88,14 +90,14 @@ fn late(what: &'static str) -> io::Error {
 }
 
 /// A timer that is set anew only when it has run out, however often the connection is looked at.
-struct Tick(Option<(Duration, Sleep)>);
+struct Tick(Option<(Duration, PolledNap)>);
 
 impl Tick {
     fn new(limits: [Option<Duration>; 2]) -> Tick {
         let least = limits.into_iter().flatten().min();
         // Zero would never come to an end.
         let least = least.map(|least| least.max(Duration::from_millis(1)));
-        Tick(least.map(|limit| (limit, sleep(limit))))
+        Tick(least.map(|limit| (limit, PolledNap(sleep(limit)))))
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
@@ -104,7 +106,7 @@ impl Tick {
         };
         let polled = Pin::new(&mut *next).poll(context);
         if polled.is_ready() {
-            *next = sleep(*limit);
+            *next = PolledNap(sleep(*limit));
         }
         polled
     }

@@ -113,12 +113,23 @@ impl Reply {
         Reply(Kind::Boxed(body.map_err(Into::into).boxed_unsync()))
     }
 
-    pub(super) fn with_crew(self, crew: &Crew) -> Running {
+    /// On its way over a connection, which is cut where the body is, and told of its end.
+    pub(super) fn of_http1(self, crew: &Crew, exchange: Exchange) -> Running {
+        self.running(crew, Some(exchange), None)
+    }
+
+    /// On its way over a stream, and telling when a piece of it waits for the peer.
+    pub(super) fn of_http2(self, crew: &Crew, waits: Waits) -> Running {
+        self.running(crew, None, Some(waits))
+    }
+
+    #[inline(always)]
+    fn running(self, crew: &Crew, exchange: Option<Exchange>, waits: Option<Waits>) -> Running {
         Running {
             crew: matches!(self.0, Kind::Later(_)).then(|| crew.clone()),
             reply: self,
-            exchange: None,
-            waits: None,
+            exchange,
+            waits,
         }
     }
 
@@ -291,18 +302,6 @@ impl Drop for Running {
 }
 
 impl Running {
-    /// The connection is cut where the body is, and told of its end.
-    pub(super) fn of_http1(mut self, exchange: Exchange) -> Running {
-        self.exchange = Some(exchange);
-        self
-    }
-
-    /// It is a stream's, and tells when a piece of it waits for the peer.
-    pub(super) fn of_http2(mut self, waits: Waits) -> Running {
-        self.waits = Some(waits);
-        self
-    }
-
     fn poll_next(
         &mut self,
         context: &mut Context<'_>,

@@ -6,6 +6,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -103,6 +104,63 @@ impl Timer for GreenTimer {
 
     fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Sleep>> {
         Box::pin(Nap(future::sleep_until(deadline)))
+    }
+}
+
+/// Timers for a connection of the server's own, which one task alone polls: it reads the clock once for each of its polls, and
+/// looks at a timer only when that has run out.
+#[derive(Clone, Debug)]
+pub(super) struct PolledTimer {
+    origin: Instant,
+    /// Of the poll under way, in nanoseconds from there.
+    now: Arc<AtomicU64>,
+}
+
+impl PolledTimer {
+    pub(super) fn new() -> PolledTimer {
+        PolledTimer {
+            origin: Instant::now(),
+            now: Arc::default(),
+        }
+    }
+
+    /// A poll begins.
+    pub(super) fn begin_poll(&self) {
+        let now = self.origin.elapsed().as_nanos();
+        self.now
+            .store(u64::try_from(now).unwrap_or(u64::MAX), Relaxed);
+    }
+}
+
+impl Timer for PolledTimer {
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Sleep>> {
+        Box::pin(PolledNap(future::sleep(duration)))
+    }
+
+    fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Sleep>> {
+        Box::pin(PolledNap(future::sleep_until(deadline)))
+    }
+
+    fn now(&self) -> Instant {
+        self.origin + Duration::from_nanos(self.now.load(Relaxed))
+    }
+}
+
+/// A timer that the same task polls again and again.
+#[derive(Debug)]
+pub(super) struct PolledNap(pub(super) future::Sleep);
+
+impl Sleep for PolledNap {}
+
+impl Future for PolledNap {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        // It wakes this task.
+        if self.0.is_under_way() {
+            return Poll::Pending;
+        }
+        Pin::new(&mut self.0).poll(context)
     }
 }
 

@@ -6,10 +6,11 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::header::{CONNECTION, HeaderValue};
-use http::{Method, Request, Response, StatusCode};
+use http::{Extensions, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::{HttpService, Service, service_fn};
 use tokio::sync::watch;
@@ -17,12 +18,11 @@ use tokio::sync::watch;
 use super::body::Limits;
 use super::counters::{Counters, Requests};
 use super::framing::{Exchange, Framing};
-use super::handler::{self, Handler, Peer, Place};
-use super::head::OtherMajor;
+use super::handler::{self, Handler, Peer, Place, Responding};
 use super::http1::{Http1, Kept};
 use super::http2::Http2;
 use super::pace::{Leaving, Pace, Waits};
-use super::reply::Running;
+use super::reply::{Reply, Running};
 use super::rt::Crew;
 use super::stream::Io;
 use super::transport::{self, Cut, Protocol, Transport};
@@ -368,8 +368,10 @@ fn begun<T: Transport, H: Handler>(
     #[cfg(not(feature = "proxy-protocol"))]
     let peer = transport::peer(&stream);
     let (protocol, early) = stream.protocol(settings.head)?;
-    let place = Place {
-        peer: peer.map(Peer),
+    let mut extensions = Extensions::new();
+    peer.map(|peer| extensions.insert(Peer(peer)));
+    let place = Arc::new(Place {
+        extensions,
         limits: Limits {
             wait: settings.read,
             size: settings.body,
@@ -378,31 +380,30 @@ fn begun<T: Transport, H: Handler>(
         crew: crew.clone(),
         opens: open::<T>,
         requests,
-    };
+    });
     let cut = Cut::of(&stream)?;
     let exchange = Exchange::of(cut.clone());
     if protocol == Protocol::Http1 {
         let framing = Some(Framing::new(exchange.clone()));
         let io = Io::new(stream, framing, settings.write, exchange.clone(), cut).behind(early);
         let common = (exchange.clone(), stop.clone());
-        let service = service_fn(move |mut request: Request<Incoming>| {
-            if !common.0.begin() {
-                request.extensions_mut().insert(OtherMajor);
-            }
+        let service = service_fn(move |request: Request<Incoming>| {
+            let other_major = !common.0.begin();
             let connects = request.method() == Method::CONNECT;
-            let responding = handler::serve(&handler, request, &place);
-            responding.then(&common, move |(exchange, stop), answer| {
-                let mut answer = answer.map(|body| body.of_http1(exchange.clone()));
-                let status = answer.status();
-                let goes_on = status == StatusCode::SWITCHING_PROTOCOLS;
-                if !goes_on && stop.is_set() {
-                    let close = HeaderValue::from_static("close");
-                    answer.headers_mut().insert(CONNECTION, close);
-                }
-                // As hyper sees it.
-                exchange.answered(goes_on || connects && status.is_success());
-                answer
-            })
+            let finish =
+                move |place: &Place, common: &(Exchange, Stop), mut answer: Response<Reply>| {
+                    let (exchange, stop) = common;
+                    let status = answer.status();
+                    let goes_on = status == StatusCode::SWITCHING_PROTOCOLS;
+                    if !goes_on && stop.is_set() {
+                        let close = HeaderValue::from_static("close");
+                        answer.headers_mut().insert(CONNECTION, close);
+                    }
+                    // As hyper sees it.
+                    exchange.answered(goes_on || connects && status.is_success());
+                    answer.map(|reply| reply.of_http1(&place.crew, exchange.clone()))
+                };
+            handler::serve(&handler, request, other_major, &place, &common, finish)
         });
         let kept = Kept {
             exchange,
@@ -417,16 +418,12 @@ fn begun<T: Transport, H: Handler>(
     let io = Io::new(stream, None, settings.write, exchange.clone(), cut);
     let io = io.behind(early).leaving(Leaving::new(pace.clone()));
     // A stream that is still served keeps no descriptor of a client that has gone.
-    let paced = pace.clone();
-    let service = service_fn(move |request: Request<Incoming>| {
-        let (handler, place) = (handler.clone(), place.clone());
-        let waits = Waits::new(paced.clone());
-        // Called on the stream's own stack. In a box: hyper keeps its room.
-        Box::pin(async move {
-            let answer = handler::serve(&handler, request, &place).await;
-            answer.map(|answer| answer.map(|body| body.of_http2(waits)))
-        })
+    let common = Arc::new(OfHttp2 {
+        handler,
+        place,
+        pace: pace.clone(),
     });
+    let service = service_fn(move |request| Stream::Asked(Some((request, common.clone()))));
     let connection = Http2 {
         idle_limit: settings.head,
         write_limit: settings.write,
@@ -454,6 +451,44 @@ impl<S> OfHttp1 for S where
             Future: 'static,
         > + Unpin
 {
+}
+
+/// What the streams of a connection of HTTP/2 have in common.
+struct OfHttp2<H> {
+    handler: Arc<H>,
+    place: Arc<Place>,
+    pace: Arc<Pace>,
+}
+
+/// A request of HTTP/2. Its handler is called by the first poll, which is on the stream's own stack.
+enum Stream<H> {
+    Asked(Option<(Request<Incoming>, Arc<OfHttp2<H>>)>),
+    Answering(Responding),
+}
+
+impl<H: Handler> Future for Stream<H> {
+    type Output = Result<Response<Running>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Stream::Asked(asked) = &mut *self {
+            let (request, common) = asked.take().expect("a request is asked once");
+            let OfHttp2 {
+                handler,
+                place,
+                pace,
+            } = &*common;
+            let finish = |place: &Place, pace: &Arc<Pace>, answer: Response<Reply>| {
+                let waits = Waits::new(pace.clone());
+                answer.map(|reply| reply.of_http2(&place.crew, waits))
+            };
+            let responding = handler::serve(handler, request, false, place, pace, finish);
+            *self = Stream::Answering(responding);
+        }
+        match &mut *self {
+            Stream::Answering(responding) => Pin::new(responding).poll(context),
+            Stream::Asked(_) => unreachable!("it has just been answered"),
+        }
+    }
 }
 
 /// What serves a connection.
