@@ -15,9 +15,11 @@ use hyper::body::{Body as _, Incoming};
 use hyper::upgrade::OnUpgrade;
 use tokio::sync::oneshot;
 
+use super::announced::Allowed;
 use super::body::{Body, Limits};
 use super::counters::Requests;
 use super::head;
+use super::named::Named;
 use super::reply::{IntoResponse, Reply, Running};
 use super::rt::Crew;
 use super::upgrade::Opens;
@@ -186,13 +188,10 @@ where
     F: Fn(Request<Body>) -> R,
     R: IntoResponse,
 {
-    let logs = log::log_enabled!(log::Level::Error);
-    let asked = logs.then(|| (request.method().clone(), request.uri().clone()));
+    let named = Named::of(&request);
     catch_panic(|| handler(request).into_response()).unwrap_or_else(|payload| {
         discard_panic(payload);
-        if let Some((method, uri)) = asked {
-            log::error!("{method} {uri}: the handler panicked");
-        }
+        log::error!("{named}: the handler panicked");
         StatusCode::INTERNAL_SERVER_ERROR.into_response()
     })
 }
@@ -247,8 +246,8 @@ pub(super) fn serve<H: Handler, C: Clone + 'static>(
     };
     match answer {
         Answer::Now(mut response) => {
-            answering.answered(response.status());
             asked.answered(&mut response, place);
+            answering.answered(response.status());
             Responding::Now(Some(finish(place, common, response)))
         }
         Answer::Later(later) => {
@@ -256,8 +255,8 @@ pub(super) fn serve<H: Handler, C: Clone + 'static>(
             let answering = answering.by(place.requests.clone());
             Responding::Later(Box::pin(async move {
                 let mut response = later.await;
-                answering.answered(response.status());
                 asked.answered(&mut response, &place);
+                answering.answered(response.status());
                 finish(&place, &common, response)
             }))
         }
@@ -288,7 +287,10 @@ impl Future for Responding {
 /// What is to be known of a request when it has its answer.
 struct Asked {
     log: Option<(Instant, String)>,
-    is_head_of_2: bool,
+    named: Named,
+    allowed: Allowed,
+    is_head: bool,
+    is_of_2: bool,
 }
 
 impl Asked {
@@ -300,21 +302,37 @@ impl Asked {
                 let asked = format!("\"{method} {} {version:?}\"", request.uri());
                 (Instant::now(), asked)
             }),
-            is_head_of_2: method == Method::HEAD && version == Version::HTTP_2,
+            named: Named::of(request),
+            allowed: Allowed::by(request),
+            is_head: method == Method::HEAD,
+            is_of_2: version == Version::HTTP_2,
         }
     }
 
     fn answered(self, response: &mut Response<Reply>, place: &Place) {
+        let known = response.body().length();
+        let left = self.allowed.check(response, known).unwrap_or_else(|what| {
+            let named = &self.named;
+            log::error!("{named}: the handler's response cannot be sent: {what}");
+            *response = StatusCode::INTERNAL_SERVER_ERROR.into_response();
+            Some(0)
+        });
+        // That is the connection's matter.
+        *response.version_mut() = Version::HTTP_11;
         if let Some((begun, asked)) = self.log {
             let peer = place.extensions.get();
             let peer = peer.map_or_else(|| "-".to_owned(), |Peer(peer)| peer.to_string());
             let (status, took) = (response.status().as_u16(), begun.elapsed().as_micros());
             log::info!(target: "green::http", "{peer} {asked} {status} {took} µs");
         }
-        if self.is_head_of_2 {
+        let status = response.status();
+        if status == StatusCode::NO_CONTENT {
+            response.headers_mut().remove(header::CONTENT_LENGTH);
+        }
+        let has_body = !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        if self.is_of_2 && (self.is_head || !has_body) {
             // hyper does it for HTTP/1 alone.
-            let length = response.body().length();
-            if let Some(length) = length
+            if let Some(length) = known.filter(|_| has_body)
                 && length > 0
             {
                 let entry = response.headers_mut().entry(header::CONTENT_LENGTH);
@@ -322,5 +340,6 @@ impl Asked {
             }
             *response.body_mut() = Reply::empty();
         }
+        response.body_mut().announce(self.named, left);
     }
 }

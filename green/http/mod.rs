@@ -52,6 +52,11 @@
 //! in chunks fails where a line of it ends in a bare line feed, or has a control character, see [`Body`]. A version
 //! above HTTP/1.1, such as HTTP/1.2, is taken as HTTP/1.1; HTTP/2.0 in the words of HTTP/1, or HTTP/0.9, is answered with 505.
 //!
+//! A response that no peer could understand is not sent: 500 is, and an error in the log says what was wrong with it. Such are
+//! one of a status below 200, save a 101 that was asked for, and one whose `Content-Length` is no number, is there twice
+//! or beside a `Transfer-Encoding`, or is not the body's. Where a body that comes bit by bit turns out shorter or longer than its
+//! `Content-Length`, it is cut off, as [`Reply::written`] says. The version of a response does not matter.
+//!
 //! Waits for the peer have time limits, see [`Server`]; the handler itself has none: use [`timeout`](crate::timeout()).
 //!
 //! # More
@@ -64,6 +69,7 @@
 
 use std::io;
 
+mod announced;
 mod body;
 #[cfg(feature = "http-client")]
 mod client;
@@ -73,6 +79,7 @@ mod handler;
 mod head;
 mod http1;
 mod http2;
+mod named;
 mod pace;
 #[cfg(feature = "http-client")]
 mod proxy;

@@ -17,11 +17,15 @@ use http_body_util::LengthLimitError;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
 
+use super::announced::Announced;
 use super::body::{BoxError, Fault};
 use super::framing::Exchange;
+use super::named::Named;
 use super::pace::Waits;
 use super::rt::{Crew, Interest};
 use crate::thread::panicking;
+
+const ANNOUNCED: &str = "a body is announced before it is sent";
 
 /// How much is sent in one piece.
 const PIECE: usize = 16 * 1024;
@@ -63,11 +67,14 @@ type Writes = Box<dyn FnOnce(&mut Writer) -> io::Result<()> + Send>;
 enum Kind {
     Whole(Bytes),
     /// Begins when the first piece is asked for, which is never for HEAD.
-    Later(Writes),
+    Later(Writes, Option<Box<Announced>>),
     Running(Pieces),
     /// A service's own.
     #[cfg(feature = "tower")]
-    Boxed(http_body_util::combinators::UnsyncBoxBody<Bytes, BoxError>),
+    Boxed(
+        http_body_util::combinators::UnsyncBoxBody<Bytes, BoxError>,
+        Option<Box<Announced>>,
+    ),
     Ended,
 }
 
@@ -80,9 +87,10 @@ impl Reply {
     /// What `write` writes. It is called when the head has been sent; a write waits while the peer does not read. An
     /// error is logged, and cuts the response off, so that the peer does not take it for complete: a connection of HTTP/1
     /// is reset, a stream of HTTP/2 too. Only over a Unix socket, which knows no reset, does it look complete to a peer that
-    /// asked in HTTP/1.0; have a proxy in front ask in 1.1.
+    /// asked in HTTP/1.0; have a proxy in front ask in 1.1. A response with a `Content-Length` is cut off, too, where what is written
+    /// is not so long.
     pub fn written(write: impl FnOnce(&mut Writer) -> io::Result<()> + Send + 'static) -> Reply {
-        Reply(Kind::Later(Box::new(write)))
+        Reply(Kind::Later(Box::new(write), None))
     }
 
     /// What `read` returns until its end: a file, a pipe, another response. The result of each read is sent at once.
@@ -110,7 +118,19 @@ impl Reply {
         B::Error: Into<BoxError>,
     {
         use http_body_util::BodyExt;
-        Reply(Kind::Boxed(body.map_err(Into::into).boxed_unsync()))
+        let body = body.map_err(Into::into).boxed_unsync();
+        Reply(Kind::Boxed(body, None))
+    }
+
+    /// Says whose it is, and how long it is to be where that is known.
+    pub(super) fn announce(&mut self, named: Named, left: Option<u64>) {
+        let announced = match &mut self.0 {
+            Kind::Later(_, announced) => announced,
+            #[cfg(feature = "tower")]
+            Kind::Boxed(_, announced) => announced,
+            Kind::Whole(_) | Kind::Running(_) | Kind::Ended => return,
+        };
+        *announced = Some(Box::new(Announced { named, left }));
     }
 
     /// On its way over a connection, which is cut where the body is, and told of its end.
@@ -126,7 +146,7 @@ impl Reply {
     #[inline(always)]
     fn running(self, crew: &Crew, exchange: Option<Exchange>, waits: Option<Waits>) -> Running {
         Running {
-            crew: matches!(self.0, Kind::Later(_)).then(|| crew.clone()),
+            crew: matches!(self.0, Kind::Later(..)).then(|| crew.clone()),
             reply: self,
             exchange,
             waits,
@@ -137,6 +157,10 @@ impl Reply {
     pub(super) fn length(&self) -> Option<u64> {
         match &self.0 {
             Kind::Whole(bytes) => Some(bytes.len() as u64),
+            #[cfg(feature = "tower")]
+            Kind::Boxed(body, _) if body.is_end_stream() => Some(0),
+            #[cfg(feature = "tower")]
+            Kind::Boxed(body, _) => body.size_hint().exact(),
             _ => None,
         }
     }
@@ -206,6 +230,7 @@ impl fmt::Debug for Reply {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct Writer {
+    announced: Box<Announced>,
     pending: BytesMut,
     pieces: mpsc::Sender<Frame<Bytes>>,
 }
@@ -230,6 +255,7 @@ impl Writer {
 
 impl Write for Writer {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.announced.pass(buf.len())?;
         self.pending.extend_from_slice(buf);
         if self.pending.len() >= PIECE {
             self.flush()?;
@@ -311,9 +337,10 @@ impl Running {
             Kind::Ended => Poll::Ready(None),
             Kind::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Kind::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
-            Kind::Later(write) => {
+            Kind::Later(write, announced) => {
                 let crew = self.crew.take().expect("it begins once");
-                self.reply.0 = Kind::Running(begin(write, &crew));
+                let announced = announced.expect(ANNOUNCED);
+                self.reply.0 = Kind::Running(begin(write, &crew, announced));
                 self.poll_next(context)
             }
             Kind::Running(mut pieces) => {
@@ -322,29 +349,68 @@ impl Running {
                 polled
             }
             #[cfg(feature = "tower")]
-            Kind::Boxed(mut body) => {
-                let polled = Pin::new(&mut body).poll_frame(context);
-                self.reply.0 = Kind::Boxed(body);
+            Kind::Boxed(mut body, announced) => {
+                let polled = catch_panic(|| Pin::new(&mut body).poll_frame(context));
+                let polled = polled.unwrap_or_else(|payload| {
+                    discard_panic(payload);
+                    Poll::Ready(Some(Err("what makes it panicked".into())))
+                });
+                let mut announced = announced.expect(ANNOUNCED);
+                let polled = polled.map(|next| announced.kept_to(next, || body.is_end_stream()));
+                if !matches!(polled, Poll::Ready(Some(Err(_)))) {
+                    self.reply.0 = Kind::Boxed(body, Some(announced));
+                }
                 polled
             }
         }
     }
 }
 
-fn begin(write: Writes, crew: &Crew) -> Pieces {
+#[cfg(feature = "tower")]
+impl Announced {
+    /// What comes next, if it keeps to what was announced.
+    fn kept_to(
+        &mut self,
+        next: Option<Result<Frame<Bytes>, BoxError>>,
+        is_last: impl FnOnce() -> bool,
+    ) -> Option<Result<Frame<Bytes>, BoxError>> {
+        let next = next.transpose().and_then(|frame| {
+            let data = frame.as_ref().and_then(Frame::data_ref);
+            match data {
+                Some(data) => self.pass(data.len())?,
+                None => self.end()?,
+            }
+            if data.is_some() && is_last() {
+                self.end()?;
+            }
+            Ok(frame)
+        });
+        let named = &self.named;
+        let told = |error: &_| log::warn!("{named}: a response was cut off: {error}");
+        next.inspect_err(told).transpose()
+    }
+}
+
+fn begin(write: Writes, crew: &Crew, announced: Box<Announced>) -> Pieces {
     let (sender, receiver) = mpsc::channel(1);
     let whole = Arc::<AtomicBool>::default();
     let written_whole = whole.clone();
     let interest = crew.start_for("http body", move || {
+        let named = announced.named.clone();
         let mut writer = Writer {
+            announced,
             pending: BytesMut::new(),
             pieces: sender,
         };
-        let written = catch_panic(|| write(&mut writer).and_then(|()| writer.flush()));
+        let written = catch_panic(|| {
+            write(&mut writer)?;
+            writer.flush()?;
+            writer.announced.end()
+        });
         match written.map_err(discard_panic) {
             Ok(Ok(())) => written_whole.store(true, Ordering::Release),
-            Ok(Err(error)) => log::warn!("a response was cut off: {error}"),
-            Err(()) => log::error!("a response was cut off: what writes it panicked"),
+            Ok(Err(error)) => log::warn!("{named}: a response was cut off: {error}"),
+            Err(()) => log::error!("{named}: a response was cut off: what writes it panicked"),
         }
     });
     Pieces {
@@ -377,8 +443,8 @@ impl Body for Running {
             Kind::Ended => true,
             Kind::Whole(bytes) => bytes.is_empty(),
             #[cfg(feature = "tower")]
-            Kind::Boxed(body) => body.is_end_stream(),
-            Kind::Later(_) | Kind::Running(_) => false,
+            Kind::Boxed(body, _) => body.is_end_stream(),
+            Kind::Later(..) | Kind::Running(_) => false,
         }
     }
 
@@ -387,8 +453,8 @@ impl Body for Running {
             Kind::Ended => SizeHint::with_exact(0),
             Kind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             #[cfg(feature = "tower")]
-            Kind::Boxed(body) => body.size_hint(),
-            Kind::Later(_) | Kind::Running(_) => SizeHint::default(),
+            Kind::Boxed(body, _) => body.size_hint(),
+            Kind::Later(..) | Kind::Running(_) => SizeHint::default(),
         }
     }
 }

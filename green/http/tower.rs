@@ -14,6 +14,7 @@ use tower_service::Service;
 
 use super::body::{Body, BoxError};
 use super::handler::{Answer, Handler, Place};
+use super::named::Named;
 use super::reply::{IntoResponse, Reply};
 
 /// A service of tower as a [`Handler`], such as axum's `Router`.
@@ -83,7 +84,7 @@ where
     B: hyper::body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    let asked = (request.method().clone(), request.uri().clone());
+    let named = Named::of(&request);
     let mut answer = pin!(async {
         poll_fn(|context| service.poll_ready(context)).await?;
         service.call(request).await
@@ -97,7 +98,7 @@ where
         Some(Ok(response)) => response.map(Reply::boxed),
         Some(Err(error)) => Err::<(), _>(error).map(|()| StatusCode::OK).into_response(),
         None => {
-            log::error!("{} {}: the service panicked", asked.0, asked.1);
+            log::error!("{named}: the service panicked");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }

@@ -12,7 +12,7 @@ use crate::{LIMIT, Served, to_end, until, usual};
 use test_support::child::alone;
 
 /// Keeps what is logged.
-struct Kept(Mutex<Vec<String>>);
+pub struct Kept(Mutex<Vec<String>>);
 
 impl log::Log for Kept {
     fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
@@ -29,10 +29,10 @@ impl log::Log for Kept {
     fn flush(&self) {}
 }
 
-static KEPT: Kept = Kept(Mutex::new(Vec::new()));
+pub static KEPT: Kept = Kept(Mutex::new(Vec::new()));
 
 /// Waits for a line with `what` in it, and takes all lines.
-fn logged(what: &str) -> Vec<String> {
+pub fn logged(what: &str) -> Vec<String> {
     loop {
         {
             let mut kept = KEPT.0.lock().unwrap();

@@ -16,6 +16,7 @@ mod services;
 mod stopping;
 mod streams;
 mod tls_floods;
+mod unsendable;
 mod upgraded;
 mod windows;
 
