@@ -42,7 +42,7 @@ pub const SCENARIO: Scenario = Scenario {
         },
     ],
     targets: &[
-        to(echo::GREEN.name, "resident", 9.0),
+        to(echo::GREEN.name, "resident", 5.0),
         to(echo::GREEN.name, "wake-ups", 0.0),
         to(echo::GREEN_GUARDED.name, "wake-ups", 0.0),
     ],

@@ -5,7 +5,9 @@ use std::io;
 use super::echo;
 use crate::callgrind::Counted;
 use crate::process::Talk;
-use crate::scenario::{Better, Cores, Measurement, Metric, Run, Scenario, nothing_to_prepare};
+use crate::scenario::{
+    Better, Bound, Cores, Measurement, Metric, Run, Scenario, Target, nothing_to_prepare,
+};
 
 pub const SCENARIO: Scenario = Scenario {
     name: "echo-instructions",
@@ -27,7 +29,13 @@ pub const SCENARIO: Scenario = Scenario {
         better: Better::Less,
         compared: true,
     }],
-    targets: &[],
+    targets: &[Target {
+        variant: echo::GREEN.name,
+        rival: None,
+        metric: "instructions",
+        case: 64,
+        bound: Bound::AtMost(1000.0),
+    }],
     prepare: nothing_to_prepare,
     start: |run| start(run, Talk::Tcp),
 };

@@ -34,9 +34,9 @@ pub const SCENARIO: Scenario = Scenario {
         },
     ],
     targets: &[
-        to("tokio 2 workers", 64, 1.0),
+        to("tokio 2 workers", 64, 1.1),
         to("may 2 workers", 64, 1.1),
-        to("tokio 2 workers", 1000, 1.0),
+        to("tokio 2 workers", 1000, 1.1),
         to("may 2 workers", 1000, 1.1),
     ],
     prepare: nothing_to_prepare,

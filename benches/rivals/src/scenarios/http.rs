@@ -39,8 +39,8 @@ pub const COST: Scenario = Scenario {
     ],
     metrics: echo::SCENARIO.metrics,
     targets: &[
-        to(GREEN.name, HYPER.name, 64, 0.95),
-        to(GREEN.name, HYPER.name, 1000, 0.95),
+        to(GREEN.name, HYPER.name, 64, 0.80),
+        to(GREEN.name, HYPER.name, 1000, 0.70),
         to(ASYNC.name, HYPER.name, 64, 1.00),
         to(ASYNC.name, HYPER.name, 1000, 1.00),
         to(SERVER.name, HYPER.name, 64, 1.05),

@@ -19,7 +19,7 @@ pub const YIELD_NOW: Scenario = Scenario {
         may("yield-may"),
         Variant::rival(THREADS, "yield-threads", &[]),
     ],
-    targets: &[to(2, 1.0)],
+    targets: &[to(2, 0.1)],
     ..SPAWN_JOIN
 };
 
@@ -40,7 +40,7 @@ pub const SPAWN_JOIN: Scenario = Scenario {
         better: Better::Less,
         compared: true,
     }],
-    targets: &[to(1, 1.5)],
+    targets: &[to(1, 1.0)],
     prepare: nothing_to_prepare,
     start,
 };
@@ -56,7 +56,7 @@ pub const CHANNEL: Scenario = Scenario {
         may("channel-may"),
         Variant::rival(THREADS, "channel-threads", &[]),
     ],
-    targets: &[to(2, 1.0)],
+    targets: &[to(2, 0.75)],
     ..SPAWN_JOIN
 };
 
@@ -71,7 +71,7 @@ pub const MUTEX: Scenario = Scenario {
         may("mutex-may"),
         Variant::rival(THREADS, "mutex-threads", &[]),
     ],
-    targets: &[to(4, 1.0)],
+    targets: &[to(4, 0.3)],
     ..SPAWN_JOIN
 };
 

@@ -28,7 +28,7 @@ pub const UP: Scenario = Scenario {
     name: "tls-up",
     about: "Bytes that the server takes for a second of its CPU, TLS 1.2 with AES-256-GCM, \
             written by the peer 16 KiB at a time",
-    targets: &[to(TOKIO, 1.0), to(THREADS, 1.0)],
+    targets: &[to(TOKIO, 1.15), to(THREADS, 1.0)],
     start: |run| start(run, BULK, 0),
     ..DOWN
 };

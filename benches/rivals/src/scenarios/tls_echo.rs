@@ -23,9 +23,9 @@ pub const SCENARIO: Scenario = Scenario {
     targets: &[
         to(TOKIO, 1, 1.05),
         to(THREADS, 1, 1.10),
-        to(TOKIO, 64, 1.00),
+        to(TOKIO, 64, 0.95),
         to(THREADS, 64, 0.80),
-        to(TOKIO, 500, 1.05),
+        to(TOKIO, 500, 0.95),
         to(THREADS, 500, 0.70),
     ],
     prepare: nothing_to_prepare,

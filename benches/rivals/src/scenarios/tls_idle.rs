@@ -13,7 +13,7 @@ pub const SCENARIO: Scenario = Scenario {
     cases: |options| echo::connections(options, &[CONNECTIONS]),
     variants: &[tls_echo::TOKIO, tls_echo::GREEN, tls_echo::THREADS],
     targets: &[
-        to("resident", None, 30.0),
+        to("resident", None, 22.0),
         to("resident", Some(tls_echo::TOKIO.name), 2.3),
         to("resident", Some(tls_echo::THREADS.name), 0.65),
         to("wake-ups", None, 0.0),
