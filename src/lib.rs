@@ -101,10 +101,11 @@ pub use catch::{catch_panic, discard_panic, panic_message};
 pub use config::{Config, ThreadLocals};
 pub use deadline::Deadline;
 pub use error::{ClosedLocally, Elapsed, Killed, is_timeout};
+pub use hub::visit::on_os_thread;
 pub use hub::wait::without_waiting;
 pub use report::{HubReport, Report, Site, SocketEnds, State, ThreadReport, report};
 pub use shield::shield;
-pub use thread_locals::{on_green_thread, on_os_thread};
+pub use thread_locals::on_green_thread;
 pub use timeout::timeout;
 pub use trampoline::{trampoline, wait_readable, wait_writable};
 

@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use greenhub::green_thread::{Builder, park, spawn, spawn_local, yield_now};
 
+#[cfg(not(any(feature = "engine-may", green_sanitize)))]
+#[path = "engine/hub_stack.rs"]
+mod hub_stack;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 #[path = "engine/registers.rs"]
 mod registers;

@@ -314,6 +314,15 @@ impl Fiber {
         coroutine.suspend();
     }
 
+    /// Calls `f`: where the hub's own frames end is not known.
+    ///
+    /// # Safety
+    ///
+    /// Any call is safe here; the other engine's is not.
+    pub(crate) unsafe fn call_on_hub<R>(self, f: impl FnOnce() -> R) -> R {
+        f()
+    }
+
     /// Takes the stack back, and in it the coroutine.
     ///
     /// # Safety

@@ -23,6 +23,7 @@
 
 use std::io;
 use std::mem::offset_of;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::{self, NonNull};
 
 pub(crate) use crate::stacks::{Stack, Store as Stacks};
@@ -37,11 +38,11 @@ mod watched;
 mod x86_64;
 
 #[cfg(target_arch = "aarch64")]
-use aarch64::{begin, switch, switch_base};
+use aarch64::{begin, call_on, switch, switch_base};
 use context::{Context, First};
 use watched::{Left, Watched};
 #[cfg(target_arch = "x86_64")]
-use x86_64::{begin, switch, switch_base};
+use x86_64::{begin, call_on, switch, switch_base};
 
 /// Prepares the engine: once, before the first fiber.
 pub(crate) fn prepare(who_runs: sys::signal::WhoRuns) -> io::Result<()> {
@@ -175,6 +176,43 @@ impl Fiber {
         }
     }
 
+    /// Calls `f` on the stack of the OS thread, which the hub's loop has left until the fiber does: what
+    /// needs much of a stack for a moment then finds the same memory whoever calls it, in the cache, and the fiber's
+    /// own stack stays small. Within `f` a second call stays where it is, and under a sanitizer, which
+    /// knows of switches alone, the first does.
+    ///
+    /// # Safety
+    ///
+    /// Called by the fiber itself. `f` does not leave it.
+    #[inline]
+    pub(crate) unsafe fn call_on_hub<R>(self, f: impl FnOnce() -> R) -> R {
+        /// Bytes below its stack pointer that a function may use without moving it (System V ABI).
+        const RED_ZONE: usize = 128;
+        let head = self.0.as_ptr();
+        // SAFETY: the fiber runs, so the side that resumed it waits, and its context says where.
+        let (bottom, hub) = unsafe { ((*head).stack.bottom(), (*(*head).hub).context.sp()) };
+        let here = 0u8;
+        let is_ours = (bottom..head as usize).contains(&(&raw const here as usize));
+        if cfg!(green_sanitize) || !is_ours {
+            return f();
+        }
+        let mut call = Call {
+            function: Some(f),
+            outcome: None,
+        };
+        // SAFETY: nobody uses what is below the hub's frames: the fiber stays, as the caller promises,
+        // and a second call on that stack was told above. The call catches what unwinds.
+        unsafe {
+            let top = (hub - RED_ZONE) & !15;
+            call_on(top, Call::make(&call), (&raw mut call) as usize);
+        }
+        match call.outcome {
+            Some(Ok(value)) => value,
+            Some(Err(panic)) => resume_unwind(panic),
+            None => unreachable!("a call has an outcome"),
+        }
+    }
+
     /// Takes the stack back.
     ///
     /// # Safety
@@ -224,6 +262,26 @@ impl Fiber {
     #[inline]
     pub(crate) fn from_raw(raw: *mut ()) -> Option<Fiber> {
         NonNull::new(raw.cast()).map(Fiber)
+    }
+}
+
+/// A call on another stack.
+struct Call<F, R> {
+    function: Option<F>,
+    outcome: Option<std::thread::Result<R>>,
+}
+
+impl<F: FnOnce() -> R, R> Call<F, R> {
+    /// What makes a call of this type, at whose address it is called.
+    fn make(_: &Self) -> unsafe extern "C" fn(usize) {
+        unsafe extern "C" fn make<F: FnOnce() -> R, R>(call: usize) {
+            // SAFETY: its maker waits for this.
+            let call = unsafe { &mut *(call as *mut Call<F, R>) };
+            if let Some(function) = call.function.take() {
+                call.outcome = Some(catch_unwind(AssertUnwindSafe(function)));
+            }
+        }
+        make::<F, R>
     }
 }
 

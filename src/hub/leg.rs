@@ -4,7 +4,8 @@
 //!
 //! Only the hub's loop, in `turn`, calls [`Legs::run`] and [`Legs::end`], and only
 //! the green thread itself calls [`Legs::leave`] and [`Legs::leave_for`]; only what runs on a
-//! carrier calls [`rest`], after it has given the carrier back. Whether a
+//! carrier calls [`rest`], after it has given the carrier back. Only `visit`, which lets nobody wait in it, calls
+//! [`Legs::call_on_hub`]. Whether a
 //! leg runs on the home hub's OS thread, whoever begins it looks each time.
 #![expect(unsafe_code, reason = "resumes and leaves fibers")]
 
@@ -129,6 +130,16 @@ impl Legs {
             // SAFETY: by the green thread itself (module, # Safety), on the OS thread
             // that is home to both.
             unsafe { fiber.suspend_for(next) };
+        }
+    }
+
+    /// Calls `f`, which does not wait, on the hub's own stack. Called by the running green thread, whose legs these are.
+    #[inline]
+    pub(super) fn call_on_hub<R>(&self, f: impl FnOnce() -> R) -> R {
+        match self.fiber() {
+            // SAFETY: by the green thread itself, and `f` does not leave it (module, # Safety).
+            Some(fiber) => unsafe { fiber.call_on_hub(f) },
+            None => f(),
         }
     }
 

@@ -14,6 +14,7 @@
 //!   one or to the loop.
 //! - [`interrupt`]: how kills and time limits reach it.
 //! - [`mod@wait`]: the one way to wait.
+//! - [`visit`]: how it calls what needs the OS thread's stack.
 //! - [`carrier`]: stacks that futures without one of their own are polled on.
 //! - [`meter`]: CPU time by green thread, while somebody asks for it.
 //! - [`turn`]: the loop: inbox, timers, ready green threads, poll.
@@ -63,6 +64,7 @@ pub(crate) mod task;
 pub(crate) mod turn;
 mod unwinding;
 pub(crate) mod values;
+pub(crate) mod visit;
 pub(crate) mod wait;
 pub(crate) mod wait_word;
 mod wake;

@@ -47,7 +47,8 @@ pub(crate) use base::get as base;
 pub(crate) use block::{Block, forget, hand_over, prefetch, room};
 pub(crate) use layout::{HEAD, are_own};
 pub(crate) use values::{end_values, make_values};
-pub use visits::{on_green_thread, on_os_thread};
+pub use visits::on_green_thread;
+pub(crate) use visits::on_os_thread;
 
 /// What was found out at the start, for people.
 static TOLD: OnceLock<String> = OnceLock::new();

@@ -20,16 +20,12 @@ fn replace_left(base: usize) -> usize {
 }
 
 /// On a green thread that has thread-locals of its own, calls `f` with those of the OS thread.
-/// Elsewhere it only calls `f`.
-///
-/// For libraries that keep something large for each thread, and whose calls are short. `f` must not
-/// wait: it runs in [`without_waiting`](crate::without_waiting).
+/// Elsewhere it only calls `f`, which must not wait.
 ///
 /// # Panics
 ///
 /// As `f` does.
-#[doc(hidden)]
-pub fn on_os_thread<R>(f: impl FnOnce() -> R) -> R {
+pub(crate) fn on_os_thread<R>(f: impl FnOnce() -> R) -> R {
     let Some((layout, green)) = Block::running() else {
         return f();
     };

@@ -5,6 +5,7 @@ use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use greenhub::green_thread::{spawn_local, yield_now};
+use greenhub::on_os_thread;
 
 use test_support::child::alone;
 use test_support::steps::at_each_instruction;
@@ -45,6 +46,7 @@ fn look_at_each_instruction(name: &str, thread_locals: &str) {
                 yield_now();
                 spawn_local(yield_now).join().unwrap();
                 yield_now();
+                on_os_thread(|| std::hint::black_box(()));
             });
             neighbour.join().unwrap();
         });

@@ -106,6 +106,45 @@ unsafe extern "C" fn across_with_base<const BASE: usize>() -> ! {
     )
 }
 
+/// Calls `function` with `argument` on the stack that ends at `top`, a multiple of 16.
+///
+/// Unwinders come from there to the caller's stack by the frame pointer. That a frame
+/// may then lie below the one that it called, debuggers accept of a signal's frame alone.
+///
+/// # Safety
+///
+/// Nobody uses that stack below `top` until the call returns, by which `function` ends.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn call_on(
+    top: usize,
+    function: unsafe extern "C" fn(usize),
+    argument: usize,
+) {
+    naked_asm!(
+        ".cfi_startproc",
+        ".cfi_signal_frame",
+        // `bti c`, as above.
+        "hint #34",
+        "stp x29, x30, [sp, #-16]!",
+        ".cfi_def_cfa_offset 16",
+        ".cfi_offset x29, -16",
+        ".cfi_offset x30, -8",
+        "mov x29, sp",
+        ".cfi_def_cfa_register x29",
+        "mov sp, x0",
+        "mov x0, x2",
+        "blr x1",
+        "mov sp, x29",
+        ".cfi_def_cfa_register sp",
+        "ldp x29, x30, [sp], #16",
+        ".cfi_def_cfa_offset 0",
+        ".cfi_restore x29",
+        ".cfi_restore x30",
+        "ret",
+        ".cfi_endproc",
+    )
+}
+
 /// A fiber's outermost frame. Unwinders end here, by the missing return address,
 /// and so do those that follow frame pointers, by the zero in `x29`.
 #[unsafe(naked)]

@@ -34,6 +34,11 @@ impl Context {
         }
     }
 
+    /// Where the stack of a side that does not run ends.
+    pub(super) fn sp(&self) -> usize {
+        self.sp
+    }
+
     /// Of a side that has not run, or does not.
     pub(super) const EMPTY: Context = Context {
         sp: 0,

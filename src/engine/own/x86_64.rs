@@ -104,6 +104,39 @@ unsafe extern "C" fn across_with_base<const BASE: usize>() -> ! {
     )
 }
 
+/// Calls `function` with `argument` on the stack that ends at `top`, a multiple of 16.
+///
+/// Unwinders come from there to the caller's stack by the frame pointer. That a frame
+/// may then lie below the one that it called, debuggers accept of a signal's frame alone.
+///
+/// # Safety
+///
+/// Nobody uses that stack below `top` until the call returns, by which `function` ends.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn call_on(
+    top: usize,
+    function: unsafe extern "C" fn(usize),
+    argument: usize,
+) {
+    naked_asm!(
+        ".cfi_startproc",
+        ".cfi_signal_frame",
+        "push rbp",
+        ".cfi_def_cfa_offset 16",
+        ".cfi_offset rbp, -16",
+        "mov rbp, rsp",
+        ".cfi_def_cfa_register rbp",
+        "mov rsp, rdi",
+        "mov rdi, rdx",
+        "call rsi",
+        "mov rsp, rbp",
+        "pop rbp",
+        ".cfi_def_cfa rsp, 8",
+        "ret",
+        ".cfi_endproc",
+    )
+}
+
 /// A fiber's outermost frame. Unwinders end here, by the missing return address,
 /// and so do those that follow frame pointers, by the zero in `rbp`.
 #[unsafe(naked)]
