@@ -4,9 +4,12 @@ use std::io::{Read, Write};
 use std::net::TcpStream as StdStream;
 use std::time::Duration;
 
-use green::http::{Body, Request, Response};
+use green::http::{Body, Request, Response, Server};
+use green::ssl::{EngineKind, TlsVersion};
 use green::thread;
+use test_support::certs::{Peers, peer_context, server_context};
 use test_support::child::alone;
+use test_support::ends::peer::Peer;
 use test_support::heap;
 use test_support::threads::until;
 
@@ -118,6 +121,52 @@ fn a_carriage_return_alone_does_not_end_a_head() {
         }
         assert_eq!(served.stop().cut, 0);
     });
+}
+
+/// The engine has taken what came of it, and the rest is an event of the socket.
+#[test]
+fn a_connection_that_rests_behind_half_a_record_wakes_nobody() {
+    let name = "idle::a_connection_that_rests_behind_half_a_record_wakes_nobody";
+    alone(name, &[("GREEN_HUBS", "1")], || {
+        let kinds = [
+            (EngineKind::OpenSsl, TlsVersion::Tls13),
+            (EngineKind::OpenSsl, TlsVersion::Tls12),
+            (EngineKind::NativeTls, TlsVersion::Tls12),
+        ];
+        for (engine, version) in kinds {
+            let listener = green::listen("127.0.0.1:0").unwrap();
+            let address = listener.local_addr().unwrap();
+            let context = server_context(engine, version);
+            let server = Server::new(green::wrap_ssl(listener, &context));
+            let stop = server.stop_handle();
+            let running = thread::spawn(|| server.run(usual));
+            let context = peer_context(false, version, Peers::Easy);
+            let tcp = StdStream::connect(address).unwrap();
+            tcp.set_nodelay(true).unwrap();
+            let mut peer = Peer::new(tcp, Some(&context), false, "");
+            assert!(peer.handshake());
+            let request = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+            peer.send(request);
+            assert!(peer.tcp().read(&mut [0; 4096]).unwrap() > 0);
+            // A part of its header, and all of that.
+            for part in [3, 20] {
+                let record = peer.encrypted(request);
+                peer.raw(&record[..part]);
+                let resumes = || green::report().hubs[0].resumes;
+                // In vain, if it wakes somebody each tenth of a second, as one that may have a request does.
+                until(|| {
+                    let before = resumes();
+                    std::thread::sleep(Duration::from_millis(500));
+                    resumes() == before
+                });
+                peer.raw(&record[part..]);
+                assert!(peer.tcp().read(&mut [0; 4096]).unwrap() > 0);
+            }
+            stop.stop();
+            running.join().unwrap().unwrap();
+        }
+    })
+    .well();
 }
 
 #[test]
