@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::header::{CONNECTION, HeaderValue};
-use http::{Extensions, Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::{HttpService, Service, service_fn};
 use tokio::sync::watch;
@@ -368,10 +368,8 @@ fn begun<T: Transport, H: Handler>(
     #[cfg(not(feature = "proxy-protocol"))]
     let peer = transport::peer(&stream);
     let (protocol, early) = stream.protocol(settings.head)?;
-    let mut extensions = Extensions::new();
-    peer.map(|peer| extensions.insert(Peer(peer)));
-    let place = Arc::new(Place {
-        extensions,
+    let place = Place {
+        peer: peer.map(Peer),
         limits: Limits {
             wait: settings.read,
             size: settings.body,
@@ -380,7 +378,7 @@ fn begun<T: Transport, H: Handler>(
         crew: crew.clone(),
         opens: open::<T>,
         requests,
-    });
+    };
     let cut = Cut::of(&stream)?;
     let exchange = Exchange::of(cut.clone());
     if protocol == Protocol::Http1 {
@@ -456,7 +454,7 @@ impl<S> OfHttp1 for S where
 /// What the streams of a connection of HTTP/2 have in common.
 struct OfHttp2<H> {
     handler: Arc<H>,
-    place: Arc<Place>,
+    place: Place,
     pace: Arc<Pace>,
 }
 
