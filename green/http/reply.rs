@@ -25,6 +25,16 @@ use super::pace::Waits;
 use super::rt::{Crew, Interest};
 use crate::thread::panicking;
 
+/// Fields that speak of a connection, which no trailer may.
+const OF_THE_CONNECTION: [&str; 6] = [
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+];
+
 const ANNOUNCED: &str = "a body is announced before it is sent";
 
 /// How much is sent in one piece.
@@ -428,7 +438,15 @@ impl Body for Running {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let polled = self.poll_next(context);
+        let mut polled = self.poll_next(context);
+        if let Poll::Ready(Some(Ok(frame))) = &mut polled
+            && let Some(trailers) = frame.trailers_mut()
+        {
+            // hyper takes them out of heads alone, and h2 resets a stream that has one.
+            OF_THE_CONNECTION.iter().for_each(|name| {
+                trailers.remove(*name);
+            });
+        }
         if let Some(waits) = &mut self.waits {
             waits.set(matches!(polled, Poll::Ready(Some(Ok(_)))));
         }

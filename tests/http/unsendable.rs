@@ -7,14 +7,15 @@ use std::io::Write;
 use std::task::{Context, Poll};
 
 use futures_util::stream;
-use green::http::{Body, Reply, Request, Response, Tower, Version};
+use green::block_on;
+use green::http::{Body, HeaderMap, HeaderValue, Reply, Request, Response, Tower, Version};
 use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::{Bytes, Frame};
 use test_support::child::alone;
 
 use crate::bad_input::{KEPT, logged};
 use crate::hyper_client::{ask, shake_hands};
-use crate::{Served, nobody_is_left};
+use crate::{Served, bounded, nobody_is_left};
 
 /// What answers a path: a status, fields, and a body as a whole or in pieces.
 struct Made {
@@ -202,4 +203,46 @@ fn responses_that_cannot_be_sent_are_500_or_cut_off_and_a_line_in_the_log() {
         }
     })
     .well();
+}
+
+/// HTTP/2 has no fields of that kind, and would reset the stream.
+#[test]
+fn trailers_that_speak_of_the_connection_are_left_out() {
+    bounded("trailers of the connection", || {
+        let served = Served::new(|_: Request<Body>| {
+            let body = Reply::written(|out| {
+                out.write_all(b"hello")?;
+                let mut trailers = HeaderMap::new();
+                for name in [
+                    "connection",
+                    "keep-alive",
+                    "te",
+                    "transfer-encoding",
+                    "x-sum",
+                ] {
+                    trailers.insert(name, HeaderValue::from_static("7"));
+                }
+                out.trailers(trailers)
+            });
+            let named = "connection, te, x-sum";
+            let response = Response::builder().header("trailer", named);
+            response.body(body).unwrap()
+        });
+        let (mut sender, running) = shake_hands(served.connect()).unwrap();
+        let request = Request::get("http://localhost/").body(String::new());
+        let answer = block_on(sender.send_request(request.unwrap())).unwrap();
+        let all = block_on(answer.into_body().collect()).unwrap();
+        let trailers = all.trailers().unwrap();
+        assert_eq!(
+            (trailers.len(), &trailers["x-sum"]),
+            (1, &HeaderValue::from_static("7"))
+        );
+        assert_eq!(all.to_bytes(), "hello");
+        drop(sender);
+        running.join().unwrap().unwrap();
+        let answer =
+            served.ask("GET / HTTP/1.1\r\nhost: x\r\nte: trailers\r\nconnection: close\r\n\r\n");
+        assert!(answer.ends_with("0\r\nx-sum: 7\r\n\r\n"), "{answer}");
+        served.stop();
+    });
 }
