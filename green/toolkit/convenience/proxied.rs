@@ -158,11 +158,16 @@ fn line(socket: &GreenSocket, begin: &[u8]) -> io::Result<Option<SocketAddr>> {
         line.extend_from_slice(&ahead[..own]);
     }
     let header = v1::Header::try_from(&line[..]).map_err(wrong)?;
-    Ok(match header.addresses {
-        v1::Addresses::Tcp4(both) => Some((both.source_address, both.source_port).into()),
-        v1::Addresses::Tcp6(both) => Some((both.source_address, both.source_port).into()),
-        v1::Addresses::Unknown => None,
-    })
+    let client: SocketAddr = match header.addresses {
+        v1::Addresses::Tcp4(both) => (both.source_address, both.source_port).into(),
+        v1::Addresses::Tcp6(both) => (both.source_address, both.source_port).into(),
+        v1::Addresses::Unknown => return Ok(None),
+    };
+    // The crate takes ports as std's `parse` does, with a sign.
+    match line.contains(&b'+') {
+        true => Err(wrong("a port has a sign")),
+        false => Ok(Some(client)),
+    }
 }
 
 fn receive(socket: &GreenSocket, mut room: &mut [u8]) -> io::Result<()> {
