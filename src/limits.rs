@@ -10,6 +10,15 @@ const RESERVE: usize = 4096;
 /// Address space left to everything else, in bytes, where it is limited.
 pub(crate) const SPARE: usize = 64 << 20;
 
+/// Bytes that stacks may still take of what can be written to, `None` if there is no limit. A part of the limit is left
+/// to everything else: an allocation that fails ends the process.
+#[cfg(not(feature = "engine-may"))]
+pub(crate) fn writable_left() -> Option<usize> {
+    let tightest = memory::Writable::tightest()?;
+    let spare = (tightest.limit / 8).min(SPARE);
+    Some(tightest.left().saturating_sub(spare))
+}
+
 /// The most stacks of two mappings that fit beside what was mapped at the first
 /// call. At the system's limit the allocator could map nothing either, and the
 /// process would abort; so green threads stop well before.
@@ -41,7 +50,8 @@ pub(crate) fn no_memory(size: usize, beside: usize, error: &io::Error) -> io::Er
     let size = size.saturating_sub(beside);
     let text = format!(
         "cannot map a green thread's stack of {size} bytes{and}: {error}; the limits are the address \
-         space (ulimit -v), the sysctl vm.overcommit_memory and the sysctl vm.max_map_count",
+         space (ulimit -v), what can be written to (ulimit -d), the sysctl vm.overcommit_memory and the sysctl \
+         vm.max_map_count",
     );
     io::Error::new(io::ErrorKind::OutOfMemory, text)
 }

@@ -136,6 +136,12 @@ impl Arena {
             .made
             .clamp(self.least(), self.least().max(BATCH))
             .min(piece.left());
+        if let Some(left) = limits::writable_left() {
+            batch = batch.min(left / self.stride);
+            if batch == 0 {
+                return Err(self.refused());
+            }
+        }
         let mut made;
         loop {
             // SAFETY: this part of the piece has not been handed out.
@@ -161,6 +167,11 @@ impl Arena {
         Ok(())
     }
 
+    /// The error that what is left of a limit is for everything else.
+    fn refused(&self) -> io::Error {
+        no_memory(self.size, &io::Error::from_raw_os_error(libc::ENOMEM))
+    }
+
     /// Stacks in the first batch and in the first piece.
     fn least(&self) -> usize {
         (SMALL / self.stride).clamp(1, BATCH)
@@ -173,10 +184,7 @@ impl Arena {
         if let Some(left) = memory::address_space_left() {
             let room = left.saturating_sub(SPARE) / self.stride;
             if room == 0 {
-                return Err(no_memory(
-                    self.size,
-                    &io::Error::from_raw_os_error(libc::ENOMEM),
-                ));
+                return Err(self.refused());
             }
             stacks = stacks.min(room.div_ceil(4));
         }

@@ -2,6 +2,8 @@
 #![expect(unsafe_code, reason = "system calls")]
 
 use std::io;
+#[cfg(not(feature = "engine-may"))]
+use std::sync::OnceLock;
 
 /// Size of a page in bytes.
 pub(crate) fn page_size() -> usize {
@@ -40,6 +42,71 @@ pub(crate) fn address_space_left() -> Option<usize> {
     let pages: usize = statm.split(' ').next()?.parse().ok()?;
     let limit = usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX);
     Some(limit.saturating_sub(pages * page_size()))
+}
+
+/// A limit of what may be written to, in bytes, and how much of it is taken.
+#[cfg(not(feature = "engine-may"))]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Writable {
+    pub(crate) limit: usize,
+    pub(crate) taken: usize,
+}
+
+#[cfg(not(feature = "engine-may"))]
+impl Writable {
+    pub(crate) fn left(self) -> usize {
+        self.limit.saturating_sub(self.taken)
+    }
+
+    /// The limit of memory that this process may make writable which leaves least: its own (RLIMIT_DATA), or the system's
+    /// where that promises no more than it has (vm.overcommit_memory = 2). `None` if there is neither.
+    pub(crate) fn tightest() -> Option<Writable> {
+        let all = [Writable::of_the_process(), Writable::of_the_system()];
+        all.into_iter().flatten().min_by_key(|limit| limit.left())
+    }
+
+    fn of_the_process() -> Option<Writable> {
+        let mut limit = libc::rlimit {
+            rlim_cur: libc::RLIM_INFINITY,
+            rlim_max: libc::RLIM_INFINITY,
+        };
+        // SAFETY: `limit` lives across the call.
+        unsafe { libc::getrlimit(libc::RLIMIT_DATA, &mut limit) };
+        if limit.rlim_cur == libc::RLIM_INFINITY {
+            return None;
+        }
+        let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
+        let pages: usize = statm.split_whitespace().nth(5)?.parse().ok()?;
+        Some(Writable {
+            limit: usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX),
+            taken: pages * page_size(),
+        })
+    }
+
+    fn of_the_system() -> Option<Writable> {
+        static IS_STRICT: OnceLock<bool> = OnceLock::new();
+        let is_strict = || {
+            let mode = std::fs::read_to_string("/proc/sys/vm/overcommit_memory");
+            mode.is_ok_and(|mode| mode.trim() == "2")
+        };
+        if !*IS_STRICT.get_or_init(is_strict) {
+            return None;
+        }
+        Writable::promised(&std::fs::read_to_string("/proc/meminfo").ok()?)
+    }
+
+    /// By the text of /proc/meminfo.
+    fn promised(text: &str) -> Option<Writable> {
+        let bytes = |name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+            let kilobytes: usize = line.split_whitespace().next()?.parse().ok()?;
+            kilobytes.checked_mul(1024)
+        };
+        Some(Writable {
+            limit: bytes("CommitLimit:")?,
+            taken: bytes("Committed_AS:")?,
+        })
+    }
 }
 
 /// Tries out whether a stack of `size` bytes with a guard page of its own can be
@@ -154,4 +221,18 @@ pub(crate) fn prefetch(address: usize) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = address;
+}
+
+#[cfg(all(test, not(feature = "engine-may")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_system_has_promised_is_read_from_its_text() {
+        let text = "MemTotal:       2000 kB\nCommitLimit:    1000 kB\nCommitted_AS:    400 kB\n";
+        let promised = Writable::promised(text).unwrap();
+        assert_eq!(promised.limit, 1000 * 1024);
+        assert_eq!(promised.left(), 600 * 1024);
+        assert!(Writable::promised("MemTotal: 2000 kB\n").is_none());
+    }
 }

@@ -10,6 +10,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
+use std::ops::Range;
 use std::ptr;
 use std::sync::OnceLock;
 
@@ -205,6 +206,9 @@ unsafe extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: 
     if let Some(occupant) = WHO_RUNS.get().and_then(|who_runs| who_runs()) {
         // SAFETY: the kernel passes a valid siginfo for SIGSEGV and SIGBUS.
         let address = unsafe { (*info).si_addr() } as usize;
+        if NO_END.get().is_some_and(|page| page.contains(&address)) {
+            ended_by_force(&occupant);
+        }
         let guard = occupant.bottom.saturating_sub(4096)..occupant.bottom + 4096;
         let below = occupant.bottom.saturating_sub(REACH)..occupant.bottom + 4096;
         if guard.contains(&address) || below.contains(&stack_pointer(context)) {
@@ -228,18 +232,40 @@ fn stack_pointer(context: *mut libc::c_void) -> usize {
     unsafe { (*context.cast::<libc::ucontext_t>()).uc_mcontext.sp as usize }
 }
 
+/// Where the C library looks for the end of a thread's stack when it is to unwind all of it: on a green thread it finds this
+/// page, on which any access faults.
+static NO_END: OnceLock<Range<usize>> = OnceLock::new();
+
+/// The address of that page.
+///
+/// # Errors
+///
+/// There is no address space for it: it may be tried again.
+pub(crate) fn no_end() -> io::Result<usize> {
+    if let Some(page) = NO_END.get() {
+        return Ok(page.start);
+    }
+    let bytes = super::memory::page_size();
+    let at = super::memory::reserve(bytes)?;
+    Ok(NO_END.get_or_init(|| at..at + bytes).start)
+}
+
+/// pthread_exit(3), or what pthread_cancel(3) has asked for.
+fn ended_by_force(occupant: &Occupant) -> ! {
+    let mut message = Message::about(occupant);
+    message.text(
+        b" called pthread_exit or was cancelled, which green threads cannot be\nhave its closure return, or \
+          use green::thread::JoinHandle::kill\n",
+    );
+    message.write();
+    // SAFETY: abort is async-signal-safe.
+    unsafe { libc::abort() }
+}
+
 /// Writes the message with nothing but write(2), then aborts, as std does.
 fn overflowed(occupant: &Occupant) -> ! {
-    let mut message = Message::new();
-    message.text(b"\ngreen thread '");
-    match occupant.name {
-        None => message.text(b"<unnamed>"),
-        // SAFETY: the name lives as long as the green thread, which runs.
-        Some(name) => message.text(unsafe { &*name }.as_bytes()),
-    }
-    message.text(b"' (id ");
-    message.number(occupant.id);
-    message.text(b") has overflowed its stack of ");
+    let mut message = Message::about(occupant);
+    message.text(b" has overflowed its stack of ");
     message.number(occupant.asked as u64);
     message.text(
         b" bytes\nraise it with green::thread::Builder::stack_size(bytes), or for all with \
@@ -262,6 +288,26 @@ impl Message {
             buffer: [0; 512],
             len: 0,
         }
+    }
+
+    /// One that begins with who it is about. Of a long name there is a part, so that the rest has room.
+    fn about(occupant: &Occupant) -> Message {
+        const NAME: usize = 160;
+        let mut message = Message::new();
+        message.text(b"\ngreen thread '");
+        // SAFETY: the name lives as long as the green thread, which runs.
+        match occupant.name.map(|name| unsafe { &*name }) {
+            None => message.text(b"<unnamed>"),
+            Some(name) if name.len() <= NAME => message.text(name.as_bytes()),
+            Some(name) => {
+                message.text(&name.as_bytes()[..name.floor_char_boundary(NAME)]);
+                message.text("…".as_bytes());
+            }
+        }
+        message.text(b"' (id ");
+        message.number(occupant.id);
+        message.text(b")");
+        message
     }
 
     fn text(&mut self, bytes: &[u8]) {

@@ -13,7 +13,7 @@
 //! All places are offsets from the base.
 #![expect(unsafe_code, reason = "reads and writes a thread's descriptor")]
 
-use std::ffi::{CStr, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -77,6 +77,12 @@ pub(super) struct Layout {
     /// The resolver's state.
     resolver: isize,
     pub(super) dlerror: isize,
+    /// The texts that strsignal(3) and strerror(3) made for a number without one, where they are kept by thread.
+    pub(super) texts: [Option<isize>; 2],
+    /// Where the stack ends for what unwinds all of it, as pthread_exit(3) does.
+    unwinds_to: Option<isize>,
+    /// What is written there: an address on which any access faults.
+    no_end: usize,
     /// What the kernel writes of the running CPU, if it was asked to.
     rseq: Option<isize>,
     pub(super) keys: Keys,
@@ -131,7 +137,11 @@ pub(super) unsafe fn write(base: usize, offset: isize, word: usize) {
 
 impl Layout {
     /// What the running OS thread shows; the caller must be the first code on it.
-    pub(super) fn find(functions: Functions, words: Words) -> Result<Layout, String> {
+    pub(super) fn find(
+        functions: Functions,
+        words: Words,
+        no_end: usize,
+    ) -> Result<Layout, String> {
         let base = base::get();
         let (mut bytes, mut align) = (0, 0);
         // SAFETY: it writes the two.
@@ -169,6 +179,9 @@ impl Layout {
             stack: stack(base.wrapping_add_signed(descriptor), of_descriptor)? + descriptor,
             resolver: variable(c"__resp", base)?,
             dlerror: variable(c"__libc_dlerror_result", base)?,
+            texts: texts(base, below, above),
+            unwinds_to: unwinds_to(base, descriptor, of_descriptor),
+            no_end,
             rseq: rseq(base),
             keys: keys(base, descriptor)?,
             words,
@@ -197,10 +210,12 @@ impl Layout {
             self.keys.first,
             last_key,
         ];
+        let optional = self.texts.into_iter().chain([self.unwinds_to]).flatten();
         let words = self.words.iter().chain(self.header.iter().copied());
         if !places
             .into_iter()
             .chain(words)
+            .chain(optional)
             .all(|place| block.contains(&place))
         {
             return Err("something of a thread lies outside of its block".to_owned());
@@ -263,6 +278,9 @@ impl Layout {
             write(base, self.stack + 24, 0);
             write(base, self.resolver, read(os, self.resolver));
             write(base, self.keys.blocks, at(self.keys.first));
+            if let Some(unwinds_to) = self.unwinds_to {
+                write(base, unwinds_to, self.no_end);
+            }
             if let Some(rseq) = self.rseq {
                 // The kernel tells the OS thread's block alone.
                 write(base, rseq, REFUSED);
@@ -375,6 +393,49 @@ fn stack(descriptor: usize, bytes: usize) -> Result<isize, String> {
     match (failed, found.next(), found.next()) {
         (false, Some(n), None) => Ok((n * WORD) as isize),
         _ => Err("where a thread's stack is kept was not found".to_owned()),
+    }
+}
+
+/// The only word among `len` from `first` on, offsets from the base, that is `value`.
+fn only_word(base: usize, first: isize, len: usize, value: usize) -> Option<isize> {
+    let offsets = (0..len).map(|n| first + (n * WORD) as isize);
+    // SAFETY: within the running thread's block.
+    let mut found = offsets.filter(|&offset| unsafe { read(base, offset) } == value);
+    let only = found.next();
+    only.filter(|_| found.next().is_none())
+}
+
+/// Where the C library keeps them it has none for a thread that asked for none, so a place that is not found does no harm
+/// but to memory.
+fn texts(base: usize, below: usize, above: usize) -> [Option<isize>; 2] {
+    unsafe extern "C" {
+        fn strsignal(signal: c_int) -> *mut c_char;
+    }
+    const NONE: c_int = 9999;
+    // SAFETY: any number may be asked for.
+    let made = unsafe { [strsignal(NONE), libc::strerror(NONE)] };
+    let first = -(below as isize);
+    made.map(|text| only_word(base, first, (below + above) / WORD, text as usize))
+}
+
+/// Where C's clean-up handlers are told of an end, the innermost handler is kept: one that is told here, for a moment.
+fn unwinds_to(base: usize, descriptor: isize, bytes: usize) -> Option<isize> {
+    type Change = unsafe extern "C" fn(*mut c_void);
+    let (register, unregister) = (
+        symbol(c"__pthread_register_cancel")?,
+        symbol(c"__pthread_unregister_cancel")?,
+    );
+    // A `__pthread_unwind_buf_t`, with room to spare.
+    let mut handler = [0usize; 64];
+    // SAFETY: functions of this signature (pthread.h), which write to the handler and note its address, and forget it.
+    unsafe {
+        let register = std::mem::transmute::<*mut c_void, Change>(register);
+        let unregister = std::mem::transmute::<*mut c_void, Change>(unregister);
+        let at = (&raw mut handler).cast::<c_void>();
+        register(at);
+        let found = only_word(base, descriptor, bytes / WORD, at as usize);
+        unregister(at);
+        found
     }
 }
 

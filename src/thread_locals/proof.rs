@@ -17,6 +17,7 @@ use super::base;
 use super::glibc::{self, Functions};
 use super::layout::{Layout, read};
 use super::values;
+use crate::sys::signal::no_end;
 use crate::sys::symbols::symbol;
 
 const WORD: usize = size_of::<usize>();
@@ -61,6 +62,7 @@ pub(super) fn prove() -> Result<Layout, Refusal> {
         before: vec![0; values.words],
         after: vec![0; values.words],
         values,
+        no_end: no_end().map_err(Refusal::Untried)?,
         outcome: Err("the proof came to nothing".to_owned()),
     };
     let mut thread = MaybeUninit::uninit();
@@ -142,6 +144,7 @@ struct Trial {
     /// Those of the thread, before and after the first allocations.
     before: Vec<usize>,
     after: Vec<usize>,
+    no_end: usize,
     outcome: Result<Layout, String>,
 }
 
@@ -175,7 +178,7 @@ impl Trial {
         {
             return Err("the allocator has destructors of thread-locals".to_owned());
         }
-        let layout = Layout::find(self.functions, words)?;
+        let layout = Layout::find(self.functions, words, self.no_end)?;
         self.try_block(&layout)?;
         Ok(layout)
     }

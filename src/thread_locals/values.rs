@@ -47,6 +47,16 @@ pub(super) fn end(layout: &Layout, base: usize) {
     if layout.keys.end(base) {
         call_destructors();
     }
+    for text in layout.texts.into_iter().flatten() {
+        // SAFETY: a word of the running thread's: null, or malloc's, and nobody reads it any more.
+        unsafe {
+            let at = read(base, text);
+            if at != 0 {
+                libc::free(at as *mut c_void);
+                write(base, text, 0);
+            }
+        }
+    }
     // The text of an error is freed when it was asked for twice.
     for _ in 0..2 {
         // SAFETY: a word of the running thread's; dlerror(3) takes nothing.

@@ -239,6 +239,27 @@ fn stacks_that_could_not_be_made_do_not_count() {
 }
 
 #[cfg(not(feature = "engine-may"))]
+#[test]
+fn at_the_limit_of_what_can_be_written_to_there_is_some_left_for_everything_else() {
+    let name =
+        "limits::at_the_limit_of_what_can_be_written_to_there_is_some_left_for_everything_else";
+    alone(name, &[("GREEN_HUBS", "2")], || {
+        spawn(|| ()).join().unwrap();
+        limit_data(400 << 20);
+        let (parked, error) = spawn_to_the_limit(10_000);
+        let error = error.expect("400 MiB do not hold 10,000 stacks");
+        assert_eq!(error.kind(), io::ErrorKind::OutOfMemory);
+        assert!(error.to_string().contains("ulimit -d"), "{error}");
+        assert!(parked.len() > 500, "{} fit", parked.len());
+        // An allocation that fails would end the process.
+        let memory = vec![1u8; 16 << 20];
+        std::thread::spawn(move || drop(memory)).join().unwrap();
+        end_and_repeat(parked);
+    })
+    .well();
+}
+
+#[cfg(not(feature = "engine-may"))]
 fn limit_data(bytes: u64) {
     let limit = libc::rlimit {
         rlim_cur: bytes,

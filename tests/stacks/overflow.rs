@@ -47,6 +47,22 @@ fn a_deep_recursion_names_the_green_thread() {
 }
 
 #[test]
+fn a_long_name_leaves_room_for_the_rest() {
+    let ended = alone(
+        "overflow::a_long_name_leaves_room_for_the_rest",
+        &[],
+        || {
+            let deep = Builder::new()
+                .name("ä".repeat(2000))
+                .spawn(|| recurse(0))
+                .unwrap();
+            let _ = deep.join();
+        },
+    );
+    names_the_green_thread(ended, "ää…' (id ", "262144 bytes");
+}
+
+#[test]
 fn small_frames_do_so_too() {
     let ended = alone("overflow::small_frames_do_so_too", &[], || {
         let _ = spawn(|| recurse_in_small_steps(0)).join();

@@ -134,6 +134,43 @@ fn the_text_of_a_failed_load_is_its_own() {
     });
 }
 
+/// The C library keeps the last text of an unknown number for each thread.
+#[test]
+fn texts_of_unknown_errors_and_signals_do_not_outlive_their_thread() {
+    unsafe extern "C" {
+        fn strsignal(signal: libc::c_int) -> *mut libc::c_char;
+    }
+    const THREADS: i32 = 1000;
+    let name = "hazards::texts_of_unknown_errors_and_signals_do_not_outlive_their_thread";
+    in_both(name, |_| {
+        let all_ask = |ask: fn(i32)| {
+            green::run(move || {
+                let all: Vec<_> = (0..THREADS)
+                    .map(|n| {
+                        thread::spawn(move || {
+                            ask(n);
+                            // So that each has a stack of its own.
+                            thread::sleep(Duration::from_millis(200));
+                        })
+                    })
+                    .collect();
+                all.into_iter().for_each(|one| one.join().unwrap());
+            });
+            // SAFETY: no arguments.
+            unsafe { libc::mallinfo2() }.uordblks
+        };
+        all_ask(|_| ());
+        let before = all_ask(|_| ());
+        let after = all_ask(|n| {
+            // SAFETY: any number may be asked for.
+            let texts = unsafe { [strsignal(1000 + n), libc::strerror(1000 + n)] };
+            assert!(texts.iter().all(|text| !text.is_null()));
+        });
+        let kept = after.saturating_sub(before);
+        assert!(kept < 16 << 10, "{kept} bytes");
+    });
+}
+
 #[test]
 fn a_locale_is_its_own() {
     in_both("hazards::a_locale_is_its_own", |own| {

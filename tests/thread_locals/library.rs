@@ -7,20 +7,29 @@ use std::time::Duration;
 
 use green::thread;
 
-use crate::in_both;
+use test_support::child::alone;
+
+use crate::{SETTING, can_be_own, in_both};
 
 /// Builds a library from C; nothing, with a word about it, where there is no compiler.
 pub fn c_library(name: &str, source: &str) -> Option<PathBuf> {
-    build("cc", "c", name, source)
+    build("cc", "c", name, source, &[])
 }
 
-fn build(compiler: &str, ending: &str, name: &str, source: &str) -> Option<PathBuf> {
+fn build(
+    compiler: &str,
+    ending: &str,
+    name: &str,
+    source: &str,
+    options: &[&str],
+) -> Option<PathBuf> {
     let folder = std::env::temp_dir().join(format!("green-thread-locals-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let text = folder.join(format!("{name}.{ending}"));
     let library = folder.join(format!("lib{name}.so"));
     std::fs::write(&text, source).unwrap();
     let built = Command::new(compiler)
+        .args(options)
         .args(["-O2", "-g", "-shared", "-fPIC", "-o"])
         .args([&library, &text])
         .status();
@@ -134,6 +143,37 @@ fn a_library_of_the_initial_exec_model_loaded_later_is_right_in_later_threads() 
     });
 }
 
+/// TLS descriptors, which compilers for aarch64 use: glibc treats a library with small values as one of that model, unless
+/// a setting leaves it no room for that.
+#[test]
+fn a_library_with_descriptors_loaded_later_is_right_in_later_threads_or_by_a_setting_in_all() {
+    let name = "library::a_library_with_descriptors_loaded_later_is_right_in_later_threads_or_by_a_setting_in_all";
+    for tunables in ["", "glibc.rtld.optional_static_tls=0"] {
+        let environment = [
+            (SETTING, "own"),
+            ("GREEN_HUBS", "1"),
+            ("GLIBC_TUNABLES", tunables),
+        ];
+        alone(name, &environment, || {
+            let source = "
+                static __thread int value = 41;
+                int exchange(int other) { int old = value; value = other; return old; }";
+            let dialect = match cfg!(target_arch = "x86_64") {
+                true => "-mtls-dialect=gnu2",
+                false => "-mtls-dialect=desc",
+            };
+            let library = || build("cc", "c", "descriptors", source, &[dialect]);
+            let Some(path) = can_be_own().then(library).flatten() else {
+                return;
+            };
+            let has_no_room = std::env::var("GLIBC_TUNABLES").is_ok_and(|set| !set.is_empty());
+            let right = before_and_after(|| Loaded::open(&path), keeps_its_value);
+            assert_eq!(right, (if has_no_room { 10 } else { 0 }, 10));
+        })
+        .well();
+    }
+}
+
 #[test]
 fn many_loads_and_unloads_beside_green_threads_leave_each_its_values() {
     let name = "library::many_loads_and_unloads_beside_green_threads_leave_each_its_values";
@@ -182,7 +222,7 @@ fn thread_locals_of_cpp_are_made_and_destroyed_and_exceptions_pass() {
                 try { throw std::runtime_error(std::string(what, 'x')); }
                 catch (const std::exception &error) { return std::string(error.what()).size(); }
             }";
-        let Some(path) = build("c++", "cc", "cpp", source) else {
+        let Some(path) = build("c++", "cc", "cpp", source, &[]) else {
             return;
         };
         let library = Loaded::open(&path);

@@ -115,7 +115,43 @@ fn pthread_exit_on_a_green_thread_ends_the_process() {
             green::run(|| unsafe { libc::pthread_exit(std::ptr::null_mut()) });
         });
         assert!(ended.status.signal().is_some(), "{mode}: {ended:?}");
+        if mode == "own" {
+            names_who_ended(&ended);
+        }
     }
+}
+
+/// Fails the test unless a message says whose end this was, where thread-locals can be a green thread's own.
+fn names_who_ended(ended: &test_support::child::Ended) {
+    if ended
+        .errors
+        .contains("cannot have thread-locals of their own")
+    {
+        return;
+    }
+    assert_eq!(ended.status.signal(), Some(libc::SIGABRT), "{ended:?}");
+    for part in ["green thread '", "(id ", "pthread_exit", "JoinHandle::kill"] {
+        assert!(ended.errors.contains(part), "{part:?} in {ended:?}");
+    }
+}
+
+#[test]
+fn a_green_thread_that_is_cancelled_ends_the_process_and_is_named() {
+    unsafe extern "C" {
+        fn pthread_cancel(thread: libc::pthread_t) -> libc::c_int;
+        fn pthread_testcancel();
+    }
+    let name = "limits::a_green_thread_that_is_cancelled_ends_the_process_and_is_named";
+    let ended = alone(name, &[(SETTING, "own"), ("GREEN_HUBS", "1")], || {
+        green::run(|| {
+            // SAFETY: the running thread; there is nothing on the stack that must be dropped.
+            unsafe {
+                assert_eq!(pthread_cancel(libc::pthread_self()), 0);
+                pthread_testcancel();
+            }
+        });
+    });
+    names_who_ended(&ended);
 }
 
 /// Runs `hold` on a green thread and `want` on a neighbour, whom it blocks for ever, and looks whether the detector

@@ -94,6 +94,7 @@ const MADE_ONCE: &[(&str, &str)] = &[
     ("src/limits.rs: OnceLock", "a number of the kernel's"),
     ("src/stacks/guards.rs: OnceLock", "a look at a page"),
     ("src/sys/fd.rs: OnceLock", "a socket, made before"),
+    ("src/sys/memory.rs: OnceLock", "a setting of the kernel's"),
     (
         "src/sys/signal.rs: OnceLock",
         "handlers and masks of signals",
