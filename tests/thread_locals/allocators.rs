@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use green::thread;
 
 use crate::alone;
+use crate::library::c_library;
 
 /// A library that the system may have.
 fn library(name: &str) -> Option<PathBuf> {
@@ -86,6 +87,57 @@ fn mimalloc_keeps_one_cache_a_hub() {
             "{kib} KiB a thread, where thread-locals are {told}"
         );
     });
+}
+
+/// What malloc then keeps for each thread is not known, so it must not become each green thread's own.
+#[test]
+fn a_library_that_allocates_first_on_each_os_thread_leaves_nothing_in_green_ones() {
+    let name =
+        "allocators::a_library_that_allocates_first_on_each_os_thread_leaves_nothing_in_green_ones";
+    let source = "
+        #define _GNU_SOURCE
+        #include <dlfcn.h>
+        #include <pthread.h>
+        #include <stdlib.h>
+        struct start { void *(*body)(void *); void *argument; };
+        static void *run(void *at) {
+            struct start start = *(struct start *)at;
+            free(at);
+            return start.body(start.argument);
+        }
+        int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*body)(void *), void *argument) {
+            int (*next)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+            *(void **)&next = dlsym(RTLD_NEXT, \"pthread_create\");
+            struct start *start = malloc(sizeof *start);
+            *start = (struct start){body, argument};
+            return next(thread, attributes, run, start);
+        }";
+    let Some(library) = c_library("allocates_first", source) else {
+        return;
+    };
+    let environment = [
+        ("GREEN_THREAD_LOCALS", "auto"),
+        ("GREEN_HUBS", "1"),
+        ("LD_PRELOAD", library.to_str().unwrap()),
+    ];
+    alone(name, &environment, || {
+        let in_use = || {
+            // One after the other: all of them on one stack.
+            for _ in 0..2000 {
+                thread::spawn(|| drop(vec![1u8; 100])).join().unwrap();
+            }
+            // SAFETY: no arguments.
+            unsafe { libc::mallinfo2() }.uordblks
+        };
+        let before = in_use();
+        let kept = in_use().saturating_sub(before);
+        let told = green::report().thread_locals;
+        assert!(
+            kept < 100_000,
+            "{kept} bytes, where thread-locals are {told}"
+        );
+    })
+    .well();
 }
 
 #[test]
