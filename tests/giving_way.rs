@@ -17,6 +17,7 @@ use green::{asyncio, channel, event, queue, select};
 use greenhub::Deadline;
 use greenhub::green_thread::{Builder, park, sleep, spawn, spawn_local, yield_now};
 use greenhub::source::{Direction, Source};
+use greenhub::wait_queue::checkpoint;
 use greenhub::{greenio::GreenSocket, trampoline};
 use test_support::certs::{client_context, server_context};
 use test_support::net::{assert_closed_here, assert_kind, tcp, tcp_listener, tcp_pair};
@@ -201,6 +202,7 @@ fn calls() -> Vec<Call> {
             "block_on",
             Box::new(|| green::block_on(std::future::ready(()))),
         ),
+        ("checkpoint", Box::new(checkpoint)),
         (
             "park with a token",
             Box::new(|| {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use greenhub::Deadline;
 use greenhub::green_thread::{self, park, scope, sleep, spawn, spawn_local, yield_now};
-use greenhub::wait_queue::{ShortLock, WaitQueue, Wake};
+use greenhub::wait_queue::{ShortLock, WaitQueue, Wake, checkpoint, now_us};
 use greenhub::{run, shield, timeout, without_waiting};
 
 use test_support::child::alone;
@@ -420,6 +420,47 @@ fn stress_kills_and_time_limits_against_wakes() {
             assert!(queue.is_empty(), "the dead have left the queue");
         },
     );
+}
+
+#[test]
+fn a_wait_is_measured_in_microseconds() {
+    let (began, before) = (Instant::now(), now_us());
+    sleep(20 * MILLISECOND);
+    let measured = u128::from(now_us().wrapping_sub(before));
+    let most = began.elapsed().as_micros() + 1;
+    assert!((20_000..=most).contains(&measured), "{measured} us");
+}
+
+#[test]
+fn a_checkpoint_raises_what_is_due_unless_no_wait_is_allowed() {
+    fn without_end() {
+        loop {
+            checkpoint();
+        }
+    }
+    test_support::bounded("a checkpoint raises", LIMIT, || {
+        assert!(timeout(MILLISECOND, without_end).is_err());
+        run(|| {
+            assert!(timeout(MILLISECOND, without_end).is_err());
+            let victim = spawn_local(without_end);
+            sleep(MILLISECOND);
+            victim.kill().unwrap();
+            assert!(victim.join().unwrap_err().is::<greenhub::Killed>());
+
+            let refused_none = Cell::new(false);
+            let limited = timeout(MILLISECOND, || {
+                without_waiting("no wait here", || {
+                    let began = Instant::now();
+                    while began.elapsed() < 3 * MILLISECOND {
+                        checkpoint();
+                    }
+                });
+                refused_none.set(true);
+                checkpoint();
+            });
+            assert!(limited.is_err() && refused_none.get());
+        });
+    });
 }
 
 #[cfg(debug_assertions)]
