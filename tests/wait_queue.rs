@@ -423,6 +423,30 @@ fn stress_kills_and_time_limits_against_wakes() {
 }
 
 #[test]
+fn a_waker_is_told_whether_it_woke_somebody_and_whether_others_wait() {
+    test_support::bounded("a waker is told", LIMIT, || {
+        run(|| {
+            let queue = Rc::new(WaitQueue::new());
+            let waiters = [(); 2].map(|()| {
+                let queue = queue.clone();
+                spawn_local(move || queue.wait("test", Deadline::NEVER, || true))
+            });
+            while queue.len() < 2 {
+                yield_now();
+            }
+            for expected in [(true, true), (true, false), (false, false)] {
+                let told = Cell::new(None);
+                let woken = queue.wake_one_then(|woken, more| told.set(Some((woken, more))));
+                assert_eq!((woken, told.get()), (expected.0, Some(expected)));
+            }
+            for waiter in waiters {
+                assert_eq!(waiter.join().unwrap(), Wake::Woken);
+            }
+        });
+    });
+}
+
+#[test]
 fn a_wait_is_measured_in_microseconds() {
     let (began, before) = (Instant::now(), now_us());
     sleep(20 * MILLISECOND);
