@@ -13,7 +13,6 @@ use crate::config::{SwitchHook, settings};
 use crate::engine::Fiber;
 #[cfg(all(target_env = "gnu", target_pointer_width = "64"))]
 use crate::sys::destructors::Destructors;
-use crate::thread_locals;
 use crate::timer::TimerQueue;
 #[cfg(feature = "sim")]
 use crate::world::World;
@@ -89,7 +88,7 @@ impl Local {
     fn of(hub: &'static Hub) -> Local {
         Local {
             #[cfg(all(target_env = "gnu", target_pointer_width = "64"))]
-            destructors: match thread_locals::are_own() {
+            destructors: match crate::thread_locals::are_own() {
                 true => None,
                 false => Destructors::watch(),
             },

@@ -80,7 +80,7 @@ pub(crate) fn wait(
         && !NO_PWAIT2.load(Ordering::Relaxed)
     {
         let spec = libc::timespec {
-            tv_sec: libc::time_t::try_from(limit.as_secs()).unwrap_or(libc::time_t::MAX),
+            tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: limit.subsec_nanos().into(),
         };
         let spec = &raw const spec as usize;

@@ -96,9 +96,9 @@ pub(crate) fn recvmsg(
 ) -> io::Result<Received> {
     let mut header = empty_header();
     header.msg_iov = bufs.as_mut_ptr().cast();
-    header.msg_iovlen = iov_len(bufs.len());
+    header.msg_iovlen = iov_len(bufs.len()) as _;
     header.msg_control = control.as_mut_ptr().cast();
-    header.msg_controllen = control.len();
+    header.msg_controllen = control_len(control) as _;
     let flags = flags | libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
     // SAFETY: `recvmsg` writes at most `msg_namelen` bytes to `storage`, which
     // is that large, and leaves the written length there. `bufs` has the layout
@@ -115,7 +115,7 @@ pub(crate) fn recvmsg(
     }?;
     Ok(Received {
         len,
-        control_len: header.msg_controllen,
+        control_len: header.msg_controllen as _,
         flags: header.msg_flags,
         address,
     })
@@ -160,10 +160,10 @@ pub(crate) fn sendmsg(
         header.msg_namelen = address.len();
     }
     header.msg_iov = bufs.as_ptr().cast_mut().cast();
-    header.msg_iovlen = iov_len(bufs.len());
+    header.msg_iovlen = iov_len(bufs.len()) as _;
     if !control.is_empty() {
         header.msg_control = control.as_ptr().cast_mut().cast();
-        header.msg_controllen = control.len();
+        header.msg_controllen = control_len(control) as _;
     }
     // SAFETY: `sendmsg` only reads, despite the `*mut` in its C type. `bufs`
     // has the layout of an array of iovec (std promises it), and everything the
@@ -291,6 +291,11 @@ fn for_sending(flags: c_int) -> c_int {
 /// std's vectored calls take any number of buffers and use the first 1024.
 fn iov_len(buffers: usize) -> usize {
     buffers.min(libc::UIO_MAXIOV as usize)
+}
+
+/// The fields of a header are 32 bits wide in musl, and this and [`iov_len`] fit.
+fn control_len(control: &[u8]) -> usize {
+    control.len().min(u32::MAX as usize)
 }
 
 fn option_len(len: usize) -> socklen_t {
