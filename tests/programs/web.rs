@@ -98,8 +98,15 @@ fn systemd_s_own_activation_hands_it_the_listener_of_its_name() {
             command.arg(format!("--fdname={names}"));
             command.arg(build("web")).arg("127.0.0.1:0");
             let server = Running::start(&mut command);
-            // It listens, and becomes the program when somebody comes.
-            wait_for(&address);
+            // It listens, and becomes the program when somebody comes. Before it listens, another may have this
+            // port for a moment, and whoever comes then has gone to the wrong one.
+            let name = format!("/proc/{}/comm", server.process.id());
+            let begun = Instant::now();
+            while std::fs::read_to_string(&name).unwrap() != "web\n" {
+                assert!(begun.elapsed() < LIMIT, "nobody listens on {address}");
+                let _ = TcpStream::connect(&address);
+                std::thread::sleep(Duration::from_millis(10));
+            }
             server
         };
         let mut server = start("other:web");
