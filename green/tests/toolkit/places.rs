@@ -1,26 +1,66 @@
 //! When a server's place for a connection is free again.
 
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use green::convenience::{Accept, Counters, Server};
 use green::greenio::GreenSocket;
+use green::hub_count;
 use green::metrics::{Metrics, prometheus};
 use green::net::{SocketAddr, TcpListener, TcpStream};
-use green::thread;
+use green::thread::{self, Builder};
 use test_support::bounded;
 
 /// Where a connection finds what its server counts.
 type Counting = Arc<Mutex<Option<Counters>>>;
 
-/// Kills both its connections before it waits for a third.
+/// Kills both its connections before it waits for a third. Its own hub is the first; the others are held until then,
+/// so that the connections have their first turn on none of them.
 struct Watching {
     listener: TcpListener,
+    others: Held,
     accepted: AtomicUsize,
     counters: Counting,
     counted: mpsc::Sender<String>,
+}
+
+/// Keeps hubs busy, until it is let go of.
+#[derive(Default)]
+struct Held {
+    begun: Arc<AtomicUsize>,
+    over: Arc<AtomicBool>,
+}
+
+impl Held {
+    /// All but the first, from now on.
+    fn hold(&self) {
+        let others = 1..hub_count().unwrap();
+        for hub in others.clone() {
+            let (begun, over) = (self.begun.clone(), self.over.clone());
+            let busy = move || {
+                begun.fetch_add(1, SeqCst);
+                while !over.load(SeqCst) {
+                    std::thread::yield_now();
+                }
+            };
+            Builder::new().hub(hub).spawn(busy).unwrap();
+        }
+        while self.begun.load(SeqCst) < others.len() {
+            std::thread::yield_now();
+        }
+    }
+
+    fn let_go(&self) {
+        self.over.store(true, SeqCst);
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.let_go();
+    }
 }
 
 /// Tells at its end how many connections the server counts.
@@ -41,12 +81,17 @@ impl Accept for Watching {
     type Address = SocketAddr;
 
     fn accept(&self) -> io::Result<(Watched, SocketAddr)> {
-        if self.accepted.fetch_add(1, SeqCst) == 2 {
+        let accepted = self.accepted.fetch_add(1, SeqCst);
+        if accepted == 0 {
+            self.others.hold();
+        }
+        if accepted == 2 {
             let me = thread::current().id();
             let threads = green::report().threads;
             for thread in threads.iter().filter(|thread| thread.parent == Some(me)) {
                 green::debug::kill(thread.id.as_u64().get()).unwrap();
             }
+            self.others.let_go();
         }
         let (stream, address) = self.listener.accept()?;
         let watched = Watched {
@@ -76,6 +121,7 @@ fn both_are_counted_until_they_are_closed() -> bool {
     let counters = Counting::default();
     let server = Server::new(Watching {
         listener,
+        others: Held::default(),
         accepted: AtomicUsize::new(0),
         counters: counters.clone(),
         counted,
@@ -85,7 +131,7 @@ fn both_are_counted_until_they_are_closed() -> bool {
     // Both wait to be accepted when the server begins.
     let _clients = [green::connect(address), green::connect(address)];
     let begun = Arc::new(AtomicUsize::new(0));
-    let served = thread::spawn({
+    let serve = {
         let begun = begun.clone();
         move || {
             server.run(move |_stream: Watched, _| {
@@ -93,7 +139,8 @@ fn both_are_counted_until_they_are_closed() -> bool {
                 thread::park();
             })
         }
-    });
+    };
+    let served = Builder::new().hub(0).spawn(serve).unwrap();
     assert_eq!(counts.recv().unwrap(), "2", "it was counted no more");
     counts.recv().unwrap();
     stop.stop();
