@@ -2,6 +2,8 @@
 #![expect(unsafe_code, reason = "resource limits are set by system calls")]
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use greenhub::green_thread::{Builder, JoinHandle, park, spawn};
 use greenhub::report;
@@ -18,13 +20,28 @@ fn recurse(level: u64) -> u64 {
     recurse(level + 1) + page[(level % 512) as usize]
 }
 
-/// Spawns parked green threads until one is refused.
+/// Spawns parked green threads until one is refused though all others have been started: a stack that is promised may be
+/// counted as one that is mapped as well, until its green thread runs.
 fn spawn_to_the_limit(most: usize) -> (Vec<JoinHandle<()>>, Option<io::Error>) {
+    let running = Arc::new(AtomicUsize::new(0));
     let mut parked = Vec::new();
+    let mut at_rest = None;
     while parked.len() < most {
-        match Builder::new().spawn(park) {
+        let counted = Arc::clone(&running);
+        let spawned = Builder::new().spawn(move || {
+            counted.fetch_add(1, Relaxed);
+            drop(counted);
+            park();
+        });
+        match spawned {
             Ok(thread) => parked.push(thread),
-            Err(error) => return (parked, Some(error)),
+            Err(error) if at_rest == Some(parked.len()) => return (parked, Some(error)),
+            Err(_) => {
+                while running.load(Relaxed) < parked.len() {
+                    std::thread::yield_now();
+                }
+                at_rest = Some(parked.len());
+            }
         }
     }
     (parked, None)
