@@ -174,14 +174,30 @@ impl Layout {
                 write(base, 8, 0);
             }
             if read(base, self.vector()) == 0 {
-                if (self.functions.allocate)(base) == 0 {
-                    let vector = std::alloc::Layout::new::<[usize; 64]>();
-                    std::alloc::handle_alloc_error(vector);
-                }
-            } else {
-                (self.functions.fill)(base, self.functions.fill_argument);
+                self.make_vector(base);
             }
+            (self.functions.fill)(base, self.functions.fill_argument);
             self.describe(base, os, stack);
+        }
+    }
+
+    /// Gives the block a vector that has no room beside the modules that there were, as glibc's own have: a quarter of a
+    /// kilobyte, and `end` looks at each entry.
+    ///
+    /// # Safety
+    ///
+    /// As [`fill`](Layout::fill), and the block has none.
+    unsafe fn make_vector(&self, base: usize) {
+        // SAFETY: a vector is a length, a generation and an entry for each module, of two words each, and known by the
+        // address of the second (`proof` looks at that).
+        unsafe {
+            let vector = (self.functions.memory)(2 + self.modules, 2 * WORD) as usize;
+            if vector == 0 {
+                let vector = std::alloc::Layout::new::<[usize; 64]>();
+                std::alloc::handle_alloc_error(vector);
+            }
+            write(vector, 0, self.modules);
+            write(base, self.vector(), vector + 2 * WORD);
         }
     }
 

@@ -10,15 +10,17 @@ use crate::sys::symbols::symbol;
 /// Functions of the dynamic linker and of glibc that threads begin and end with.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Functions {
-    /// Fills the block around a base anew, with a fresh vector of modules.
+    /// Fills the block around a base anew, with a fresh vector of modules, which has room for fourteen more.
     pub(super) allocate: unsafe extern "C" fn(usize) -> usize,
-    /// Fills the block anew and keeps the vector.
+    /// Fills the block anew and keeps the vector. One that is too short by now is replaced, by realloc(3).
     pub(super) fill: unsafe extern "C" fn(usize, bool) -> usize,
     /// What `fill` is told: that this is not the start of the process.
     pub(super) fill_argument: bool,
     /// Frees the vector and what modules were given apart from the block; with
     /// true the block as well.
     pub(super) deallocate: unsafe extern "C" fn(usize, bool),
+    /// calloc(3), as the dynamic linker calls it: what this gives, it may make longer and free.
+    pub(super) memory: unsafe extern "C" fn(usize, usize) -> *mut c_void,
     /// Runs destructors of thread-locals of C++ and Rust.
     pub(super) call_destructors: unsafe extern "C" fn(),
     /// Sets the running thread's tables of characters.
@@ -83,6 +85,10 @@ impl Functions {
                 deallocate: std::mem::transmute::<*mut c_void, unsafe extern "C" fn(usize, bool)>(
                     needed(c"_dl_deallocate_tls")?,
                 ),
+                memory: std::mem::transmute::<
+                    *mut c_void,
+                    unsafe extern "C" fn(usize, usize) -> *mut c_void,
+                >(needed(c"calloc")?),
                 call_destructors: std::mem::transmute::<*mut c_void, unsafe extern "C" fn()>(
                     needed(c"__call_tls_dtors")?,
                 ),
@@ -100,6 +106,26 @@ impl Functions {
             })
         }
     }
+}
+
+/// The highest number of a module that has thread-locals.
+pub(super) fn modules() -> usize {
+    unsafe extern "C" fn note(
+        info: *mut libc::dl_phdr_info,
+        size: usize,
+        most: *mut c_void,
+    ) -> c_int {
+        // SAFETY: a valid description, and what was handed over below.
+        let (info, most) = unsafe { (&*info, &mut *most.cast::<usize>()) };
+        if size >= size_of::<libc::dl_phdr_info>() {
+            *most = info.dlpi_tls_modid.max(*most);
+        }
+        0
+    }
+    let mut most = 0usize;
+    // SAFETY: `note` is called with this argument, during the call alone.
+    unsafe { libc::dl_iterate_phdr(Some(note), (&raw mut most).cast()) };
+    most
 }
 
 /// `_dl_allocate_tls_init` was told whether to fill everything in, and is told from

@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 use super::allocator::Words;
 use super::base;
-use super::glibc::{Field, Functions, field, needed, size};
+use super::glibc::{Field, Functions, field, modules, needed, size};
 use crate::sys::memory;
 use crate::sys::symbols::symbol;
 
@@ -53,6 +53,8 @@ pub(super) fn set_current(layout: Layout) {
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
     pub(super) functions: Functions,
+    /// Modules with thread-locals that there were: entries of a vector at first. glibc makes it longer where there are more.
+    pub(super) modules: usize,
     /// Bytes of a block below its base and from there on, and what the base is a
     /// multiple of.
     pub(super) below: usize,
@@ -166,6 +168,7 @@ impl Layout {
         let distance = (HEAD + WORD + above).next_multiple_of(align);
         let layout = Layout {
             functions,
+            modules: modules(),
             below,
             above,
             align,

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::allocator::{Words, make_all_calls};
 use super::base;
 use super::glibc::{self, Functions};
-use super::layout::{Layout, read};
+use super::layout::{Layout, read, write};
 use super::values;
 use crate::sys::signal::no_end;
 use crate::sys::symbols::symbol;
@@ -230,9 +230,19 @@ impl Trial {
         let memory = vec![0u64; bytes / WORD + 2];
         let base = (memory.as_ptr() as usize + layout.below).next_multiple_of(layout.align);
         let (os, stack) = (base::get(), (0x10_0000, 0x4_0000));
+        // SAFETY: the block is ours, and zero as memory that was never used.
+        unsafe {
+            // glibc's own vector first: the one that we make must be like it.
+            if (layout.functions.allocate)(base) == 0 {
+                return Err("the system has no memory left".to_owned());
+            }
+            let is_like_ours = check_vector(layout, base, os);
+            (layout.functions.deallocate)(base, false);
+            write(base, layout.vector(), 0);
+            is_like_ours?;
+        }
         let mut key = 0;
-        // SAFETY: the block is ours, and zero as memory that was never used. The
-        // key's destructor only counts.
+        // SAFETY: as above. The key's destructor only counts.
         unsafe {
             if libc::pthread_key_create(&mut key, Some(count)) != 0 {
                 return Err("the system has no key left".to_owned());

@@ -171,6 +171,38 @@ fn texts_of_unknown_errors_and_signals_do_not_outlive_their_thread() {
     });
 }
 
+/// Its task, what it leaves its result in, and the vector of modules: 984 bytes where that had the room that glibc gives it.
+#[test]
+fn a_parked_green_thread_takes_less_than_800_bytes_of_malloc() {
+    const THREADS: usize = 2000;
+    let name = "hazards::a_parked_green_thread_takes_less_than_800_bytes_of_malloc";
+    in_both(name, |_| {
+        green::run(|| {
+            let all_parked = |size| -> Vec<_> {
+                let builder = || thread::Builder::new().stack_size(size);
+                let all: Vec<_> = (0..THREADS)
+                    .map(|_| builder().spawn(thread::park).unwrap())
+                    .collect();
+                while !all.iter().all(|one| one.is_started()) {
+                    thread::yield_now();
+                }
+                all
+            };
+            let end = |all: Vec<thread::JoinHandle<()>>| {
+                all.iter().for_each(|one| one.thread().unpark());
+                all.into_iter().for_each(|one| one.join().unwrap());
+            };
+            // The hub's lists grow here, and the next have stacks of their own.
+            end(all_parked(128 << 10));
+            let before = test_support::heap::in_use();
+            let all = all_parked(256 << 10);
+            let each = (test_support::heap::in_use() - before) / THREADS;
+            end(all);
+            assert!(each < 800, "{each} bytes each");
+        });
+    });
+}
+
 #[test]
 fn a_locale_is_its_own() {
     in_both("hazards::a_locale_is_its_own", |own| {

@@ -200,6 +200,74 @@ fn many_loads_and_unloads_beside_green_threads_leave_each_its_values() {
     });
 }
 
+/// A green thread's vector of modules has no room beside those that there were at the first start.
+#[test]
+fn more_libraries_than_a_vector_has_room_for_have_values_in_threads_before_and_after() {
+    const LIBRARIES: c_int = 40;
+    let name = "library::more_libraries_than_a_vector_has_room_for_have_values_in_threads_before_and_after";
+    in_both(name, |own| {
+        let source = "
+            static __thread int value = 41;
+            int exchange(int other) { int old = value; value = other; return old; }";
+        let Some(path) = c_library("one_of_many", source) else {
+            return;
+        };
+        if !own {
+            return;
+        }
+        let copies: Vec<_> = (0..LIBRARIES)
+            .map(|n| {
+                let copy = path.with_file_name(format!("libone_of_many{n}.so"));
+                std::fs::copy(&path, &copy).unwrap();
+                copy
+            })
+            .collect();
+        let round = |copies: Vec<PathBuf>| {
+            let before: Vec<_> = (0..10).map(|_| uses_all_when_unparked()).collect();
+            let all: Vec<_> = copies.iter().map(|copy| Loaded::open(copy)).collect();
+            let after: Vec<_> = (0..10).map(|_| uses_all_when_unparked()).collect();
+            let (threads, libraries): (Vec<_>, Vec<_>) = before.into_iter().chain(after).unzip();
+            for libraries in libraries {
+                libraries.send(all.clone()).unwrap();
+            }
+            threads.into_iter().for_each(|one| one.join().unwrap());
+            for library in all {
+                // SAFETY: nobody calls it any more.
+                assert_eq!(unsafe { libc::dlclose(library.0 as *mut c_void) }, 0);
+            }
+        };
+        // Also those who come later, on stacks and vectors that were used before.
+        let (first, second) = copies.split_at(LIBRARIES as usize / 2);
+        round(first.to_vec());
+        round(copies.clone());
+        round(second.to_vec());
+        // All of them were longer, and given back.
+        let before = test_support::heap::in_use();
+        for _ in 0..5 {
+            round(copies.clone());
+        }
+        let kept = test_support::heap::in_use().saturating_sub(before);
+        assert!(kept < 16 << 10, "{kept} bytes");
+    });
+}
+
+/// A green thread that has begun, and gets libraries in whose thread-locals it finds and leaves values.
+fn uses_all_when_unparked() -> (
+    thread::JoinHandle<()>,
+    green::sync::mpsc::Sender<Vec<Loaded>>,
+) {
+    let (send, receive) = green::sync::mpsc::channel::<Vec<Loaded>>();
+    let (begun, begins) = green::sync::mpsc::channel();
+    let thread = thread::spawn(move || {
+        begun.send(()).unwrap();
+        for (n, library) in (0..).zip(receive.recv().unwrap()) {
+            assert!(keeps_its_value(library, n));
+        }
+    });
+    begins.recv().unwrap();
+    (thread, send)
+}
+
 #[test]
 fn thread_locals_of_cpp_are_made_and_destroyed_and_exceptions_pass() {
     let name = "library::thread_locals_of_cpp_are_made_and_destroyed_and_exceptions_pass";
