@@ -457,6 +457,27 @@ fn a_hub_whose_poller_fails_goes_on_with_timers_and_wakes() {
     .well();
 }
 
+/// A filter of system calls that is older than the newer one refuses it by EPERM.
+#[test]
+fn a_hub_to_which_the_newer_poller_is_refused_uses_the_older_one() {
+    const ALONE: &str = "a_hub_to_which_the_newer_poller_is_refused_uses_the_older_one";
+    alone(ALONE, &[("GREEN_HUBS", "1")], || {
+        // As long as this one sleeps, the hub polls for a limited time.
+        let _sleeper = green::thread::spawn(|| sleep(PATIENCE * 100));
+        green::run(|| fail(SYS_epoll_pwait2, None, EPERM));
+        let (received, others) = green::run(|| {
+            let (socket, others) = connected();
+            socket.set_read_timeout(Some(PATIENCE)).unwrap();
+            let receive = move || socket.recv(&mut [0; 1]);
+            (green::thread::spawn(receive), others)
+        });
+        std::thread::sleep(20 * MS);
+        others[0].send(b"x").unwrap();
+        assert_eq!(received.join().unwrap().unwrap(), 1);
+    })
+    .well();
+}
+
 fn poller_calls() -> impl Iterator<Item = c_long> {
     #[cfg(target_arch = "x86_64")]
     let old = SYS_epoll_wait;

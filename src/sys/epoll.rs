@@ -64,7 +64,8 @@ const EPOLL_WAIT: libc::c_long = libc::SYS_epoll_wait;
 const EPOLL_WAIT: libc::c_long = libc::SYS_epoll_pwait;
 
 /// epoll_pwait2(2), or epoll_wait(2) with the time rounded up to a millisecond
-/// where the kernel is older than 5.11. `None` waits without end.
+/// where the kernel is older than 5.11, or a filter of system calls refuses the first, with whatever error.
+/// `None` waits without end.
 ///
 /// Without libc, which prepares each of these calls for `pthread_cancel`.
 pub(crate) fn wait(
@@ -89,10 +90,10 @@ pub(crate) fn wait(
         let waited =
             unsafe { raw::call(libc::SYS_epoll_pwait2, [fd, slots, capacity, spec, 0, 0]) };
         match waited {
-            Err(error) if error.raw_os_error() == Some(libc::ENOSYS) => {
-                NO_PWAIT2.store(true, Ordering::Relaxed);
-            }
-            waited => return waited,
+            Ok(_) => return waited,
+            Err(ref error) if error.kind() == io::ErrorKind::Interrupted => return waited,
+            // What else is wrong the other call will say.
+            Err(_) => NO_PWAIT2.store(true, Ordering::Relaxed),
         }
     }
     let millis = match timeout {
