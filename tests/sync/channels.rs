@@ -10,6 +10,7 @@ use green::channel::{
     bounded as bounded_channel, select, unbounded,
 };
 use green::sync::mpsc;
+use green::timeout;
 use greenhub::green_thread;
 use test_support::random::Random;
 use test_support::sync::{bounded, green, on_hub, settle};
@@ -396,6 +397,30 @@ fn a_receiver_killed_while_it_is_owed_a_value_leaves_it_to_the_next() {
         let next = take(&receiver);
         operation.send(&sender, 4).unwrap();
         assert_eq!(next.join().unwrap(), Ok(4));
+    });
+}
+
+#[test]
+fn a_selected_send_does_not_wait_if_its_receiver_is_killed() {
+    green("a selected send", || {
+        let (sender, receiver) = bounded_channel(0);
+        let mut select = channel::Select::new();
+        select.send(&sender);
+        let mut choose_and_kill = |receiver: Receiver<u8>| {
+            let bound = on_hub(move || receiver.recv());
+            settle();
+            let operation = select.select();
+            bound.kill().unwrap();
+            assert!(bound.join().is_err());
+            operation
+        };
+        let operation = choose_and_kill(receiver.clone());
+        assert_eq!(timeout(LONG, || operation.send(&sender, 4)), Ok(Ok(())));
+        assert_eq!(receiver.try_recv(), Ok(4));
+
+        let operation = choose_and_kill(receiver);
+        // Nobody is left who could take it.
+        assert!(operation.send(&sender, 5).is_err());
     });
 }
 

@@ -145,10 +145,8 @@ impl<T> Core<T> {
                 drop(state);
                 match handoff.deliver(value) {
                     Ok(()) => Ok(()),
-                    // That receiver was killed; the next will do.
-                    Err(value) => self
-                        .send(value, Deadline::NEVER)
-                        .map_err(|(value, _)| value),
+                    // That receiver was killed: as if it had been just after.
+                    Err(value) => self.state.lock().put_back(value).map_or(Ok(()), Err),
                 }
             }
             Some(Grant::Value(_)) | None => Err(value),

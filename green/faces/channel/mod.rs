@@ -40,7 +40,10 @@
 //! - In a channel of capacity zero, if a `select` has chosen to send, `try_recv` waits for the
 //!   value that this `select` is about to hand in.
 //! - If a receiver is killed while a value is on its way to it, the value goes to the next
-//!   receiver, or waits for one, even in a channel that is full or of capacity zero.
+//!   receiver, or waits for one, even in a channel that is full or of capacity zero. The sender
+//!   does not wait for that.
+//! - In a channel of capacity zero, if a `select` has chosen to receive, and the `select` that was to
+//!   send is killed before it hands its value in, the receive waits for another sender.
 //!
 //! Error types are crossbeam-channel's own, re-exported.
 
