@@ -1,7 +1,7 @@
 //! The stacks that a hub keeps for its next green threads: those used last.
 //!
 //! They keep their memory, at most [`KEPT`] of a size. The memory of what is more
-//! goes back to the system; so does, but for [`HOT`] of them, that of what
+//! goes back to the system; so does, but for a few of them ([`HOT`], [`HOT_BYTES`]), that of what
 //! nobody took for a [`PERIOD`]. A hub looks at that when it polls; an idle one
 //! wakes up for it once or twice after its green threads have ended.
 //!
@@ -22,8 +22,10 @@ use crate::sys::lock::Lock;
 /// thousand connections at a time finds them all. 5 MiB, if they were used as
 /// little as most.
 const KEPT: usize = 1024;
-/// How many of them do in any case.
+/// How many of them do in any case, and how many bytes they may be if each was used whole: a large one that was
+/// used deeply would take its memory for ever.
 const HOT: usize = 16;
+const HOT_BYTES: usize = 8 << 20;
 /// Given back at once when there are more than [`KEPT`].
 const SPILLED: usize = 64;
 /// Between two looks at what was not used.
@@ -57,6 +59,11 @@ impl Shelf {
             cold: Vec::new(),
             unused: 0,
         }
+    }
+
+    /// How many keep their memory in any case.
+    fn hot(&self) -> usize {
+        HOT.min(HOT_BYTES / self.arena.size)
     }
 }
 
@@ -131,9 +138,10 @@ impl Store {
             shelves.push(Shelf::new(arena));
             shelves.len() - 1
         });
-        let kept = &mut shelves[at].kept;
+        let shelf = &mut shelves[at];
+        let (hot, kept) = (shelf.hot(), &mut shelf.kept);
         kept.push(stack);
-        if kept.len() > HOT && self.tidy_at().is_never() {
+        if kept.len() > hot && self.tidy_at().is_never() {
             self.tidy_at.set(Deadline::counted_from(now, PERIOD));
         }
         if kept.len() > KEPT {
@@ -155,10 +163,12 @@ impl Store {
         let mut unused = Vec::new();
         let mut more = false;
         for shelf in self.shelves.lock().iter_mut() {
-            let n = shelf.unused.min(shelf.kept.len().saturating_sub(HOT));
+            let n = shelf
+                .unused
+                .min(shelf.kept.len().saturating_sub(shelf.hot()));
             unused.push(shelf.kept.drain(..n).collect());
             shelf.unused = shelf.kept.len();
-            more |= shelf.kept.len() > HOT;
+            more |= shelf.kept.len() > shelf.hot();
         }
         self.tidy_at.set(match more {
             true => Deadline::counted_from(now, PERIOD),

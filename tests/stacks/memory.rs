@@ -240,6 +240,31 @@ fn memory_is_given_back_after_a_burst() {
     .well();
 }
 
+#[cfg(not(feature = "engine-may"))]
+#[test]
+fn a_few_large_stacks_that_were_used_deeply_are_given_back_too() {
+    let name = "memory::a_few_large_stacks_that_were_used_deeply_are_given_back_too";
+    alone(name, &[], || {
+        const SIZE: usize = 32 << 20;
+        let deep = || {
+            let local = 0u8;
+            descend_to(&raw const local as usize - (SIZE - 100_000));
+            park();
+        };
+        spawn(|| ()).join().unwrap();
+        let before = resident();
+        let start = |_| Builder::new().stack_size(SIZE).spawn(deep).unwrap();
+        end_all((0..4).map(start).collect());
+        let until = Instant::now() + Duration::from_secs(20);
+        // Each of the four has touched 32 MB.
+        while resident() > before + 15_000 {
+            assert!(Instant::now() < until, "{} of {before} kB", resident());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    })
+    .well();
+}
+
 /// Starts so many on a hub, all at the same time, and tells where their frames were.
 #[cfg(not(feature = "engine-may"))]
 fn frames_of_a_crowd(hub: usize, count: usize) -> HashSet<usize> {
