@@ -14,9 +14,20 @@ pub(crate) const SPARE: usize = 64 << 20;
 /// to everything else: an allocation that fails ends the process.
 #[cfg(not(feature = "engine-may"))]
 pub(crate) fn writable_left() -> Option<usize> {
-    let tightest = memory::Writable::tightest()?;
-    let spare = (tightest.limit / 8).min(SPARE);
-    Some(tightest.left().saturating_sub(spare))
+    let tightest = memory::Allowance::tightest()?;
+    Some(tightest.left().saturating_sub(spare(tightest)))
+}
+
+/// Whether enough of this is left to everything else.
+#[cfg(not(feature = "engine-may"))]
+pub(crate) fn leaves_spare(of: memory::Allowance) -> bool {
+    of.left() >= spare(of)
+}
+
+/// What is left of it to everything else.
+#[cfg(not(feature = "engine-may"))]
+fn spare(of: memory::Allowance) -> usize {
+    (of.limit / 8).min(SPARE)
 }
 
 /// The most stacks of two mappings that fit beside what was mapped at the first
@@ -50,8 +61,8 @@ pub(crate) fn no_memory(size: usize, beside: usize, error: &io::Error) -> io::Er
     let size = size.saturating_sub(beside);
     let text = format!(
         "cannot map a green thread's stack of {size} bytes{and}: {error}; the limits are the address \
-         space (ulimit -v), what can be written to (ulimit -d), the sysctl vm.overcommit_memory and the sysctl \
-         vm.max_map_count",
+         space (ulimit -v), what can be written to (ulimit -d), what can be locked (ulimit -l) if all is, and \
+         the sysctls vm.overcommit_memory and vm.max_map_count",
     );
     io::Error::new(io::ErrorKind::OutOfMemory, text)
 }

@@ -189,11 +189,24 @@ impl Arena {
             stacks = stacks.min(room.div_ceil(4));
         }
         loop {
-            match memory::reserve(stacks * self.stride) {
-                Ok(at) => return Ok(Piece::new(at, self.stride, stacks)),
-                Err(error) if stacks == 1 => return Err(no_memory(self.size, &error)),
-                Err(_) => stacks /= 2,
+            let len = stacks * self.stride;
+            let error = match memory::reserve(len) {
+                Ok(at) => {
+                    // SAFETY: just reserved, and nobody knows of it.
+                    let lockable = unsafe { memory::Allowance::locked_by(at, len) };
+                    if lockable.is_none_or(limits::leaves_spare) {
+                        return Ok(Piece::new(at, self.stride, stacks));
+                    }
+                    // SAFETY: as above.
+                    unsafe { memory::release(at, len) };
+                    self.refused()
+                }
+                Err(error) => no_memory(self.size, &error),
+            };
+            if stacks == 1 {
+                return Err(error);
             }
+            stacks /= 2;
         }
     }
 }

@@ -26,64 +26,85 @@ pub(crate) fn map_count() -> usize {
         .unwrap_or(256)
 }
 
-/// Bytes of address space that this process may still map (RLIMIT_AS), `None` if
-/// there is no limit.
-pub(crate) fn address_space_left() -> Option<usize> {
+/// A limit of this process's, by getrlimit(2), whose first argument is of another type in each C library. `None` if there is
+/// none.
+fn limit_by(ask: impl FnOnce(&mut libc::rlimit) -> libc::c_int) -> Option<usize> {
     let mut limit = libc::rlimit {
         rlim_cur: libc::RLIM_INFINITY,
         rlim_max: libc::RLIM_INFINITY,
     };
-    // SAFETY: `limit` lives across the call.
-    unsafe { libc::getrlimit(libc::RLIMIT_AS, &mut limit) };
-    if limit.rlim_cur == libc::RLIM_INFINITY {
-        return None;
-    }
+    ask(&mut limit);
+    let limit = Some(limit.rlim_cur).filter(|&limit| limit != libc::RLIM_INFINITY)?;
+    Some(usize::try_from(limit).unwrap_or(usize::MAX))
+}
+
+/// Bytes of address space that this process may still map (RLIMIT_AS), `None` if
+/// there is no limit.
+pub(crate) fn address_space_left() -> Option<usize> {
+    // SAFETY: the call writes what it is lent.
+    let limit = limit_by(|limit| unsafe { libc::getrlimit(libc::RLIMIT_AS, limit) })?;
     let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
     let pages: usize = statm.split(' ').next()?.parse().ok()?;
-    let limit = usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX);
     Some(limit.saturating_sub(pages * page_size()))
 }
 
-/// A limit of what may be written to, in bytes, and how much of it is taken.
+/// A limit of memory, in bytes, and how much of it is taken.
 #[cfg(not(feature = "engine-may"))]
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Writable {
+pub(crate) struct Allowance {
     pub(crate) limit: usize,
     pub(crate) taken: usize,
 }
 
 #[cfg(not(feature = "engine-may"))]
-impl Writable {
+impl Allowance {
     pub(crate) fn left(self) -> usize {
         self.limit.saturating_sub(self.taken)
     }
 
+    /// The limit of memory that this process may lock (RLIMIT_MEMLOCK), if the `len` bytes at `at` count as such, since it
+    /// locks all that it maps (mlockall(2)). `None` too if it may lock what it likes (CAP_IPC_LOCK).
+    ///
+    /// # Safety
+    ///
+    /// They are mapped, and nobody relies on what they hold.
+    pub(crate) unsafe fn locked_by(at: usize, len: usize) -> Option<Allowance> {
+        const CAP_IPC_LOCK: u32 = 14;
+        // Of all advice this one is refused for locked memory alone.
+        // SAFETY: handed on to the caller.
+        let advised = unsafe { libc::madvise(at as *mut _, len, libc::MADV_DONTNEED) };
+        // SAFETY: the call writes what it is lent.
+        let limit = limit_by(|limit| unsafe { libc::getrlimit(libc::RLIMIT_MEMLOCK, limit) })
+            .filter(|_| advised != 0)?;
+        let text = std::fs::read_to_string("/proc/self/status").ok()?;
+        let value = |name: &str| text.lines().find_map(|line| line.strip_prefix(name));
+        let rights = u64::from_str_radix(value("CapEff:")?.trim(), 16).ok()?;
+        let kilobytes: usize = value("VmLck:")?.split_whitespace().next()?.parse().ok()?;
+        (rights >> CAP_IPC_LOCK & 1 == 0).then_some(Allowance {
+            limit,
+            taken: kilobytes * 1024,
+        })
+    }
+
     /// The limit of memory that this process may make writable which leaves least: its own (RLIMIT_DATA), or the system's
     /// where that promises no more than it has (vm.overcommit_memory = 2). `None` if there is neither.
-    pub(crate) fn tightest() -> Option<Writable> {
-        let all = [Writable::of_the_process(), Writable::of_the_system()];
+    pub(crate) fn tightest() -> Option<Allowance> {
+        let all = [Allowance::of_the_process(), Allowance::of_the_system()];
         all.into_iter().flatten().min_by_key(|limit| limit.left())
     }
 
-    fn of_the_process() -> Option<Writable> {
-        let mut limit = libc::rlimit {
-            rlim_cur: libc::RLIM_INFINITY,
-            rlim_max: libc::RLIM_INFINITY,
-        };
-        // SAFETY: `limit` lives across the call.
-        unsafe { libc::getrlimit(libc::RLIMIT_DATA, &mut limit) };
-        if limit.rlim_cur == libc::RLIM_INFINITY {
-            return None;
-        }
+    fn of_the_process() -> Option<Allowance> {
+        // SAFETY: the call writes what it is lent.
+        let limit = limit_by(|limit| unsafe { libc::getrlimit(libc::RLIMIT_DATA, limit) })?;
         let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
         let pages: usize = statm.split_whitespace().nth(5)?.parse().ok()?;
-        Some(Writable {
-            limit: usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX),
+        Some(Allowance {
+            limit,
             taken: pages * page_size(),
         })
     }
 
-    fn of_the_system() -> Option<Writable> {
+    fn of_the_system() -> Option<Allowance> {
         static IS_STRICT: OnceLock<bool> = OnceLock::new();
         let is_strict = || {
             let mode = std::fs::read_to_string("/proc/sys/vm/overcommit_memory");
@@ -92,17 +113,17 @@ impl Writable {
         if !*IS_STRICT.get_or_init(is_strict) {
             return None;
         }
-        Writable::promised(&std::fs::read_to_string("/proc/meminfo").ok()?)
+        Allowance::promised(&std::fs::read_to_string("/proc/meminfo").ok()?)
     }
 
     /// By the text of /proc/meminfo.
-    fn promised(text: &str) -> Option<Writable> {
+    fn promised(text: &str) -> Option<Allowance> {
         let bytes = |name: &str| {
             let line = text.lines().find_map(|line| line.strip_prefix(name))?;
             let kilobytes: usize = line.split_whitespace().next()?.parse().ok()?;
             kilobytes.checked_mul(1024)
         };
-        Some(Writable {
+        Some(Allowance {
             limit: bytes("CommitLimit:")?,
             taken: bytes("Committed_AS:")?,
         })
@@ -144,6 +165,17 @@ pub(crate) fn reserve(len: usize) -> io::Result<usize> {
         libc::madvise(at, len, libc::MADV_NOHUGEPAGE);
         Ok(at as usize)
     }
+}
+
+/// Gives back what was reserved.
+///
+/// # Safety
+///
+/// Nobody uses it any more.
+#[cfg(not(feature = "engine-may"))]
+pub(crate) unsafe fn release(at: usize, len: usize) {
+    // SAFETY: handed on to the caller.
+    unsafe { libc::munmap(at as *mut libc::c_void, len) };
 }
 
 /// Makes memory readable and writable.
@@ -230,9 +262,9 @@ mod tests {
     #[test]
     fn what_the_system_has_promised_is_read_from_its_text() {
         let text = "MemTotal:       2000 kB\nCommitLimit:    1000 kB\nCommitted_AS:    400 kB\n";
-        let promised = Writable::promised(text).unwrap();
+        let promised = Allowance::promised(text).unwrap();
         assert_eq!(promised.limit, 1000 * 1024);
         assert_eq!(promised.left(), 600 * 1024);
-        assert!(Writable::promised("MemTotal: 2000 kB\n").is_none());
+        assert!(Allowance::promised("MemTotal: 2000 kB\n").is_none());
     }
 }

@@ -259,6 +259,36 @@ fn at_the_limit_of_what_can_be_written_to_there_is_some_left_for_everything_else
     .well();
 }
 
+/// Without a right that root has, which lifts the limit.
+#[cfg(not(feature = "engine-may"))]
+#[test]
+fn at_the_limit_of_what_can_be_locked_there_is_some_left_for_everything_else() {
+    let name = "limits::at_the_limit_of_what_can_be_locked_there_is_some_left_for_everything_else";
+    alone(name, &[("GREEN_HUBS", "1")], || {
+        spawn(|| ()).join().unwrap();
+        let limit = libc::rlimit {
+            rlim_cur: 8 << 20,
+            rlim_max: 8 << 20,
+        };
+        // SAFETY: `limit` lives across the call. 65534 is nobody's number.
+        unsafe {
+            assert_eq!(libc::setrlimit(libc::RLIMIT_MEMLOCK, &limit), 0);
+            if libc::geteuid() == 0 {
+                assert_eq!(libc::setuid(65_534), 0);
+            }
+            assert_eq!(libc::mlockall(libc::MCL_FUTURE), 0);
+        }
+        let (parked, error) = spawn_to_the_limit(10_000);
+        let error = error.expect("8 MiB do not hold 10,000 stacks");
+        assert_eq!(error.kind(), io::ErrorKind::OutOfMemory);
+        assert!(error.to_string().contains("ulimit -l"), "{error}");
+        // An allocation that fails would end the process.
+        drop(vec![1u8; 512 << 10]);
+        end_and_repeat(parked);
+    })
+    .well();
+}
+
 #[cfg(not(feature = "engine-may"))]
 fn limit_data(bytes: u64) {
     let limit = libc::rlimit {
