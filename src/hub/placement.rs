@@ -1,5 +1,6 @@
 //! Starting the hubs, and choosing one for a new green thread.
 
+use std::ffi::c_void;
 use std::io;
 use std::mem;
 #[cfg(feature = "sim")]
@@ -95,6 +96,7 @@ pub(crate) fn start_simulated(
 /// Starts all hubs, or none: whatever was made for those that could start goes
 /// when one cannot.
 fn start() -> io::Result<Box<[&'static Hub]>> {
+    sys::symbols::keep_loaded(start as *const c_void);
     sys::fork::watch()?;
     hold_at_exit()?;
     sys::signal::remember_mask();
