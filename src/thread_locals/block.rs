@@ -95,7 +95,7 @@ impl Block {
         unsafe { read(self.0, layout.os_base()) }
     }
 
-    /// Frees what modules that were loaded later were given for this thread.
+    /// Frees what modules that were loaded later were given for this thread, and forgets what its destructors left.
     ///
     /// # Safety
     ///
@@ -205,6 +205,7 @@ impl Layout {
     ///
     /// As [`Block::end`].
     pub(super) unsafe fn end(&self, base: usize) {
+        self.keys.forget(base);
         let block = base - self.below..base + self.above;
         // SAFETY: a vector has its length before the first entry, and an entry two
         // words, the first one the address of the values (`proof` looks at that).

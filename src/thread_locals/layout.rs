@@ -70,6 +70,8 @@ pub(super) struct Layout {
     descriptor: isize,
     /// The thread id of the kernel.
     tid: isize,
+    /// Whether and how the thread lets itself be cancelled, and whether it was.
+    cancellation: isize,
     /// The links by which glibc finds its threads.
     list: isize,
     /// Mutexes that the kernel is to hand on; the word before it is part of them.
@@ -177,6 +179,7 @@ impl Layout {
             header: header(base)?,
             descriptor,
             tid: place(field(c"_thread_db_pthread_tid")?),
+            cancellation: place(field(c"_thread_db_pthread_cancelhandling")?),
             list: place(field(c"_thread_db_pthread_list")?),
             robust: robust(base.wrapping_add_signed(descriptor), of_descriptor)? + descriptor,
             stack: stack(base.wrapping_add_signed(descriptor), of_descriptor)? + descriptor,
@@ -199,6 +202,7 @@ impl Layout {
         let last_key = self.keys.first + (self.keys.per_block * self.keys.value_bytes) as isize - 8;
         let places = [
             self.tid,
+            self.cancellation,
             self.list,
             self.list + 8,
             self.robust - 8,
@@ -268,6 +272,8 @@ impl Layout {
                 write(base, offset, read(os, offset));
             }
             self.copy_tid(os, base);
+            // An `int`, of which the thread before may have left something.
+            (at(self.cancellation) as *mut u32).write_volatile(0);
             // glibc's own list does not know it: it is alone.
             write(base, self.list, at(self.list));
             write(base, self.list + 8, at(self.list));

@@ -86,6 +86,15 @@ impl Keys {
         any
     }
 
+    /// Of a thread that has ended: forgets what was set after the last round, so that the next one on this block does not find
+    /// it.
+    #[inline]
+    pub(super) fn forget(&self, base: usize) {
+        if self.take_used(base) {
+            self.free_blocks(base);
+        }
+    }
+
     /// Whether the value of `key` is `data`, by what is known of where it lies.
     pub(super) fn has(&self, base: usize, key: usize, data: usize) -> bool {
         let block = self.block(base, key / self.per_block);

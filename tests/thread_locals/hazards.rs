@@ -204,6 +204,32 @@ fn a_parked_green_thread_takes_less_than_800_bytes_of_malloc() {
 }
 
 #[test]
+fn whether_a_thread_may_be_cancelled_is_its_own() {
+    unsafe extern "C" {
+        fn pthread_setcancelstate(state: libc::c_int, old: *mut libc::c_int) -> libc::c_int;
+        fn pthread_setcanceltype(kind: libc::c_int, old: *mut libc::c_int) -> libc::c_int;
+    }
+    in_both(
+        "hazards::whether_a_thread_may_be_cancelled_is_its_own",
+        |own| {
+            for n in 0..10 {
+                let before = thread::spawn(|| {
+                    let (mut state, mut kind) = (7, 7);
+                    // SAFETY: they write what was set before; 1 is "disabled" and "at once".
+                    unsafe {
+                        assert_eq!(pthread_setcancelstate(1, &mut state), 0);
+                        assert_eq!(pthread_setcanceltype(1, &mut kind), 0);
+                    }
+                    (state, kind)
+                });
+                let expected = if own || n == 0 { (0, 0) } else { (1, 1) };
+                assert_eq!(before.join().unwrap(), expected);
+            }
+        },
+    );
+}
+
+#[test]
 fn a_locale_is_its_own() {
     in_both("hazards::a_locale_is_its_own", |own| {
         green::run(move || {

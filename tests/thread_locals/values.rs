@@ -286,6 +286,51 @@ fn destructors_of_keys_come_round_four_times() {
     });
 }
 
+/// A key's destructor makes a thread-local of C++, whose destructor sets the key, and so on. An OS thread's last value is
+/// lost.
+#[test]
+fn what_destructors_set_without_end_is_not_the_next_thread_s() {
+    let name = "values::what_destructors_set_without_end_is_not_the_next_thread_s";
+    in_both(name, |own| {
+        static KEY: AtomicUsize = AtomicUsize::new(0);
+        unsafe extern "C" fn of_cpp(value: *mut c_void) {
+            keys::set(
+                KEY.load(Ordering::Relaxed) as libc::pthread_key_t,
+                value as usize,
+            );
+        }
+        unsafe extern "C" fn of_the_key(value: *mut c_void) {
+            type Destructor = unsafe extern "C" fn(*mut c_void);
+            type Register = unsafe extern "C" fn(Destructor, *mut c_void, *const c_void) -> i32;
+            // SAFETY: where there is a symbol, it is a function of this signature; the address lies in this program.
+            unsafe {
+                let at = libc::dlsym(libc::RTLD_DEFAULT, c"__cxa_thread_atexit_impl".as_ptr());
+                if !at.is_null() {
+                    let register = std::mem::transmute::<*mut c_void, Register>(at);
+                    register(of_cpp, value, of_cpp as *const c_void);
+                }
+            }
+        }
+        // The second one does not lie in the descriptor.
+        for others in [0, 100] {
+            for _ in 0..others {
+                keys::make(keys::called);
+            }
+            let key = keys::make(of_the_key);
+            KEY.store(key as usize, Ordering::Relaxed);
+            for n in 0..10 {
+                let found = move || {
+                    let found = keys::get(key);
+                    keys::set(key, 1);
+                    found
+                };
+                let found = thread::spawn(found).join().unwrap();
+                assert_eq!(found == 0, own || n == 0);
+            }
+        }
+    });
+}
+
 #[test]
 fn nothing_stays_of_many_threads_that_used_all_of_it() {
     let name = "values::nothing_stays_of_many_threads_that_used_all_of_it";
