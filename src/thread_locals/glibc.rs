@@ -3,7 +3,7 @@
 //! If a library lacks any of it (glibc before 2.34, musl, a static program), this does not work.
 #![expect(unsafe_code, reason = "reads what symbols stand for")]
 
-use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_long, c_void};
 
 use crate::sys::symbols::symbol;
 
@@ -19,7 +19,7 @@ pub(super) struct Functions {
     /// Frees the vector and what modules were given apart from the block; with
     /// true the block as well.
     pub(super) deallocate: unsafe extern "C" fn(usize, bool),
-    /// calloc(3), as the dynamic linker calls it: what this gives, it may make longer and free.
+    /// calloc(3), the one that the dynamic linker calls: what this gives, it may make longer and free.
     pub(super) memory: unsafe extern "C" fn(usize, usize) -> *mut c_void,
     /// Runs destructors of thread-locals of C++ and Rust.
     pub(super) call_destructors: unsafe extern "C" fn(),
@@ -44,6 +44,28 @@ pub(super) struct Field {
 
 pub(super) fn needed(name: &CStr) -> Result<*mut c_void, String> {
     symbol(name).ok_or_else(|| format!("the C library has no {}", name.to_string_lossy()))
+}
+
+/// The one that the dynamic linker calls, which takes the first that the program itself finds. A library that was loaded
+/// with RTLD_DEEPBIND or by dlmopen(3) may find another.
+fn linkers_calloc() -> Result<*mut c_void, String> {
+    /// LM_ID_BASE (dlfcn.h).
+    const BASE: c_long = 0;
+    type Open = unsafe extern "C" fn(c_long, *const c_char, c_int) -> *mut c_void;
+    let open = needed(c"dlmopen")?;
+    // SAFETY: a function of this signature (dlfcn.h), which opens what is there already: the program.
+    let found = unsafe {
+        let open = std::mem::transmute::<*mut c_void, Open>(open);
+        let program = open(BASE, std::ptr::null(), libc::RTLD_LAZY);
+        match program.is_null() {
+            true => program,
+            false => libc::dlsym(program, c"calloc".as_ptr()),
+        }
+    };
+    match found.is_null() {
+        true => Err("the program has no calloc".to_owned()),
+        false => Ok(found),
+    }
 }
 
 /// The field of a structure that `_thread_db_NAME` describes.
@@ -88,7 +110,7 @@ impl Functions {
                 memory: std::mem::transmute::<
                     *mut c_void,
                     unsafe extern "C" fn(usize, usize) -> *mut c_void,
-                >(needed(c"calloc")?),
+                >(linkers_calloc()?),
                 call_destructors: std::mem::transmute::<*mut c_void, unsafe extern "C" fn()>(
                     needed(c"__call_tls_dtors")?,
                 ),
