@@ -42,7 +42,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use greenhub::semaphore::Semaphore;
+use greenhub::semaphore::{MAX_PERMITS, Semaphore};
 use greenhub::timeout;
 use greenhub::wait_queue::ShortLock;
 
@@ -363,6 +363,7 @@ impl<T, E> Pool<T, E> {
     ///
     /// As [`new`](Pool::new).
     pub fn resize(&self, max_size: usize) {
+        assert!(max_size <= MAX_PERMITS, "too many places for a pool");
         let mut state = self.state.lock();
         let old = std::mem::replace(&mut state.max_size, max_size);
         match max_size.checked_sub(old) {

@@ -182,8 +182,30 @@ impl Semaphore {
     /// semaphore.add_permits(2);
     /// assert_eq!(semaphore.available(), 3);
     /// ```
+    ///
+    /// # Panics
+    ///
+    /// If there are more than [`MAX_PERMITS`].
     pub fn add_permits(&self, permits: usize) {
-        (0..permits).for_each(|_| self.release());
+        assert!(permits <= MAX_PERMITS, "too many permits for a semaphore");
+        let mut left = permits as isize;
+        while left > 0 {
+            let owed = |free: isize| (free < 0).then(|| (free + left).min(0));
+            let paid = self
+                .permits
+                .try_update(Ordering::Release, Ordering::Relaxed, owed);
+            left -= match paid {
+                Ok(before) => left.min(-before),
+                Err(_) => {
+                    let woken = self.queue.wake_one_then(|woken, _| {
+                        if !woken {
+                            self.permits.fetch_add(left, Ordering::Release);
+                        }
+                    });
+                    if woken { 1 } else { left }
+                }
+            };
+        }
     }
 
     /// Takes this many permits away for good: those that are free at once, the

@@ -1,11 +1,12 @@
 //! `green::event` and the semaphores of `green::semaphore`, on green threads and OS threads.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use green::event::{Event, NotSent};
-use green::semaphore::{BoundedSemaphore, NotAcquired, Semaphore};
+use green::semaphore::{BoundedSemaphore, MAX_PERMITS, NotAcquired, Semaphore};
 use green::{thread, timeout};
 use test_support::net::{both_ways, wait_until};
 
@@ -235,5 +236,23 @@ fn permits_are_added_at_once_and_taken_away_as_they_come_back() {
         semaphore.add_permits(5);
         waiters.into_iter().for_each(|waiter| waiter.join());
         assert_eq!(semaphore.available(), 1);
+    });
+}
+
+#[test]
+fn many_permits_are_added_in_no_time_and_too_many_are_refused() {
+    both_ways(|on| {
+        let semaphore = Arc::new(Semaphore::new(0));
+        semaphore.remove_permits(2);
+        let theirs = semaphore.clone();
+        let waiter = on.spawn(move || theirs.permit().forget());
+        wait_until("a waiter", || semaphore.waiting() == 1);
+        // One at a time they took centuries.
+        semaphore.add_permits(MAX_PERMITS);
+        waiter.join();
+        assert_eq!(semaphore.available(), MAX_PERMITS - 3);
+        let adds = AssertUnwindSafe(|| semaphore.add_permits(MAX_PERMITS + 1));
+        assert!(catch_unwind(adds).is_err());
+        assert_eq!(semaphore.available(), MAX_PERMITS - 3);
     });
 }

@@ -1,11 +1,13 @@
 //! `green::pool`: tasks as green threads, no more than so many at a time.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use green::event::Event;
 use green::pool::{GreenPile, GreenPool};
+use green::semaphore::MAX_PERMITS;
 use green::thread::{self, sleep, yield_now};
 use green::{Killed, timeout};
 use test_support::net::{both_ways, wait_until};
@@ -142,6 +144,19 @@ fn resize_takes_effect_as_tasks_end() {
         pool.resize(0);
         assert!(pool.try_spawn(|| ()).is_err());
         pool.waitall();
+    });
+}
+
+#[test]
+fn a_pool_may_have_as_many_places_as_there_can_be() {
+    both_ways(|_| {
+        let pool = GreenPool::new(1);
+        pool.resize(MAX_PERMITS);
+        assert_eq!((pool.size(), pool.free()), (MAX_PERMITS, MAX_PERMITS));
+        assert!(catch_unwind(AssertUnwindSafe(|| pool.resize(usize::MAX))).is_err());
+        assert_eq!((pool.size(), pool.free()), (MAX_PERMITS, MAX_PERMITS));
+        pool.resize(0);
+        assert_eq!(pool.free(), 0);
     });
 }
 

@@ -1,12 +1,14 @@
 //! `green::pools`: items that are made when needed and used again.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use green::event::Event;
 use green::pools::Pool;
+use green::semaphore::MAX_PERMITS;
 use green::{thread, timeout};
 use test_support::net::{both_ways, wait_until};
 
@@ -209,6 +211,9 @@ fn resize_serves_those_who_wait_and_drops_what_is_too_much() {
         pool.resize(0);
         assert_eq!(counts(&pool), [0, 0, 0]);
         assert!(pool.try_get().unwrap().is_none());
+        pool.resize(MAX_PERMITS);
+        assert!(catch_unwind(AssertUnwindSafe(|| pool.resize(usize::MAX))).is_err());
+        assert_eq!(pool.max_size(), MAX_PERMITS);
     });
 }
 

@@ -14,7 +14,7 @@ use std::{
 use greenhub::Deadline;
 use greenhub::wait_queue::ShortLock;
 use greenhub::{
-    semaphore::Semaphore,
+    semaphore::{MAX_PERMITS, Semaphore},
     wait_queue::{WaitQueue, Wake, give_way},
 };
 
@@ -109,6 +109,7 @@ impl Slots {
     }
 
     pub(super) fn resize(&self, size: usize) {
+        assert!(size <= MAX_PERMITS, "too many places for a pool");
         let mut old = self.size.lock();
         if size >= *old {
             self.free.add_permits(size - *old);
