@@ -48,12 +48,20 @@ impl Allowed {
         if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
             return Err(format!("{}, which is no answer", status.as_u16()));
         }
-        let Some(length) = length(response.headers())? else {
+        let length = length(response.headers())?;
+        let opens = self.connects && status.is_success();
+        let leaves = opens || status == StatusCode::SWITCHING_PROTOCOLS;
+        let is_coded = || response.headers().contains_key(header::TRANSFER_ENCODING);
+        if opens && length.is_some() || leaves && is_coded() {
+            return Err("a length in an answer that leaves HTTP".to_owned());
+        }
+        // hyper would send none of it, and what comes behind the head is no HTTP any more.
+        if leaves && known != Some(0) {
+            return Err("a body in an answer that leaves HTTP".to_owned());
+        }
+        let Some(length) = length else {
             return Ok(known);
         };
-        if self.connects && status.is_success() {
-            return Err("a length in an answer that opens a tunnel".to_owned());
-        }
         // It may be that of a body which is not sent.
         let is_left_out = known == Some(0) && (self.is_head || status == StatusCode::NOT_MODIFIED);
         match known {

@@ -327,7 +327,10 @@ impl Asked {
             log::info!(target: "green::http", "{peer} {asked} {status} {took} µs");
         }
         let status = response.status();
-        if status == StatusCode::NO_CONTENT {
+        if matches!(
+            status,
+            StatusCode::NO_CONTENT | StatusCode::SWITCHING_PROTOCOLS
+        ) {
             response.headers_mut().remove(header::CONTENT_LENGTH);
         }
         let has_body = !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);

@@ -54,7 +54,7 @@
 //!
 //! A response that no peer could understand is not sent: 500 is, and an error in the log says what was wrong with it. Such are
 //! one of a status below 200, save a 101 that was asked for, and one whose `Content-Length` is no number, is there twice
-//! or beside a `Transfer-Encoding`, or is not the body's. Where a body that comes bit by bit turns out shorter or longer than its
+//! or beside a `Transfer-Encoding`, or is not the body's, and one that leaves HTTP (101, or 2xx to a `CONNECT`) and has a body. Where a body that comes bit by bit turns out shorter or longer than its
 //! `Content-Length`, it is cut off, as [`Reply::written`] says. The version of a response does not matter.
 //!
 //! Waits for the peer have time limits, see [`Server`]; the handler itself has none: use [`timeout`](crate::timeout()).

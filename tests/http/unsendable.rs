@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use futures_util::stream;
 use green::block_on;
-use green::http::{Body, HeaderMap, HeaderValue, Reply, Request, Response, Tower, Version};
+use green::http::{Body, HeaderMap, HeaderValue, Method, Reply, Request, Response, Tower, Version};
 use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::{Bytes, Frame};
 use test_support::child::alone;
@@ -203,6 +203,56 @@ fn responses_that_cannot_be_sent_are_500_or_cut_off_and_a_line_in_the_log() {
         }
     })
     .well();
+}
+
+/// What comes behind such an answer is no HTTP any more: a body would be lost, or taken for the other protocol.
+#[test]
+fn an_answer_that_leaves_http_has_no_body() {
+    bounded("bodies of answers that leave HTTP", || {
+        fn answer(request: Request<Body>) -> Response<Reply> {
+            let connects = request.method() == Method::CONNECT;
+            let how = match connects {
+                true => request.uri().host().unwrap_or_default().to_owned(),
+                false => request.uri().path()[1..].to_owned(),
+            };
+            let response = Response::builder().status(if connects { 200 } else { 101 });
+            let response = response.header("connection", "upgrade");
+            let response = match how.as_str() {
+                "coded" => response.header("transfer-encoding", "chunked"),
+                "zero" => response.header(LENGTH, "0"),
+                _ => response,
+            };
+            let body = match how.as_str() {
+                "whole" => "hello".into(),
+                "written" => Reply::written(|out| out.write_all(b"hello")),
+                _ => Reply::empty(),
+            };
+            response.body(body).unwrap()
+        }
+        let served = Served::new(answer);
+        let status = |what: &str, field: &str| {
+            let answer = served.ask(&format!("{what} HTTP/1.1\r\nhost: x\r\n{field}\r\n"));
+            assert!(!answer.starts_with("HTTP/1.1 101") || !answer.contains(LENGTH));
+            answer.get(9..12).unwrap_or("none").to_owned()
+        };
+        let asked = ["none", "zero", "coded", "whole", "written"];
+        let connected =
+            asked.map(|how| status(&format!("CONNECT {how}:80"), "connection: close\r\n"));
+        assert_eq!(connected, ["200", "500", "500", "500", "500"]);
+        let offer = "connection: close, upgrade\r\nupgrade: it\r\n";
+        let switched = asked.map(|how| status(&format!("GET /{how}"), offer));
+        assert_eq!(switched, ["101", "101", "500", "500", "500"]);
+        let connected = asked.map(|how| {
+            let (sender, running) = shake_hands(served.connect()).unwrap();
+            let request = Request::connect(format!("{how}:80")).body(String::new());
+            let answer = ask(sender, request.unwrap()).unwrap();
+            running.join().unwrap().unwrap();
+            answer.0.as_u16()
+        });
+        assert_eq!(connected, [200, 500, 500, 500, 500]);
+        nobody_is_left();
+        served.stop();
+    });
 }
 
 /// HTTP/2 has no fields of that kind, and would reset the stream.
