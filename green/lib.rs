@@ -80,7 +80,7 @@
 //! | use asyncio's names | [`asyncio`] |
 //! | build sockets, locks and protocols of your own | [`greenio`], [`source`], [`wait_queue`], [`trampoline`](trampoline()) |
 //!
-//! The [`guide`] has the long pages: [porting a program](guide::porting), from Flask, net/http or axum (features `http-client`, `tower` and
+//! The [`guide`] has the long pages: [porting a program](guide::porting), from Flask, net/http or axum (features `http-client`, `json`, `tower` and
 //! `websocket`: `guide::web`), [from one process to many machines](guide::production), [what clippy finds in one](guide::lints),
 //! [crates that work](guide::crates) and [those made green by their source](guide::unmodified_crates), [std item by item](guide::std_table), [soundness](guide::soundness),
 //! [what happens when the peer goes away](guide::peer_close), a program in a simulation (feature `sim`: `guide::simulation`), [what was tried to break green](guide::what_we_tried), [debuggers](guide::debugging), and
@@ -107,6 +107,7 @@
 //! | `tokio-io` | | the same for tokio's traits; brings `async` |
 //! | `http` | | `green::http`, an HTTP/1.1 and HTTP/2 server in blocking style |
 //! | `http-client` | | `green::http::get` and `agent`: ureq over green sockets; `green::http::ReverseProxy` |
+//! | `json` | | `green::http::Json`: a value that a handler returns or a request brings; brings `http` |
 //! | `tower`, `websocket` | | services of tower, and websockets, on that server |
 //! | `proxy-protocol` | | `convenience::ProxyProtocol`: the client that a proxy in front passes on |
 //! | `parking_lot` | | `green::parking_lot`, that crate's names |

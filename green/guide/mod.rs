@@ -3,7 +3,7 @@
 //! | page | about |
 //! |---|---|
 //! | [`porting`] | from `std::` to `green::`, and what still blocks then |
-//! | `web` (features `http-client`, `tower`, `websocket`) | coming from Flask, net/http or axum |
+//! | `web` (features `http-client`, `json`, `tower`, `websocket`) | coming from Flask, net/http or axum |
 //! | [`production`] | from one process to many machines |
 //! | [`lints`] | the `std::` that was forgotten, found by clippy |
 //! | [`crates`] | crates that work, how they do, and which do not |
@@ -21,7 +21,12 @@
 #[doc = include_str!("porting.md")]
 pub mod porting {}
 
-#[cfg(all(feature = "http-client", feature = "tower", feature = "websocket"))]
+#[cfg(all(
+    feature = "http-client",
+    feature = "json",
+    feature = "tower",
+    feature = "websocket"
+))]
 #[doc = include_str!("web.md")]
 pub mod web {}
 

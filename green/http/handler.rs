@@ -116,6 +116,11 @@ impl Answer {
 /// stop.stop();
 /// # Ok::<(), io::Error>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not answer requests",
+    note = "a handler is a function or a closure from `Request<Body>` to what can be a response",
+    note = "a service of tower, such as axum's `Router`, goes in a `green::http::Tower` (feature `tower`)"
+)]
 pub trait Handler: Send + Sync + 'static {
     #[doc(hidden)]
     fn answer(self: &Arc<Self>, request: Request<Incoming>, place: &Place) -> Answer;

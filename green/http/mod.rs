@@ -62,7 +62,8 @@
 //! # More
 //!
 //! With the feature `http-client` there are `get` and `agent`, ureq over green sockets, and `ReverseProxy`, which passes requests on. A handler's `Err` is logged and answered with 500. With the feature `tower` the same call serves axum's `Router` and any
-//! other service of tower, as a `Tower`; with `websocket` a handler turns its connection into a websocket.
+//! other service of tower, as a `Tower`; with `websocket` a handler turns its connection into a websocket; with `json` there is `Json`, a value that a handler returns
+//! or a request brings.
 //!
 //! Routes, JSON, state, middleware, TLS, clients (HTTP/2 too), tests: the guide's page *From Flask, net/http or axum* has an example of each, beside those three
 //! (`guide::web`, where these features are all on).
@@ -79,7 +80,11 @@ mod handler;
 mod head;
 mod http1;
 mod http2;
+#[cfg(feature = "json")]
+mod json;
 mod named;
+#[cfg(feature = "json")]
+mod not_json;
 mod pace;
 #[cfg(feature = "http-client")]
 mod proxy;
@@ -98,6 +103,10 @@ pub use self::body::Body;
 pub use self::client::{agent, get};
 pub use self::counters::Counters;
 pub use self::handler::{Handler, Peer};
+#[cfg(feature = "json")]
+pub use self::json::Json;
+#[cfg(feature = "json")]
+pub use self::not_json::NotJson;
 #[cfg(feature = "http-client")]
 pub use self::proxy::ReverseProxy;
 pub use self::reply::{IntoResponse, Reply, Writer};

@@ -480,6 +480,26 @@ impl Body for Running {
 /// What a handler may return.
 ///
 /// ```
+/// use green::http::{Body, Request, StatusCode};
+///
+/// fn make(request: Request<Body>) -> (StatusCode, String) {
+///     (StatusCode::CREATED, format!("there is {} now", request.uri().path()))
+/// }
+/// # let listener = green::listen("127.0.0.1:0")?;
+/// # let address = listener.local_addr()?;
+/// # green::thread::spawn(|| green::http::serve(listener, make));
+/// # use std::io::{Read, Write};
+/// # let mut client = green::connect(address)?;
+/// # client.write_all(b"POST /news HTTP/1.0\r\ncontent-length: 0\r\n\r\n")?;
+/// # let mut answer = String::new();
+/// # client.read_to_string(&mut answer)?;
+/// # assert!(answer.starts_with("HTTP/1.0 201 ") && answer.ends_with("/news now"), "{answer}");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// A type of one's own is one by a method that gives the response:
+///
+/// ```
 /// use green::http::{HeaderValue, IntoResponse, Reply, Response, header};
 ///
 /// /// A type of one's own, for handlers to return.
@@ -500,8 +520,8 @@ impl Body for Running {
 #[diagnostic::on_unimplemented(
     message = "a handler of requests cannot return `{Self}`",
     label = "this is what the handler returns",
-    note = "a handler returns text, bytes, a `StatusCode`, a `Response` of anything that a `Reply` is made from, or a \
-            `Result` of one of them (an error is logged and answered with 500)"
+    note = "a handler returns text, bytes, a `StatusCode`, a `Response` of anything that a `Reply` is made from, a \
+            `(StatusCode, _)` with one of them, or a `Result` of one of them (an error is logged and answered with 500)"
 )]
 pub trait IntoResponse {
     /// The response.
@@ -544,8 +564,17 @@ impl IntoResponse for StatusCode {
     }
 }
 
+/// The other one, with this status.
+impl<R: IntoResponse> IntoResponse for (StatusCode, R) {
+    fn into_response(self) -> Response<Reply> {
+        let mut response = self.1.into_response();
+        *response.status_mut() = self.0;
+        response
+    }
+}
+
 /// An error is logged and answered with 500, or with the status that says whose fault an error of the request's body
-/// is: 408 where it did not come in time, 413 where it is too long, 400 where it ended early.
+/// is: 408 where it did not come in time, 413 where it is too long, 400 where it ended early; or with that of a `NotJson`.
 impl<R: IntoResponse, E: Into<BoxError>> IntoResponse for Result<R, E> {
     fn into_response(self) -> Response<Reply> {
         match self {
@@ -570,6 +599,10 @@ fn text(reply: Reply) -> Response<Reply> {
 }
 
 fn status_of(error: &(dyn Error + 'static)) -> StatusCode {
+    #[cfg(feature = "json")]
+    if let Some(not_json) = error.downcast_ref::<super::not_json::NotJson>() {
+        return not_json.status();
+    }
     let causes = iter::successors(Some(error), |&error| error.source());
     match causes.filter_map(fault_of_the_body).next() {
         None => StatusCode::INTERNAL_SERVER_ERROR,

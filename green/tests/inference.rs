@@ -17,31 +17,18 @@ macro_rules! the_other_side_is_known {
 
 #[test]
 fn a_comparison_still_tells_the_type_of_its_other_side() {
+    the_other_side_is_known!((), char, u128, i128, std::time::Duration);
+    // The crate serde_json compares its values with these.
+    #[cfg(not(feature = "json"))]
     the_other_side_is_known!(
-        (),
-        bool,
-        char,
-        u8,
-        u32,
-        u64,
-        u128,
-        usize,
-        i8,
-        i16,
-        i32,
-        i64,
-        i128,
-        isize,
-        f32,
-        f64,
-        std::time::Duration,
+        bool, u8, u32, u64, usize, i8, i16, i32, i64, isize, f32, f64
     );
     // The crate http compares its status codes with it.
     #[cfg(not(feature = "http"))]
     the_other_side_is_known!(u16);
     let address = std::net::SocketAddr::from(([127, 0, 0, 1], 80));
     assert!(address == "127.0.0.1:80".parse().unwrap());
-    assert!(7_u8 == "7".parse().unwrap());
+    assert!(7_u128 == "7".parse().unwrap());
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod frames;
 mod framing;
 mod hyper_client;
 mod idle;
+mod json;
 mod peers;
 mod preface;
 mod requests;

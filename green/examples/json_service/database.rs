@@ -13,9 +13,8 @@ use green::{block_on, future, timeout};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, NoTls, Row, config::Host};
 
-use crate::Note;
-use crate::json::Refusal;
 use crate::program::about;
+use crate::{Note, Refusal};
 
 const CONNECTIONS: usize = 8;
 /// How long a request may wait for the database, a free connection included.

@@ -1,7 +1,7 @@
 //! A service that speaks JSON: notes, which are made, read, changed and deleted, and kept in PostgreSQL.
 //!
 //! ```sh
-//! cargo run --release -p green-std --features http,tokio-io --example json_service -- \
+//! cargo run --release -p green-std --features json,tokio-io --example json_service -- \
 //!     127.0.0.1:8080 postgres://me:secret@127.0.0.1/notes
 //! curl -H 'content-type: application/json' -d '{"title": "milk"}' http://127.0.0.1:8080/notes
 //! ```
@@ -12,19 +12,19 @@ use std::io::{self, Read};
 use std::process::ExitCode;
 
 mod database;
-#[path = "../program/json.rs"]
-mod json;
 #[path = "../program/mod.rs"]
 mod program;
 #[path = "../program/serving.rs"]
 mod serving;
 
-use green::http::request::Parts;
-use green::http::{Body, IntoResponse, Reply, Request, Response, StatusCode, header};
+use green::http::{
+    Body, HeaderName, HeaderValue, IntoResponse, Json, Method, NotJson, Reply, Request, Response,
+    StatusCode, header,
+};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use database::{INSERT, Notes};
-use json::{Refusal, json, read, told, with};
 use program::{Program, counted};
 use serving::{Bounds, Serving, say};
 
@@ -50,6 +50,8 @@ A body has at most 16 KiB. Ctrl-C or SIGTERM stops it once the requests under
 way are answered.",
 };
 
+/// The longest body of a request.
+const LONGEST: usize = 16 * 1024;
 /// How much of a body that nobody wants is received all the same.
 const MOST_UNREAD: u64 = 1024 * 1024;
 
@@ -66,12 +68,11 @@ fn run(address: &str, database: &str) -> io::Result<()> {
         // No limit of a body: it would be told without JSON.
         &Bounds::default(),
         |url| say(format!("notes on {url}notes")),
-        move |request: Request<Body>| {
-            let (head, mut body) = request.into_parts();
-            let answer = answer(&notes, &head, &mut body).unwrap_or_else(told);
+        move |mut request: Request<Body>| {
+            let answer = answer(&notes, &mut request).unwrap_or_else(told);
             // There are clients that miss an answer which comes while they send, unless they wait for a go-ahead.
-            if !head.headers.contains_key(header::EXPECT) {
-                let _ = io::copy(&mut body.take(MOST_UNREAD), &mut io::sink());
+            if !request.headers().contains_key(header::EXPECT) {
+                let _ = io::copy(&mut request.into_body().take(MOST_UNREAD), &mut io::sink());
             }
             answer
         },
@@ -92,30 +93,44 @@ struct Note {
     done: bool,
 }
 
-fn answer(notes: &Notes, head: &Parts, body: &mut Body) -> Result<Response<Reply>, Refusal> {
-    let path: Vec<&str> = head.uri.path().split('/').skip(1).collect();
-    match (path.as_slice(), head.method.as_str()) {
+/// The status of a request that is not done, and why.
+struct Refusal(StatusCode, String);
+
+impl From<NotJson> for Refusal {
+    fn from(error: NotJson) -> Refusal {
+        Refusal(error.status(), error.to_string())
+    }
+}
+
+fn told(Refusal(status, why): Refusal) -> Response<Reply> {
+    (status, Json(json!({ "error": why }))).into_response()
+}
+
+fn answer(notes: &Notes, request: &mut Request<Body>) -> Result<Response<Reply>, Refusal> {
+    let (uri, method) = (request.uri().clone(), request.method().clone());
+    let path: Vec<&str> = uri.path().split('/').skip(1).collect();
+    match (path.as_slice(), method.as_str()) {
         (["notes"], "GET" | "HEAD") => {
             let newest = "SELECT * FROM notes ORDER BY id DESC LIMIT 1000";
-            Ok(json(StatusCode::OK, &notes.query(newest, &[])?))
+            Ok(Json(notes.query(newest, &[])?).into_response())
         }
         (["notes"], "POST") => {
-            let Note { title, done, .. } = read(head, body)?;
+            let Json(Note { title, done, .. }) = Json::of(request, LONGEST)?;
             let made = notes.query(INSERT, &[&title, &done])?;
             let place = format!("/notes/{}", made[0].id);
-            let made = json(StatusCode::CREATED, &made[0]);
+            let made = (StatusCode::CREATED, Json(&made[0])).into_response();
             Ok(with(header::LOCATION, &place, made))
         }
         (["notes"], "PUT") => {
-            let all: Vec<Note> = read(head, body)?;
-            Ok(json(StatusCode::OK, &notes.replace(&all)?))
+            let Json(all) = Json::<Vec<Note>>::of(request, LONGEST)?;
+            Ok(Json(notes.replace(&all)?).into_response())
         }
         (["notes", id], method @ ("GET" | "HEAD" | "PUT" | "DELETE")) => {
             // No note has the number 0.
             let number = id.parse::<i64>().unwrap_or(0);
             let found = match method {
                 "PUT" => {
-                    let Note { title, done, .. } = read(head, body)?;
+                    let Json(Note { title, done, .. }) = Json::of(request, LONGEST)?;
                     let change = "UPDATE notes SET title = $2, done = $3 WHERE id = $1 RETURNING *";
                     notes.query(change, &[&number, &title, &done])
                 }
@@ -128,20 +143,26 @@ fn answer(notes: &Notes, head: &Parts, body: &mut Body) -> Result<Response<Reply
                     format!("there is no note {id}"),
                 )),
                 Some(_) if method == "DELETE" => Ok(StatusCode::NO_CONTENT.into_response()),
-                Some(note) => Ok(json(StatusCode::OK, note)),
+                Some(note) => Ok(Json(note).into_response()),
             }
         }
-        (["notes"], _) => Ok(not_allowed(head, "GET, HEAD, POST, PUT")),
-        (["notes", _], _) => Ok(not_allowed(head, "GET, HEAD, PUT, DELETE")),
+        (["notes"], _) => Ok(not_allowed(&method, "GET, HEAD, POST, PUT")),
+        (["notes", _], _) => Ok(not_allowed(&method, "GET, HEAD, PUT, DELETE")),
         _ => {
-            let why = format!("there is nothing at {}", head.uri.path());
+            let why = format!("there is nothing at {}", uri.path());
             Err(Refusal(StatusCode::NOT_FOUND, why))
         }
     }
 }
 
-fn not_allowed(head: &Parts, allow: &str) -> Response<Reply> {
-    let why = format!("{} is none of {allow}", head.method);
+fn not_allowed(method: &Method, allow: &str) -> Response<Reply> {
+    let why = format!("{method} is none of {allow}");
     let refused = told(Refusal(StatusCode::METHOD_NOT_ALLOWED, why));
     with(header::ALLOW, allow, refused)
+}
+
+fn with(name: HeaderName, value: &str, mut response: Response<Reply>) -> Response<Reply> {
+    let value = HeaderValue::try_from(value).expect("made here, of what a header may have");
+    response.headers_mut().insert(name, value);
+    response
 }

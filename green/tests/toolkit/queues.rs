@@ -445,7 +445,7 @@ fn a_shutdown_at_once_hands_out_the_rest_and_ends_the_joins() {
         assert!(!queue.join_timeout(Duration::from_millis(1)));
         queue.task_done().unwrap();
         joiner.join();
-        assert_eq!(queue.shutdown_now(), []);
+        assert_eq!(queue.shutdown_now(), [0; 0]);
         assert_eq!(queue.task_done(), Err(NothingOutstanding));
     });
 }
