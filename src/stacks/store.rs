@@ -22,8 +22,8 @@ use crate::sys::lock::Lock;
 /// thousand connections at a time finds them all. 5 MiB, if they were used as
 /// little as most.
 const KEPT: usize = 1024;
-/// How many of them do in any case, and how many bytes they may be if each was used whole: a large one that was
-/// used deeply would take its memory for ever.
+/// How many of a size do in any case, at most, and how many bytes those of all sizes may be if each was used whole: large
+/// ones that were used deeply, or those of many sizes, would take their memory for ever.
 const HOT: usize = 16;
 const HOT_BYTES: usize = 8 << 20;
 /// Given back at once when there are more than [`KEPT`].
@@ -49,21 +49,25 @@ struct Shelf {
     cold: Vec<Stack>,
     /// The fewest that were kept since the last look: nobody needed those.
     unused: usize,
+    /// How many keep their memory in any case.
+    hot: usize,
 }
 
 impl Shelf {
-    fn new(arena: &'static Arena) -> Shelf {
+    /// The one more that there is then beside `others`.
+    fn new(arena: &'static Arena, others: &mut [Shelf]) -> Shelf {
+        let bytes = HOT_BYTES / (others.len() + 1);
+        let hot = |arena: &Arena| HOT.min(bytes / arena.size);
+        for other in others {
+            other.hot = hot(other.arena);
+        }
         Shelf {
+            hot: hot(arena),
             arena,
             kept: Vec::new(),
             cold: Vec::new(),
             unused: 0,
         }
-    }
-
-    /// How many keep their memory in any case.
-    fn hot(&self) -> usize {
-        HOT.min(HOT_BYTES / self.arena.size)
     }
 }
 
@@ -75,7 +79,7 @@ impl Store {
     /// `OutOfMemory` if no address space holds one.
     pub(crate) fn new(usual: usize) -> io::Result<Store> {
         Ok(Store {
-            shelves: Lock::new(vec![Shelf::new(Arena::of(usual)?)]),
+            shelves: Lock::new(vec![Shelf::new(Arena::of(usual)?, &mut [])]),
             tidy_at: AtomicDeadline::new(Deadline::NEVER),
         })
     }
@@ -135,20 +139,29 @@ impl Store {
             .iter()
             .position(|shelf| std::ptr::eq(shelf.arena, arena));
         let at = at.unwrap_or_else(|| {
-            shelves.push(Shelf::new(arena));
+            let shelf = Shelf::new(arena, &mut shelves);
+            shelves.push(shelf);
+            // The others may have more now than they are to keep.
+            self.tidy_later(now);
             shelves.len() - 1
         });
-        let shelf = &mut shelves[at];
-        let (hot, kept) = (shelf.hot(), &mut shelf.kept);
+        let hot = shelves[at].hot;
+        let kept = &mut shelves[at].kept;
         kept.push(stack);
-        if kept.len() > hot && self.tidy_at().is_never() {
-            self.tidy_at.set(Deadline::counted_from(now, PERIOD));
+        if kept.len() > hot {
+            self.tidy_later(now);
         }
         if kept.len() > KEPT {
             let spilled: Vec<Stack> = kept.drain(..SPILLED).collect();
             shelves[at].unused = shelves[at].unused.saturating_sub(SPILLED);
             drop(shelves);
             self.put_cold(spilled);
+        }
+    }
+
+    fn tidy_later(&self, now: Nanos) {
+        if self.tidy_at().is_never() {
+            self.tidy_at.set(Deadline::counted_from(now, PERIOD));
         }
     }
 
@@ -163,12 +176,10 @@ impl Store {
         let mut unused = Vec::new();
         let mut more = false;
         for shelf in self.shelves.lock().iter_mut() {
-            let n = shelf
-                .unused
-                .min(shelf.kept.len().saturating_sub(shelf.hot()));
+            let n = shelf.unused.min(shelf.kept.len().saturating_sub(shelf.hot));
             unused.push(shelf.kept.drain(..n).collect());
             shelf.unused = shelf.kept.len();
-            more |= shelf.kept.len() > shelf.hot();
+            more |= shelf.kept.len() > shelf.hot;
         }
         self.tidy_at.set(match more {
             true => Deadline::counted_from(now, PERIOD),

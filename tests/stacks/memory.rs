@@ -265,6 +265,32 @@ fn a_few_large_stacks_that_were_used_deeply_are_given_back_too() {
     .well();
 }
 
+#[cfg(not(feature = "engine-may"))]
+#[test]
+fn stacks_of_many_sizes_give_their_memory_back() {
+    let name = "memory::stacks_of_many_sizes_give_their_memory_back";
+    alone(name, &[], || {
+        let deep = || {
+            let local = 0u8;
+            descend_to(&raw const local as usize - 20_000);
+            park();
+        };
+        spawn(|| ()).join().unwrap();
+        let before = resident();
+        for size in (0..100).map(|n| (8 + n) * 4096) {
+            let start = |_| Builder::new().stack_size(size).spawn(deep).unwrap();
+            end_all((0..16).map(start).collect());
+        }
+        let until = Instant::now() + Duration::from_secs(20);
+        // 1,600 stacks of six pages are 39 MB.
+        while resident() > before + 15_000 {
+            assert!(Instant::now() < until, "{} of {before} kB", resident());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    })
+    .well();
+}
+
 /// Starts so many on a hub, all at the same time, and tells where their frames were.
 #[cfg(not(feature = "engine-may"))]
 fn frames_of_a_crowd(hub: usize, count: usize) -> HashSet<usize> {
