@@ -7,6 +7,7 @@ mod cut_off;
 mod faults;
 mod frames;
 mod framing;
+mod grpc;
 mod hyper_client;
 mod idle;
 mod json;
