@@ -143,6 +143,37 @@ fn a_library_of_the_initial_exec_model_loaded_later_is_right_in_later_threads() 
     });
 }
 
+/// What cannot be had: the room of a library that was unloaded is given to the next one, as it was left.
+#[test]
+fn a_library_of_the_initial_exec_model_loaded_later_finds_what_an_unloaded_one_left() {
+    let name =
+        "library::a_library_of_the_initial_exec_model_loaded_later_finds_what_an_unloaded_one_left";
+    in_both(name, |own| {
+        let source = "
+            static __thread int value __attribute__((tls_model(\"initial-exec\")));
+            int exchange(int other) { int old = value; value = other; return old; }";
+        let [Some(first), Some(second)] = ["left", "found"].map(|name| c_library(name, source))
+        else {
+            return;
+        };
+        if !own {
+            return;
+        }
+        let loaded = Loaded::open(&first);
+        let leave = move || loaded.function("exchange")(7);
+        assert_eq!(thread::spawn(leave).join().unwrap(), 0);
+        // SAFETY: nobody calls it any more.
+        assert_eq!(unsafe { libc::dlclose(loaded.0 as *mut c_void) }, 0);
+        // On the stack of the one above.
+        let find = move || {
+            let before = Loaded::open(&second).function("exchange")(0);
+            let later = thread::spawn(move || Loaded::open(&second).function("exchange")(0));
+            (before, later.join().unwrap())
+        };
+        assert_eq!(thread::spawn(find).join().unwrap(), (7, 0));
+    });
+}
+
 /// TLS descriptors, which compilers for aarch64 use: glibc treats a library with small values as one of that model, unless
 /// a setting leaves it no room for that.
 #[test]
@@ -304,5 +335,48 @@ fn thread_locals_of_cpp_are_made_and_destroyed_and_exceptions_pass() {
             let counted = ["made_so_far", "destroyed_so_far"].map(|f| library.function(f)(0));
             assert_eq!(counted, if own { [n, n] } else { [1, 0] });
         }
+    });
+}
+
+/// C++ keeps what is caught and what is under way by thread.
+#[test]
+fn exceptions_of_cpp_are_caught_over_waits_of_their_own_thread() {
+    let name = "library::exceptions_of_cpp_are_caught_over_waits_of_their_own_thread";
+    in_both(name, |own| {
+        type Wait = extern "C" fn();
+        extern "C" fn wait() {
+            thread::yield_now();
+        }
+        let source = "
+            #include <exception>
+            #include <stdexcept>
+            struct Waits { void (*wait)(); int *seen; ~Waits() { wait(); *seen = std::uncaught_exceptions(); } };
+            extern \"C\" int caught(int n, void (*wait)()) {
+                int seen = 0;
+                try { Waits waits{wait, &seen}; throw n; }
+                catch (int first) {
+                    wait();
+                    try { try { throw std::runtime_error(\"\"); } catch (...) { wait(); throw; } }
+                    catch (const std::exception &) { wait(); }
+                    return first == n && seen == 1 && std::uncaught_exceptions() == 0;
+                }
+                return 0;
+            }";
+        let Some(path) = build("c++", "cc", "caught", source, &[]) else {
+            return;
+        };
+        if !own {
+            return;
+        }
+        // SAFETY: of this signature, as above.
+        let caught = unsafe {
+            std::mem::transmute::<extern "C" fn(c_int) -> c_int, extern "C" fn(c_int, Wait) -> c_int>(
+                Loaded::open(&path).function("caught"),
+            )
+        };
+        let all: Vec<_> = (0..100)
+            .map(|n| thread::spawn(move || caught(n, wait)))
+            .collect();
+        assert!(all.into_iter().all(|one| one.join().unwrap() == 1));
     });
 }

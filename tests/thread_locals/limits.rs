@@ -154,6 +154,124 @@ fn a_green_thread_that_is_cancelled_ends_the_process_and_is_named() {
     names_who_ended(&ended);
 }
 
+/// std has whoever calls exit second wait for ever.
+#[test]
+fn two_neighbours_that_call_std_s_exit_stand_still_if_destructors_wait_and_green_s_do_not() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    static ENDS: AtomicBool = AtomicBool::new(false);
+    struct Waits;
+    impl Drop for Waits {
+        fn drop(&mut self) {
+            ENDS.store(true, Ordering::Relaxed);
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+    thread_local!(static WAITS: Waits = const { Waits });
+    const STANDS_STILL: i32 = 9;
+    let name = "limits::two_neighbours_that_call_std_s_exit_stand_still_if_destructors_wait_and_green_s_do_not";
+    for (exit, code) in [("std", STANDS_STILL), ("green", 7)] {
+        let environment = [(SETTING, "own"), ("GREEN_HUBS", "1"), ("EXIT", exit)];
+        let ended = alone(name, &environment, || {
+            let exit = match std::env::var("EXIT").is_ok_and(|exit| exit == "std") {
+                true => std::process::exit,
+                false => green::process::exit,
+            };
+            if !can_be_own() {
+                // SAFETY: ends the process.
+                unsafe { libc::_exit(code) };
+            }
+            thread::spawn(move || {
+                WAITS.with(|_| ());
+                thread::yield_now();
+                exit(7);
+            });
+            thread::spawn(move || {
+                while !ENDS.load(Ordering::Relaxed) {
+                    thread::yield_now();
+                }
+                exit(7);
+            });
+            std::thread::sleep(Duration::from_secs(3));
+            // SAFETY: ends the process.
+            unsafe { libc::_exit(STANDS_STILL) };
+        });
+        assert_eq!(ended.status.code(), Some(code), "{exit}: {ended:?}");
+    }
+}
+
+/// How floating-point numbers are rounded is the OS thread's.
+#[test]
+fn a_rounding_mode_is_the_neighbours_too() {
+    unsafe extern "C" {
+        fn fegetround() -> libc::c_int;
+        fn fesetround(mode: libc::c_int) -> libc::c_int;
+    }
+    /// fenv.h
+    const UPWARD: libc::c_int = if cfg!(target_arch = "x86_64") {
+        0x800
+    } else {
+        0x40_0000
+    };
+    in_both("limits::a_rounding_mode_is_the_neighbours_too", |_| {
+        green::run(|| {
+            // SAFETY: nothing is rounded meanwhile.
+            unsafe {
+                assert_eq!(fesetround(UPWARD), 0);
+                let seen = thread::spawn_local(|| fegetround()).join().unwrap();
+                fesetround(0);
+                assert_eq!(seen, UPWARD);
+            }
+        });
+    });
+}
+
+/// glibc makes the stacks of the threads in its own list executable where a library asks for that.
+#[test]
+fn a_stack_does_not_become_executable_for_a_library_that_needs_it() {
+    use std::ffi::CString;
+    use std::process::Command;
+    /// How the running thread's stack may be used.
+    fn access() -> String {
+        let here = 0u8;
+        let at = &raw const here as usize;
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let line = maps.lines().find(|line| {
+            let (range, _) = line.split_once(' ').unwrap();
+            let (from, to) = range.split_once('-').unwrap();
+            let number = |text| usize::from_str_radix(text, 16).unwrap();
+            (number(from)..number(to)).contains(&at)
+        });
+        line.unwrap().split(' ').nth(1).unwrap().to_owned()
+    }
+    in_both(
+        "limits::a_stack_does_not_become_executable_for_a_library_that_needs_it",
+        |_| {
+            let path = std::env::temp_dir().join(format!("green-{}.so", std::process::id()));
+            let built = Command::new("cc")
+                .args([
+                    "-shared",
+                    "-fPIC",
+                    "-xc",
+                    "/dev/null",
+                    "-Wl,-z,execstack",
+                    "-o",
+                ])
+                .arg(&path)
+                .status();
+            let text = CString::new(path.to_str().unwrap()).unwrap();
+            // SAFETY: a name that ends in a NUL byte; the library is empty.
+            let loaded = unsafe { libc::dlopen(text.as_ptr(), libc::RTLD_NOW) };
+            let _ = std::fs::remove_file(&path);
+            let on_os_thread = std::thread::spawn(access).join().unwrap();
+            if loaded.is_null() || on_os_thread != "rwxp" {
+                return eprintln!("skipped: {built:?}, {on_os_thread}");
+            }
+            assert_eq!(thread::spawn(access).join().unwrap(), "rw-p");
+            assert_eq!(green::run(|| green::blocking(access)), "rwxp");
+        },
+    );
+}
+
 /// Runs `hold` on a green thread and `want` on a neighbour, whom it blocks for ever, and looks whether the detector
 /// names the neighbour and `what` it is in.
 fn blocks_and_is_named(name: &str, what: &'static str, hold: fn(), want: fn()) {
