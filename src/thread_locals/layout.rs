@@ -72,6 +72,8 @@ pub(super) struct Layout {
     tid: isize,
     /// Whether and how the thread lets itself be cancelled, and whether it was.
     cancellation: isize,
+    /// Where newer versions say that the thread has not ended, and how (an `int`).
+    lives: Option<(isize, u32)>,
     /// The links by which glibc finds its threads.
     list: isize,
     /// Mutexes that the kernel is to hand on; the word before it is part of them.
@@ -180,6 +182,8 @@ impl Layout {
             descriptor,
             tid: place(field(c"_thread_db_pthread_tid")?),
             cancellation: place(field(c"_thread_db_pthread_cancelhandling")?),
+            lives: lives(base.wrapping_add_signed(descriptor), of_descriptor)?
+                .map(|(offset, word)| (offset + descriptor, word)),
             list: place(field(c"_thread_db_pthread_list")?),
             robust: robust(base.wrapping_add_signed(descriptor), of_descriptor)? + descriptor,
             stack: stack(base.wrapping_add_signed(descriptor), of_descriptor)? + descriptor,
@@ -217,7 +221,9 @@ impl Layout {
             self.keys.first,
             last_key,
         ];
-        let optional = self.texts.into_iter().chain([self.unwinds_to]).flatten();
+        let lives = self.lives.map(|(offset, _)| offset);
+        let optional = self.texts.into_iter().chain([self.unwinds_to, lives]);
+        let optional = optional.flatten();
         let words = self.words.iter().chain(self.header.iter().copied());
         if !places
             .into_iter()
@@ -274,6 +280,9 @@ impl Layout {
             self.copy_tid(os, base);
             // An `int`, of which the thread before may have left something.
             (at(self.cancellation) as *mut u32).write_volatile(0);
+            if let Some((lives, word)) = self.lives {
+                (at(lives) as *mut u32).write_volatile(word);
+            }
             // glibc's own list does not know it: it is alone.
             write(base, self.list, at(self.list));
             write(base, self.list + 8, at(self.list));
@@ -412,6 +421,39 @@ fn only_word(base: usize, first: isize, len: usize, value: usize) -> Option<isiz
     let mut found = offsets.filter(|&offset| unsafe { read(base, offset) } == value);
     let only = found.next();
     only.filter(|_| found.next().is_none())
+}
+
+/// What a descriptor needs beside the thread's id to be that of a thread which has not ended (glibc 2.43): the word of the
+/// running thread's that makes one of it that is empty but for the id. Nothing if the id is enough.
+fn lives(descriptor: usize, bytes: usize) -> Result<Option<(isize, u32)>, String> {
+    const HALF: usize = size_of::<u32>();
+    // SAFETY: within the running thread's descriptor.
+    let of_running = |at: usize| unsafe { ((descriptor + at) as *const u32).read_volatile() };
+    let mut memory = vec![0u64; bytes.div_ceil(WORD)];
+    let empty = memory.as_mut_ptr().cast::<u32>();
+    // SAFETY: within the other one, which is ours.
+    let set = |at: usize, word: u32| unsafe { empty.byte_add(at).write_volatile(word) };
+    let has_not_ended = || {
+        let mut clock = 0;
+        // SAFETY: it looks at the descriptor, which lives across the call.
+        unsafe { libc::pthread_getcpuclockid(empty as libc::pthread_t, &mut clock) == 0 }
+    };
+    let tid = field(c"_thread_db_pthread_tid")?.offset;
+    set(tid, of_running(tid));
+    if has_not_ended() {
+        return Ok(None);
+    }
+    let mut words = (0..bytes - HALF).step_by(HALF).filter(|&at| at != tid);
+    let found = words.find(|&at| {
+        set(at, of_running(at));
+        let found = has_not_ended();
+        set(at, 0);
+        found
+    });
+    match found {
+        Some(at) => Ok(Some((at as isize, of_running(at)))),
+        None => Err("where a thread says that it lives was not found".to_owned()),
+    }
 }
 
 /// Where the C library keeps them it has none for a thread that asked for none, so a place that is not found does no harm

@@ -35,11 +35,18 @@ fn a_thread_knows_its_own_stack() {
 fn a_thread_is_itself_and_on_a_cpu() {
     in_both("hazards::a_thread_is_itself_and_on_a_cpu", |own| {
         let itself = || {
-            // SAFETY: no pointers.
+            // SAFETY: `clock` lives across the call; the thread does not end meanwhile.
             unsafe {
                 assert!(libc::sched_getcpu() >= 0);
-                assert_eq!(libc::pthread_kill(libc::pthread_self(), 0), 0);
-                libc::pthread_self()
+                let itself = libc::pthread_self();
+                assert_eq!(libc::pthread_kill(itself, 0), 0);
+                // Asked by another one.
+                let lives = std::thread::spawn(move || libc::pthread_kill(itself, 0));
+                assert_eq!(lives.join().unwrap(), 0);
+                // From glibc 2.43 on an error for a thread that has ended.
+                let mut clock = 0;
+                assert_eq!(libc::pthread_getcpuclockid(itself, &mut clock), 0);
+                itself
             }
         };
         let twice = move || {

@@ -11,6 +11,11 @@ use std::time::{Duration, Instant};
 use greenhub::green_thread::{park, sleep, spawn, yield_now};
 use greenhub::{on_green_thread, on_os_thread, timeout};
 
+unsafe extern "C" {
+    fn pthread_self() -> usize;
+    fn pthread_getcpuclockid(thread: usize, clock: *mut i32) -> i32;
+}
+
 static DROPPED: AtomicU32 = AtomicU32::new(0);
 
 struct Counts(u32);
@@ -33,6 +38,9 @@ thread_local! {
 
 /// All in one function, so that the compiler may keep an address over the waits.
 fn look(n: u32) {
+    // SAFETY: of the running thread. From glibc 2.43 on an error for one that has ended.
+    let lives = unsafe { pthread_getcpuclockid(pthread_self(), &mut 0) };
+    assert_eq!(lives, 0);
     assert_eq!(VALUE.replace(n), 1);
     yield_now();
     assert_eq!(VALUE.get(), n);
