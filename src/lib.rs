@@ -136,7 +136,7 @@ where
 /// That runs the destructors of the calling thread's thread-locals, which are its neighbours' too
 /// where green threads share those of their hub ([`ThreadLocals`]), then those of C++'s statics and
 /// what was registered with atexit(3). From the call on no neighbour runs, even if one of these
-/// waits. With `std::process::exit` none runs once statics are destroyed that were made before the
+/// waits: to join one panics. Green threads that start then are other hubs', if there are any. With `std::process::exit` none runs once statics are destroyed that were made before the
 /// hubs were started; where thread-locals are shared and the C library is glibc, none as soon as the
 /// first destructor has run.
 ///

@@ -16,6 +16,7 @@ use super::packet::Packet;
 use super::thread::Thread;
 use crate::deadline::Deadline;
 use crate::hub::current;
+use crate::hub::held;
 use crate::hub::site::Site;
 use crate::hub::task::{PinnedBody, Task};
 use crate::hub::wait::Request;
@@ -40,12 +41,24 @@ impl<T> JoinInner<T> {
         }
     }
 
+    /// Where the process ends, the hub of whoever ends it runs nobody else: a wait for such a one had no end.
+    #[inline]
+    fn refuse_for_good(&self) {
+        let is_limited = || current::with(|task| !task.interrupts.limit().0.is_never());
+        if held::holds_for_good(&self.thread.task) && !is_limited() {
+            panic!("failed to join thread: the process ends, and its hub will not run it any more");
+        }
+    }
+
     /// Parks until the end; false if `deadline` passed first.
     fn wait(&self, deadline: Deadline) -> bool {
         self.refuse_self();
         if self.is_finished() {
             give_way();
             return true;
+        }
+        if deadline.is_never() {
+            self.refuse_for_good();
         }
         let request = Request {
             site: Site::Join(self.thread.task.id),
@@ -141,7 +154,8 @@ impl<T> JoinHandle<T> {
     ///
     /// # Panics
     ///
-    /// If a green thread joins itself, as in std.
+    /// If a green thread joins itself, as in std; while it ends the process, if it joins one of its own hub, which will not run
+    /// any more.
     ///
     /// # Examples
     ///

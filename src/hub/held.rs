@@ -2,8 +2,10 @@
 
 use std::cell::Cell;
 use std::io;
+use std::ptr;
 
 use super::current;
+use super::task::{Green, Task};
 use crate::sys::lock::Lock;
 use crate::sys::thread_end::call_at_exit;
 use crate::thread_locals;
@@ -44,7 +46,18 @@ pub(crate) fn is_in_hook() -> bool {
 
 /// The process ends: from now on no other green thread runs on this OS thread, among values whose destructors run now.
 pub(crate) fn hold_for_good() {
-    HELD.set(Held::ForGood);
+    if HELD.replace(Held::ForGood) != Held::ForGood
+        && let Some(local) = current::local()
+    {
+        local.hub.leave_out();
+    }
+}
+
+/// Whether `task` will never run: the process ends, and the running thread holds its hub for good.
+pub(crate) fn holds_for_good(task: &Task) -> bool {
+    let is_here =
+        |green: &Green| current::local().is_some_and(|local| ptr::eq(green.home, &local.hub.home));
+    is_held() && HELD.get() == Held::ForGood && task.green().is_some_and(is_here)
 }
 
 /// Has exit(3) hold the hub of the green thread that calls it, before the destructors of statics run and the functions

@@ -85,7 +85,7 @@ pub(crate) struct Hub {
     pub(crate) registry: Registry,
     /// Every green thread placed here, from its placement to its end.
     pub(crate) threads: Lock<Slab<Arc<Task>>>,
-    /// How many those are.
+    /// How many those are, or more than there can be.
     load: AtomicUsize,
     pub(crate) stacks: Stacks,
     pub(crate) services: Services,
@@ -224,6 +224,11 @@ impl Hub {
 
     pub(crate) fn load(&self) -> usize {
         self.load.load(Ordering::Relaxed)
+    }
+
+    /// Has new green threads go to other hubs, if there are any: this one will not run them. Once.
+    fn leave_out(&self) {
+        self.load.fetch_add(usize::MAX / 2, Ordering::Relaxed);
     }
 
     /// Green threads that others have woken or started, and that the loop has

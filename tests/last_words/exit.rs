@@ -2,6 +2,7 @@
 
 #![expect(unsafe_code, reason = "registers a function with exit(3)")]
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -101,4 +102,61 @@ fn no_neighbour_runs_while_statics_are_destroyed() {
 fn no_neighbour_runs_while_std_s_exit_destroys_statics() {
     let name = "exit::no_neighbour_runs_while_std_s_exit_destroys_statics";
     no_neighbour_runs(name, &BOTH, std::process::exit, Waiting::Static);
+}
+
+/// Starts green threads where the process ends, and joins them.
+extern "C" fn start_some() {
+    for _ in 0..4 {
+        let ran = thread::spawn(|| eprint!("ran, "));
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| ran.join())) {
+            eprint!("{}, ", panic.downcast_ref::<&str>().unwrap());
+        }
+    }
+    let limited = green::timeout(Duration::from_millis(5), || {
+        thread::spawn(|| thread::sleep(Duration::from_secs(3600))).join()
+    });
+    eprint!("{}", limited.is_err());
+}
+
+#[track_caller]
+fn some_start_at_the_end(name: &str, hubs: &str) -> String {
+    let errors = BOTH.map(|thread_locals| {
+        let environment = [("GREEN_HUBS", hubs), ("GREEN_THREAD_LOCALS", thread_locals)];
+        let ended = alone(name, &environment, || {
+            std::panic::set_hook(Box::new(|_| ()));
+            // SAFETY: a function that lives as long as the process.
+            assert_eq!(unsafe { libc::atexit(start_some) }, 0);
+            green::run(|| {
+                // The hub that ends the process has the fewest.
+                let here = thread::current().hub();
+                let others = (0..green::hub_count().unwrap()).filter(|hub| Some(*hub) != here);
+                for hub in others {
+                    let busy = || thread::Builder::new().hub(hub).spawn(thread::park);
+                    (0..20).for_each(|_| drop(busy().unwrap()));
+                }
+                green::process::exit(7)
+            });
+        });
+        assert_eq!(ended.status.code(), Some(7), "{thread_locals}: {ended:?}");
+        ended.errors
+    });
+    assert_eq!(errors[0], errors[1]);
+    errors[0].clone()
+}
+
+#[test]
+fn green_threads_that_start_while_the_process_ends_run_on_another_hub() {
+    let name = "exit::green_threads_that_start_while_the_process_ends_run_on_another_hub";
+    assert_eq!(some_start_at_the_end(name, "2"), "ran, ran, ran, ran, true");
+}
+
+#[test]
+fn where_no_other_hub_runs_them_a_join_says_so() {
+    let name = "exit::where_no_other_hub_runs_them_a_join_says_so";
+    let errors = some_start_at_the_end(name, "1");
+    assert!(
+        errors.starts_with("failed to join thread: the process ends"),
+        "{errors}"
+    );
+    assert!(errors.ends_with("true"), "{errors}");
 }
