@@ -199,6 +199,41 @@ fn two_neighbours_that_call_std_s_exit_stand_still_if_destructors_wait_and_green
     }
 }
 
+/// A mutex with a priority ceiling raises whoever holds it, which is the OS thread.
+#[test]
+fn a_mutex_with_a_priority_ceiling_raises_the_neighbours_too() {
+    const CEILING: libc::c_int = 1;
+    unsafe extern "C" {
+        fn pthread_mutexattr_setprioceiling(
+            attributes: *mut libc::pthread_mutexattr_t,
+            ceiling: libc::c_int,
+        ) -> libc::c_int;
+    }
+    let name = "limits::a_mutex_with_a_priority_ceiling_raises_the_neighbours_too";
+    in_both(name, |_| {
+        green::run(|| {
+            // SAFETY: initialised before use, and never moved.
+            unsafe {
+                let mut attributes = MaybeUninit::<libc::pthread_mutexattr_t>::uninit();
+                libc::pthread_mutexattr_init(attributes.as_mut_ptr());
+                let kind = libc::PTHREAD_PRIO_PROTECT;
+                libc::pthread_mutexattr_setprotocol(attributes.as_mut_ptr(), kind);
+                pthread_mutexattr_setprioceiling(attributes.as_mut_ptr(), CEILING);
+                let mutex: *mut libc::pthread_mutex_t =
+                    Box::leak(Box::new(MaybeUninit::uninit())).as_mut_ptr();
+                libc::pthread_mutex_init(mutex, attributes.as_ptr());
+                if libc::pthread_mutex_lock(mutex) != 0 {
+                    return eprintln!("skipped: no right to raise a thread");
+                }
+                let neighbours = thread::spawn_local(|| libc::sched_getscheduler(0));
+                let seen = neighbours.join().unwrap();
+                assert_eq!(libc::pthread_mutex_unlock(mutex), 0);
+                assert_eq!(seen, libc::SCHED_FIFO);
+            }
+        });
+    });
+}
+
 /// How floating-point numbers are rounded is the OS thread's.
 #[test]
 fn a_rounding_mode_is_the_neighbours_too() {
