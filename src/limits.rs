@@ -7,8 +7,14 @@ use crate::sys::memory;
 
 /// Mappings left to everything else.
 const RESERVE: usize = 4096;
-/// Address space left to everything else, in bytes, where it is limited.
-pub(crate) const SPARE: usize = 64 << 20;
+/// The most of a limited kind of memory that is left to everything else, in bytes: an eighth of the limit, if that is less.
+const SPARE: usize = 64 << 20;
+
+/// Bytes of address space that stacks may still take, `None` if there is no limit.
+pub(crate) fn address_space_left() -> Option<usize> {
+    let space = memory::Allowance::of_address_space()?;
+    Some(space.left().saturating_sub(spare(space)))
+}
 
 /// Bytes that stacks may still take of what can be written to, `None` if there is no limit. A part of the limit is left
 /// to everything else: an allocation that fails ends the process.
@@ -25,7 +31,6 @@ pub(crate) fn leaves_spare(of: memory::Allowance) -> bool {
 }
 
 /// What is left of it to everything else.
-#[cfg(not(feature = "engine-may"))]
 fn spare(of: memory::Allowance) -> usize {
     (of.limit / 8).min(SPARE)
 }

@@ -19,7 +19,7 @@
 
 use std::io;
 
-use crate::limits::{self, SPARE};
+use crate::limits;
 use crate::sys::lock::Lock;
 use crate::sys::{memory, valgrind};
 use crate::thread_locals;
@@ -181,8 +181,8 @@ impl Arena {
     fn map(&self, before: Option<&Piece>) -> io::Result<&'static Piece> {
         let most = (PIECE / self.stride).max(self.least());
         let mut stacks = (2 * before.map_or(0, Piece::room)).clamp(self.least(), most);
-        if let Some(left) = memory::address_space_left() {
-            let room = left.saturating_sub(SPARE) / self.stride;
+        if let Some(left) = limits::address_space_left() {
+            let room = left / self.stride;
             if room == 0 {
                 return Err(self.refused());
             }

@@ -38,30 +38,33 @@ fn limit_by(ask: impl FnOnce(&mut libc::rlimit) -> libc::c_int) -> Option<usize>
     Some(usize::try_from(limit).unwrap_or(usize::MAX))
 }
 
-/// Bytes of address space that this process may still map (RLIMIT_AS), `None` if
-/// there is no limit.
-pub(crate) fn address_space_left() -> Option<usize> {
-    // SAFETY: the call writes what it is lent.
-    let limit = limit_by(|limit| unsafe { libc::getrlimit(libc::RLIMIT_AS, limit) })?;
-    let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
-    let pages: usize = statm.split(' ').next()?.parse().ok()?;
-    Some(limit.saturating_sub(pages * page_size()))
-}
-
 /// A limit of memory, in bytes, and how much of it is taken.
-#[cfg(not(feature = "engine-may"))]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Allowance {
     pub(crate) limit: usize,
     pub(crate) taken: usize,
 }
 
-#[cfg(not(feature = "engine-may"))]
 impl Allowance {
     pub(crate) fn left(self) -> usize {
         self.limit.saturating_sub(self.taken)
     }
 
+    /// The limit of address space that this process may map (RLIMIT_AS), `None` if there is none.
+    pub(crate) fn of_address_space() -> Option<Allowance> {
+        // SAFETY: the call writes what it is lent.
+        let limit = limit_by(|limit| unsafe { libc::getrlimit(libc::RLIMIT_AS, limit) })?;
+        let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
+        let pages: usize = statm.split(' ').next()?.parse().ok()?;
+        Some(Allowance {
+            limit,
+            taken: pages * page_size(),
+        })
+    }
+}
+
+#[cfg(not(feature = "engine-may"))]
+impl Allowance {
     /// The limit of memory that this process may lock (RLIMIT_MEMLOCK), if the `len` bytes at `at` count as such, since it
     /// locks all that it maps (mlockall(2)). `None` too if it may lock what it likes (CAP_IPC_LOCK).
     ///

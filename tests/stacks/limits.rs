@@ -20,6 +20,9 @@ use test_support::child::alone;
 #[cfg(not(feature = "engine-may"))]
 use test_support::threads::{is_killed, site, until};
 
+/// Nobody waits for so long.
+const LONG: Duration = Duration::from_secs(3600);
+
 #[test]
 fn at_max_map_count_spawn_says_so_and_the_process_goes_on() {
     alone(
@@ -91,6 +94,32 @@ fn where_there_is_no_stack_futures_wait_for_one() {
         assert_eq!(waiting.join().unwrap(), 7);
         assert!(is_killed(killed.join()));
         end_all(parked);
+    })
+    .well();
+}
+
+#[test]
+fn where_there_is_little_address_space_some_stacks_fit_and_some_space_is_left() {
+    let name = "limits::where_there_is_little_address_space_some_stacks_fit_and_some_space_is_left";
+    alone(name, &[("GREEN_HUBS", "1")], || {
+        spawn(|| ()).join().unwrap();
+        limit_address_space(60 << 20);
+        let start = || Builder::new().stack_size(1 << 20).spawn(|| sleep(LONG));
+        let mut sleepers = Vec::new();
+        let error = loop {
+            match start() {
+                Ok(sleeper) => sleepers.push(sleeper),
+                Err(error) => break error,
+            }
+        };
+        assert!(error.to_string().contains("ulimit -v"), "{error}");
+        assert!(sleepers.len() > 5, "{} fit", sleepers.len());
+        // An allocation that fails would end the process.
+        drop(vec![1u8; 4 << 20]);
+        sleepers.iter().for_each(|sleeper| sleeper.kill().unwrap());
+        for sleeper in sleepers {
+            assert!(sleeper.join().is_err());
+        }
     })
     .well();
 }

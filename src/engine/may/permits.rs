@@ -11,7 +11,7 @@ use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::config::settings;
-use crate::limits::{self, SPARE};
+use crate::limits;
 use crate::sys::memory;
 
 /// Finished stacks that `may` keeps for the next coroutines.
@@ -118,10 +118,10 @@ fn claim(size: usize) -> io::Result<()> {
 
 /// Whether one more stack fits, beside those about to be mapped.
 fn fits(size: usize) -> io::Result<()> {
-    if let Some(left) = memory::address_space_left() {
+    if let Some(left) = limits::address_space_left() {
         // Not by a trial: it would take the space from a hub that maps a stack
         // at the same moment.
-        let promised = UNSTARTED.load(Ordering::Relaxed) + SPARE;
+        let promised = UNSTARTED.load(Ordering::Relaxed);
         if left.saturating_sub(promised) < size {
             return Err(io::Error::from_raw_os_error(libc::ENOMEM));
         }
