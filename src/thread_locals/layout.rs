@@ -77,7 +77,7 @@ pub(super) struct Layout {
     /// The links by which glibc finds its threads.
     list: isize,
     /// Mutexes that the kernel is to hand on; the word before it is part of them.
-    robust: isize,
+    pub(super) robust: isize,
     /// Start and size with the guard, and the guard's sizes.
     stack: isize,
     /// The resolver's state.
@@ -311,13 +311,23 @@ impl Layout {
         base.wrapping_add_signed(self.descriptor)
     }
 
+    /// The kernel's number of the thread of `base`.
+    ///
+    /// # Safety
+    ///
+    /// It is a block.
+    pub(super) unsafe fn tid(&self, base: usize) -> u32 {
+        // SAFETY: as the caller promises.
+        unsafe { (base.wrapping_add_signed(self.tid) as *const u32).read_volatile() }
+    }
+
     /// # Safety
     ///
     /// As [`describe`](Layout::describe).
     pub(super) unsafe fn copy_tid(&self, from: usize, to: usize) {
         // SAFETY: handed on to the caller.
         unsafe {
-            let tid = (from.wrapping_add_signed(self.tid) as *const u32).read_volatile();
+            let tid = self.tid(from);
             (to.wrapping_add_signed(self.tid) as *mut u32).write_volatile(tid);
         }
     }

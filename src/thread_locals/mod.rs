@@ -10,7 +10,8 @@
 //! - [`allocator`]: what malloc keeps by thread, which stays the hub's.
 //! - [`proof`]: tries all of it out, once, before the first hub. If anything is not
 //!   as it must be, thread-locals are shared by the green threads of a hub.
-//! - [`block`], [`values`]: a block from its start to its end, and destructors.
+//! - [`block`], [`values`]: a block from its start to its end, and destructors;
+//!   [`mutexes`]: what a thread that ends still holds.
 //! - [`base`], [`visits`]: the register, and code that must run on the OS thread's
 //!   own base.
 //! - [`fork`], [`setxid`]: what the C library does with the base by itself.
@@ -38,6 +39,7 @@ mod block;
 mod fork;
 mod glibc;
 mod layout;
+mod mutexes;
 mod proof;
 mod setxid;
 mod values;

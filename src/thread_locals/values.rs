@@ -47,6 +47,7 @@ pub(super) fn end(layout: &Layout, base: usize) {
     if layout.keys.end(base) {
         call_destructors();
     }
+    layout.hand_on_mutexes(base);
     for text in layout.texts.into_iter().flatten() {
         // SAFETY: a word of the running thread's: null, or malloc's, and nobody reads it any more.
         unsafe {

@@ -287,6 +287,78 @@ fn a_robust_mutex_is_locked_and_unlocked() {
     });
 }
 
+/// By returning, and by a kill while it waits: as when an OS thread ends.
+#[test]
+fn a_robust_mutex_that_a_thread_holds_at_its_end_is_handed_on() {
+    fn robust() -> usize {
+        let mutex = Box::leak(Box::new(MaybeUninit::<libc::pthread_mutex_t>::uninit()));
+        // SAFETY: initialised before use, and never moved.
+        unsafe {
+            let mut attributes = MaybeUninit::<libc::pthread_mutexattr_t>::uninit();
+            libc::pthread_mutexattr_init(attributes.as_mut_ptr());
+            libc::pthread_mutexattr_setrobust(attributes.as_mut_ptr(), libc::PTHREAD_MUTEX_ROBUST);
+            libc::pthread_mutex_init(mutex.as_mut_ptr(), attributes.as_ptr());
+        }
+        mutex.as_mut_ptr() as usize
+    }
+    fn lock(mutex: usize) -> i32 {
+        // SAFETY: made above.
+        unsafe { libc::pthread_mutex_lock(mutex as *mut libc::pthread_mutex_t) }
+    }
+    fn unlock(mutex: usize) {
+        // SAFETY: made above, and locked.
+        unsafe {
+            let mutex = mutex as *mut libc::pthread_mutex_t;
+            assert_eq!(libc::pthread_mutex_consistent(mutex), 0);
+            assert_eq!(libc::pthread_mutex_unlock(mutex), 0);
+        }
+    }
+    let name = "hazards::a_robust_mutex_that_a_thread_holds_at_its_end_is_handed_on";
+    in_both(name, |own| {
+        if !own {
+            return;
+        }
+        let all: Vec<usize> = (0..3).map(|_| robust()).collect();
+        for kill in [false, true] {
+            let held = all.clone();
+            let (begun, begins) = green::sync::mpsc::channel();
+            let holder = thread::spawn(move || {
+                assert!(held.iter().all(|&mutex| lock(mutex) == 0));
+                begun.send(()).unwrap();
+                thread::sleep(Duration::from_millis(if kill { 100_000 } else { 20 }));
+            });
+            begins.recv().unwrap();
+            // One waits for it already.
+            let first = all[0];
+            let waiter = std::thread::spawn(move || {
+                let locked = lock(first);
+                unlock(first);
+                locked
+            });
+            std::thread::sleep(Duration::from_millis(5));
+            if kill {
+                holder.kill().unwrap();
+            }
+            assert_eq!(holder.join().is_err(), kill);
+            assert_eq!(waiter.join().unwrap(), libc::EOWNERDEAD);
+            let second = all[1];
+            let later = thread::spawn(move || {
+                let locked = lock(second);
+                unlock(second);
+                locked
+            });
+            assert_eq!(later.join().unwrap(), libc::EOWNERDEAD);
+            assert_eq!(lock(all[2]), libc::EOWNERDEAD);
+            unlock(all[2]);
+            assert!(all.iter().all(|&mutex| lock(mutex) == 0));
+            all.iter().for_each(|&mutex| {
+                // SAFETY: made above, and locked.
+                unsafe { libc::pthread_mutex_unlock(mutex as *mut libc::pthread_mutex_t) };
+            });
+        }
+    });
+}
+
 #[test]
 fn a_handler_of_a_signal_sees_the_green_thread_s_values() {
     in_both(
