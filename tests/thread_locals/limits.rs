@@ -48,12 +48,11 @@ fn a_robust_mutex_of_a_process_that_ended_is_not_handed_on_to_another() {
                     std::process::exit(2);
                 }
                 let address = mutex as usize;
-                // SAFETY: initialised, in memory of both processes.
-                let locked = green::run(move || unsafe {
-                    libc::pthread_mutex_lock(address as *mut libc::pthread_mutex_t)
+                // SAFETY: initialised, in memory of both processes; ends the process while the green thread lives.
+                green::run(move || unsafe {
+                    let locked = libc::pthread_mutex_lock(address as *mut libc::pthread_mutex_t);
+                    libc::_exit(i32::from(locked != 0))
                 });
-                // SAFETY: ends the process.
-                unsafe { libc::_exit(i32::from(locked != 0)) };
             }
             let mut status = 0;
             // SAFETY: a child of ours; the mutex as above, the time is written before it is read.
