@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::leg::Legs;
-use super::local::{Local, RESTING};
+use super::local::Local;
 use super::task::{Green, Kind, Start, Task};
 use super::{count, current, wait};
 use crate::clock::Nanos;
@@ -88,7 +88,7 @@ impl Local {
         if self.world.is_some() {
             return false;
         }
-        self.carriers.borrow().len() < RESTING
+        self.carriers.borrow().len() < self.resting
     }
 }
 

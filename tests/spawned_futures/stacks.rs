@@ -64,12 +64,14 @@ fn thousands_that_wait_share_one_stack() {
     });
 }
 
+/// Bytes of memory that the process takes.
+fn resident() -> usize {
+    let text = fs::read_to_string("/proc/self/statm").unwrap();
+    text.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+}
+
 #[test]
 fn one_that_waits_takes_a_tenth_of_the_least_stack() {
-    fn resident() -> usize {
-        let text = fs::read_to_string("/proc/self/statm").unwrap();
-        text.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
-    }
     let name = "stacks::one_that_waits_takes_a_tenth_of_the_least_stack";
     alone(name, &[("GREEN_HUBS", "1")], || {
         const MANY: usize = 20_000;
@@ -89,6 +91,42 @@ fn one_that_waits_takes_a_tenth_of_the_least_stack() {
         gate.open();
         all.into_iter().for_each(|one| one.join().unwrap());
     })
+    .well();
+}
+
+#[cfg(not(feature = "engine-may"))]
+#[test]
+fn large_stacks_that_polls_used_deeply_give_their_memory_back() {
+    /// Uses so many bytes of the stack.
+    #[inline(never)]
+    fn descend(bytes: usize) -> u8 {
+        let local = std::hint::black_box([1u8; 1024]);
+        match bytes.checked_sub(1200) {
+            Some(left) => descend(left).wrapping_add(local[0]),
+            None => local[0],
+        }
+    }
+    let name = "stacks::large_stacks_that_polls_used_deeply_give_their_memory_back";
+    let size = (32 << 20).to_string();
+    alone(
+        name,
+        &[("GREEN_HUBS", "1"), ("GREEN_STACK_SIZE", &size)],
+        || {
+            let deep = || {
+                spawn(async {
+                    descend(8 << 20);
+                    park();
+                })
+            };
+            let all: Vec<_> = (0..8).map(|_| deep()).collect();
+            until(|| all.iter().all(|one| site(one) == Some(Site::Park)));
+            assert!(resident() > 60 << 20);
+            all.iter().for_each(|one| one.thread().unpark());
+            all.into_iter().for_each(|one| one.join().unwrap());
+            // One stands ready.
+            until(|| resident() < 40 << 20);
+        },
+    )
     .well();
 }
 
