@@ -320,6 +320,7 @@ impl Asked {
         let left = self.allowed.check(response, known).unwrap_or_else(|what| {
             let named = &self.named;
             log::error!("{named}: the handler's response cannot be sent: {what}");
+            std::mem::take(response.body_mut()).discard();
             *response = StatusCode::INTERNAL_SERVER_ERROR.into_response();
             Some(0)
         });
@@ -347,8 +348,10 @@ impl Asked {
                 let entry = response.headers_mut().entry(header::CONTENT_LENGTH);
                 entry.or_insert_with(|| length.into());
             }
-            *response.body_mut() = Reply::empty();
+            response.body_mut().announce(self.named, left);
+            std::mem::take(response.body_mut()).discard();
+        } else {
+            response.body_mut().announce(self.named, left);
         }
-        response.body_mut().announce(self.named, left);
     }
 }

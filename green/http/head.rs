@@ -3,14 +3,14 @@
 use std::net::Ipv6Addr;
 
 use http::uri::Scheme;
-use http::{HeaderValue, Request, StatusCode, Version, header};
+use http::{HeaderValue, Method, Request, StatusCode, Version, header};
 
-/// The status that refuses a request if two servers could differ on which host it is for, or where it ends. (The
+/// The status that refuses a request if two servers could differ on what it is for, or where it ends. (The
 /// frames of HTTP/2 are checked where they are read.)
 ///
 /// `has_coding` is whether it can have a transfer coding.
 pub(super) fn refusal<B>(request: &Request<B>, has_coding: bool) -> Option<StatusCode> {
-    if !names_its_host(request) {
+    if !names_its_host(request) || !has_its_target(request) {
         Some(StatusCode::BAD_REQUEST)
     } else if has_coding && !is_coded_plainly(request) {
         Some(StatusCode::NOT_IMPLEMENTED)
@@ -40,6 +40,16 @@ fn names_its_host<B>(request: &Request<B>) -> bool {
         }
     };
     named && of_the_target.is_none_or(is_host)
+}
+
+/// A path, save that a `CONNECT` has a host, and that `OPTIONS` may ask of the whole server (RFC 9112, 3.2).
+fn has_its_target<B>(request: &Request<B>) -> bool {
+    let uri = request.uri();
+    match *request.method() {
+        Method::CONNECT => uri.authority().is_some(),
+        Method::OPTIONS if uri.path() == "*" => true,
+        _ => uri.path().starts_with('/'),
+    }
 }
 
 /// Chunked, or without a coding: a body in another coding would reach the handler undecoded.

@@ -48,7 +48,7 @@
 //! waits for itself.
 //!
 //! A request of HTTP/1 that two servers could understand differently never reaches a handler: without exactly one
-//! `Host` that is a valid host it is answered with 400, and with a transfer coding other than chunked with 501. A body
+//! `Host` that is a valid host, and a target that its method can have, it is answered with 400, and with a transfer coding other than chunked with 501. A body
 //! in chunks fails where a line of it ends in a bare line feed, or has a control character, see [`Body`]. A version
 //! above HTTP/1.1, such as HTTP/1.2, is taken as HTTP/1.1; HTTP/2.0 in the words of HTTP/1, or HTTP/0.9, is answered with 505.
 //!

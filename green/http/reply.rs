@@ -143,6 +143,22 @@ impl Reply {
         *announced = Some(Box::new(Announced { named, left }));
     }
 
+    /// Drops it where no handler is: one that was not begun, or a service's, has values whose drops may panic.
+    pub(super) fn discard(self) {
+        let announced = match &self.0 {
+            Kind::Later(_, announced) => announced,
+            #[cfg(feature = "tower")]
+            Kind::Boxed(_, announced) => announced,
+            Kind::Whole(_) | Kind::Running(_) | Kind::Ended => return,
+        };
+        let named = announced.as_ref().map(|it| it.named.clone());
+        if let Err(payload) = catch_panic(|| drop(self)) {
+            discard_panic(payload);
+            let named = named.map_or_else(|| "a request".to_owned(), |it| it.to_string());
+            log::error!("{named}: what makes a body panicked when it was dropped");
+        }
+    }
+
     /// On its way over a connection, which is cut where the body is, and told of its end.
     pub(super) fn of_http1(self, crew: &Crew, exchange: Exchange) -> Running {
         self.running(crew, Some(exchange), None)
@@ -327,6 +343,7 @@ pub(super) struct Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        std::mem::take(&mut self.reply).discard();
         if let Some(exchange) = &self.exchange {
             // Of a connection that is killed, say: a part of the answer is unsent.
             if panicking() {

@@ -3,11 +3,11 @@
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
-use green::http::{Body, IntoResponse, Request};
+use green::http::{Body, IntoResponse, Reply, Request, Response, StatusCode};
 use green::sync::mpsc::channel;
 
-use crate::frames::{HEADERS, PING, PREFACE, RST_STREAM, SETTINGS, frame};
-use crate::{Served, bounded, nobody_is_left, to_end, until, usual};
+use crate::frames::{Fate, HEADERS, PING, PREFACE, RST_STREAM, SETTINGS, begin, fate, frame, get};
+use crate::{Bomb, Served, bounded, nobody_is_left, to_end, until, usual};
 
 const SHORT: Duration = Duration::from_millis(150);
 
@@ -31,6 +31,40 @@ fn a_panic_is_500_and_nobody_else_s() {
             let request = format!("POST {path} HTTP/1.0\r\ncontent-length: 20000\r\n\r\n");
             let answer = served.ask(&request);
             assert!(answer.starts_with("HTTP/1.0 500"), "{answer}");
+        }
+        drop(stream);
+        served.stop();
+    });
+}
+
+#[test]
+fn a_body_that_is_not_wanted_and_panics_when_it_is_dropped_costs_no_answer() {
+    bounded("a drop that panics", || {
+        let served = Served::new(|request: Request<Body>| {
+            let (path, bomb) = (request.uri().path().to_owned(), Bomb);
+            let reply = Reply::written(move |_| {
+                let _bomb = &bomb;
+                Ok(())
+            });
+            let mut response = Response::new(reply);
+            *response.status_mut() = match &*path {
+                "/none" => StatusCode::NO_CONTENT,
+                "/101" => StatusCode::SWITCHING_PROTOCOLS,
+                _ => StatusCode::OK,
+            };
+            response
+        });
+        let mut stream = served.connect();
+        for (request, status) in [("HEAD /", "200"), ("GET /none", "204"), ("GET /101", "500")] {
+            let request = format!("{request} HTTP/1.1\r\nhost: x\r\n\r\n");
+            stream.write_all(request.as_bytes()).unwrap();
+            let answer = until(&mut stream, "\r\n\r\n");
+            assert_eq!(&answer[9..12], status, "{request}");
+        }
+        let mut stream = begin(&served);
+        for (id, path) in [(1, "/none"), (3, "/101")] {
+            stream.write_all(&get(id, path)).unwrap();
+            assert_eq!(fate(&mut stream), Fate::Answered, "{path}");
         }
         drop(stream);
         served.stop();
@@ -192,6 +226,11 @@ fn requests_that_could_be_read_in_two_ways_are_refused() {
             "GET / HTTP/1.1\r\nhost: x/y\r\n\r\n",
             "GET / HTTP/1.1\r\nhost: u@x\r\n\r\n",
             "GET http://u@x/ HTTP/1.1\r\nhost: x\r\n\r\n",
+            "GET x:80 HTTP/1.1\r\nhost: x\r\n\r\n",
+            "GET * HTTP/1.1\r\nhost: x\r\n\r\n",
+            "OPTIONS x:80 HTTP/1.1\r\nhost: x\r\n\r\n",
+            "CONNECT / HTTP/1.1\r\nhost: x\r\n\r\n",
+            "CONNECT * HTTP/1.1\r\nhost: x\r\n\r\n",
             "POST /length HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n2;\nxx\r\n0\r\n\r\n",
             "POST /length HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n2\nxx\r\n0\r\n\r\n",
             "POST /length HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n-2\r\nxx\r\n0\r\n\r\n",
@@ -205,6 +244,8 @@ fn requests_that_could_be_read_in_two_ways_are_refused() {
                 "{request:?}: {answer:?}"
             );
         }
+        let whole = served.ask("OPTIONS * HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        assert!(whole.starts_with("HTTP/1.1 200"), "{whole}");
         // A length beside chunks: the chunks count, and nothing behind them does.
         for both in [
             "content-length: 4\r\ntransfer-encoding: chunked",

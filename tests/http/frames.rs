@@ -81,7 +81,7 @@ pub fn get(stream: u32, path: &str) -> Vec<u8> {
 
 /// How the server ends what broke a rule.
 #[derive(Debug, PartialEq)]
-enum Fate {
+pub enum Fate {
     /// The connection, with this code.
     Goaway(u32),
     Reset(u32),
@@ -93,7 +93,7 @@ enum Fate {
 /// What it breaks, by the section of RFC 9113; what is sent; and the code for it.
 type Case = (&'static str, Vec<Vec<u8>>, &'static [u32]);
 
-fn fate(stream: &mut TcpStream) -> Fate {
+pub fn fate(stream: &mut TcpStream) -> Fate {
     loop {
         let mut head = [0; 9];
         if stream.read_exact(&mut head).is_err() {
