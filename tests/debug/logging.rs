@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use std::time::Duration;
 
-use test_support::child::alone;
+use test_support::child::{SPARE_MEMORY, alone};
 
 /// Writes each line from a green thread, by way of the blocking pool, and waits for it.
 struct GreenLogger;
@@ -120,7 +120,8 @@ fn a_server_of_asyncio_may_be_what_starts_everything() {
 fn a_pool_that_cannot_grow_says_so_once_and_goes_on() {
     let name = "logging::a_pool_that_cannot_grow_says_so_once_and_goes_on";
     // OS threads, unlike green ones, need more than there will be.
-    alone(name, &[("RUST_MIN_STACK", "268435456")], || {
+    let environment = [("RUST_MIN_STACK", "268435456"), SPARE_MEMORY];
+    alone(name, &environment, || {
         log_with_green_threads();
         greenhub::run(|| {
             // One thread, which is busy.
@@ -134,7 +135,7 @@ fn a_pool_that_cannot_grow_says_so_once_and_goes_on() {
             let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
             let pages: u64 = pages.split(' ').next().unwrap().parse().unwrap();
             let limit = libc::rlimit {
-                rlim_cur: pages * 4096 + (96 << 20),
+                rlim_cur: pages * 4096 + (128 << 20),
                 rlim_max: libc::RLIM_INFINITY,
             };
             // SAFETY: `limit` lives across the call.
