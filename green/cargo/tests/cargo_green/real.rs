@@ -137,7 +137,8 @@ fn twenty_operations_of_crates_that_know_nothing_of_green_threads_wait_at_once_o
             _ => 4000,
         };
         assert!(took < most, "{name}: {took} ms");
-        assert!(longest < 100, "{name}: {longest} ms");
+        // Less than one answer's delay: on a slow machine a turn takes 100 ms by itself.
+        assert!(longest < 350, "{name}: {longest} ms");
     }
 }
 
