@@ -56,6 +56,7 @@ mod calls;
 mod config;
 mod contain;
 mod error;
+mod hot_stacks;
 mod limits;
 
 mod thread_locals;

@@ -11,6 +11,7 @@ use super::task::{Green, Task};
 use crate::clock::Nanos;
 use crate::config::{SwitchHook, settings};
 use crate::engine::Fiber;
+use crate::hot_stacks;
 #[cfg(all(target_env = "gnu", target_pointer_width = "64"))]
 use crate::sys::destructors::Destructors;
 use crate::timer::TimerQueue;
@@ -24,10 +25,6 @@ const SLICE: Duration = Duration::from_micros(250);
 /// Calls between two looks at the clock. A green thread that waits sooner, as
 /// most do after each request, costs no look at all.
 const CALLS_PER_LOOK: u32 = 4;
-/// The most carriers that stand ready without a future to poll, and how many bytes their stacks may be if each was used whole:
-/// they take that for ever. One stands ready in any case.
-const RESTING: usize = 16;
-const RESTING_BYTES: usize = 8 << 20;
 
 pub(crate) struct Local {
     #[cfg(all(target_env = "gnu", target_pointer_width = "64"))]
@@ -41,7 +38,7 @@ pub(crate) struct Local {
     pub(super) running: Cell<Option<Arc<Task>>>,
     /// Carriers that nobody has, the one used last at the end.
     pub(super) carriers: RefCell<Vec<Fiber>>,
-    /// How many there may be of those.
+    /// How many there may be of those; they keep their stacks. One in any case.
     pub(super) resting: usize,
 
     pub(crate) timers: RefCell<TimerQueue<Arc<Task>>>,
@@ -101,8 +98,8 @@ impl Local {
             acceptors: RefCell::new(VecDeque::new()),
             running: Cell::new(None),
             // Nobody is to allocate while it is borrowed.
-            carriers: RefCell::new(Vec::with_capacity(RESTING)),
-            resting: RESTING.min(RESTING_BYTES / settings().stack_size).max(1),
+            carriers: RefCell::new(Vec::with_capacity(hot_stacks::MOST)),
+            resting: hot_stacks::count(settings().stack_size, 1).max(1),
             timers: RefCell::new(TimerQueue::new()),
             time: Cell::new(Nanos::now()),
             os_task: Cell::new(std::ptr::null()),

@@ -1,8 +1,8 @@
 //! The stacks that a hub keeps for its next green threads: those used last.
 //!
 //! They keep their memory, at most [`KEPT`] of a size. The memory of what is more
-//! goes back to the system; so does, but for a few of them ([`HOT`], [`HOT_BYTES`]), that of what
-//! nobody took for a [`PERIOD`]. A hub looks at that when it polls; an idle one
+//! goes back to the system; so does, but for a few of them ([`hot_stacks`]), that of what nobody
+//! took for a [`PERIOD`]. A hub looks at that when it polls; an idle one
 //! wakes up for it once or twice after its green threads have ended.
 //!
 //! A stack stays with the hub on which it was first used. If thread-locals are a
@@ -16,16 +16,13 @@ use std::time::Duration;
 use super::{Arena, Stack};
 use crate::clock::Nanos;
 use crate::deadline::{AtomicDeadline, Deadline};
+use crate::hot_stacks;
 use crate::sys::lock::Lock;
 
 /// Stacks of a size that keep their memory: a server that opens and closes a
 /// thousand connections at a time finds them all. 5 MiB, if they were used as
 /// little as most.
 const KEPT: usize = 1024;
-/// How many of a size do in any case, at most, and how many bytes those of all sizes may be if each was used whole: large
-/// ones that were used deeply, or those of many sizes, would take their memory for ever.
-const HOT: usize = 16;
-const HOT_BYTES: usize = 8 << 20;
 /// Given back at once when there are more than [`KEPT`].
 const SPILLED: usize = 64;
 /// Between two looks at what was not used.
@@ -56,8 +53,8 @@ struct Shelf {
 impl Shelf {
     /// The one more that there is then beside `others`.
     fn new(arena: &'static Arena, others: &mut [Shelf]) -> Shelf {
-        let bytes = HOT_BYTES / (others.len() + 1);
-        let hot = |arena: &Arena| HOT.min(bytes / arena.size);
+        let sizes = others.len() + 1;
+        let hot = |arena: &Arena| hot_stacks::count(arena.size, sizes);
         for other in others {
             other.hot = hot(other.arena);
         }

@@ -191,10 +191,11 @@ impl Layout {
         // SAFETY: a vector is a length, a generation and an entry for each module, of two words each, and known by the
         // address of the second (`proof` looks at that).
         unsafe {
-            let vector = (self.functions.memory)(2 + self.modules, 2 * WORD) as usize;
+            let entries = 2 + self.modules;
+            let vector = (self.functions.memory)(entries, 2 * WORD) as usize;
             if vector == 0 {
-                let vector = std::alloc::Layout::new::<[usize; 64]>();
-                std::alloc::handle_alloc_error(vector);
+                let bytes = std::alloc::Layout::array::<[usize; 2]>(entries);
+                std::alloc::handle_alloc_error(bytes.unwrap_or(std::alloc::Layout::new::<usize>()));
             }
             write(vector, 0, self.modules);
             write(base, self.vector(), vector + 2 * WORD);

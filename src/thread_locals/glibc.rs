@@ -130,24 +130,36 @@ impl Functions {
     }
 }
 
-/// The highest number of a module that has thread-locals.
-pub(super) fn modules() -> usize {
+/// A library, or the program, that has thread-locals.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Module {
+    /// Its entry in a vector of modules; the first one has 1.
+    pub(super) number: usize,
+    /// Where the calling thread's lie, null if it has none yet.
+    pub(super) values: *mut c_void,
+}
+
+/// All there are.
+pub(super) fn modules() -> Vec<Module> {
     unsafe extern "C" fn note(
         info: *mut libc::dl_phdr_info,
         size: usize,
-        most: *mut c_void,
+        modules: *mut c_void,
     ) -> c_int {
         // SAFETY: a valid description, and what was handed over below.
-        let (info, most) = unsafe { (&*info, &mut *most.cast::<usize>()) };
-        if size >= size_of::<libc::dl_phdr_info>() {
-            *most = info.dlpi_tls_modid.max(*most);
+        let (info, modules) = unsafe { (&*info, &mut *modules.cast::<Vec<Module>>()) };
+        if size >= size_of::<libc::dl_phdr_info>() && info.dlpi_tls_modid > 0 {
+            modules.push(Module {
+                number: info.dlpi_tls_modid,
+                values: info.dlpi_tls_data,
+            });
         }
         0
     }
-    let mut most = 0usize;
+    let mut modules = Vec::new();
     // SAFETY: `note` is called with this argument, during the call alone.
-    unsafe { libc::dl_iterate_phdr(Some(note), (&raw mut most).cast()) };
-    most
+    unsafe { libc::dl_iterate_phdr(Some(note), (&raw mut modules).cast()) };
+    modules
 }
 
 /// `_dl_allocate_tls_init` was told whether to fill everything in, and is told from

@@ -5,8 +5,8 @@
 //! thread has a block at the top of its stack, and the switch changes the base
 //! together with the stack pointer. So no function ever sees two.
 //!
-//! - [`glibc`], [`layout`]: the C library's functions, and where it keeps what in a
-//!   block, by names that it exports or found by value.
+//! - [`glibc`], [`layout`], [`places`]: the C library's functions, and where it keeps
+//!   what in a block, by names that it exports or found by value.
 //! - [`allocator`]: what malloc keeps by thread, which stays the hub's.
 //! - [`proof`]: tries all of it out, once, before the first hub. If anything is not
 //!   as it must be, thread-locals are shared by the green threads of a hub.
@@ -40,6 +40,7 @@ mod fork;
 mod glibc;
 mod layout;
 mod mutexes;
+mod places;
 mod proof;
 mod setxid;
 mod values;

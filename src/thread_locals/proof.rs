@@ -5,7 +5,7 @@
 #![expect(unsafe_code, reason = "runs code on a block that is thrown away")]
 
 use std::cell::Cell;
-use std::ffi::{c_int, c_void};
+use std::ffi::c_void;
 use std::io;
 use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,9 +14,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::allocator::{Words, make_all_calls};
 use super::base;
-use super::glibc::{self, Functions};
+use super::glibc::{self, Functions, Module, modules};
 use super::layout::{Layout, read, write};
-use super::values;
+use super::{places, values};
 use crate::sys::signal::no_end;
 use crate::sys::symbols::symbol;
 
@@ -179,7 +179,7 @@ impl Trial {
         {
             return Err("the allocator has destructors of thread-locals".to_owned());
         }
-        let layout = Layout::find(self.functions, words, self.no_end)?;
+        let layout = places::find(self.functions, words, self.no_end)?;
         self.try_block(&layout)?;
         Ok(layout)
     }
@@ -298,37 +298,21 @@ impl Trial {
 
 /// Whether the vector of modules has the form that `Layout::end` takes it for.
 fn check_vector(layout: &Layout, base: usize, os: usize) -> Result<(), String> {
-    struct Modules {
-        block: std::ops::Range<usize>,
-        found: Vec<(usize, usize)>,
-    }
-    unsafe extern "C" fn note(
-        info: *mut libc::dl_phdr_info,
-        size: usize,
-        modules: *mut c_void,
-    ) -> c_int {
-        // SAFETY: a valid description, and what was handed over below.
-        let (info, modules) = unsafe { (&*info, &mut *modules.cast::<Modules>()) };
-        let values = info.dlpi_tls_data as usize;
-        if size >= size_of::<libc::dl_phdr_info>() && modules.block.contains(&values) {
-            modules.found.push((info.dlpi_tls_modid, values));
-        }
-        0
-    }
-    let mut modules = Modules {
-        block: os - layout.below..os + layout.above,
-        found: Vec::new(),
-    };
-    // SAFETY: `note` is called with this argument, during the call alone.
-    unsafe { libc::dl_iterate_phdr(Some(note), (&raw mut modules).cast()) };
+    let block = os - layout.below..os + layout.above;
+    let within: Vec<Module> = modules()
+        .into_iter()
+        .filter(|module| block.contains(&(module.values as usize)))
+        .collect();
     // SAFETY: the vector of the block that was just made.
-    let is_right = |&(module, values): &(usize, usize)| unsafe {
+    let is_right = |module: &Module| unsafe {
         let vector = read(base, layout.vector());
         let len = read(vector, -(2 * WORD as isize));
         let entry = |n: usize| read(vector, (2 * WORD * n) as isize);
-        (1..4096).contains(&len) && module <= len && entry(module) == base + values - os
+        (1..4096).contains(&len)
+            && module.number <= len
+            && entry(module.number) == base + module.values as usize - os
     };
-    match !modules.found.is_empty() && modules.found.iter().all(is_right) {
+    match !within.is_empty() && within.iter().all(is_right) {
         true => Ok(()),
         false => Err("the vector of modules has another form".to_owned()),
     }

@@ -369,6 +369,7 @@ const UNSAFE: &[&str] = &[
     "src/thread_locals/glibc.rs",
     "src/thread_locals/layout.rs",
     "src/thread_locals/mutexes.rs",
+    "src/thread_locals/places.rs",
     "src/thread_locals/proof.rs",
     "src/thread_locals/setxid.rs",
     "src/thread_locals/values.rs",
