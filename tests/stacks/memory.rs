@@ -211,6 +211,16 @@ fn resident() -> u64 {
     kilobytes("VmRSS:")
 }
 
+/// Until little more is taken than `before`.
+#[cfg(not(feature = "engine-may"))]
+fn wait_until_given_back(before: u64) {
+    let until = Instant::now() + Duration::from_secs(20);
+    while resident() > before + 15_000 {
+        assert!(Instant::now() < until, "{} of {before} kB", resident());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 #[cfg(not(feature = "engine-may"))]
 #[test]
 fn memory_is_given_back_after_a_burst() {
@@ -229,12 +239,8 @@ fn memory_is_given_back_after_a_burst() {
         spawn(|| ()).join().unwrap();
         let before = resident();
         burst();
-        let until = Instant::now() + Duration::from_secs(20);
         // 3,000 stacks of ten pages are 120 MB.
-        while resident() > before + 15_000 {
-            assert!(Instant::now() < until, "{} of {before} kB", resident());
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        wait_until_given_back(before);
         burst();
     })
     .well();
@@ -255,12 +261,8 @@ fn a_few_large_stacks_that_were_used_deeply_are_given_back_too() {
         let before = resident();
         let start = |_| Builder::new().stack_size(SIZE).spawn(deep).unwrap();
         end_all((0..4).map(start).collect());
-        let until = Instant::now() + Duration::from_secs(20);
         // Each of the four has touched 32 MB.
-        while resident() > before + 15_000 {
-            assert!(Instant::now() < until, "{} of {before} kB", resident());
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        wait_until_given_back(before);
     })
     .well();
 }
@@ -281,12 +283,8 @@ fn stacks_of_many_sizes_give_their_memory_back() {
             let start = |_| Builder::new().stack_size(size).spawn(deep).unwrap();
             end_all((0..16).map(start).collect());
         }
-        let until = Instant::now() + Duration::from_secs(20);
         // 1,600 stacks of six pages are 39 MB.
-        while resident() > before + 15_000 {
-            assert!(Instant::now() < until, "{} of {before} kB", resident());
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        wait_until_given_back(before);
     })
     .well();
 }
