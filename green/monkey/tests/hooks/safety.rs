@@ -258,17 +258,32 @@ unsafe extern "C" {
     fn vfork() -> libc::pid_t;
 }
 
-/// Waits in a hook, closes its own copy of the number, and ends: with 7 if it had to wait.
+/// The process that [`in_the_child`] runs in.
+static CHILD: AtomicI32 = AtomicI32::new(0);
+
+/// Waits in a hook, closes its own copy of the number, and ends: with 7 if it has read.
 extern "C" fn in_the_child(fd: libc::c_int) -> ! {
-    let begun = Instant::now();
     let mut byte = 0u8;
     // SAFETY: the byte lives across the call.
-    let n = unsafe { libc::read(fd, (&raw mut byte).cast(), 1) };
-    let waited = begun.elapsed() >= SOON / 2;
-    // SAFETY: numbers.
     unsafe {
+        CHILD.store(libc::getpid(), Ordering::SeqCst);
+        let n = libc::read(fd, (&raw mut byte).cast(), 1);
         libc::close(fd);
-        libc::_exit(if n == 1 && waited { 7 } else { 1 })
+        libc::_exit(if n == 1 { 7 } else { 1 })
+    }
+}
+
+/// Until the child waits, or has ended.
+fn wait_for_child() {
+    loop {
+        let id = CHILD.load(Ordering::SeqCst);
+        let state = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        // The name in brackets, then the state.
+        let state = state.rsplit(") ").next().and_then(|s| s.chars().next());
+        if id != 0 && !matches!(state, Some('R' | 'D')) {
+            return;
+        }
+        os::sleep(SOON / 10);
     }
 }
 
@@ -288,12 +303,15 @@ fn a_child_of_vfork_waits_itself_and_ends_nobodys_wait() {
         // It has this moment registered, as the waiter has.
         thread::yield_now();
         let feeder = os::spawn(move || {
-            original(|| os::sleep(SOON));
+            original(|| {
+                wait_for_child();
+                os::sleep(SOON);
+            });
             writer.write_all(b"x").unwrap();
             writer
         });
-        for (fd, ends_with) in [(reader.as_raw_fd(), 7), (fd, 1)] {
-            if ends_with == 1 {
+        for (fd, has_to_wait) in [(reader.as_raw_fd(), true), (fd, false)] {
+            if !has_to_wait {
                 // Nobody takes a turn between this and the child.
                 original(|| theirs.write_all(b"abc").unwrap());
             }
@@ -303,7 +321,7 @@ fn a_child_of_vfork_waits_itself_and_ends_nobodys_wait() {
             let mut status = 0;
             // SAFETY: a child of ours.
             assert_eq!(unsafe { libc::waitpid(id, &mut status, 0) }, id);
-            assert_eq!(libc::WEXITSTATUS(status), ends_with);
+            assert_eq!(libc::WEXITSTATUS(status), 7);
         }
         assert_eq!(neighbour.join().unwrap(), std::process::id());
         assert_eq!(waiter.join().unwrap(), 2, "the child has read one of three");
