@@ -304,10 +304,10 @@ fn cs_conditions_and_semaphores_park() {
                 let mut timed: libc::pthread_cond_t = zeroed();
                 libc::pthread_cond_init(&mut timed, &attributes);
                 let mut at: libc::timespec = zeroed();
+                let begun = Instant::now();
                 libc::clock_gettime(clock, &mut at);
                 at.tv_sec += 1;
                 libc::pthread_mutex_lock(mutex.get());
-                let begun = Instant::now();
                 let given = libc::pthread_cond_timedwait(&mut timed, mutex.get(), &at);
                 assert_eq!(given, libc::ETIMEDOUT);
                 let took = begun.elapsed();
