@@ -35,3 +35,18 @@ impl Backoff {
         Duration::from_millis(pause_ms.into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_to_a_second_and_a_success_begins_anew() {
+        let backoff = Backoff::default();
+        let pauses: Vec<_> = (0..10).map(|_| backoff.next().as_millis()).collect();
+        assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 320, 640, 1000, 1000]);
+        backoff.reset();
+        assert_eq!(backoff.next().as_millis(), 5);
+        assert_eq!(backoff.next().as_millis(), 10);
+    }
+}

@@ -2,6 +2,7 @@
 //! threads.
 
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{Shutdown, TcpListener};
 use std::os::fd::AsRawFd;
@@ -10,6 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
+use green::aio::Pollable;
+use green::block_on;
 use greenhub::greenio::{Domain, GreenSocket, SockAddr, Type};
 use test_support::net::*;
 
@@ -379,6 +382,61 @@ fn vectored_calls_fill_one_buffer_after_the_other() {
         // More buffers than the kernel takes are no error.
         let many = vec![IoSlice::new(b"x"); 2000];
         assert_eq!(client.send_vectored(&many).unwrap(), 1024);
+    });
+}
+
+#[test]
+fn several_buffers_that_the_kernel_takes_in_parts_arrive_in_order() {
+    both_ways(|on| {
+        let (client, server) = tcp_pair();
+        let sent = pattern(8 << 20);
+        let expected = sent.clone();
+        // Parts end within each of the buffers, wherever the kernel's room does.
+        let sender = on.spawn(move || {
+            let bufs: Vec<_> = sent.chunks(300_007).map(IoSlice::new).collect();
+            assert_eq!(client.send_whole_vectored(&bufs).unwrap(), sent.len());
+        });
+        let mut received = Vec::new();
+        let mut buf = vec![0; 1 << 16];
+        loop {
+            match server.recv(&mut buf).unwrap() {
+                0 => break,
+                len => received.extend_from_slice(&buf[..len]),
+            }
+        }
+        assert!(received == expected);
+        sender.join();
+    });
+}
+
+#[test]
+fn a_future_sends_several_buffers_in_order_and_a_peek_leaves_what_it_sees() {
+    both_ways(|_| {
+        let (client, server) = tcp_pair();
+        // Few bytes are sent as one piece, more are not.
+        for len in [0, 1, 1023, 1024, 1025, 5000] {
+            let sent = pattern(len);
+            let bufs = sent.split_at(len / 3);
+            let bufs = [bufs.0, &[], bufs.1].map(IoSlice::new);
+            let poller = client.poller();
+            let count = block_on(poll_fn(|context| {
+                client.poll_send_vectored(&poller, context, &bufs)
+            }));
+            assert_eq!(count.unwrap(), len);
+
+            let poller = server.poller();
+            let mut received = vec![0; len];
+            let mut at = 0;
+            while at < len {
+                let peeked = block_on(poll_fn(|context| {
+                    server.poll_peek(&poller, context, &mut received[at..])
+                }));
+                assert!(peeked.unwrap() > 0);
+                received[at..].fill(0);
+                at += server.recv(&mut received[at..]).unwrap();
+            }
+            assert!(received == sent);
+        }
     });
 }
 

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
+use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 use green::sync::mpsc::{Sender, channel};
 use greenhub::Deadline;
 use greenhub::green_thread::{
-    self, Inherited, JoinHandle, panicking, park, sleep, spawn, spawn_local, yield_now,
+    self, Builder, Inherited, JoinHandle, panicking, park, sleep, spawn, spawn_local, yield_now,
 };
 use greenhub::wait_queue::WaitQueue;
 use greenhub::{Site, report, run};
@@ -479,6 +480,37 @@ fn a_scope_joins_all_before_a_kill_goes_through() {
         killed.store(true, SeqCst);
         assert!(is_killed(parent.join()));
         assert_eq!(*log.borrow(), ["scope", "parent"]);
+    });
+}
+
+#[test]
+fn a_scoped_thread_is_killed_through_its_handle() {
+    green("scoped kill", || {
+        green_thread::scope(|scope| {
+            let parked = scope.spawn(park);
+            parked.kill().unwrap();
+            assert!(is_killed(parked.join()));
+        });
+    });
+}
+
+#[test]
+fn a_local_thread_may_name_its_own_hub_and_no_other() {
+    let kind = |builder: Builder| builder.spawn_local(|| ()).map_err(|error| error.kind());
+    assert_eq!(kind(Builder::new()).err(), Some(ErrorKind::Unsupported));
+    green("spawn_local by hub", move || {
+        let hubs = greenhub::hub_count().unwrap();
+        let taken = (0..hubs).filter(|&hub| match kind(Builder::new().hub(hub)) {
+            Ok(thread) => {
+                thread.join().unwrap();
+                true
+            }
+            Err(kind) => {
+                assert_eq!(kind, ErrorKind::InvalidInput);
+                false
+            }
+        });
+        assert_eq!(taken.count(), 1);
     });
 }
 
