@@ -16,7 +16,7 @@ use crate::contain::contain;
 use crate::error::Killed;
 use crate::hub::current;
 use crate::hub::interrupt::{Raised, Shield};
-use crate::hub::task::Start;
+use crate::hub::task::{Start, Task};
 use crate::wait_queue::WaitQueue;
 
 /// Where a green thread leaves its result.
@@ -76,11 +76,18 @@ impl<T> Packet<T> {
         });
         // What is left are links and destructors: a kill does not interrupt
         // them, and limits that they set themselves hold.
-        let _shield = Shield::new();
+        current::with(|task| {
+            let _shield = Shield::of(&**task);
+            self.end_of(task, result);
+        });
+    }
+
+    /// The end of `task`, which is the running one.
+    fn end_of(self: Arc<Packet<T>>, task: &Task, result: Result<T>) {
         self.links.follow(Ending::of(&result));
         if current::is_green() {
             // Before the joiner hears of the end, as std has it. What is made from here on goes at the very end.
-            current::with(|task| task.end_values());
+            task.end_values();
         }
         let waker = {
             let mut outcome = self.outcome.lock();

@@ -459,7 +459,7 @@ impl Placed {
         let name = self.name.map(String::into_boxed_str);
         // The place first, and nothing that may unwind between the parts and the whole:
         // so they are written right there.
-        let mut place = Arc::new_uninit();
+        let place = Arc::<Task>::new_uninit();
         let green = Green::new(
             &self.hub.home,
             Legs::new(self.stack),
@@ -469,9 +469,8 @@ impl Placed {
             None,
         );
         let task = Task::new(name, parent(), Kind::Green(green));
-        Arc::get_mut(&mut place)
-            .expect("nobody else has it")
-            .write(task);
+        // SAFETY: nobody else has it, which `Arc::get_mut` would lock it to find out.
+        unsafe { Arc::as_ptr(&place).cast::<Task>().cast_mut().write(task) };
         // SAFETY: written just now.
         let task = unsafe { place.assume_init() };
         if self.shielded {

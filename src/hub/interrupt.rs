@@ -9,6 +9,7 @@
 
 use std::any::Any;
 use std::cell::Cell;
+use std::ops::Deref;
 use std::panic;
 use std::process;
 use std::sync::Arc;
@@ -37,7 +38,7 @@ impl Task {
     /// What must not end a wait of this thread, which is the running one.
     #[inline(always)]
     pub(crate) fn masked(&self) -> Masked {
-        let masks = self.interrupts.masks.load(Ordering::Relaxed);
+        let masks = self.interrupts.masks();
         if masks >= MASK || self.is_unwinding() {
             Masked::All
         } else if masks > 0 || self.is_nested() {
@@ -128,7 +129,7 @@ pub(crate) struct Mask(Arc<Task>);
 impl Mask {
     pub(crate) fn new() -> Mask {
         current::with(|task| {
-            task.interrupts.masks.fetch_add(MASK, Ordering::Relaxed);
+            task.interrupts.add_masks(MASK);
             Mask(task.clone())
         })
     }
@@ -136,31 +137,42 @@ impl Mask {
 
 impl Drop for Mask {
     fn drop(&mut self) {
-        self.0.interrupts.masks.fetch_sub(MASK, Ordering::Relaxed);
+        self.0.interrupts.remove_masks(MASK);
     }
 }
 
 /// While it lives, neither a kill nor a limit that was set before ends a wait of the running thread.
 #[derive(Debug)]
-pub(crate) struct Shield {
-    task: Arc<Task>,
+pub(crate) struct Shield<T: Deref<Target = Task> = Arc<Task>> {
+    task: T,
     outer: (Deadline, u64),
 }
 
 impl Shield {
     pub(crate) fn new() -> Shield {
-        let task = current::with(Clone::clone);
+        Shield::of(current::with(Clone::clone))
+    }
+}
+
+impl<T: Deref<Target = Task>> Shield<T> {
+    /// Of `task`, which is the running thread.
+    #[inline]
+    pub(crate) fn of(task: T) -> Shield<T> {
         let outer = task.interrupts.limit();
         task.interrupts.set_limit((Deadline::NEVER, 0));
-        let shields = task.interrupts.masks.fetch_add(1, Ordering::Relaxed);
-        assert!((shields + 1) % MASK != 0, "shields within shields");
+        let shields = task.interrupts.add_masks(1);
+        assert!(
+            !(shields + 1).is_multiple_of(MASK),
+            "shields within shields"
+        );
         Shield { task, outer }
     }
 }
 
-impl Drop for Shield {
+impl<T: Deref<Target = Task>> Drop for Shield<T> {
+    #[inline]
     fn drop(&mut self) {
-        self.task.interrupts.masks.fetch_sub(1, Ordering::Relaxed);
+        self.task.interrupts.remove_masks(1);
         self.task.interrupts.set_limit(self.outer);
     }
 }

@@ -51,7 +51,7 @@ pub(crate) struct Interrupts {
     killed: AtomicBool,
     // The rest is touched by the thread itself alone.
     /// How many [`Mask`]s there are, each of them [`MASK`], and how many [`Shield`]s, each 1.
-    pub(super) masks: AtomicU32,
+    masks: AtomicU32,
     /// The limit that passes first of all those in force, and its scope.
     limit: AtomicDeadline,
     scope: AtomicU64,
@@ -105,6 +105,20 @@ impl Interrupts {
     #[inline]
     pub(crate) fn masks(&self) -> u32 {
         self.masks.load(Ordering::Relaxed)
+    }
+
+    /// Keeps more off, and gives how much did before. To be called by the thread itself, as is the next one: so
+    /// neither has to be one step to others.
+    #[inline]
+    pub(super) fn add_masks(&self, more: u32) -> u32 {
+        let before = self.masks();
+        self.masks.store(before + more, Ordering::Relaxed);
+        before
+    }
+
+    #[inline]
+    pub(super) fn remove_masks(&self, fewer: u32) {
+        self.masks.store(self.masks() - fewer, Ordering::Relaxed);
     }
 
     /// Kills a thread that has not started.

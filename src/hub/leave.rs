@@ -79,8 +79,11 @@ impl Local {
     pub(super) fn dismiss(&self, task: &Arc<Task>, green: &Green) -> Option<Arc<Task>> {
         self.timers.borrow_mut().remove(task);
         let key = green.listed.load(Ordering::Relaxed);
-        let listed = self.hub.threads.lock().try_remove(key);
-        self.hub.load.fetch_sub(1, Ordering::Relaxed);
+        let listed = {
+            let mut threads = self.hub.threads.lock();
+            self.hub.count_load(&mut threads, -1);
+            threads.try_remove(key)
+        };
         #[cfg(feature = "sim")]
         if let Some(world) = self.world {
             world.ends(task.id);

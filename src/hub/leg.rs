@@ -2,36 +2,49 @@
 //!
 //! # Safety
 //!
-//! Only the hub's loop, in `turn`, calls [`Legs::run`] and [`Legs::end`], and only
+//! Only the hub's OS thread calls [`Legs::begin`]. Only the hub's loop, in `turn`, calls [`Legs::run`] and [`Legs::end`], and only
 //! the green thread itself calls [`Legs::leave`] and [`Legs::leave_for`]; only what runs on a
 //! carrier calls [`rest`], after it has given the carrier back. Only `visit`, which lets nobody wait in it, calls
 //! [`Legs::call_on_hub`]. Whether a
 //! leg runs on the home hub's OS thread, whoever begins it looks each time.
 #![expect(unsafe_code, reason = "resumes and leaves fibers")]
 
+use std::cell::Cell;
+use std::fmt;
 use std::process;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use crate::engine::{Fiber, Stack};
-use crate::sys::lock::Lock;
 
 /// The stack of a green thread, and once it has begun the fiber that runs there. One that has
 /// no stack of its own is lent a fiber for each of its polls.
 #[derive(Debug)]
 pub(crate) struct Legs {
-    stack: Lock<Option<Stack>>,
+    stack: Unbegun,
     /// Home. Null before the first leg, and while nobody lends one.
     fiber: AtomicPtr<()>,
     /// Home: whether the last leg is over and the stack is still there.
     over: AtomicBool,
 }
 
+/// The stack of one that has not begun.
+struct Unbegun(Cell<Option<Stack>>);
+
+// SAFETY: set before others know of it, and taken by the hub's OS thread alone, where it begins (module, # Safety).
+unsafe impl Sync for Unbegun {}
+
+impl fmt::Debug for Unbegun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Unbegun")
+    }
+}
+
 impl Legs {
     #[inline(always)]
     pub(crate) fn new(stack: Stack) -> Legs {
         Legs {
-            stack: Lock::new(Some(stack)),
+            stack: Unbegun(Cell::new(Some(stack))),
             fiber: AtomicPtr::new(ptr::null_mut()),
             over: AtomicBool::new(false),
         }
@@ -40,7 +53,7 @@ impl Legs {
     /// Of one without a stack of its own.
     pub(crate) fn without_stack() -> Legs {
         Legs {
-            stack: Lock::new(None),
+            stack: Unbegun(Cell::new(None)),
             fiber: AtomicPtr::new(ptr::null_mut()),
             over: AtomicBool::new(false),
         }
@@ -86,8 +99,7 @@ impl Legs {
 
     /// Makes a fiber that will run `body` with `argument`, of the green thread at `owner`.
     pub(super) fn begin(&self, body: fn(usize), argument: usize, owner: *const ()) -> Fiber {
-        let stack = self.stack.lock().take();
-        let stack = stack.expect("a green thread begins once");
+        let stack = self.stack.0.take().expect("a green thread begins once");
         let fiber = Fiber::new(stack, body, argument, owner);
         self.fiber.store(fiber.as_raw(), Ordering::Relaxed);
         fiber
@@ -145,8 +157,9 @@ impl Legs {
 
     /// The stack of a green thread that has ended, once.
     pub(super) fn end(&self) -> Option<Stack> {
-        let over = self.over.swap(false, Ordering::Relaxed);
-        // SAFETY: `resume` has given false for it, and the swap says so once.
+        let over = self.over.load(Ordering::Relaxed);
+        self.over.store(false, Ordering::Relaxed);
+        // SAFETY: `resume` has given false for it, and this says so once, at home.
         self.fiber()
             .filter(|_| over)
             .map(|fiber| unsafe { fiber.end() })

@@ -226,9 +226,16 @@ impl Hub {
         self.load.load(Ordering::Relaxed)
     }
 
+    /// Counts green threads that come or go. Under the lock of their list, so that it need not be one step.
+    #[inline]
+    fn count_load(&self, _threads: &mut Slab<Arc<Task>>, by: isize) {
+        let load = self.load().wrapping_add_signed(by);
+        self.load.store(load, Ordering::Relaxed);
+    }
+
     /// Has new green threads go to other hubs, if there are any: this one will not run them. Once.
     fn leave_out(&self) {
-        self.load.fetch_add(usize::MAX / 2, Ordering::Relaxed);
+        self.count_load(&mut self.threads.lock(), isize::MAX);
     }
 
     /// Green threads that others have woken or started, and that the loop has

@@ -49,10 +49,11 @@ impl Hub {
 
     /// Takes note of a green thread of this hub.
     pub(super) fn list(&self, task: &Arc<Task>) {
-        self.load.fetch_add(1, Ordering::Relaxed);
         if let Kind::Green(green) = &task.kind {
-            let key = self.threads.lock().insert(task.clone());
+            let mut threads = self.threads.lock();
+            let key = threads.insert(task.clone());
             green.listed.store(key, Ordering::Relaxed);
+            self.count_load(&mut threads, 1);
         }
         #[cfg(feature = "sim")]
         if let Some(world) = crate::world::here() {
