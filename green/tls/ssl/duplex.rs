@@ -299,10 +299,12 @@ impl Duplex {
         self.drain(deadline)?;
         let mut patience = Patience::within(deadline);
         let count = loop {
-            let (progress, fed) = {
+            // It may send, and does not wait for that.
+            let source = self.socket.source();
+            let (progress, fed) = source.retry(Direction::Write, Deadline::NOW, |_| {
                 let mut pipe = self.pipe.lock();
-                (pipe.write(buf), pipe.fed())
-            };
+                Ok((pipe.write_straight(buf, &self.socket), pipe.fed()))
+            })?;
             match progress? {
                 Progress::Done(count) => break count,
                 Progress::WantWrite => self.drain(deadline)?,

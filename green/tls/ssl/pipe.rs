@@ -110,10 +110,11 @@
 use std::fmt;
 use std::io::{self, Read, Write};
 
+use greenhub::greenio::GreenSocket;
 use greenhub::on_os_thread;
 
 use super::end::End;
-use super::engine::bio::Bio;
+use super::engine::bio::{Bio, is_for_now};
 use super::engine::{Engine, Factory};
 use super::error::SslError;
 pub use super::progress::Progress;
@@ -297,7 +298,9 @@ impl SslPipe {
         if outgoing.queue.is_empty() {
             return Ok(0);
         }
-        match sink.write(outgoing.queue.as_slice()) {
+        let failed = self.bio.wire().straight_failed.take();
+        let written = failed.map_or_else(|| sink.write(outgoing.queue.as_slice()), Err);
+        match written {
             Ok(count) => {
                 outgoing.queue.consume(count);
                 drop(outgoing);
@@ -482,6 +485,23 @@ impl SslPipe {
         let result = self.write_records(plaintext);
         // Storage reserved for a record that did not come is given back.
         self.bio.wire().outgoing.commit(0);
+        result
+    }
+
+    /// As [`write`](Self::write), but what fits into one record leaves straight from the engine's own memory, as far as
+    /// `socket` takes it without a wait: no copy of it is made. Of more than that, records leave together.
+    pub(super) fn write_straight(
+        &mut self,
+        plaintext: &[u8],
+        socket: &GreenSocket,
+    ) -> io::Result<Progress<usize>> {
+        if plaintext.len() > record::PLAINTEXT || self.outgoing() > 0 || self.writing.is_some() {
+            return self.write(plaintext);
+        }
+        self.require_handshake()?;
+        self.bio.wire().straight = socket.try_clone().ok();
+        let result = self.write_records(plaintext);
+        self.bio.wire().straight = None;
         result
     }
 
@@ -691,8 +711,8 @@ fn ciphertext_bound(plaintext: usize) -> usize {
 
 /// The end in a transport's error, or the error itself where it says no more than "not now".
 fn lasting(error: io::Error) -> io::Result<End> {
-    match error.kind() {
-        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Err(error),
-        _ => Ok(End::Transport(KeptError::new(error))),
+    match is_for_now(&error) {
+        true => Err(error),
+        false => Ok(End::Transport(KeptError::new(error))),
     }
 }

@@ -6,6 +6,7 @@
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
+use greenhub::greenio::{GreenSocket, NonBlocking};
 use greenhub::wait_queue::{ShortGuard, ShortLock};
 
 use crate::io::byte_queue::ByteQueue;
@@ -25,6 +26,10 @@ pub(crate) struct Wire {
     pub(crate) end_reported: bool,
     /// Nobody will take `outgoing` any more, so what the engine writes is dropped.
     pub(crate) discarding: bool,
+    /// Where the engine's next write goes straight to, as far as that takes it, if `outgoing` is empty.
+    pub(crate) straight: Option<GreenSocket>,
+    /// What that one failed with: to be told to whoever drains what it did not take.
+    pub(crate) straight_failed: Option<io::Error>,
     /// Bytes ever put in `incoming`.
     pub(crate) fed: u64,
     /// Bytes ever put in `outgoing`, and ever taken out of it.
@@ -151,6 +156,14 @@ impl Drop for Lent<'_> {
     }
 }
 
+/// Whether an error of the transport's says no more than "not now".
+pub(crate) fn is_for_now(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+    )
+}
+
 impl Read for Bio {
     /// Never answers `Ok(0)`: engines take that for a clean end, in the middle of a record too. The end is
     /// told as `UnexpectedEof` whatever it was, because engines retry on some kinds of error; the pipe knows the true one.
@@ -172,10 +185,27 @@ impl Read for Bio {
 
 impl Write for Bio {
     fn write(&mut self, ciphertext: &[u8]) -> io::Result<usize> {
+        let straight = {
+            let mut wire = self.wire();
+            let straight = wire.straight.take();
+            straight.filter(|_| !wire.discarding && wire.outgoing.is_empty())
+        };
+        // Not under the lock of the wire: the kernel copies it.
+        let sent = straight.map_or(Ok(0), |socket| NonBlocking(&socket).write(ciphertext));
         let mut wire = self.wire();
         if !wire.discarding {
-            wire.outgoing.append(ciphertext);
+            let taken = match sent {
+                Ok(taken) => taken,
+                Err(error) => {
+                    wire.straight_failed = Some(error).filter(|error| !is_for_now(error));
+                    0
+                }
+            };
+            if taken < ciphertext.len() {
+                wire.outgoing.append(&ciphertext[taken..]);
+            }
             wire.produced += ciphertext.len() as u64;
+            wire.taken += taken as u64;
         }
         Ok(ciphertext.len())
     }

@@ -9,6 +9,7 @@ use crate::ssl::{EngineKind, Purpose, Reason, SslContext, VerifyLocation, Verify
 mod close;
 mod hostile;
 mod renewal;
+mod straight;
 mod stream;
 
 fn reason(error: &io::Error) -> Reason {
