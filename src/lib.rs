@@ -58,6 +58,7 @@ mod contain;
 mod error;
 mod hot_stacks;
 mod limits;
+mod one_line;
 
 mod thread_locals;
 
@@ -104,6 +105,7 @@ pub use deadline::Deadline;
 pub use error::{ClosedLocally, Elapsed, Killed, is_timeout};
 pub use hub::visit::on_os_thread;
 pub use hub::wait::without_waiting;
+pub use one_line::one_line;
 pub use report::{HubReport, Report, Site, SocketEnds, State, ThreadReport, report};
 pub use shield::shield;
 pub use thread_locals::on_green_thread;

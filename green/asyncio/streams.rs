@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use greenhub::greenio::GreenSocket;
+use greenhub::one_line;
 
 use super::{
     ConnectionOptions, ProtocolRef, Server, ServerOptions, Transport, create_connection,
@@ -269,7 +270,7 @@ where
             let writer = StreamWriter::new(transport, reader.clone(), closed);
             let serve = move || {
                 if let Err(error) = client_connected(reader, writer) {
-                    log::warn!("the handler of a connection failed: {error}");
+                    log::warn!("the handler of a connection failed: {}", one_line(error));
                 }
             };
             let builder = Builder::new().name("asyncio connection".to_owned());

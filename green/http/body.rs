@@ -22,7 +22,8 @@ pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 /// 100-continue` the first read sends the go-ahead. If a handler answers before the end of a body, that ends an
 /// HTTP/1.1 connection: after the answer, what the peer still sends is dropped until the peer has ended too, has been
 /// silent for two seconds, or has gone on for half a minute or 256 MiB. After that it may meet a reset.
-/// Over HTTP/2 the stream is reset after the answer, with no error. curl 7.88 takes that for one, from nginx too: where this
+/// A body that is kept beyond the answer must be read on within [`Server::read_timeout`](super::Server::read_timeout), or
+/// its connection of HTTP/1 is ended. Over HTTP/2 the stream is reset after the answer, with no error. curl 7.88 takes that for one, from nginx too: where this
 /// matters, read the body before you answer.
 ///
 /// # Errors

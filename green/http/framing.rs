@@ -3,7 +3,8 @@
 //! hyper takes what two servers could understand differently: any byte in a chunk's extension, and lines after the last
 //! chunk that end in a bare LF. Who stands in front and ends lines there sees a request that hyper does not. So such a
 //! body fails here. And hyper knows no versions but 1.0 and 1.1: here a higher minor version becomes 1.1 (RFC 9110,
-//! 2.5), and another major version is noted, for an answer that says why it is refused.
+//! 2.5), and another major version is noted, for an answer that says why it is refused. So is a length beyond what
+//! hyper counts, which it would call a head that is too long: of that it sees the first digits alone.
 //!
 //! No byte is kept, save of a name that matters: what a client sends behind a request to leave HTTP is held back until
 //! it is known whether it is HTTP.
@@ -15,6 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker, ready};
 
 use greenhub::wait_queue::ShortLock;
+use http::StatusCode;
 use memchr::{memchr, memchr2};
 
 use super::transport::Cut;
@@ -24,6 +26,9 @@ mod tests;
 
 /// The most that one read behind a request to leave HTTP takes.
 const HELD: usize = 4096;
+
+/// The longest body that hyper knows; it takes a length above it for a head that is too long.
+const LONGEST: u64 = u64::MAX - 2;
 
 const USUAL: &[u8] = b"HTTP/1.1\r\n";
 
@@ -85,6 +90,7 @@ struct Head {
     other_major: bool,
     chunked: bool,
     length: u64,
+    too_long: bool,
     parts: bool,
 }
 
@@ -186,7 +192,11 @@ impl Framing {
 
     /// A read of the connection came to this.
     pub(super) fn read<R>(&self, polled: &Poll<R>) {
+        if polled.is_ready() {
+            count(&self.exchange.0.reads);
+        }
         let awaits = match (polled, self.at) {
+            (_, At::Parting | At::Beyond | At::Failed) => Awaits::Nothing,
             (Poll::Pending, At::Start) => Awaits::Request,
             (
                 Poll::Pending,
@@ -199,7 +209,7 @@ impl Framing {
                 | At::Length
                 | At::Line,
             ) => Awaits::Head,
-            _ => Awaits::Nothing,
+            _ => Awaits::Body,
         };
         self.exchange.0.awaits.store(awaits as u8, Relaxed);
     }
@@ -357,8 +367,15 @@ impl Framing {
             (At::HeadLf, _) => At::Line,
             (At::Length, b'\n') => At::Name,
             (At::Length, digit @ b'0'..=b'9') => {
-                let length = self.head.length.saturating_mul(10);
-                self.head.length = length.saturating_add(u64::from(digit - b'0'));
+                let length = self.head.length.checked_mul(10);
+                let length = length.and_then(|it| it.checked_add(u64::from(digit - b'0')));
+                match length.filter(|&length| length <= LONGEST && !self.head.too_long) {
+                    Some(length) => self.head.length = length,
+                    None => {
+                        self.head.too_long = true;
+                        *byte = b' ';
+                    }
+                }
                 At::Length
             }
             (at, _) => at,
@@ -381,6 +398,10 @@ impl Framing {
         self.heads += 1;
         if self.head.other_major {
             let first = &self.exchange.0.other_major;
+            let _ = first.compare_exchange(0, self.heads, Relaxed, Relaxed);
+        }
+        if self.head.too_long && !self.head.chunked {
+            let first = &self.exchange.0.too_long;
             let _ = first.compare_exchange(0, self.heads, Relaxed, Relaxed);
         }
         if self.head.chunked {
@@ -476,6 +497,8 @@ pub(super) struct Exchange(Arc<Shared>);
 struct Shared {
     /// The number of the first request of another major version, or 0.
     other_major: AtomicU64,
+    /// And of the first that announces a body longer than can be counted.
+    too_long: AtomicU64,
     answered: AtomicU64,
     parted: AtomicBool,
     waiting: ShortLock<Option<Waker>>,
@@ -487,6 +510,7 @@ struct Shared {
     asked: AtomicU64,
     done: AtomicU64,
     unsent: AtomicBool,
+    reads: AtomicU64,
     awaits: AtomicU8,
 }
 
@@ -498,7 +522,12 @@ pub(super) enum Awaits {
     Head,
     /// The first byte of a request.
     Request,
+    /// The rest of a body, or that somebody takes what there is of it.
+    Body,
 }
+
+/// A wait of the same mark is the same wait: behind how many requests it is, and of a body how many reads there were.
+pub(super) type Mark = (u64, u64);
 
 /// One more: all that count for a connection do so on its hub, one after the other.
 fn count(so_far: &AtomicU64) -> u64 {
@@ -544,10 +573,16 @@ impl Exchange {
         self.0.unanswered.load(Relaxed)
     }
 
-    /// Begins to answer the next request; false if it is of another major version.
-    pub(super) fn begin(&self) -> bool {
+    /// Begins to answer the next request, or gives the status that refuses it.
+    pub(super) fn begin(&self) -> Option<StatusCode> {
         let asked = count(&self.0.asked);
-        self.0.other_major.load(Relaxed) != asked
+        if self.0.other_major.load(Relaxed) == asked {
+            Some(StatusCode::HTTP_VERSION_NOT_SUPPORTED)
+        } else if self.0.too_long.load(Relaxed) == asked {
+            Some(StatusCode::PAYLOAD_TOO_LARGE)
+        } else {
+            None
+        }
     }
 
     /// The body of an answer has come to its end.
@@ -555,15 +590,18 @@ impl Exchange {
         count(&self.0.done);
     }
 
-    /// What the connection waits for, and behind how many requests, if all of them are done.
-    pub(super) fn awaits(&self) -> Option<(u64, Awaits)> {
+    /// What the connection waits for, if all of its requests are done.
+    pub(super) fn awaits(&self) -> Option<(Mark, Awaits)> {
         let asked = self.0.asked.load(Relaxed);
         if self.0.done.load(Relaxed) != asked || self.0.unsent.load(Relaxed) {
             return None;
         }
         match self.0.awaits.load(Relaxed) {
-            awaits if awaits == Awaits::Head as u8 => Some((asked, Awaits::Head)),
-            awaits if awaits == Awaits::Request as u8 => Some((asked, Awaits::Request)),
+            awaits if awaits == Awaits::Head as u8 => Some(((asked, 0), Awaits::Head)),
+            awaits if awaits == Awaits::Request as u8 => Some(((asked, 0), Awaits::Request)),
+            awaits if awaits == Awaits::Body as u8 => {
+                Some(((asked, self.0.reads.load(Relaxed)), Awaits::Body))
+            }
             _ => None,
         }
     }

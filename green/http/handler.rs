@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use greenhub::{catch_panic, discard_panic};
+use greenhub::{catch_panic, discard_panic, one_line};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
@@ -210,11 +210,11 @@ impl<C, F: FnOnce(&Place, &C, Response<Reply>) -> Response<Running>> Finish<C> f
 
 /// What is the same for all handlers: the handler is called here, unless it answers later.
 ///
-/// `other_major` is whether the request's version has another major number than one or two.
+/// `refusal` is the status for one that was refused where it was received.
 pub(super) fn serve<H: Handler, C: Clone + 'static>(
     handler: &Arc<H>,
     mut request: Request<Incoming>,
-    other_major: bool,
+    refusal: Option<StatusCode>,
     place: &Place,
     common: &C,
     finish: impl Finish<C> + 'static,
@@ -224,10 +224,7 @@ pub(super) fn serve<H: Handler, C: Clone + 'static>(
     // Of HTTP/1 hyper takes one with a transfer coding for one with a body.
     let has_coding = request.version() > Version::HTTP_11 || !request.body().is_end_stream();
     let announced = request.body().size_hint().lower();
-    let refusal = match other_major {
-        true => Some(StatusCode::HTTP_VERSION_NOT_SUPPORTED),
-        false => head::refusal(&request, has_coding),
-    };
+    let refusal = refusal.or_else(|| head::refusal(&request, has_coding));
     let answer = if let Some(status) = refusal {
         let mut response = status.into_response();
         // In HTTP/2 nobody can differ on where a request ends.
@@ -305,7 +302,7 @@ impl Asked {
         let logs = log::log_enabled!(target: "green::http", log::Level::Info);
         Asked {
             log: logs.then(|| {
-                let asked = format!("\"{method} {} {version:?}\"", request.uri());
+                let asked = format!("\"{method} {} {version:?}\"", one_line(request.uri()));
                 (Instant::now(), asked)
             }),
             named: Named::of(request),
@@ -319,20 +316,25 @@ impl Asked {
         let known = response.body().length();
         let left = self.allowed.check(response, known).unwrap_or_else(|what| {
             let named = &self.named;
-            log::error!("{named}: the handler's response cannot be sent: {what}");
+            log::error!(
+                "{named}: the handler's response cannot be sent: {}",
+                one_line(what)
+            );
             std::mem::take(response.body_mut()).discard();
             *response = StatusCode::INTERNAL_SERVER_ERROR.into_response();
             Some(0)
         });
         // That is the connection's matter.
         *response.version_mut() = Version::HTTP_11;
-        if let Some((begun, asked)) = self.log {
-            let peer = place.peer;
-            let peer = peer.map_or_else(|| "-".to_owned(), |Peer(peer)| peer.to_string());
-            let (status, took) = (response.status().as_u16(), begun.elapsed().as_micros());
-            log::info!(target: "green::http", "{peer} {asked} {status} {took} µs");
-        }
         let status = response.status();
+        if let Some((begun, asked)) = self.log {
+            let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+            let peer = or_none(place.peer.map(|Peer(peer)| peer.to_string()));
+            let is_sent = !self.is_head && status != StatusCode::NOT_MODIFIED;
+            let size = or_none(if is_sent { left } else { Some(0) }.map(|it| it.to_string()));
+            let (status, took) = (status.as_u16(), begun.elapsed().as_micros());
+            log::info!(target: "green::http", "{peer} {asked} {status} {size} {took} µs");
+        }
         if matches!(
             status,
             StatusCode::NO_CONTENT | StatusCode::SWITCHING_PROTOCOLS

@@ -17,7 +17,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1::{self, UpgradeableConnection};
 use hyper::service::{HttpService, Service};
 
-use super::framing::{Awaits, Exchange};
+use super::framing::{Awaits, Exchange, Mark};
 use super::reply::Running;
 use super::stream::Io;
 use super::transport::Transport;
@@ -49,6 +49,7 @@ where
 pub(super) struct Kept {
     pub(super) exchange: Exchange,
     pub(super) head_limit: Option<Duration>,
+    pub(super) body_limit: Option<Duration>,
     pub(super) keep_alive: bool,
     pub(super) half_close: bool,
     pub(super) stop: Stop,
@@ -92,7 +93,7 @@ where
     pub(super) fn new(io: Io<T>, service: S, kept: Kept) -> Http1<T, S> {
         Http1 {
             stage: Stage::AtWork(Work::begin(io, service, &kept)),
-            patience: Patience::new(kept.head_limit),
+            patience: Patience::new(kept.head_limit, kept.body_limit),
             kept,
             stops: false,
         }
@@ -186,11 +187,12 @@ where
     }
 }
 
-/// How long the next head may take.
+/// How long the next head may take, and the next piece of a body that has outlived its request.
 struct Patience {
-    limit: Duration,
-    /// How many requests there were when the wait for the next began, and when it ends.
-    wait: Option<(u64, Instant)>,
+    head: Duration,
+    body: Duration,
+    /// Which wait there is, and when it ends.
+    wait: Option<(Mark, Instant)>,
     tick: Option<Tick>,
     /// How long the next tick is: longer after one in which there were requests.
     moment: Duration,
@@ -203,9 +205,11 @@ struct Tick {
 }
 
 impl Patience {
-    fn new(limit: Option<Duration>) -> Patience {
+    fn new(head: Option<Duration>, body: Option<Duration>) -> Patience {
+        let known = |limit: Option<Duration>| limit.unwrap_or(FOREVER).min(FOREVER);
         Patience {
-            limit: limit.unwrap_or(FOREVER).min(FOREVER),
+            head: known(head),
+            body: known(body),
             wait: None,
             tick: None,
             moment: MOMENT,
@@ -225,17 +229,21 @@ impl Patience {
     ///
     /// # Errors
     ///
-    /// `TimedOut` when no head has come in time.
+    /// `TimedOut` when no head has come in time, or nobody has read on in a body.
     fn poll(
         &mut self,
         exchange: &Exchange,
         may_rest: bool,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<bool>> {
-        let Some((asked, awaits)) = exchange.awaits() else {
+        let Some((mark, awaits)) = exchange.awaits() else {
             return Poll::Pending;
         };
-        let same = |&(before, _): &(u64, Instant)| before == asked;
+        let limit = match awaits {
+            Awaits::Body => self.body,
+            _ => self.head,
+        };
+        let same = |&(before, _): &(Mark, Instant)| before == mark;
         self.tick
             .take_if(|tick| tick.last && !self.wait.as_ref().is_some_and(same));
         loop {
@@ -249,9 +257,7 @@ impl Patience {
             let now = Instant::now();
             // Where the timer ran for the wait before, this one begins only now.
             let before = self.wait.filter(same);
-            let (_, end) = *self
-                .wait
-                .insert(before.unwrap_or((asked, now + self.limit)));
+            let (_, end) = *self.wait.insert(before.unwrap_or((mark, now + limit)));
             if end <= now {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
@@ -261,7 +267,7 @@ impl Patience {
             }
             if self.tick.is_some() && !last {
                 // What a peer may take of its time beyond the limit is a small part of that.
-                let longest = LONG.min(self.limit / 8).max(MOMENT);
+                let longest = LONG.min(limit / 8).max(MOMENT);
                 self.moment = (self.moment * 4).min(longest);
             }
             let next = if last {

@@ -75,6 +75,7 @@ mod body;
 #[cfg(feature = "http-client")]
 mod client;
 mod counters;
+mod forwarded;
 mod framing;
 mod handler;
 mod head;
@@ -102,6 +103,7 @@ pub use self::body::Body;
 #[cfg(feature = "http-client")]
 pub use self::client::{agent, get};
 pub use self::counters::Counters;
+pub use self::forwarded::forwarded_for;
 pub use self::handler::{Handler, Peer};
 #[cfg(feature = "json")]
 pub use self::json::Json;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use greenhub::one_line;
 use http::{Method, Request, Uri};
 
 /// A request's method and target; nothing where nobody reads the log.
@@ -18,7 +19,7 @@ impl Named {
 impl fmt::Display for Named {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.as_deref() {
-            Some((method, uri)) => write!(f, "{method} {uri}"),
+            Some((method, uri)) => write!(f, "{method} {}", one_line(uri)),
             None => f.write_str("a request"),
         }
     }

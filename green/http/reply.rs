@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use greenhub::future::block_on;
-use greenhub::{catch_panic, discard_panic};
+use greenhub::{catch_panic, discard_panic, one_line};
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::LengthLimitError;
 use hyper::body::{Body, Frame, SizeHint};
@@ -413,7 +413,7 @@ impl Announced {
             Ok(frame)
         });
         let named = &self.named;
-        let told = |error: &_| log::warn!("{named}: a response was cut off: {error}");
+        let told = |error: &_| log::warn!("{named}: a response was cut off: {}", one_line(error));
         next.inspect_err(told).transpose()
     }
 }
@@ -436,7 +436,9 @@ fn begin(write: Writes, crew: &Crew, announced: Box<Announced>) -> Pieces {
         });
         match written.map_err(discard_panic) {
             Ok(Ok(())) => written_whole.store(true, Ordering::Release),
-            Ok(Err(error)) => log::warn!("{named}: a response was cut off: {error}"),
+            Ok(Err(error)) => {
+                log::warn!("{named}: a response was cut off: {}", one_line(error));
+            }
             Err(()) => log::error!("{named}: a response was cut off: what writes it panicked"),
         }
     });
@@ -599,7 +601,7 @@ impl<R: IntoResponse, E: Into<BoxError>> IntoResponse for Result<R, E> {
             Err(error) => {
                 let error = error.into();
                 let status = status_of(&*error);
-                log::warn!("a request failed with {status}: {error}");
+                log::warn!("a request failed with {status}: {}", one_line(&error));
                 status.into_response()
             }
         }

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use greenhub::future::prepare_sleeps;
+use greenhub::one_line;
 use http::header::{CONNECTION, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -28,6 +30,8 @@ use super::stream::Io;
 use super::transport::{self, Cut, Protocol, Transport};
 use super::upgrade::open;
 use super::waits::{Stop, begins};
+#[cfg(feature = "signal")]
+use crate::convenience::StopSignals;
 use crate::convenience::{self, Accept, Served};
 use crate::thread::panicking;
 
@@ -64,6 +68,8 @@ pub struct Server<L> {
     settings: Settings,
     requests: Arc<Requests>,
     stop: watch::Sender<bool>,
+    #[cfg(feature = "signal")]
+    signals: Option<StopSignals>,
 }
 
 #[derive(Clone, Debug)]
@@ -137,6 +143,8 @@ where
             },
             requests: Arc::default(),
             stop: watch::Sender::new(false),
+            #[cfg(feature = "signal")]
+            signals: None,
         }
     }
 
@@ -166,7 +174,8 @@ where
         self
     }
 
-    /// How long the next piece of a request's body may take; after that a read of it fails, see [`Body`](super::Body).
+    /// How long the next piece of a request's body may take; after that a read of it fails, see [`Body`](super::Body). A
+    /// connection of HTTP/1 whose request has been answered is ended when nobody has read on in its body for so long.
     pub fn read_timeout(mut self, limit: Option<Duration>) -> Server<L> {
         self.settings.read = limit;
         self
@@ -259,6 +268,30 @@ where
         }
     }
 
+    /// Stops it, as a [`StopHandle`] does, when the process gets SIGTERM or Ctrl-C (SIGINT) from now on. A second one ends the
+    /// process at once, as if nobody had heard it. The signals are heard until [`run`](Server::run) returns, and ignored
+    /// after that; other listeners hear them too.
+    ///
+    /// ```
+    /// use green::http::{Body, Request, Server};
+    ///
+    /// let server = Server::new(green::listen("127.0.0.1:0")?).stop_on_signals()?;
+    /// # signal_hook::low_level::raise(signal_hook::consts::SIGTERM)?;
+    /// let served = server.run(|_: Request<Body>| "hello")?;
+    /// println!("stopped after {} connections", served.connections);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As those of [`Signals::new`](crate::signal::Signals::new), or if there is no stack for who waits for them.
+    #[cfg(feature = "signal")]
+    pub fn stop_on_signals(mut self) -> io::Result<Server<L>> {
+        let stop = self.stop_handle();
+        self.signals = Some(StopSignals::new(move || stop.stop())?);
+        Ok(self)
+    }
+
     /// What the server counts, for whoever collects it; it goes on telling while the server runs.
     pub fn counters(&self) -> Counters {
         Counters::new(self.server.counters(), self.requests.clone())
@@ -273,8 +306,11 @@ where
     ///
     /// A connection is a [spawned future](crate::future::spawn), and so is each request of HTTP/2: they take a stack only
     /// while they are at work. A request of HTTP/1 whose body is not short has a green thread. A
-    /// handler may wait anywhere, and holds up nobody else. Its panic is answered with 500 and logged. Each request is
-    /// logged by the target `green::http`, level info.
+    /// handler may wait anywhere, and holds up nobody else. Its panic is answered with 500 and logged.
+    ///
+    /// Each request is logged by the target `green::http`, level info, when its answer begins: the peer's address, the
+    /// request line, the status, the bytes of the body, and how long the handler took, as in `127.0.0.1:40514 "GET / HTTP/1.1" 200 5 83 µs`.
+    /// `-` stands for a body of unknown length, and for a peer without address.
     ///
     /// What a handler leaves in thread-locals of std the next one may find, whosever request that is: they are those of
     /// a stack of the hub, as [`spawn`](crate::future::spawn) says. While a handler waits nobody sees them. Values of
@@ -282,8 +318,12 @@ where
     ///
     /// # Errors
     ///
-    /// As those of [`convenience::Server::run`].
+    /// As those of [`convenience::Server::run`], and `OutOfMemory` if there is no stack for what keeps the time limits.
     pub fn run<H: Handler>(self, handler: H) -> io::Result<Served> {
+        // A connection could only panic where its first time limit finds nobody to keep it.
+        prepare_sleeps()?;
+        #[cfg(feature = "signal")]
+        let _heard = self.signals;
         let (settings, requests, stop) = (Arc::new(self.settings), self.requests, self.stop);
         let handler = Arc::new(handler);
         self.server.run_futures(move |stream: L::Stream| {
@@ -293,7 +333,7 @@ where
                 Box::pin(async move {
                     let outcome = connection(stream, handler, settings, requests, stop).await;
                     if let Err(error) = outcome {
-                        log::debug!("a connection failed: {error}");
+                        log::debug!("a connection failed: {}", one_line(error));
                     }
                 })
             }
@@ -386,7 +426,7 @@ fn begun<T: Transport, H: Handler>(
         let io = Io::new(stream, framing, settings.write, exchange.clone(), cut).behind(early);
         let common = (exchange.clone(), stop.clone());
         let service = service_fn(move |request: Request<Incoming>| {
-            let other_major = !common.0.begin();
+            let refusal = common.0.begin();
             let connects = request.method() == Method::CONNECT;
             let finish =
                 move |place: &Place, common: &(Exchange, Stop), mut answer: Response<Reply>| {
@@ -401,11 +441,12 @@ fn begun<T: Transport, H: Handler>(
                     exchange.answered(goes_on || connects && status.is_success());
                     answer.map(|reply| reply.of_http1(&place.crew, exchange.clone()))
                 };
-            handler::serve(&handler, request, other_major, &place, &common, finish)
+            handler::serve(&handler, request, refusal, &place, &common, finish)
         });
         let kept = Kept {
             exchange,
             head_limit: settings.head,
+            body_limit: settings.read,
             keep_alive: settings.keep_alive,
             half_close: !settings.end_abandoned,
             stop,
@@ -479,7 +520,7 @@ impl<H: Handler> Future for Stream<H> {
                 let waits = Waits::new(pace.clone());
                 answer.map(|reply| reply.of_http2(&place.crew, waits))
             };
-            let responding = handler::serve(handler, request, false, place, pace, finish);
+            let responding = handler::serve(handler, request, None, place, pace, finish);
             *self = Stream::Answering(responding);
         }
         match &mut *self {

@@ -25,6 +25,9 @@ use crate::net::parting::Lingering;
 const LEAST: usize = 1024;
 const MOST: usize = 64 * 1024;
 
+/// A write that waits looks so often within its limit whether anything is taken.
+const PARTS: u32 = 8;
+
 /// The stream of a connection.
 ///
 /// Writes make headway within a limit, or fail: a peer that reads nothing is cut. A shutdown ends our direction, and then waits
@@ -135,10 +138,17 @@ impl<T: Transport> Io<T> {
         self.input.stream.get_ref().holds_input()
     }
 
-    /// The stream for threads, whose writes have the same limit, and what was read of it and not given to hyper.
+    pub(super) fn write_limit(&self) -> Option<Duration> {
+        self.write_limit
+    }
+
+    /// The stream for threads, whose writes end within the limit, and what was read of it and not given to hyper.
     pub(super) fn into_blocking(self) -> io::Result<(T, Vec<u8>)> {
         let stream = self.input.stream.into_inner();
-        let limit = self.write_limit;
+        // The kernel tells of room only once there is much, and a write that gives up takes the rest of it: if that were
+        // after the whole limit, it would pass for something that the peer has taken, and the limit began anew.
+        let parts = if stream.goes_on() { PARTS } else { 1 };
+        let limit = self.write_limit.map(|limit| limit / parts);
         // Zero is refused as an argument; the least there is times out all the same.
         let limit = limit.map(|limit| limit.max(Duration::from_nanos(1)));
         stream.socket().set_write_timeout(limit)?;

@@ -63,6 +63,12 @@ pub trait Transport:
         false
     }
 
+    /// Whether it goes on after a write that was late.
+    #[doc(hidden)]
+    fn goes_on(&self) -> bool {
+        true
+    }
+
     /// Another handle of it.
     #[doc(hidden)]
     fn twin(&self) -> io::Result<Self>
@@ -148,6 +154,11 @@ impl Transport for GreenSslSocket {
 
     fn holds_input(&self) -> bool {
         GreenSslSocket::holds_input(self)
+    }
+
+    /// Half a record may have left.
+    fn goes_on(&self) -> bool {
+        false
     }
 
     fn twin(&self) -> io::Result<Self> {

@@ -6,9 +6,11 @@ use std::future::poll_fn;
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
 use greenhub::future::block_on;
+use greenhub::one_line;
 use http::Request;
 
 use super::body::Body;
@@ -66,6 +68,8 @@ pub struct Upgraded {
     early: Bytes,
     /// Whoever writes has it, of all handles.
     writing: Arc<Mutex<()>>,
+    /// How long the peer may take nothing. A write of the stream may give up before.
+    limit: Option<Duration>,
 }
 
 trait Duplex: Read + Write + Send + Sync {
@@ -103,6 +107,7 @@ impl Upgraded {
             stream: self.stream.another()?,
             early: Bytes::new(),
             writing: self.writing.clone(),
+            limit: self.limit,
         })
     }
 
@@ -128,12 +133,14 @@ pub(super) type Opens = fn(hyper::upgrade::Upgraded) -> io::Result<Upgraded>;
 pub(super) fn open<T: Transport>(upgraded: hyper::upgrade::Upgraded) -> io::Result<Upgraded> {
     match upgraded.downcast::<Io<T>>() {
         Ok(parts) => {
+            let limit = parts.io.write_limit();
             let (stream, held) = parts.io.into_blocking()?;
             let early = [&*parts.read_buf, &*held].concat();
             Ok(Upgraded {
                 stream: Box::new(stream),
                 early: early.into(),
                 writing: Arc::default(),
+                limit,
             })
         }
         Err(_) => Err(io::Error::new(
@@ -189,14 +196,16 @@ pub fn upgrade(request: &mut Request<Body>, then: impl FnOnce(Upgraded) + Send +
                 .and_then(place.opens)
             {
                 Ok(upgraded) => then(upgraded),
-                Err(error) => log::debug!("a connection was not upgraded: {error}"),
+                Err(error) => {
+                    log::debug!("a connection was not upgraded: {}", one_line(error));
+                }
             }
         });
     }
 }
 
 /// Answers a websocket's handshake, and calls `talk` with the socket once the answer has been sent, on a green thread of
-/// its own. A request that is no such handshake gets 400.
+/// its own. A request that is no such handshake gets 400, and one of another version than 13 gets 426 (RFC 6455, 4.4).
 ///
 /// ```
 /// use green::http::{self, Body, IntoResponse, Request};
@@ -226,6 +235,8 @@ pub fn websocket(
     mut request: Request<Body>,
     talk: impl FnOnce(tungstenite::WebSocket<Upgraded>) + Send + 'static,
 ) -> http::Response<super::Reply> {
+    use http::{HeaderValue, StatusCode, header};
+    use tungstenite::error::{Error, ProtocolError};
     use tungstenite::handshake::server::create_response_with_body;
     use tungstenite::protocol::{Role, WebSocket};
 
@@ -239,8 +250,26 @@ pub fn websocket(
             response
         }
         Err(error) => {
-            log::debug!("no websocket: {error}");
-            http::StatusCode::BAD_REQUEST.into_response()
+            log::debug!("no websocket: {}", one_line(&error));
+            let versions = header::SEC_WEBSOCKET_VERSION;
+            let asks_for_another = request.headers().contains_key(&versions)
+                && matches!(
+                    error,
+                    Error::Protocol(ProtocolError::MissingSecWebSocketVersionHeader)
+                );
+            if !asks_for_another {
+                return StatusCode::BAD_REQUEST.into_response();
+            }
+            let mut response = StatusCode::UPGRADE_REQUIRED.into_response();
+            for (name, value) in [
+                (versions, "13"),
+                (header::UPGRADE, "websocket"),
+                (header::CONNECTION, "upgrade"),
+            ] {
+                let value = HeaderValue::from_static(value);
+                response.headers_mut().insert(name, value);
+            }
+            response
         }
     }
 }
@@ -262,7 +291,7 @@ impl Write for Upgraded {
         // Who was cut short while it wrote has left half of something behind.
         let cut = |_| io::Error::new(io::ErrorKind::BrokenPipe, "a write before was cut short");
         let _writing = self.writing.lock().map_err(cut)?;
-        match self.stream.write_all(buf) {
+        match send(&mut *self.stream, self.limit, buf) {
             Ok(()) => Ok(buf.len()),
             Err(error) if crate::is_timeout(&error) => {
                 // It may have ended by itself.
@@ -277,6 +306,27 @@ impl Write for Upgraded {
     fn flush(&mut self) -> io::Result<()> {
         self.stream.flush()
     }
+}
+
+/// Sends all of it, unless nothing is taken for as long as `limit` says.
+fn send(stream: &mut dyn Duplex, limit: Option<Duration>, mut left: &[u8]) -> io::Result<()> {
+    let mut taken = Instant::now();
+    while !left.is_empty() {
+        match stream.write(left) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => {
+                left = &left[count..];
+                taken = Instant::now();
+            }
+            Err(error) => match error.kind() {
+                io::ErrorKind::Interrupted => {}
+                io::ErrorKind::WouldBlock if limit.is_some_and(|limit| taken.elapsed() < limit) => {
+                }
+                _ => return Err(error),
+            },
+        }
+    }
+    Ok(())
 }
 
 impl fmt::Debug for Upgraded {

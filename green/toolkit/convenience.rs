@@ -39,6 +39,8 @@ mod outcome;
 #[cfg(feature = "proxy-protocol")]
 mod proxied;
 mod server;
+#[cfg(feature = "signal")]
+mod signals;
 #[cfg(feature = "tls")]
 mod tls;
 
@@ -49,6 +51,8 @@ pub use outcome::{Outcome, StopServe};
 #[cfg(feature = "proxy-protocol")]
 pub use proxied::ProxyProtocol;
 pub use server::{Counters, Served, Server, StopHandle};
+#[cfg(all(feature = "http", feature = "signal"))]
+pub(crate) use signals::StopSignals;
 #[cfg(feature = "tls")]
 pub use tls::wrap_ssl;
 

@@ -12,7 +12,7 @@ mod sleep;
 mod spawned;
 mod waker;
 
-pub use self::sleep::{Sleep, sleep, sleep_until, timeout};
+pub use self::sleep::{Sleep, prepare_sleeps, sleep, sleep_until, timeout};
 pub use self::spawned::{Builder, spawn, spawn_local};
 pub use self::waker::block_on;
 

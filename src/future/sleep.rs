@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::future::poll_fn;
+use std::io;
 use std::iter;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use crate::error::Elapsed;
 use crate::green_thread::Builder;
 use crate::hub::site::Site;
 use crate::hub::wait::Request;
-use crate::hub::{current, placement};
+use crate::hub::{Hub, current, placement};
 use crate::sys::lock::Lock;
 use crate::timer::{Timed, TimerQueue};
 use crate::wait_queue::{QueueEnd, WaitQueue};
@@ -81,6 +82,17 @@ pub fn timeout<F: Future>(
         })
         .await
     }
+}
+
+/// Starts what serves sleeps, on each hub. From then on no poll of a sleep can panic, however few stacks are left.
+///
+/// # Errors
+///
+/// What keeps a green thread from starting.
+#[doc(hidden)]
+pub fn prepare_sleeps() -> io::Result<()> {
+    let mut hubs = placement::hubs()?.iter();
+    hubs.try_for_each(|hub| Sleepers::of(hub).map(drop))
 }
 
 /// A future that is ready at an instant; see [`sleep`] and [`sleep_until`].
@@ -237,19 +249,21 @@ impl Sleepers {
     fn here() -> Arc<Sleepers> {
         let hubs = placement::hubs().expect("failed to start the hubs");
         let hub = current::local().map_or(hubs[0], |local| local.hub);
-        let here = hub.services.get::<Sleepers>();
-        if !here.has_sleeper.swap(true, Ordering::SeqCst) {
-            let sleeper = Sleeper(Arc::clone(&here));
-            let started = Builder::new()
+        Sleepers::of(hub).unwrap_or_else(|error| panic!("failed to spawn thread: {error}"))
+    }
+
+    /// Those of a hub, with their sleeper.
+    fn of(hub: &Hub) -> io::Result<Arc<Sleepers>> {
+        let sleepers = hub.services.get::<Sleepers>();
+        if !sleepers.has_sleeper.swap(true, Ordering::SeqCst) {
+            let sleeper = Sleeper(Arc::clone(&sleepers));
+            Builder::new()
                 .name("sleeps".to_owned())
                 .hub(hub.home.index)
                 .serves_the_hub()
-                .spawn(move || sleeper.0.run());
-            if let Err(error) = started {
-                panic!("failed to spawn thread: {error}");
-            }
+                .spawn(move || sleeper.0.run())?;
         }
-        here
+        Ok(sleepers)
     }
 
     fn see_to(&self, entry: &Arc<Entry>, deadline: Deadline) {

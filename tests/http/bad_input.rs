@@ -49,6 +49,9 @@ fn handler(request: Request<Body>) -> std::io::Result<Response<Reply>> {
         green::debug::kill(thread::current().id().as_u64().get()).unwrap();
         thread::sleep(Duration::from_secs(3600));
     }
+    if request.uri().path() == "/lines" {
+        return Err(std::io::Error::other("a line\r\nERROR and one more"));
+    }
     usual(request)
 }
 
@@ -84,6 +87,7 @@ fn bad_input_has_its_status_a_line_in_the_log_and_no_other_effect() {
             ("POST /length HTTP/1.1\r\nhost: x\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n", false, Some("501"), "\"POST /length HTTP/1.1\" 501"),
             ("GET /panic HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", false, Some("500"), "GET /panic: the handler panicked"),
             ("GET /cut HTTP/1.1\r\nhost: x\r\n\r\n", false, Some("200"), "a response was cut off: no more"),
+            ("GET /lines HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", false, Some("500"), "a line\\r\\nERROR and one more"),
             ("GET /killed HTTP/1.1\r\nhost: x\r\n\r\n", false, None, ""),
             ("POST /killed HTTP/1.1\r\nhost: x\r\ncontent-length: 90000\r\n\r\n", false, Some("503"), "\"POST /killed HTTP/1.1\" 503"),
         ];
@@ -113,7 +117,7 @@ fn bad_input_has_its_status_a_line_in_the_log_and_no_other_effect() {
                 .write_all(b"GET /on HTTP/1.1\r\nhost: x\r\n\r\n")
                 .unwrap();
             assert!(until(neighbour, "GET /on").starts_with("HTTP/1.1 200"));
-            logged("\"GET /on HTTP/1.1\" 200");
+            logged("\"GET /on HTTP/1.1\" 200 7 ");
         }
         drop(neighbours);
         for served in servers {

@@ -155,6 +155,77 @@ fn a_body_that_is_too_long_is_413() {
     });
 }
 
+#[test]
+fn a_length_that_nobody_can_count_is_413() {
+    bounded("a length", || {
+        let served = Served::with(usual, |server| server.max_body(1 << 40));
+        for length in [
+            "18446744073709551613",
+            "18446744073709551614",
+            "18446744073709551615",
+            "18446744073709551616",
+            "99999999999999999999999999999999",
+        ] {
+            let answer = served.ask(&format!(
+                "POST /early HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n"
+            ));
+            assert!(answer.starts_with("HTTP/1.1 413"), "{length}: {answer}");
+        }
+        served.stop();
+    });
+}
+
+#[test]
+fn a_body_that_is_kept_beyond_the_answer_and_not_read_on_ends_its_connection() {
+    bounded("a body that is kept", || {
+        let (keep, kept) = channel();
+        let keeps = move |request: Request<Body>| {
+            let leaks = request.uri().path() == "/leak";
+            match (leaks, request.into_body()) {
+                (true, body) => std::mem::forget(body),
+                (false, body) => keep.send(body).unwrap(),
+            }
+            "answered"
+        };
+        let served = Served::with(keeps, |server| server.read_timeout(Some(SHORT)));
+        for path in ["/leak", "/keep"] {
+            for length in [
+                "content-length: 20000",
+                "content-length: 90000",
+                "transfer-encoding: chunked",
+            ] {
+                let mut stream = served.connect();
+                stream
+                    .set_read_timeout(Some(Duration::from_secs(20)))
+                    .unwrap();
+                let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\n{length}\r\n\r\n");
+                stream.write_all(head.as_bytes()).unwrap();
+                stream.write_all(b"4e20\r\n").unwrap();
+                stream.write_all(&[b'x'; 20_000]).unwrap();
+                let begun = Instant::now();
+                let answer = to_end(&mut stream);
+                assert!(answer.ends_with("answered"), "{path}, {length}: {answer}");
+                let took = begun.elapsed();
+                assert!(took < Duration::from_secs(15), "{path}, {length}: {took:?}");
+            }
+        }
+        // Who reads on may take longer than the limit in all.
+        let mut stream = served.connect();
+        stream
+            .write_all(b"POST /keep HTTP/1.1\r\nhost: x\r\ncontent-length: 20\r\nexpect: x\r\n\r\n")
+            .unwrap();
+        let mut body = kept.iter().nth(3).unwrap();
+        until(&mut stream, "answered");
+        for _ in 0..20 {
+            stream.write_all(b"y").unwrap();
+            body.read_exact(&mut [0]).unwrap();
+            green::thread::sleep(SHORT / 4);
+        }
+        drop(stream);
+        assert_eq!(served.stop().cut, 0);
+    });
+}
+
 /// The answer is followed by the server's end, and the server listens on: a reset would overtake the answer.
 #[test]
 fn who_is_answered_early_may_send_on() {

@@ -15,6 +15,7 @@ mod peers;
 mod preface;
 mod requests;
 mod services;
+mod stacks;
 mod stopping;
 mod streams;
 mod tls_floods;

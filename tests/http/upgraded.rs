@@ -1,15 +1,21 @@
 //! Connections that have left HTTP.
 
 use std::io::{ErrorKind, Read, Write};
-use std::time::Duration;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use green::channel;
-use green::http::{self, Body, HeaderValue, IntoResponse, Request, StatusCode, header};
+use green::convenience::Accept;
+use green::http::{
+    self, Body, HeaderValue, IntoResponse, Request, Server, StatusCode, Transport, header,
+};
+use green::ssl::{EngineKind, TlsVersion};
 use green::thread;
 use tungstenite::protocol::Role;
 use tungstenite::{Message, WebSocket};
 
 use crate::{Served, bounded, until};
+use test_support::certs::{client_context, server_context};
 
 #[test]
 fn a_ping_is_answered_between_what_another_handle_writes() {
@@ -88,6 +94,99 @@ fn a_peer_that_takes_nothing_is_cut_after_an_upgrade_too() {
         .unwrap();
         until(&mut deaf, "\r\n\r\n");
         assert_eq!(hears.recv(), Ok((ErrorKind::TimedOut, 0)));
+        served.stop();
+    });
+}
+
+/// How long a peer that takes nothing was borne.
+fn is_cut_late<L>(
+    listener: L,
+    limit: Duration,
+    connect: impl FnOnce(SocketAddr) -> Box<dyn Duplex>,
+) -> Duration
+where
+    L: Accept + Send + 'static,
+    L::Stream: Transport,
+{
+    let server = Server::new(listener).write_timeout(Some(limit));
+    let address = server.listener().as_ref().local_addr().unwrap();
+    let stop = server.stop_handle();
+    let (told, hears) = channel::bounded(1);
+    let running = thread::spawn(move || {
+        server.run(move |request: Request<Body>| {
+            let told = told.clone();
+            http::websocket(request, move |mut socket| {
+                let mut taken = Instant::now();
+                loop {
+                    let begun = Instant::now();
+                    if socket.send(Message::binary(vec![7; 40_000])).is_err() {
+                        break;
+                    }
+                    // One that had to wait for the whole limit has sent nothing.
+                    if begun.elapsed() < limit / 2 {
+                        taken = Instant::now();
+                    }
+                }
+                told.send(taken.elapsed()).unwrap();
+            })
+        })
+    });
+    let stream = connect(address.as_socket().unwrap());
+    let (_deaf, _) = tungstenite::client("ws://localhost/", stream).unwrap();
+    let late = hears.recv().unwrap();
+    stop.stop();
+    running.join().unwrap().unwrap();
+    late
+}
+
+trait Duplex: Read + Write {}
+
+impl<S: Read + Write> Duplex for S {}
+
+#[test]
+fn a_peer_that_takes_nothing_is_cut_after_the_limit_and_not_after_two() {
+    bounded("how late a peer is cut", || {
+        let limit = Duration::from_secs(2);
+        let listen = || green::listen("127.0.0.1:0").unwrap();
+        let late = is_cut_late(listen(), limit, |address| {
+            Box::new(green::connect(address).unwrap())
+        });
+        assert!(limit <= late && late < limit * 7 / 4, "{late:?}");
+
+        let server = server_context(EngineKind::OpenSsl, TlsVersion::Tls13);
+        let client = client_context(EngineKind::OpenSsl, TlsVersion::Tls13);
+        let listener = green::wrap_ssl(listen(), &server);
+        let late = is_cut_late(listener, limit, |address| {
+            let stream = green::connect(address).unwrap();
+            Box::new(client.connect(stream, "localhost").unwrap())
+        });
+        assert!(limit <= late && late < limit * 7 / 4, "over TLS {late:?}");
+    });
+}
+
+#[test]
+fn a_websocket_of_another_version_is_426_which_names_ours() {
+    bounded("another version", || {
+        let served = Served::new(|request: Request<Body>| http::websocket(request, drop));
+        let ask = |version: &str| {
+            served.ask(&format!(
+                "GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+                 sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n{version}\r\n\
+                 GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+            ))
+        };
+        for version in ["8", "14", "13, 8", "x"] {
+            let answer = ask(&format!("sec-websocket-version: {version}\r\n"));
+            assert!(answer.starts_with("HTTP/1.1 426 "), "{version}: {answer}");
+            let answer = answer.to_ascii_lowercase();
+            for line in ["sec-websocket-version: 13", "upgrade: websocket"] {
+                assert!(answer.contains(line), "{version}: {answer}");
+            }
+            // It goes on with HTTP.
+            assert!(answer.contains("http/1.1 400 "), "{version}: {answer}");
+        }
+        assert!(ask("").starts_with("HTTP/1.1 400 "));
+        assert!(ask("sec-websocket-version: 13\r\n").starts_with("HTTP/1.1 101 "));
         served.stop();
     });
 }

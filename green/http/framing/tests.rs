@@ -145,8 +145,39 @@ fn a_later_minor_version_is_1_1_and_another_major_one_is_noted() {
         let mut framing = Framing::new(exchange.clone());
         framing.pass(&mut request(version).into_bytes()).unwrap();
         let begun = [(); 3].map(|()| exchange.begin());
-        assert_eq!(begun, [true, !other_major, true], "{version}");
+        let refused = other_major.then_some(StatusCode::HTTP_VERSION_NOT_SUPPORTED);
+        assert_eq!(begun, [None, refused, None], "{version}");
     }
+}
+
+#[test]
+fn a_length_beyond_what_hyper_counts_is_noted_and_shortened() {
+    for (length, becomes, too_long) in [
+        ("18446744073709551613", "18446744073709551613", false),
+        ("18446744073709551614", "1844674407370955161 ", true),
+        ("18446744073709551615", "1844674407370955161 ", true),
+        ("18446744073709551616", "1844674407370955161 ", true),
+        ("99999999999999999999999", "9999999999999999999    ", true),
+        (
+            "0000000000000000000000002",
+            "0000000000000000000000002",
+            false,
+        ),
+    ] {
+        let request = |length| format!("POST / HTTP/1.1\r\nContent-Length: {length}\r\n\r\nab");
+        always(&request(length), &request(becomes), false);
+        let exchange = Exchange::default();
+        let mut framing = Framing::new(exchange.clone());
+        framing.pass(&mut request(length).into_bytes()).unwrap();
+        let refused = too_long.then_some(StatusCode::PAYLOAD_TOO_LARGE);
+        assert_eq!(exchange.begin(), refused, "{length}");
+    }
+    // Where chunks count, it does not matter.
+    let length = "Content-Length: 18446744073709551616\r\n";
+    let mut chunked = HEAD.replace("Host", &format!("{length}Host")).into_bytes();
+    let exchange = Exchange::default();
+    Framing::new(exchange.clone()).pass(&mut chunked).unwrap();
+    assert_eq!(exchange.begin(), None);
 }
 
 #[test]

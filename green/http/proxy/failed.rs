@@ -2,6 +2,7 @@
 
 use std::io;
 
+use greenhub::one_line;
 use http::{Response, StatusCode};
 
 use crate::http::reply::{IntoResponse, Reply};
@@ -23,7 +24,7 @@ impl Failed {
                 told(StatusCode::GATEWAY_TIMEOUT, "it took too long")
             }
             Failed::Behind(error) => {
-                log::warn!("{asked}: {error}");
+                log::warn!("{asked}: {}", one_line(error));
                 told(StatusCode::BAD_GATEWAY, "no answer from behind")
             }
         }

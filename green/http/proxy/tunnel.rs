@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use greenhub::future::{block_on, timeout};
+use greenhub::one_line;
 use http::{Extensions, HeaderValue, Request, Response, StatusCode, Uri, Version, header};
 use http_body_util::Empty;
 use hyper::client::conn::http1;
@@ -109,6 +110,7 @@ impl Way {
                     .and_then(open::<T>)
                     .and_then(|behind| pass_through(client, behind));
                 if let Err(error) = passed {
+                    let error = one_line(error);
                     log::debug!("an upgraded connection was not passed through: {error}");
                 }
             });

@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
+use greenhub::one_line;
+
 /// Ends the server: a handler's `Err(StopServe)`.
 ///
 /// ```
@@ -118,7 +120,7 @@ impl Outcome for () {
 impl Outcome for io::Result<()> {
     fn stop(self) -> Option<StopServe> {
         if let Err(error) = self {
-            log::warn!("a connection failed: {error}");
+            log::warn!("a connection failed: {}", one_line(error));
         }
         None
     }

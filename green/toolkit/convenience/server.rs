@@ -14,6 +14,8 @@ use super::listen::Accept;
 use super::outcome::Outcome;
 #[cfg(doc)]
 use super::outcome::StopServe;
+#[cfg(feature = "signal")]
+use super::signals::StopSignals;
 use crate::metrics::{Figure, Metrics};
 use crate::thread::{Builder, JoinHandle};
 
@@ -54,6 +56,8 @@ pub struct Server<L> {
     count: Arc<Count>,
     grace: Duration,
     stop: Arc<Stop>,
+    #[cfg(feature = "signal")]
+    signals: Option<StopSignals>,
 }
 
 /// What a server did.
@@ -196,6 +200,8 @@ impl<L: Accept> Server<L> {
                 result: ShortLock::new(None),
                 wake: ShortLock::new(None),
             }),
+            #[cfg(feature = "signal")]
+            signals: None,
         }
     }
 
@@ -279,6 +285,30 @@ impl<L: Accept> Server<L> {
     /// ```
     pub fn stop_handle(&self) -> StopHandle {
         StopHandle(self.stop.clone())
+    }
+
+    /// Stops it, as a [`StopHandle`] does, when the process gets SIGTERM or Ctrl-C (SIGINT) from now on. A second one ends the
+    /// process at once, as if nobody had heard it. The signals are heard until [`run`](Server::run) returns, and ignored
+    /// after that; other listeners hear them too.
+    ///
+    /// ```
+    /// use green::convenience::Server;
+    ///
+    /// let server = Server::new(green::listen("127.0.0.1:0")?).stop_on_signals()?;
+    /// # signal_hook::low_level::raise(signal_hook::consts::SIGTERM)?;
+    /// let served = server.run(|_, _| ())?;
+    /// println!("stopped after {} connections", served.connections);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As those of [`Signals::new`](crate::signal::Signals::new), or if there is no stack for who waits for them.
+    #[cfg(feature = "signal")]
+    pub fn stop_on_signals(mut self) -> io::Result<Server<L>> {
+        let stop = self.stop_handle();
+        self.signals = Some(StopSignals::new(move || stop.stop())?);
+        Ok(self)
     }
 
     /// How many connections there are, for whoever collects it; it goes on telling while the server runs, and after

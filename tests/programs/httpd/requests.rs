@@ -39,7 +39,7 @@ fn malformed_requests() {
         ),
         (
             "GET / HTTP/1.1\r\nHost: t\r\nContent-Length: 99999999999999999999999\r\n\r\n",
-            400,
+            413,
         ),
     ] {
         let mut client = server.connect();

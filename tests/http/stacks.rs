@@ -1,0 +1,87 @@
+//! Where there is no stack left.
+
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use green::http::{Body, Request, Server};
+use green::thread::{Builder, JoinHandle, park, sleep};
+use rustix::process::{Resource, Rlimit, setrlimit};
+use test_support::child::{SPARE_MEMORY, alone};
+
+use crate::{Served, usual};
+
+/// Parks green threads until there is no stack for another.
+fn take_all_stacks() -> Vec<JoinHandle<()>> {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: u64 = pages.split(' ').next().unwrap().parse().unwrap();
+    let limit = Rlimit {
+        current: Some(pages * 4096 + (200 << 20)),
+        maximum: None,
+    };
+    setrlimit(Resource::As, limit).unwrap();
+    let mut parked = Vec::new();
+    let mut failed = 0;
+    // A hub may keep the stack of who has just ended for a moment.
+    while failed < 10 {
+        match Builder::new().spawn(park) {
+            Ok(thread) => parked.push(thread),
+            Err(_) => {
+                failed += 1;
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+    }
+    parked
+}
+
+fn give_back(parked: impl IntoIterator<Item = JoinHandle<()>>) {
+    for thread in parked {
+        thread.thread().unpark();
+        thread.join().unwrap();
+    }
+}
+
+#[test]
+fn time_limits_find_their_stack_when_a_server_begins_or_it_does_not() {
+    let name = "stacks::time_limits_find_their_stack_when_a_server_begins_or_it_does_not";
+    let environment = [("GREEN_HUBS", "1"), SPARE_MEMORY];
+    let ended = alone(name, &environment, || {
+        green::run(|| ());
+        let parked = take_all_stacks();
+        let server = Server::new(green::listen("127.0.0.1:0").unwrap());
+        // Without the error it would go on, and panic in its first connection.
+        let (address, stop) = (
+            server.listener().local_addr().unwrap(),
+            server.stop_handle(),
+        );
+        let client = std::thread::spawn(move || {
+            let _client = std::net::TcpStream::connect(address);
+            std::thread::sleep(Duration::from_millis(100));
+            stop.stop();
+        });
+        let error = server.run(|_: Request<Body>| "hello").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::OutOfMemory, "{error}");
+        client.join().unwrap();
+        give_back(parked);
+
+        let served = Served::new(usual);
+        let has_begun = || {
+            let threads = green::report().threads;
+            threads
+                .iter()
+                .any(|thread| thread.name.as_deref() == Some("sleeps"))
+        };
+        while !has_begun() {
+            sleep(Duration::from_millis(1));
+        }
+        let mut parked = take_all_stacks();
+        // One for the connection, none for what it waits by.
+        give_back(parked.pop());
+        let answer = served.ask("GET /on HTTP/1.0\r\n\r\n");
+        assert!(answer.ends_with("GET /on"), "{answer}");
+        give_back(parked);
+        served.stop();
+    });
+    let errors = ended.well().errors;
+    assert!(!errors.contains("panicked"), "{errors}");
+}
