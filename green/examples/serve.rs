@@ -16,8 +16,6 @@ mod program;
 
 use green::convenience::{Listen, Server, StopHandle};
 use green::net::TcpStream;
-use green::signal::Signals;
-use green::signal::consts::{SIGINT, SIGTERM};
 use green::thread;
 
 use program::{
@@ -68,22 +66,15 @@ fn options(mut parser: Parser) -> Result<Option<Options>, Error> {
 }
 
 fn run(options: &Options) -> io::Result<()> {
-    // From here on the two signals no longer end the process.
-    let signals = Signals::new([SIGTERM, SIGINT])?;
     let address = options.address.as_deref().unwrap_or("127.0.0.1:7017");
     let listening = format!("cannot listen on {address}");
     let listener = Listen::new().tcp(address).map_err(about(listening))?;
-    println!("serving on {}", listener.local_addr()?);
     let server = Server::new(listener)
         .concurrency(options.concurrency)
-        .grace(options.grace);
-    let (stop, stopping) = (server.stop_handle(), server.stop_handle());
-    thread::spawn(move || {
-        if signals.wait().is_ok() {
-            println!("stopping");
-            stop.stop();
-        }
-    });
+        .grace(options.grace)
+        .stop_on_signals()?;
+    println!("serving on {}", server.listener().local_addr()?);
+    let stopping = server.stop_handle();
     let served = server.run(move |stream, _| {
         // How a client goes is its own affair.
         let _ = talk(&stream, &stopping);

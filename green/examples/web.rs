@@ -18,8 +18,6 @@ mod program;
 use green::convenience::{HandOver, Handed, Listen, ProxyProtocol};
 use green::http::{Body, Counters, Peer, Request, Server, StopHandle};
 use green::net::TcpListener;
-use green::signal::Signals;
-use green::signal::consts::{SIGINT, SIGTERM};
 use green::sync::{Arc, Mutex};
 use green::{backdoor, thread};
 
@@ -83,19 +81,27 @@ fn options(mut parser: Parser) -> Result<Option<Options>, Error> {
 fn run(options: &Options) -> io::Result<()> {
     // Before there is a second thread.
     let mut handed = Handed::from_environment()?;
-    let signals = Signals::new([SIGTERM, SIGINT])?;
     let mut before = match &options.next {
         Some(path) => Handed::from_process(path).map_err(about(path.display()))?,
         None => Handed::default(),
     };
-    let listener = match (handed.tcp("web")?, before.tcp("web")?) {
+    let named = match handed.tcp("web")? {
+        // Handed over without a name.
+        None => handed.tcp("unknown")?,
+        named => named,
+    };
+    for name in handed.names() {
+        println!("ignored: the listener '{name}', which is not 'web'");
+    }
+    let listener = match (named, before.tcp("web")?) {
         (Some(listener), _) | (None, Some(listener)) => listener,
         (None, None) => listen(options)?,
     };
-    println!("serving on {}", listener.local_addr()?);
     let mut server = Server::new(listener)
         .concurrency(10_000)
-        .grace(options.grace);
+        .grace(options.grace)
+        .stop_on_signals()?;
+    println!("serving on {}", server.listener().local_addr()?);
     if options.proxied {
         let proxy = ProxyProtocol::trusting(|peer| peer.is_loopback());
         server = server.proxy_protocol(proxy);
@@ -115,15 +121,9 @@ fn run(options: &Options) -> io::Result<()> {
             }
         });
     }
-    let stopping = stop.clone();
-    thread::spawn(move || {
-        if signals.wait().is_ok() {
-            stop.stop();
-        }
-    });
     before.ready()?;
     if let Some(address) = &options.watch {
-        let opened = watch(address, stopping, counters).map_err(about(address))?;
+        let opened = watch(address, stop, counters).map_err(about(address))?;
         *watched.lock().unwrap() = Some(opened);
     }
     let served = server.run(|request: Request<Body>| {

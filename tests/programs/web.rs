@@ -70,8 +70,16 @@ fn a_listener_of_systemds_is_taken_by_name() {
             "{answer}"
         );
         drop(next);
-        // One that is called otherwise is not taken.
+        // One without a name is taken as well.
+        let mut unnamed = start("");
+        assert_eq!(unnamed.line("serving on "), address);
+        drop(unnamed);
+        // One that is called otherwise is not taken, and that is said.
         let mut other = start("other");
+        assert_eq!(
+            other.line("ignored: "),
+            "the listener 'other', which is not 'web'"
+        );
         assert_ne!(other.line("serving on "), address);
     });
 }

@@ -5,15 +5,11 @@ use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::process;
 use std::time::Duration;
 
 use green::convenience::{Accept, Served};
-use green::http::{self, Handler, Server, StopHandle, Transport};
-use green::signal::Signals;
-use green::signal::consts::{SIGINT, SIGTERM};
+use green::http::{self, Handler, Server, Transport};
 use green::ssl::{Purpose, SslContext};
-use green::thread;
 
 use crate::program::{Error, Long, Parser, Short, Value, ValueExt, about, seconds};
 
@@ -108,30 +104,24 @@ impl Serving {
         begun: impl FnOnce(&str),
         handler: impl Handler,
     ) -> io::Result<Served> {
-        let signals = Signals::new([SIGTERM, SIGINT])?;
         let listener = green::listen(&self.listen).map_err(about(&self.listen))?;
         let address = listener.local_addr()?;
         let Some((cert, key)) = &self.tls else {
-            begun(&format!("http://{address}/"));
-            return self.serve(listener, bounds, signals, handler);
+            let begun = || begun(&format!("http://{address}/"));
+            return self.serve(listener, bounds, begun, handler);
         };
         let context = SslContext::create_default_context(Purpose::ClientAuth)?;
         context.load_cert_chain(cert, Some(key), None)?;
         context.set_alpn_protocols(&http::ALPN)?;
-        begun(&format!("https://{address}/"));
-        self.serve(
-            green::wrap_ssl(listener, &context),
-            bounds,
-            signals,
-            handler,
-        )
+        let begun = || begun(&format!("https://{address}/"));
+        self.serve(green::wrap_ssl(listener, &context), bounds, begun, handler)
     }
 
     fn serve<L>(
         &self,
         listener: L,
         bounds: &Bounds,
-        signals: Signals,
+        begun: impl FnOnce(),
         handler: impl Handler,
     ) -> io::Result<Served>
     where
@@ -147,21 +137,10 @@ impl Serving {
             .read_timeout(limit)
             .write_timeout(limit)
             .grace(self.grace);
-        stop_on_signals(signals, server.stop_handle());
+        let server = server.stop_on_signals()?;
+        begun();
         server.run(handler)
     }
-}
-
-fn stop_on_signals(signals: Signals, stop: StopHandle) {
-    thread::spawn(move || {
-        if signals.wait().is_ok() {
-            say("stopping; a second signal ends it at once");
-            stop.stop();
-        }
-        if signals.wait().is_ok() {
-            process::exit(130);
-        }
-    });
 }
 
 /// Tells whoever runs the program; that nobody may be listening is no reason to end.
