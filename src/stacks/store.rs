@@ -185,3 +185,125 @@ impl Store {
         unused.into_iter().for_each(|stacks| self.put_cold(stacks));
     }
 }
+
+#[cfg(test)]
+#[expect(unsafe_code, reason = "writes to stacks that nobody runs on")]
+mod tests {
+    use super::*;
+
+    const NOW: Nanos = Nanos(1_000_000_000);
+    /// Of sizes up to half a MiB, where there is no other.
+    const HOT: usize = 16;
+
+    fn kept_and_cold(store: &Store, size: usize) -> (usize, usize) {
+        let shelves = store.shelves.lock();
+        let shelf = shelves.iter().find(|shelf| shelf.arena.size == size);
+        shelf.map_or((0, 0), |shelf| (shelf.kept.len(), shelf.cold.len()))
+    }
+
+    /// Used stacks: the lowest byte of each is 7.
+    fn used(store: &Store, size: usize, count: usize) -> Vec<Stack> {
+        let take = |_| {
+            let stack = store.take(size).unwrap();
+            // SAFETY: the stack is this function's, and as large as that.
+            unsafe { *(stack.bottom() as *mut u8) = 7 };
+            stack
+        };
+        (0..count).map(take).collect()
+    }
+
+    fn lowest_byte(stack: &Stack) -> u8 {
+        // SAFETY: as above.
+        unsafe { *(stack.bottom() as *const u8) }
+    }
+
+    #[test]
+    fn the_stack_used_last_is_taken_first_and_sizes_are_kept_apart() {
+        const SIZE: usize = 5 << 16;
+        let store = Store::new(SIZE).unwrap();
+        let tops: Vec<_> = used(&store, SIZE, 2)
+            .into_iter()
+            .map(|stack| {
+                let top = stack.top();
+                store.put(stack, NOW);
+                top
+            })
+            .collect();
+        assert!(store.take_kept(2 * SIZE).is_none());
+        let again = [(); 2].map(|()| store.take_kept(SIZE).unwrap().top());
+        assert_eq!(again, [tops[1], tops[0]]);
+        assert!(store.take_kept(SIZE).is_none());
+    }
+
+    #[test]
+    fn stacks_that_nobody_took_for_a_period_give_their_memory_back_but_for_a_few() {
+        const SIZE: usize = 6 << 16;
+        let store = Store::new(SIZE).unwrap();
+        for (n, stack) in used(&store, SIZE, HOT + 4).into_iter().enumerate() {
+            assert_eq!(store.tidy_at().is_never(), n <= HOT, "{n}");
+            // From the first one too many on.
+            store.put(stack, NOW.later_by(n as u32 * PERIOD / 100));
+        }
+        let first = NOW.later_by(HOT as u32 * PERIOD / 100 + PERIOD);
+        assert_eq!(store.tidy_at(), first.into());
+
+        // All were used since the look before.
+        store.tidy(first);
+        assert_eq!(kept_and_cold(&store, SIZE), (HOT + 4, 0));
+        let second = first.later_by(PERIOD);
+        assert_eq!(store.tidy_at(), second.into());
+
+        // Three are used, so one of the four is not, nor are those that stay in any case.
+        let busy = used(&store, SIZE, HOT + 3);
+        busy.into_iter().for_each(|stack| store.put(stack, second));
+        store.tidy(second);
+        assert_eq!(kept_and_cold(&store, SIZE), (HOT + 3, 1));
+        store.tidy(second.later_by(PERIOD));
+        assert_eq!(kept_and_cold(&store, SIZE), (HOT, 4));
+        assert!(store.tidy_at().is_never());
+
+        // Those with memory are taken first, and only the others have lost what was in it.
+        let all: Vec<_> = (0..HOT + 4)
+            .map(|_| store.take_kept(SIZE).unwrap())
+            .collect();
+        let bytes: Vec<_> = all.iter().map(lowest_byte).collect();
+        assert_eq!(bytes[..HOT], [7; HOT]);
+        assert_eq!(bytes[HOT..], [0; 4]);
+    }
+
+    #[test]
+    fn what_is_more_than_a_hub_keeps_gives_its_memory_back_at_once() {
+        const SIZE: usize = 1 << 16;
+        let store = Store::new(SIZE).unwrap();
+        let stacks = used(&store, SIZE, KEPT + 1);
+        for stack in stacks {
+            assert_eq!(kept_and_cold(&store, SIZE).1, 0);
+            store.put(stack, NOW);
+        }
+        assert_eq!(kept_and_cold(&store, SIZE), (KEPT + 1 - SPILLED, SPILLED));
+        // One that is to hold no memory is one of those.
+        let cold = store.take_untouched(SIZE).unwrap();
+        assert_eq!(lowest_byte(&cold), 0);
+        assert_eq!(kept_and_cold(&store, SIZE).1, SPILLED - 1);
+    }
+
+    #[test]
+    fn of_several_sizes_fewer_stay_and_the_others_are_looked_through() {
+        const LARGE: usize = 2 << 20;
+        const OTHER: usize = 1 << 20;
+        let store = Store::new(LARGE).unwrap();
+        // Four of them are 8 MiB.
+        let large = used(&store, LARGE, 4);
+        large.into_iter().for_each(|stack| store.put(stack, NOW));
+        assert!(store.tidy_at().is_never());
+        let other = used(&store, OTHER, 1);
+        other.into_iter().for_each(|stack| store.put(stack, NOW));
+        // Now each size may have 4 MiB.
+        assert_eq!(store.tidy_at(), NOW.later_by(PERIOD).into());
+        store.tidy(NOW.later_by(PERIOD));
+        store.tidy(NOW.later_by(2 * PERIOD));
+        assert_eq!(kept_and_cold(&store, LARGE), (2, 2));
+        assert_eq!(kept_and_cold(&store, OTHER), (1, 0));
+        assert!(store.tidy_at().is_never());
+    }
+}
