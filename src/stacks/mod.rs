@@ -68,6 +68,19 @@ impl Stack {
     }
 }
 
+#[cfg(test)]
+impl Stack {
+    fn set_lowest_byte(&self, byte: u8) {
+        // SAFETY: nobody runs on the stack, and it reaches down to there.
+        unsafe { *(self.bottom() as *mut u8) = byte };
+    }
+
+    fn lowest_byte(&self) -> u8 {
+        // SAFETY: as above.
+        unsafe { *(self.bottom() as *const u8) }
+    }
+}
+
 /// All stacks of one size. There are as many arenas as sizes that were asked for,
 /// and they live as long as the process.
 #[derive(Debug)]

@@ -187,7 +187,6 @@ impl Store {
 }
 
 #[cfg(test)]
-#[expect(unsafe_code, reason = "writes to stacks that nobody runs on")]
 mod tests {
     use super::*;
 
@@ -205,16 +204,10 @@ mod tests {
     fn used(store: &Store, size: usize, count: usize) -> Vec<Stack> {
         let take = |_| {
             let stack = store.take(size).unwrap();
-            // SAFETY: the stack is this function's, and as large as that.
-            unsafe { *(stack.bottom() as *mut u8) = 7 };
+            stack.set_lowest_byte(7);
             stack
         };
         (0..count).map(take).collect()
-    }
-
-    fn lowest_byte(stack: &Stack) -> u8 {
-        // SAFETY: as above.
-        unsafe { *(stack.bottom() as *const u8) }
     }
 
     #[test]
@@ -266,7 +259,7 @@ mod tests {
         let all: Vec<_> = (0..HOT + 4)
             .map(|_| store.take_kept(SIZE).unwrap())
             .collect();
-        let bytes: Vec<_> = all.iter().map(lowest_byte).collect();
+        let bytes: Vec<_> = all.iter().map(Stack::lowest_byte).collect();
         assert_eq!(bytes[..HOT], [7; HOT]);
         assert_eq!(bytes[HOT..], [0; 4]);
     }
@@ -283,7 +276,7 @@ mod tests {
         assert_eq!(kept_and_cold(&store, SIZE), (KEPT + 1 - SPILLED, SPILLED));
         // One that is to hold no memory is one of those.
         let cold = store.take_untouched(SIZE).unwrap();
-        assert_eq!(lowest_byte(&cold), 0);
+        assert_eq!(cold.lowest_byte(), 0);
         assert_eq!(kept_and_cold(&store, SIZE).1, SPILLED - 1);
     }
 
