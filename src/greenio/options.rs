@@ -147,7 +147,7 @@ impl GreenSocket {
     }
 
     /// How many bytes must have arrived before a wait for data ends
-    /// (`SO_RCVLOWAT`).
+    /// (`SO_RCVLOWAT`). A receive that finds fewer takes them at once, and does not wait.
     ///
     /// # Errors
     ///

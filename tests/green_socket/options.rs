@@ -144,12 +144,11 @@ fn the_low_water_mark_holds_a_reader_back() {
     both_ways(|on| {
         let (client, server) = tcp_pair();
         server.set_recv_low_water(6).unwrap();
-        let reader = on.spawn(move || {
-            let mut buf = [0; 16];
-            server.recv(&mut buf).unwrap()
-        });
-        settle();
         client.send_all(b"abc").unwrap();
+        let reader = on.spawn(move || {
+            assert!(server.wait_readable(None).unwrap());
+            server.recv(&mut [0; 16]).unwrap()
+        });
         settle();
         assert!(!reader.is_finished());
         client.send_all(b"defg").unwrap();
