@@ -148,19 +148,27 @@ fn a_peer_that_takes_nothing_is_cut_after_the_limit_and_not_after_two() {
     bounded("how late a peer is cut", || {
         let limit = Duration::from_secs(2);
         let listen = || green::listen("127.0.0.1:0").unwrap();
-        let late = is_cut_late(listen(), limit, |address| {
-            Box::new(green::connect(address).unwrap())
-        });
-        assert!(limit <= late && late < limit * 7 / 4, "{late:?}");
-
+        let over_tcp = || {
+            is_cut_late(listen(), limit, |address| {
+                Box::new(green::connect(address).unwrap())
+            })
+        };
         let server = server_context(EngineKind::OpenSsl, TlsVersion::Tls13);
         let client = client_context(EngineKind::OpenSsl, TlsVersion::Tls13);
-        let listener = green::wrap_ssl(listen(), &server);
-        let late = is_cut_late(listener, limit, |address| {
-            let stream = green::connect(address).unwrap();
-            Box::new(client.connect(stream, "localhost").unwrap())
-        });
-        assert!(limit <= late && late < limit * 7 / 4, "over TLS {late:?}");
+        let over_tls = || {
+            is_cut_late(green::wrap_ssl(listen(), &server), limit, |address| {
+                let stream = green::connect(address).unwrap();
+                Box::new(client.connect(stream, "localhost").unwrap())
+            })
+        };
+        for how_late in [&over_tcp as &dyn Fn() -> Duration, &over_tls] {
+            // A busy machine may be late by itself, but not each time.
+            let in_time = (0..4).map(|_| how_late()).any(|late| {
+                assert!(late >= limit, "{late:?}");
+                late < limit * 7 / 4
+            });
+            assert!(in_time);
+        }
     });
 }
 
