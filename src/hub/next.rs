@@ -13,6 +13,7 @@ use super::local::{BUDGET, Local};
 use super::task::{Green, Task};
 use super::{current, root};
 use crate::clock::Nanos;
+use crate::deadline::Deadline;
 use crate::engine::Fiber;
 use crate::sys::memory::prefetch;
 use crate::thread_locals;
@@ -79,6 +80,8 @@ impl Local {
     // Out of line, for those who do not use it.
     #[inline(never)]
     pub(super) fn lend(&self, task: &Arc<Task>, green: &Green) -> Option<Fiber> {
+        // If it waited for a stack, it does so no longer.
+        green.deadline.set(Deadline::NEVER);
         let owner = Arc::as_ptr(task).cast();
         let resting = self.carriers.borrow_mut().pop();
         let carrier = match resting {

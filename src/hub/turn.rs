@@ -141,7 +141,6 @@ impl Local {
     /// Gives a green thread without one a fiber; false if it has to wait for that.
     fn begin_or_put_off(&self, task: &Arc<Task>, green: &Green) -> bool {
         if green.carried.is_some() {
-            green.deadline.set(Deadline::NEVER);
             let is_lent = self.lend(task, green).is_some();
             if !is_lent {
                 wait::await_stack(self, task, green);

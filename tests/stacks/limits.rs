@@ -18,7 +18,7 @@ use super::{kilobytes, refuse};
 use greenhub::Site;
 use test_support::child::alone;
 #[cfg(not(feature = "engine-may"))]
-use test_support::threads::{is_killed, site, until};
+use test_support::threads::{is_killed, site, time_left, until};
 
 /// Nobody waits for so long.
 const LONG: Duration = Duration::from_secs(3600);
@@ -85,6 +85,7 @@ fn where_there_is_no_stack_futures_wait_for_one() {
         error.expect("600 MiB do not hold 10,000 stacks");
         let waiting = greenhub::future::spawn(async { 7 });
         let killed = greenhub::future::spawn(async { 8 });
+        let lasting = greenhub::future::spawn(std::future::pending::<()>());
         until(|| site(&waiting) == Some(Site::Queue("a stack")));
         killed.kill().unwrap();
         assert!(!waiting.wait_timeout(Duration::from_millis(50)));
@@ -93,6 +94,11 @@ fn where_there_is_no_stack_futures_wait_for_one() {
         one.join().unwrap();
         assert_eq!(waiting.join().unwrap(), 7);
         assert!(is_killed(killed.join()));
+        // The limit of its wait for a stack is none of its next one.
+        until(|| site(&lasting) == Some(Site::Queue("its waker")));
+        assert_eq!(time_left(&lasting), None);
+        lasting.kill().unwrap();
+        assert!(is_killed(lasting.join()));
         end_all(parked);
     })
     .well();
@@ -114,6 +120,10 @@ fn where_there_is_little_address_space_some_stacks_fit_and_some_space_is_left() 
         };
         assert!(error.to_string().contains("ulimit -v"), "{error}");
         assert!(sleepers.len() > 5, "{} fit", sleepers.len());
+        let (limit, left) = address_space();
+        let spare = (limit / 8).min(64 << 20);
+        // But for what threads beside those have taken meanwhile.
+        assert!(left + (2 << 20) > spare, "{left} bytes are left of {limit}");
         // An allocation that fails would end the process.
         drop(vec![1u8; 4 << 20]);
         sleepers.iter().for_each(|sleeper| sleeper.kill().unwrap());
@@ -124,12 +134,28 @@ fn where_there_is_little_address_space_some_stacks_fit_and_some_space_is_left() 
     .well();
 }
 
-/// Leaves the process so many bytes of address space. The allocator may take 128 MiB of them for each hub.
-fn limit_address_space(bytes: u64) {
+/// Address space that the process takes, in bytes.
+fn address_space_taken() -> u64 {
     let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
     let pages: u64 = pages.split(' ').next().unwrap().parse().unwrap();
+    pages * 4096
+}
+
+/// Its limit, and how much of that is left.
+fn address_space() -> (u64, u64) {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: `limit` lives across the call.
+    assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_AS, &mut limit) }, 0);
+    (limit.rlim_cur, limit.rlim_cur - address_space_taken())
+}
+
+/// Leaves the process so many bytes of address space. The allocator may take 128 MiB of them for each hub.
+fn limit_address_space(bytes: u64) {
     let limit = libc::rlimit {
-        rlim_cur: pages * 4096 + bytes,
+        rlim_cur: address_space_taken() + bytes,
         rlim_max: libc::RLIM_INFINITY,
     };
     // SAFETY: `limit` lives across the call.

@@ -35,6 +35,14 @@ pub fn site<T>(handle: &JoinHandle<T>) -> Option<Site> {
     }
 }
 
+/// What is left of the limit of its wait, if it waits and there is one.
+pub fn time_left<T>(handle: &JoinHandle<T>) -> Option<Duration> {
+    let id = handle.thread().id();
+    let report = report();
+    let listed = report.threads.iter().find(|thread| thread.id == id)?;
+    listed.time_left
+}
+
 pub fn until(condition: impl Fn() -> bool) {
     while !condition() {
         sleep(MILLISECOND / 4);
