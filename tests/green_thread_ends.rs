@@ -5,10 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use green::channel::unbounded;
+use green::channel::{Sender, unbounded};
 use green::thread::{self, Builder, Ending, park, spawn, spawn_after};
 use green::{Killed, State, timeout};
+use greenhub::wait_queue::{WaitQueue, Wake};
+use greenhub::{Deadline, Site};
 use test_support::net::{both_ways, wait_until};
+use test_support::threads::site;
 
 const SHORT: Duration = Duration::from_millis(20);
 const FOR_EVER: Duration = Duration::from_secs(3600);
@@ -199,6 +202,40 @@ fn a_cancelled_start_leaves_no_timer_and_no_green_thread_behind() {
         }
         wait_until("none is left", || listed().is_empty());
         wait_until("no timer is left", || green::report().hubs[0].timers < 100);
+    });
+}
+
+/// Waits without a limit when it is dropped, and tells how that ended.
+struct Waits {
+    queue: Arc<WaitQueue>,
+    ended: Sender<Wake>,
+}
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        let woke = self.queue.wait("test", Deadline::NEVER, || true);
+        self.ended.send(woke).unwrap();
+    }
+}
+
+#[test]
+fn what_a_killed_start_drops_may_wait_longer_than_until_the_start() {
+    green::run(|| {
+        let start = Instant::now() + 20 * SHORT;
+        let queue = Arc::new(WaitQueue::new());
+        let (ended, told) = unbounded();
+        let waits = Waits {
+            queue: queue.clone(),
+            ended,
+        };
+        let later = spawn_after(20 * SHORT, move || drop(waits));
+        wait_until("it is put off", || site(&later) == Some(Site::Sleep));
+        later.kill().unwrap();
+        wait_until("it drops what it has", || !queue.is_empty());
+        thread::sleep(start.saturating_duration_since(Instant::now()) + SHORT);
+        assert_eq!(queue.wake_all(), 1);
+        assert_eq!(told.recv(), Ok(Wake::Woken));
+        assert!(later.join().unwrap_err().is::<Killed>());
     });
 }
 

@@ -168,6 +168,53 @@ fn a_panic_of_still_needed_leaves_the_queue_and_the_thread_usable() {
 }
 
 #[test]
+fn why_a_wait_is_refused_is_forgotten_with_its_reason() {
+    fn refused() -> String {
+        let panic = catch_unwind(|| sleep(MILLISECOND)).unwrap_err();
+        *panic.downcast().unwrap()
+    }
+    let body = || {
+        without_waiting("outside", || {
+            assert_eq!(without_waiting("inside", refused), "inside");
+            assert_eq!(refused(), "outside");
+        });
+        let still_needed = || {
+            let why = refused();
+            assert!(why.contains("whether a wait is still needed"), "{why}");
+            false
+        };
+        let woke = WaitQueue::new().wait("test", Deadline::NEVER, still_needed);
+        assert_eq!(woke, Wake::NotNeeded);
+    };
+    test_support::bounded("a reason", LIMIT, || {
+        body();
+        run(body);
+    });
+}
+
+#[test]
+fn a_kill_where_no_wait_is_allowed_lets_nobody_run_before_that_is_over() {
+    test_support::bounded("a kill without a wait", LIMIT, || {
+        run(|| {
+            let ended = Rc::new(Cell::new(false));
+            let theirs = ended.clone();
+            let victim = spawn_local(move || {
+                let killed = catch_unwind(park);
+                theirs.set(true);
+                drop(killed);
+            });
+            yield_now();
+            without_waiting("not here", || {
+                victim.kill().unwrap();
+                assert!(!ended.get());
+            });
+            let _ = victim.join();
+            assert!(ended.get());
+        });
+    });
+}
+
+#[test]
 fn a_shielded_wait_that_is_refused_ends_the_process() {
     let name = "a_shielded_wait_that_is_refused_ends_the_process";
     let refused = alone(name, &[], || {

@@ -245,3 +245,36 @@ impl Ready for Lines {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixStream;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Each has found it unregistered, and comes when the other one is done.
+    #[test]
+    fn two_that_wait_first_at_once_register_once() {
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let lines = Lines::ready(ours.as_raw_fd());
+        let hubs = placement::hubs().unwrap();
+        let held = lines.registration.lock();
+        let waiters = [hubs[0], hubs[hubs.len() - 1]].map(|hub| {
+            let lines = lines.clone();
+            thread::spawn(move || lines.register_with(hub).unwrap())
+        });
+        thread::sleep(Duration::from_millis(50));
+        drop(held);
+        assert!(
+            waiters
+                .map(|waiter| waiter.join().unwrap())
+                .iter()
+                .all(|&it| it)
+        );
+        lines.deregister();
+        assert_eq!(Arc::strong_count(&lines), 1, "no hub holds it");
+    }
+}

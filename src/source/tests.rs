@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::green_thread::{sleep, spawn, spawn_local};
 use crate::hub::current;
+use crate::hub::registry::Ready;
+use crate::sys::epoll;
 
 fn pair() -> (Source, UnixStream) {
     let (ours, theirs) = UnixStream::pair().unwrap();
@@ -286,6 +288,43 @@ fn an_ended_wait_leaves_nothing_in_the_hub() {
         assert!(lines.upgrade().is_none(), "nobody else holds it");
         let own = current::with(|task| task.green().unwrap().deadline.get());
         assert!(own.is_never());
+    });
+}
+
+#[test]
+fn a_wait_of_an_os_thread_leaves_nothing_behind() {
+    let (source, mut theirs) = pair();
+    let writer = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(5));
+        theirs.write_all(b"x").unwrap();
+    });
+    assert_eq!(read(&source, &mut [0; 2], None).unwrap(), 1);
+    assert!(source.lines.read.waiters.is_empty());
+    writer.join().unwrap();
+}
+
+#[test]
+fn who_comes_when_there_is_data_reads_after_those_who_wait() {
+    crate::run(|| {
+        let (source, mut theirs) = pair();
+        let source = Arc::new(source);
+        let next = |source: &Source| {
+            let mut byte = [0];
+            read(source, &mut byte, None).unwrap();
+            byte[0]
+        };
+        let readers = [(); 2].map(|()| {
+            let source = source.clone();
+            spawn_local(move || next(&source))
+        });
+        while source.lines.read.waiters.len() < 2 {
+            sleep(Duration::from_millis(1));
+        }
+        theirs.write_all(b"123").unwrap();
+        // As from the poller: the first one is to run now, and the second one still waits.
+        source.lines.deliver(epoll::IN);
+        assert_eq!(next(&source), b'3');
+        assert_eq!(readers.map(|reader| reader.join().unwrap()), *b"12");
     });
 }
 

@@ -228,3 +228,24 @@ impl Arena {
 fn no_memory(size: usize, error: &io::Error) -> io::Error {
     limits::no_memory(size, thread_locals::room(), error)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_piece_has_twice_the_room_of_the_one_before() {
+        let arena = Arena::of(7 << 16).unwrap();
+        let take = |_| {
+            arena.take().unwrap();
+            arena.state.lock().piece.unwrap().room()
+        };
+        let mut rooms: Vec<usize> = (0..100).map(take).collect();
+        rooms.dedup();
+        assert!(rooms.len() > 2, "{rooms:?}");
+        assert!(
+            rooms.windows(2).all(|two| two[1] == 2 * two[0]),
+            "{rooms:?}"
+        );
+    }
+}

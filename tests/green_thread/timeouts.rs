@@ -188,6 +188,27 @@ fn a_limit_inside_a_drop_that_unwinds_holds() {
 }
 
 #[test]
+fn a_limit_inside_a_drop_that_unwinds_leaves_the_outer_one_as_it_was() {
+    fn caught(limit: Duration, wait: Duration) {
+        let unwound = catch_unwind(|| {
+            let _flush =
+                OnDrop(|| assert_eq!(timeout(limit, || sleep(wait)).is_err(), limit < wait));
+            resume_unwind(Box::new(7));
+        });
+        assert!(unwound.unwrap_err().is::<i32>());
+    }
+    both("a limit leaves the outer one", || {
+        caught(MILLISECOND, HOUR);
+        sleep(MILLISECOND);
+        let outer = timeout(20 * MILLISECOND, || {
+            caught(HOUR, MILLISECOND);
+            sleep(HOUR);
+        });
+        assert!(outer.is_err());
+    });
+}
+
+#[test]
 fn a_limit_inside_a_drop_that_a_kill_runs_holds_and_the_kill_does_not_interrupt() {
     prepare();
     test_support::bounded("a limit inside a drop", LIMIT, || {
