@@ -221,14 +221,14 @@ impl Drop for Waits {
 #[test]
 fn what_a_killed_start_drops_may_wait_longer_than_until_the_start() {
     green::run(|| {
-        let start = Instant::now() + 20 * SHORT;
+        let start = Instant::now() + 50 * SHORT;
         let queue = Arc::new(WaitQueue::new());
         let (ended, told) = unbounded();
         let waits = Waits {
             queue: queue.clone(),
             ended,
         };
-        let later = spawn_after(20 * SHORT, move || drop(waits));
+        let later = spawn_after(50 * SHORT, move || drop(waits));
         wait_until("it is put off", || site(&later) == Some(Site::Sleep));
         later.kill().unwrap();
         wait_until("it drops what it has", || !queue.is_empty());

@@ -62,7 +62,10 @@ impl Server {
             arguments(&mut command, folder.path(), port);
             let mut process = Process(quiet(&mut command).spawn().unwrap());
             while process.try_wait().unwrap().is_none() {
-                if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() {
+                // Who answers may be somebody who has taken the port before it.
+                if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok()
+                    && listens(process.id(), port)
+                {
                     return Some(Server {
                         _process: process,
                         _folder: folder,
@@ -78,6 +81,26 @@ impl Server {
         );
         None
     }
+}
+
+/// Whether it is that process which listens at the port.
+fn listens(process: u32, port: u16) -> bool {
+    let sockets = std::fs::read_to_string(format!("/proc/{process}/net/tcp")).unwrap_or_default();
+    // Local and remote address, state, five more, inode (proc(5)); a state of 0A is one that listens.
+    let at_port = format!(":{port:04X}");
+    let listening: Vec<_> = sockets
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        .filter(|words| words.len() > 9 && words[1].ends_with(&at_port) && words[3] == "0A")
+        .map(|words| format!("socket:[{}]", words[9]))
+        .collect();
+    let Ok(files) = std::fs::read_dir(format!("/proc/{process}/fd")) else {
+        return false;
+    };
+    files
+        .flatten()
+        .filter_map(|file| std::fs::read_link(file.path()).ok())
+        .any(|file| listening.iter().any(|socket| file.as_os_str() == &**socket))
 }
 
 /// PostgreSQL, at a socket in its folder.
