@@ -61,15 +61,21 @@ pub(crate) struct Request {
 /// # Errors
 ///
 /// An OS thread may fail to make its eventfd.
-#[inline]
+#[inline(always)]
 pub(crate) fn poll_for(fd: RawFd, events: i16) -> io::Result<PollFor> {
     if !current::is_green() || held::is_held() {
-        let task = waiting_task();
-        if let Kind::Os(parker) = &task.kind {
-            parker.make_bell()?;
-        }
+        make_bell()?;
     }
     Ok(PollFor { fd, events })
+}
+
+/// The eventfd of the OS thread that [`wait`] would park here.
+#[cold]
+fn make_bell() -> io::Result<()> {
+    match &waiting_task().kind {
+        Kind::Os(parker) => parker.make_bell(),
+        Kind::Green(_) => Ok(()),
+    }
 }
 
 /// Parks the running thread, green or not.

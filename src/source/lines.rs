@@ -63,11 +63,16 @@ impl Lines {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn register_with(self: &Arc<Lines>, hub: &'static Hub) -> io::Result<bool> {
-        if self.registered.load(Ordering::Acquire) {
-            return Ok(true);
+        match self.registered.load(Ordering::Acquire) {
+            true => Ok(true),
+            false => self.register_first(hub),
         }
+    }
+
+    #[cold]
+    fn register_first(self: &Arc<Lines>, hub: &'static Hub) -> io::Result<bool> {
         let mut registration = self.registration.lock();
         if registration.is_some() || self.closed.load(Ordering::Acquire) {
             return Ok(true);

@@ -68,6 +68,7 @@ const EPOLL_WAIT: libc::c_long = libc::SYS_epoll_pwait;
 /// `None` waits without end.
 ///
 /// Without libc, which prepares each of these calls for `pthread_cancel`.
+#[inline]
 pub(crate) fn wait(
     epoll: BorrowedFd<'_>,
     events: &mut [Event],
