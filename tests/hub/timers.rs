@@ -84,16 +84,18 @@ fn a_panic_leaves_the_hub_and_its_clock_alone() {
     });
 }
 
-/// Notes whether anything was logged.
+/// Notes whether the hub has logged anything; `may` logs a poll that a signal has ended.
 struct Noted(AtomicBool);
 
 impl log::Log for Noted {
-    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
-        true
+    fn enabled(&self, about: &log::Metadata<'_>) -> bool {
+        about.target().starts_with("greenhub")
     }
 
-    fn log(&self, _: &log::Record<'_>) {
-        self.0.store(true, SeqCst);
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            self.0.store(true, SeqCst);
+        }
     }
 
     fn flush(&self) {}
