@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus};
@@ -28,6 +28,8 @@ pub const RUNNER: &str = "note";
 const EXAMPLES_ARE_BUILT: &str = "GREEN_TEST_EXAMPLES_ARE_BUILT";
 /// As many of the test programs that took longest are named at the end.
 const LONGEST: usize = 8;
+/// So much, in bytes, of what a failed one said last is said once more at the end: who sees only the end of a log sees why.
+const LAST_WORDS: u64 = 4_000;
 
 /// Has cargo run the rest after a failure, as is done here.
 const GO_ON: &str = "--no-fail-fast";
@@ -278,14 +280,15 @@ pub fn run(
             }
             show(&output(number))?;
             if let Some(status) = early[number].filter(|status| !status.success()) {
-                failed.push(format!("{} ({status})", program.name()));
+                failed.push((format!("{} ({status})", program.name()), output(number)));
             }
         }
         io::Result::Ok(())
     })?;
     if let Some(examples) = &mut examples {
         if !examples.wait()?.success() {
-            failed.push("the examples of the documentation".to_owned());
+            let name = "the examples of the documentation".to_owned();
+            failed.push((name, examples_said.clone()));
         }
         show(&examples_said)?;
     }
@@ -294,8 +297,9 @@ pub fn run(
         let name = programs[*number].name();
         println!("{:8.1} s in {name}", took.as_secs_f32());
     }
-    for name in &failed {
-        println!("error: failed: {name}");
+    for (name, said) in &failed {
+        println!("error: failed: {name}; what it said last:");
+        show_from(said, fs::metadata(said)?.len().saturating_sub(LAST_WORDS))?;
     }
     Ok(if failed.is_empty() {
         ExitCode::SUCCESS
@@ -305,7 +309,13 @@ pub fn run(
 }
 
 fn show(file: &Path) -> io::Result<()> {
-    io::copy(&mut File::open(file)?, &mut io::stdout())?;
+    show_from(file, 0)
+}
+
+fn show_from(file: &Path, start: u64) -> io::Result<()> {
+    let mut file = File::open(file)?;
+    file.seek(SeekFrom::Start(start))?;
+    io::copy(&mut file, &mut io::stdout())?;
     Ok(())
 }
 
