@@ -253,8 +253,11 @@ impl Ready for Lines {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::fd::AsRawFd;
     use std::os::unix::net::UnixStream;
+    use std::path::Path;
+    use std::sync::mpsc;
     use std::thread;
     use std::time::Duration;
 
@@ -267,11 +270,23 @@ mod tests {
         let lines = Lines::ready(ours.as_raw_fd());
         let hubs = placement::hubs().unwrap();
         let held = lines.registration.lock();
+        let (begun, begins) = mpsc::channel();
         let waiters = [hubs[0], hubs[hubs.len() - 1]].map(|hub| {
-            let lines = lines.clone();
-            thread::spawn(move || lines.register_with(hub).unwrap())
+            let (lines, begun) = (lines.clone(), begun.clone());
+            thread::spawn(move || {
+                begun
+                    .send(fs::read_link("/proc/thread-self").unwrap())
+                    .unwrap();
+                lines.register_with(hub).unwrap()
+            })
         });
-        thread::sleep(Duration::from_millis(50));
+        for waiter in begins.iter().take(2) {
+            let stat = Path::new("/proc").join(waiter).join("stat");
+            // Asleep: it waits for the lock.
+            while !fs::read_to_string(&stat).unwrap().contains(") S ") {
+                thread::sleep(Duration::from_millis(1));
+            }
+        }
         drop(held);
         assert!(
             waiters

@@ -1,7 +1,5 @@
 //! The first use of `green::asyncio`, when it cannot be served: that call fails, and the next one works.
 
-#![expect(unsafe_code, reason = "a resource limit is set by a system call")]
-
 use std::net::SocketAddr;
 use std::panic::catch_unwind;
 use std::time::Duration;
@@ -9,8 +7,9 @@ use std::time::Duration;
 use green::asyncio::{Future, ServerOptions, call_later, call_soon, start_server};
 use green::report;
 use green::sync::mpsc::channel;
-use green::thread::{Builder, JoinHandle, park, sleep, yield_now};
+use green::thread::{sleep, yield_now};
 
+use test_support::address_space::{give_back, take_all_stacks};
 use test_support::child::{SPARE_MEMORY, alone};
 
 /// Callbacks run, and a future's is told.
@@ -67,26 +66,6 @@ fn is_refused_once(name: &str, environment: &[(&str, &str)], body: fn()) {
         ended.well().errors.contains(REFUSED)
     };
     assert!((0..10).any(|_| is_refused()));
-}
-
-/// Parks green threads until there is no stack for another.
-fn take_all_stacks() -> Vec<JoinHandle<()>> {
-    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
-    let pages: u64 = pages.split(' ').next().unwrap().parse().unwrap();
-    let limit = libc::rlimit {
-        rlim_cur: pages * 4096 + (200 << 20),
-        rlim_max: libc::RLIM_INFINITY,
-    };
-    // SAFETY: `limit` lives across the call.
-    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &limit) }, 0);
-    std::iter::from_fn(|| Builder::new().spawn(park).ok()).collect()
-}
-
-fn give_back(parked: impl IntoIterator<Item = JoinHandle<()>>) {
-    for thread in parked {
-        thread.thread().unpark();
-        thread.join().unwrap();
-    }
 }
 
 fn without_stacks() {

@@ -1,11 +1,9 @@
 //! A program's logger may itself use green threads: nothing is logged where it could not.
 
-#![expect(unsafe_code, reason = "sets the environment and a resource limit")]
-
 use std::sync::Mutex;
-
 use std::time::Duration;
 
+use test_support::address_space;
 use test_support::child::{SPARE_MEMORY, alone};
 
 /// Writes each line from a green thread, by way of the blocking pool, and waits for it.
@@ -132,14 +130,7 @@ fn a_pool_that_cannot_grow_says_so_once_and_goes_on() {
                 greenhub::green_thread::yield_now();
             }
             // No room for another.
-            let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
-            let pages: u64 = pages.split(' ').next().unwrap().parse().unwrap();
-            let limit = libc::rlimit {
-                rlim_cur: pages * 4096 + (128 << 20),
-                rlim_max: libc::RLIM_INFINITY,
-            };
-            // SAFETY: `limit` lives across the call.
-            assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &limit) }, 0);
+            address_space::leave(128 << 20);
             let gate = std::sync::Arc::new(std::sync::Mutex::new(()));
             let shut = gate.lock().unwrap();
             let calls: Vec<_> = (0..8)

@@ -4,42 +4,11 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use green::http::{Body, Request, Server};
-use green::thread::{Builder, JoinHandle, park, sleep};
-use rustix::process::{Resource, Rlimit, setrlimit};
+use green::thread::sleep;
+use test_support::address_space::{give_back, take_all_stacks};
 use test_support::child::{SPARE_MEMORY, alone};
 
 use crate::{Served, usual};
-
-/// Parks green threads until there is no stack for another.
-fn take_all_stacks() -> Vec<JoinHandle<()>> {
-    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
-    let pages: u64 = pages.split(' ').next().unwrap().parse().unwrap();
-    let limit = Rlimit {
-        current: Some(pages * 4096 + (200 << 20)),
-        maximum: None,
-    };
-    setrlimit(Resource::As, limit).unwrap();
-    let mut parked = Vec::new();
-    let mut failed = 0;
-    // A hub may keep the stack of who has just ended for a moment.
-    while failed < 10 {
-        match Builder::new().spawn(park) {
-            Ok(thread) => parked.push(thread),
-            Err(_) => {
-                failed += 1;
-                std::thread::sleep(Duration::from_millis(5));
-            }
-        }
-    }
-    parked
-}
-
-fn give_back(parked: impl IntoIterator<Item = JoinHandle<()>>) {
-    for thread in parked {
-        thread.thread().unpark();
-        thread.join().unwrap();
-    }
-}
 
 #[test]
 fn time_limits_find_their_stack_when_a_server_begins_or_it_does_not() {

@@ -13,6 +13,7 @@ use greenhub::{Config, hub_count, report, run};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 use crate::{MILLISECOND, until, waiting};
+use test_support::address_space;
 use test_support::child::{SPARE_MEMORY, alone};
 
 #[test]
@@ -206,22 +207,13 @@ fn a_first_start_without_address_space_leaves_nothing_and_the_next_one_works() {
         SPARE_MEMORY,
     ];
     alone(name, &environment, || {
-        let limit = |most: Option<u64>| {
-            let limit = Rlimit {
-                current: most,
-                maximum: None,
-            };
-            setrlimit(Resource::As, limit).unwrap();
-        };
         let before = Before::now();
         let mut failed = 0;
         // In kilobytes.
         for free in (9..24).map(|power| 1_u64 << power) {
-            let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
-            let pages: u64 = pages.split(' ').next().unwrap().parse().unwrap();
-            limit(Some(pages * 4096 + free * 1024));
+            address_space::leave(free * 1024);
             let started = Builder::new().spawn(|| 7);
-            limit(None);
+            address_space::leave_all();
             match started {
                 Ok(thread) => {
                     assert_eq!(thread.join().unwrap(), 7);

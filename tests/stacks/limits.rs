@@ -16,6 +16,7 @@ use super::{end_all, end_and_repeat, refuse_guard_marks, spawn_to_the_limit};
 use super::{kilobytes, refuse};
 #[cfg(not(feature = "engine-may"))]
 use greenhub::Site;
+use test_support::address_space;
 use test_support::child::alone;
 #[cfg(not(feature = "engine-may"))]
 use test_support::threads::{is_killed, site, time_left, until};
@@ -54,7 +55,7 @@ fn at_the_limit_of_address_space_spawn_is_an_error() {
         &[("GREEN_HUBS", "2")],
         || {
             spawn(|| ()).join().unwrap();
-            limit_address_space(600 << 20);
+            address_space::leave(600 << 20);
             for _ in 0..2 {
                 let (parked, error) = spawn_to_the_limit(10_000);
                 let error = error.expect("600 MiB do not hold 10,000 stacks");
@@ -80,7 +81,7 @@ fn where_there_is_no_stack_futures_wait_for_one() {
     let name = "limits::where_there_is_no_stack_futures_wait_for_one";
     alone(name, &[("GREEN_HUBS", "1")], || {
         spawn(|| ()).join().unwrap();
-        limit_address_space(600 << 20);
+        address_space::leave(600 << 20);
         let (mut parked, error) = spawn_to_the_limit(10_000);
         error.expect("600 MiB do not hold 10,000 stacks");
         let waiting = greenhub::future::spawn(async { 7 });
@@ -109,7 +110,7 @@ fn where_there_is_little_address_space_some_stacks_fit_and_some_space_is_left() 
     let name = "limits::where_there_is_little_address_space_some_stacks_fit_and_some_space_is_left";
     alone(name, &[("GREEN_HUBS", "1")], || {
         spawn(|| ()).join().unwrap();
-        limit_address_space(60 << 20);
+        address_space::leave(60 << 20);
         let start = || Builder::new().stack_size(1 << 20).spawn(|| sleep(LONG));
         let mut sleepers = Vec::new();
         let error = loop {
@@ -122,7 +123,7 @@ fn where_there_is_little_address_space_some_stacks_fit_and_some_space_is_left() 
         assert!(sleepers.len() > 5, "{} fit", sleepers.len());
         #[cfg(not(feature = "engine-may"))]
         {
-            let (limit, left) = address_space();
+            let (limit, left) = address_space::limit_and_left();
             let spare = (limit / 8).min(64 << 20);
             // But for what threads beside those have taken meanwhile.
             assert!(left + (2 << 20) > spare, "{left} bytes are left of {limit}");
@@ -138,40 +139,12 @@ fn where_there_is_little_address_space_some_stacks_fit_and_some_space_is_left() 
 }
 
 /// Address space that the process takes, in bytes.
-fn address_space_taken() -> u64 {
-    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
-    let pages: u64 = pages.split(' ').next().unwrap().parse().unwrap();
-    pages * 4096
-}
-
-/// Its limit, and how much of that is left.
-#[cfg(not(feature = "engine-may"))]
-fn address_space() -> (u64, u64) {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
-    // SAFETY: `limit` lives across the call.
-    assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_AS, &mut limit) }, 0);
-    (limit.rlim_cur, limit.rlim_cur - address_space_taken())
-}
-
-/// Leaves the process so many bytes of address space. The allocator may take 128 MiB of them for each hub.
-fn limit_address_space(bytes: u64) {
-    let limit = libc::rlimit {
-        rlim_cur: address_space_taken() + bytes,
-        rlim_max: libc::RLIM_INFINITY,
-    };
-    // SAFETY: `limit` lives across the call.
-    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &limit) }, 0);
-}
-
 #[test]
 fn a_scope_that_finds_no_stack_waits_for_those_that_borrow_from_it() {
     let name = "limits::a_scope_that_finds_no_stack_waits_for_those_that_borrow_from_it";
     alone(name, &[("GREEN_HUBS", "2")], || {
         spawn(|| ()).join().unwrap();
-        limit_address_space(600 << 20);
+        address_space::leave(600 << 20);
         for _ in 0..2 {
             let dropped = AtomicUsize::new(0);
             let (seen, lent) = (AtomicUsize::new(0), AtomicUsize::new(7));
@@ -382,7 +355,7 @@ fn a_future_that_counts_on_a_sleeper_that_finds_no_stack_does_not_wait_for_ever(
                 });
             }
             begin.wait();
-            limit_address_space(600 << 20);
+            address_space::leave(600 << 20);
             let (parked, error) = spawn_to_the_limit(10_000);
             error.expect("600 MiB do not hold 10,000 stacks");
             begin.wait();

@@ -1,5 +1,6 @@
 //! What the integration tests share, compiled once: bounds in time, threads of both kinds, processes of a test's own, peers.
 
+pub mod address_space;
 pub mod both;
 #[cfg(feature = "tls")]
 pub mod certs;
