@@ -195,6 +195,24 @@ mod tests {
     }
 
     #[test]
+    fn a_deadline_has_passed_from_its_moment_on() {
+        let now = Nanos::now();
+        let [sooner, later] = [-1, 1].map(|by| Deadline(Nanos(now.0.wrapping_add_signed(by))));
+        assert!(sooner.has_passed_at(now) && Deadline(now).has_passed_at(now));
+        assert!(!later.has_passed_at(now) && !Deadline::NEVER.has_passed_at(now));
+
+        let minute = Duration::from_secs(60);
+        assert!(Deadline(now).has_passed() && Deadline::NOW.has_passed());
+        assert!(!Deadline::after(minute).has_passed() && !Deadline::NEVER.has_passed());
+        assert_eq!(Deadline(now).remaining_at(now), Some(Duration::ZERO));
+        assert_eq!(
+            Deadline::counted_from(now, minute).remaining_at(now),
+            Some(minute)
+        );
+        assert_eq!(Deadline::NEVER.remaining_at(now), None);
+    }
+
+    #[test]
     fn a_moment_is_never_taken_for_for_ever() {
         let centuries = Duration::from_secs(3_000_000_000);
         let far =

@@ -1,7 +1,7 @@
 //! Waits for a descriptor by its number, beside the source that owns it.
 
 use std::io::{ErrorKind, Read, Write};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -153,5 +153,34 @@ fn a_descriptor_that_is_given_away_is_waited_for_further() {
         assert_eq!(given.as_raw_fd(), fd);
         peer.write_all(b"x").unwrap();
         assert!(waiter.join().unwrap().unwrap());
+    });
+}
+
+/// The number was closed with no word to us, and is a source's now, of this hub or of another one.
+#[test]
+fn a_wait_by_number_ends_when_a_source_registers_another_file_under_it() {
+    let body = |hub: usize| {
+        let (old, _old_peer) = UnixStream::pair().unwrap();
+        let (new, mut peer) = UnixStream::pair().unwrap();
+        new.set_nonblocking(true).unwrap();
+        let fd = old.as_raw_fd();
+        let waiter = by_number(fd);
+        until_waiting(fd, 1);
+        let mut number = OwnedFd::from(old);
+        rustix::io::dup2(&new, &mut number).unwrap();
+        let source = Arc::new(Source::new(number));
+        let owner = {
+            let source = source.clone();
+            let owner = Builder::new().hub(hub);
+            owner.spawn(move || receive(&source)).unwrap()
+        };
+        let error = waiter.join().unwrap().unwrap_err();
+        assert!(ClosedLocally::caused(&error), "{error}");
+        peer.write_all(b"x").unwrap();
+        assert_eq!(owner.join().unwrap().unwrap(), 1);
+    };
+    green("the same hub", move || body(0));
+    green("another hub", move || {
+        body(greenhub::hub_count().unwrap() - 1)
     });
 }

@@ -13,7 +13,7 @@ use greenhub::green_thread::{Builder, scope, sleep, spawn};
 
 use super::{end_all, end_and_repeat, refuse_guard_marks, spawn_to_the_limit};
 #[cfg(not(feature = "engine-may"))]
-use super::{kilobytes, refuse};
+use super::{kilobytes, refuse, refuse_mappings};
 #[cfg(not(feature = "engine-may"))]
 use greenhub::Site;
 use test_support::address_space;
@@ -317,6 +317,21 @@ fn at_the_limit_of_what_can_be_locked_there_is_some_left_for_everything_else() {
         // An allocation that fails would end the process.
         drop(vec![1u8; 512 << 10]);
         end_and_repeat(parked);
+    })
+    .well();
+}
+
+/// Room for stacks is asked for in pieces, each larger than the one before.
+#[cfg(not(feature = "engine-may"))]
+#[test]
+fn where_the_system_refuses_a_large_piece_a_smaller_one_is_taken() {
+    let name = "limits::where_the_system_refuses_a_large_piece_a_smaller_one_is_taken";
+    alone(name, &[("GREEN_HUBS", "1")], || {
+        spawn(|| ()).join().unwrap();
+        refuse_mappings(4 << 20);
+        let (parked, error) = spawn_to_the_limit(500);
+        assert!(error.is_none(), "{} fit, {error:?}", parked.len());
+        end_all(parked);
     })
     .well();
 }

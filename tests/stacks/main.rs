@@ -88,18 +88,31 @@ fn refuse_guard_marks() {
 /// Has a system call with this third argument fail from now on.
 #[cfg(not(feature = "engine-may"))]
 fn refuse(call: libc::c_long, third: u32, error: i32) {
-    // The low half of the third argument, as struct seccomp_data has it.
+    refuse_where(call, 2, libc::BPF_JEQ, third, error);
+}
+
+/// Has the system refuse to map so many bytes or more at once, and less than 4 GiB.
+#[cfg(not(feature = "engine-may"))]
+fn refuse_mappings(bytes: u32) {
+    refuse_where(libc::SYS_mmap, 1, libc::BPF_JGE, bytes, libc::ENOMEM);
+}
+
+/// Has a system call fail from now on whose argument of this number compares so with `value`.
+#[cfg(not(feature = "engine-may"))]
+fn refuse_where(call: libc::c_long, argument: u32, compares: u32, value: u32, error: i32) {
+    // The low half of the argument, as struct seccomp_data has it.
     #[cfg(target_endian = "little")]
-    const THIRD: u32 = 16 + 2 * 8;
+    let argument = 16 + argument * 8;
     let jump = |code, k, jt, jf| libc::sock_filter { code, jt, jf, k };
     let load = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
     let equals = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+    let compares = (libc::BPF_JMP | compares | libc::BPF_K) as u16;
     let answer = (libc::BPF_RET | libc::BPF_K) as u16;
     let mut filter = [
         jump(load, 0, 0, 0),
         jump(equals, call as u32, 0, 3),
-        jump(load, THIRD, 0, 0),
-        jump(equals, third, 0, 1),
+        jump(load, argument, 0, 0),
+        jump(compares, value, 0, 1),
         jump(answer, libc::SECCOMP_RET_ERRNO | error as u32, 0, 0),
         jump(answer, libc::SECCOMP_RET_ALLOW, 0, 0),
     ];

@@ -83,6 +83,43 @@ fn values_that_the_last_destructors_make_leave_nothing_behind() {
     .well();
 }
 
+/// Bytes that are allocated.
+#[cfg(target_env = "gnu")]
+fn allocated() -> usize {
+    // SAFETY: it only reads what the allocator counts.
+    unsafe { libc::mallinfo2() }.uordblks
+}
+
+/// More than a hub keeps stacks of: the memory of the others is given back, and what else belonged to them.
+#[cfg(target_env = "gnu")]
+#[test]
+fn crowds_leave_nothing_behind() {
+    const CROWD: usize = 2000;
+    const CROWDS: usize = 5;
+    let name = "thread_memory::crowds_leave_nothing_behind";
+    alone(name, &[("GREEN_HUBS", "1")], || {
+        let run = |crowds| {
+            green::run(move || {
+                for _ in 0..crowds {
+                    let crowd: Vec<_> = (0..CROWD)
+                        .map(|_| thread::spawn(thread::yield_now))
+                        .collect();
+                    crowd.into_iter().for_each(|one| one.join().unwrap());
+                }
+            });
+        };
+        run(1);
+        let before = allocated();
+        run(CROWDS);
+        let grown = allocated().saturating_sub(before);
+        assert!(
+            grown < 8 * CROWD * CROWDS,
+            "{grown} bytes more after {CROWDS} crowds"
+        );
+    })
+    .well();
+}
+
 #[test]
 fn tasks_of_a_pool_leave_nothing_behind() {
     let name = "thread_memory::tasks_of_a_pool_leave_nothing_behind";
