@@ -5,14 +5,17 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, BufRead, Read};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use greenhub::future::{Sleep, block_on, sleep};
-use http::HeaderMap;
+use http::{HeaderMap, Request};
 use http_body_util::{LengthLimitError, Limited};
 use hyper::body::{self, Frame, Incoming, SizeHint};
+
+use super::lent::Lent;
 
 pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -23,8 +26,9 @@ pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 /// HTTP/1.1 connection: after the answer, what the peer still sends is dropped until the peer has ended too, has been
 /// silent for two seconds, or has gone on for half a minute or 256 MiB. After that it may meet a reset.
 /// A body that is kept beyond the answer must be read on within [`Server::read_timeout`](super::Server::read_timeout), or
-/// its connection of HTTP/1 is ended. Over HTTP/2 the stream is reset after the answer, with no error. curl 7.88 takes that for one, from nginx too: where this
-/// matters, read the body before you answer.
+/// its connection of HTTP/1 is ended, or its stream of HTTP/2 is reset. A body that is dropped unread resets its stream of HTTP/2
+/// after the answer, with no error. curl 7.88 takes that for one, from nginx too: where this matters, read the body before you
+/// answer.
 ///
 /// # Errors
 ///
@@ -62,7 +66,7 @@ pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 /// # Ok::<(), io::Error>(())
 /// ```
 pub struct Body {
-    incoming: Option<Limited<Incoming>>,
+    incoming: Option<Arrives>,
     /// What has come and was not read.
     piece: Bytes,
     trailers: Option<HeaderMap>,
@@ -81,14 +85,64 @@ pub(super) struct Limits {
     pub(super) size: u64,
 }
 
+/// What brings a body.
+enum Arrives {
+    Alone(Limited<Incoming>),
+    Lent(Arc<Lent>),
+}
+
+impl Arrives {
+    fn poll_frame(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self {
+            Arrives::Alone(body) => body::Body::poll_frame(Pin::new(body), context),
+            Arrives::Lent(lent) => lent.poll_frame(context).unwrap_or_else(|| {
+                Poll::Ready(Some(Err(late("nobody has read on in the body in time"))))
+            }),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Arrives::Alone(body) => body::Body::is_end_stream(body),
+            Arrives::Lent(lent) => lent.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Arrives::Alone(body) => body::Body::size_hint(body),
+            Arrives::Lent(lent) => lent.size_hint(),
+        }
+    }
+}
+
 impl Body {
+    /// Of a request, which may have been given what its body is to be lent by.
+    pub(super) fn of(mut request: Request<Incoming>, limits: Limits) -> Request<Body> {
+        let lent = request.extensions_mut().remove::<Arc<Lent>>();
+        request.map(|incoming| {
+            let mut body = Body::new(incoming, limits);
+            body.incoming = match (body.incoming.take(), lent) {
+                (Some(Arrives::Alone(incoming)), Some(lent)) => {
+                    lent.fill(incoming);
+                    Some(Arrives::Lent(lent))
+                }
+                (incoming, _) => incoming,
+            };
+            body
+        })
+    }
+
     pub(super) fn new(incoming: Incoming, limits: Limits) -> Body {
         let length = body::Body::size_hint(&incoming).exact();
         let ended = body::Body::is_end_stream(&incoming);
         // Where more cannot be in memory, there is no limit either.
         let size = usize::try_from(limits.size).unwrap_or(usize::MAX);
         Body {
-            incoming: (!ended).then(|| Limited::new(incoming, size)),
+            incoming: (!ended).then(|| Arrives::Alone(Limited::new(incoming, size))),
             piece: Bytes::new(),
             trailers: None,
             wait: limits.wait,
@@ -164,20 +218,18 @@ impl Body {
         let Some(incoming) = &mut self.incoming else {
             return Poll::Ready(None);
         };
-        let polled = body::Body::poll_frame(Pin::new(incoming), context);
+        let polled = incoming.poll_frame(context);
         match polled {
             Poll::Pending => {
                 let Some(limit) = self.wait else {
                     return Poll::Pending;
                 };
-                let late = self.late.get_or_insert_with(|| sleep(limit));
-                if Pin::new(late).poll(context).is_pending() {
+                let wait = self.late.get_or_insert_with(|| sleep(limit));
+                if Pin::new(wait).poll(context).is_pending() {
                     return Poll::Pending;
                 }
                 self.late = None;
-                let late = "no more of the body came in time";
-                let error = io::Error::new(io::ErrorKind::TimedOut, Fault(late.into()));
-                return Poll::Ready(Some(Err(error.into())));
+                return Poll::Ready(Some(Err(late("no more of the body came in time"))));
             }
             Poll::Ready(None) => self.incoming = None,
             Poll::Ready(Some(_)) => {}
@@ -201,6 +253,11 @@ impl Error for Fault {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.0.source()
     }
+}
+
+/// It took too long.
+fn late(what: &'static str) -> BoxError {
+    io::Error::new(io::ErrorKind::TimedOut, Fault(what.into())).into()
 }
 
 fn too_large() -> io::Error {
@@ -258,12 +315,12 @@ impl body::Body for Body {
         let incoming = self.incoming.as_ref();
         self.piece.is_empty()
             && self.trailers.is_none()
-            && incoming.is_none_or(body::Body::is_end_stream)
+            && incoming.is_none_or(Arrives::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
         let (there, incoming) = (self.piece.len() as u64, self.incoming.as_ref());
-        let to_come = incoming.map_or(SizeHint::with_exact(0), body::Body::size_hint);
+        let to_come = incoming.map_or(SizeHint::with_exact(0), Arrives::size_hint);
         let mut hint = SizeHint::new();
         hint.set_lower(there.saturating_add(to_come.lower()));
         if let Some(upper) = to_come.upper() {

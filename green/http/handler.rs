@@ -141,10 +141,7 @@ where
         if (own_thread || ended) && !apart {
             // Of HTTP/2 each stream has a green thread. Of HTTP/1 the connection's does nothing else meanwhile,
             // and there is no body that only it could receive.
-            Answer::Now(call(
-                &**self,
-                request.map(|body| Body::new(body, place.limits)),
-            ))
+            Answer::Now(call(&**self, Body::of(request, place.limits)))
         } else if !apart && is_small() && !request.headers().contains_key(header::EXPECT) {
             let (handler, limits) = (self.clone(), place.limits);
             Answer::later(async move { collected(&*handler, request, limits).await })
@@ -153,8 +150,7 @@ where
             Answer::later(async move {
                 let (sender, receiver) = oneshot::channel();
                 let _interest = crew.start_for("http request", move || {
-                    let request = request.map(|body| Body::new(body, limits));
-                    let _ = sender.send(call(&*handler, request));
+                    let _ = sender.send(call(&*handler, Body::of(request, limits)));
                 });
                 // It was killed, or there was no stack.
                 let gone = |_| StatusCode::SERVICE_UNAVAILABLE.into_response();

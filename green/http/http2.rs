@@ -18,9 +18,11 @@ use hyper::server::conn::http2;
 use hyper::service::Service;
 
 use super::framing::Exchange;
+use super::lent::Outlived;
 use super::pace::Pace;
 use super::reply::Running;
 use super::rt::{Crew, PolledNap, PolledTimer};
+use super::same::Same;
 use super::stream::Io;
 use super::transport::Transport;
 use super::waits::{Stop, stopping};
@@ -28,9 +30,11 @@ use super::waits::{Stop, stopping};
 /// What a connection has besides its stream and its service.
 pub(super) struct Http2 {
     pub(super) idle_limit: Option<Duration>,
+    pub(super) read_limit: Option<Duration>,
     pub(super) write_limit: Option<Duration>,
     pub(super) streams: u32,
     pub(super) pace: Arc<Pace>,
+    pub(super) kept: Arc<Outlived>,
     pub(super) crew: Crew,
     pub(super) exchange: Exchange,
     pub(super) stop: Stop,
@@ -52,20 +56,21 @@ impl Http2 {
             .serve_connection(io, service);
         let mut connection = pin!(connection);
         let mut stopping = pin!(stopping(self.stop.clone()));
-        let (mut idle, mut stuck) = (Same::new(self.idle_limit), Same::new(self.write_limit));
-        let mut tick = Tick::new([self.idle_limit, self.write_limit]);
+        let (mut idle, mut stuck) = (Same::default(), Same::default());
+        let mut tick = Tick::new([self.idle_limit, self.read_limit, self.write_limit]);
         let mut told = false;
         poll_fn(|context| {
             timer.begin_poll();
             let mut ends = !told && stopping.as_mut().poll(context).is_ready();
             while tick.poll(context).is_ready() {
                 let now = Instant::now();
-                if stuck.lasts(self.pace.waits(), now) {
+                self.kept.take_back(self.read_limit, now);
+                if stuck.lasts(self.pace.waits(), self.write_limit, now) {
                     self.exchange.cut();
                     return Poll::Ready(Err(late("the peer takes nothing")));
                 }
                 let rests = self.crew.rests().map(|begun| (begun, self.pace.sent()));
-                if idle.lasts(rests, now) {
+                if idle.lasts(rests, self.idle_limit, now) {
                     if told {
                         return Poll::Ready(Err(late("the peer does not go")));
                     }
@@ -74,7 +79,7 @@ impl Http2 {
             }
             if ends {
                 told = true;
-                idle = Same::new(self.idle_limit);
+                idle = Same::default();
                 self.exchange.set_unanswered();
                 connection.as_mut().graceful_shutdown();
             }
@@ -93,7 +98,7 @@ fn late(what: &'static str) -> io::Error {
 struct Tick(Option<(Duration, PolledNap)>);
 
 impl Tick {
-    fn new(limits: [Option<Duration>; 2]) -> Tick {
+    fn new(limits: [Option<Duration>; 3]) -> Tick {
         let least = limits.into_iter().flatten().min();
         // Zero would never come to an end.
         let least = least.map(|least| least.max(Duration::from_millis(1)));
@@ -109,31 +114,5 @@ impl Tick {
             *next = PolledNap(sleep(*limit));
         }
         polled
-    }
-}
-
-/// A state that must not last.
-struct Same<T> {
-    limit: Option<Duration>,
-    since: Option<(T, Instant)>,
-}
-
-impl<T: PartialEq> Same<T> {
-    fn new(limit: Option<Duration>) -> Same<T> {
-        Same { limit, since: None }
-    }
-
-    /// Whether it is the same as it was all the time that the limit allows, as far as it was looked at.
-    fn lasts(&mut self, state: Option<T>, now: Instant) -> bool {
-        let before = self.since.take();
-        self.since = match (state, before) {
-            (None, _) => None,
-            (Some(state), Some((before, since))) if state == before => Some((before, since)),
-            (Some(state), _) => Some((state, now)),
-        };
-        let lasted = self.since.as_ref().map(|(_, since)| now - *since);
-        lasted
-            .zip(self.limit)
-            .is_some_and(|(lasted, limit)| lasted >= limit)
     }
 }

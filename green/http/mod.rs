@@ -83,6 +83,7 @@ mod http1;
 mod http2;
 #[cfg(feature = "json")]
 mod json;
+mod lent;
 mod named;
 #[cfg(feature = "json")]
 mod not_json;
@@ -91,6 +92,7 @@ mod pace;
 mod proxy;
 mod reply;
 mod rt;
+mod same;
 mod server;
 mod stream;
 #[cfg(feature = "tower")]

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
+use super::lent::Loan;
+
 /// How the peer takes what the streams of a connection have for it.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
@@ -30,11 +32,17 @@ impl Pace {
 pub(super) struct Waits {
     pace: Arc<Pace>,
     waits: bool,
+    /// The request's body may outlive the answer.
+    _loan: Option<Loan>,
 }
 
 impl Waits {
-    pub(super) fn new(pace: Arc<Pace>) -> Waits {
-        Waits { pace, waits: false }
+    pub(super) fn new(pace: Arc<Pace>, loan: Option<Loan>) -> Waits {
+        Waits {
+            pace,
+            waits: false,
+            _loan: loan,
+        }
     }
 
     /// Whether a piece is there, which waits until the next one is asked for.

@@ -13,7 +13,7 @@ use greenhub::future::prepare_sleeps;
 use greenhub::one_line;
 use http::header::{CONNECTION, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::service::{HttpService, Service, service_fn};
 use tokio::sync::watch;
 
@@ -23,6 +23,7 @@ use super::framing::{Exchange, Framing};
 use super::handler::{self, Handler, Peer, Place, Responding};
 use super::http1::{Http1, Kept};
 use super::http2::Http2;
+use super::lent::{Lent, Loan, Outlived};
 use super::pace::{Leaving, Pace, Waits};
 use super::reply::{Reply, Running};
 use super::rt::Crew;
@@ -175,7 +176,8 @@ where
     }
 
     /// How long the next piece of a request's body may take; after that a read of it fails, see [`Body`](super::Body). A
-    /// connection of HTTP/1 whose request has been answered is ended when nobody has read on in its body for so long.
+    /// connection of HTTP/1 whose request has been answered is ended when nobody has read on in its body for so long; over
+    /// HTTP/2 the request's stream is reset, after up to twice as long.
     pub fn read_timeout(mut self, limit: Option<Duration>) -> Server<L> {
         self.settings.read = limit;
         self
@@ -453,7 +455,7 @@ fn begun<T: Transport, H: Handler>(
         };
         return Ok(Serving::Http1(Http1::new(io, service, kept)));
     }
-    let pace = Arc::<Pace>::default();
+    let (pace, kept) = (Arc::<Pace>::default(), Arc::<Outlived>::default());
     let io = Io::new(stream, None, settings.write, exchange.clone(), cut);
     let io = io.behind(early).leaving(Leaving::new(pace.clone()));
     // A stream that is still served keeps no descriptor of a client that has gone.
@@ -461,13 +463,16 @@ fn begun<T: Transport, H: Handler>(
         handler,
         place,
         pace: pace.clone(),
+        kept: kept.clone(),
     });
     let service = service_fn(move |request| Stream::Asked(Some((request, common.clone()))));
     let connection = Http2 {
         idle_limit: settings.head,
+        read_limit: settings.read,
         write_limit: settings.write,
         streams: settings.streams,
         pace,
+        kept,
         crew,
         exchange,
         stop,
@@ -497,6 +502,7 @@ struct OfHttp2<H> {
     handler: Arc<H>,
     place: Place,
     pace: Arc<Pace>,
+    kept: Arc<Outlived>,
 }
 
 /// A request of HTTP/2. Its handler is called by the first poll, which is on the stream's own stack.
@@ -510,14 +516,24 @@ impl<H: Handler> Future for Stream<H> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         if let Stream::Asked(asked) = &mut *self {
-            let (request, common) = asked.take().expect("a request is asked once");
+            let (mut request, common) = asked.take().expect("a request is asked once");
             let OfHttp2 {
                 handler,
                 place,
                 pace,
+                kept,
             } = &*common;
+            let loan = (!request.body().is_end_stream()).then(|| {
+                let lent = Arc::<Lent>::default();
+                let loan = Loan {
+                    lent: Arc::downgrade(&lent),
+                    kept: kept.clone(),
+                };
+                request.extensions_mut().insert(lent);
+                loan
+            });
             let finish = |place: &Place, pace: &Arc<Pace>, answer: Response<Reply>| {
-                let waits = Waits::new(pace.clone());
+                let waits = Waits::new(pace.clone(), loan);
                 answer.map(|reply| reply.of_http2(&place.crew, waits))
             };
             let responding = handler::serve(handler, request, None, place, pace, finish);

@@ -60,7 +60,7 @@ where
 {
     fn answer(self: &Arc<Self>, request: Request<Incoming>, place: &Place) -> Answer {
         let service = self.0.clone();
-        let request = request.map(|body| Body::new(body, place.limits));
+        let request = Body::of(request, place.limits);
         if request.version() == Version::HTTP_2 || request.body().is_end_stream() {
             return Answer::later(call(service, request));
         }

@@ -34,6 +34,7 @@ const FLOW_CONTROL_ERROR: u32 = 3;
 const STREAM_CLOSED: u32 = 5;
 const FRAME_SIZE_ERROR: u32 = 6;
 const REFUSED_STREAM: u32 = 7;
+pub const CANCEL: u32 = 8;
 const COMPRESSION_ERROR: u32 = 9;
 
 pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
@@ -77,6 +78,12 @@ fn request(stream: u32, flags: u8) -> Vec<u8> {
 pub fn get(stream: u32, path: &str) -> Vec<u8> {
     let asked = fields(&[METHOD, SCHEME, HOST, (":path", path)]);
     frame(HEADERS, WHOLE, stream, &asked)
+}
+
+/// The head of a request with a body.
+pub fn post(stream: u32, path: &str) -> Vec<u8> {
+    let asked = fields(&[(":method", "POST"), SCHEME, HOST, (":path", path)]);
+    frame(HEADERS, END_HEADERS, stream, &asked)
 }
 
 /// How the server ends what broke a rule.

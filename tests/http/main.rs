@@ -11,6 +11,7 @@ mod grpc;
 mod hyper_client;
 mod idle;
 mod json;
+mod kept;
 mod peers;
 mod preface;
 mod requests;
