@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
 use greenhub::future::block_on;
+#[cfg(feature = "http-client")]
+use greenhub::future::timeout;
 use greenhub::one_line;
 use http::Request;
 
@@ -18,6 +20,9 @@ use super::rt::Crew;
 use super::stream::Io;
 use super::transport::Transport;
 use crate::sync::Mutex;
+
+#[cfg(all(test, feature = "http-client", feature = "tls"))]
+mod tests;
 
 /// A connection that has left HTTP: the stream, in blocking style.
 ///
@@ -76,7 +81,7 @@ trait Duplex: Read + Write + Send + Sync {
     fn another(&self) -> io::Result<Box<dyn Duplex>>;
     fn end(&self) -> io::Result<()>;
     #[cfg(feature = "http-client")]
-    fn end_writing(&self) -> io::Result<()>;
+    fn end_writing(&self, limit: Option<Duration>) -> io::Result<()>;
 }
 
 impl<T: Transport> Duplex for T {
@@ -89,9 +94,14 @@ impl<T: Transport> Duplex for T {
     }
 
     #[cfg(feature = "http-client")]
-    fn end_writing(&self) -> io::Result<()> {
+    fn end_writing(&self, limit: Option<Duration>) -> io::Result<()> {
         let poller = self.poller();
-        block_on(poll_fn(|context| self.poll_close(&poller, context)))
+        let ending = poll_fn(|context| self.poll_close(&poller, context));
+        match limit {
+            None => block_on(ending),
+            // Over TLS it is something to send, for which there may be no room.
+            Some(limit) => block_on(timeout(limit, ending)).unwrap_or_else(|_| Err(late(self))),
+        }
     }
 }
 
@@ -120,10 +130,10 @@ impl Upgraded {
         self.stream.end()
     }
 
-    /// Ends our direction: the peer reads to the end.
+    /// Ends our direction: the peer reads to the end. It is cut if it takes nothing, as by a write.
     #[cfg(feature = "http-client")]
     pub(super) fn end_writing(&self) -> io::Result<()> {
-        self.stream.end_writing()
+        self.stream.end_writing(self.limit)
     }
 }
 
@@ -293,12 +303,7 @@ impl Write for Upgraded {
         let _writing = self.writing.lock().map_err(cut)?;
         match send(&mut *self.stream, self.limit, buf) {
             Ok(()) => Ok(buf.len()),
-            Err(error) if crate::is_timeout(&error) => {
-                // It may have ended by itself.
-                let _ = self.stream.end();
-                let late = "the peer takes nothing";
-                Err(io::Error::new(io::ErrorKind::TimedOut, late))
-            }
+            Err(error) if crate::is_timeout(&error) => Err(late(&*self.stream)),
             Err(error) => Err(error),
         }
     }
@@ -306,6 +311,13 @@ impl Write for Upgraded {
     fn flush(&mut self) -> io::Result<()> {
         self.stream.flush()
     }
+}
+
+/// Cuts the connection.
+fn late(stream: &(impl Duplex + ?Sized)) -> io::Error {
+    // It may have ended by itself.
+    let _ = stream.end();
+    io::Error::new(io::ErrorKind::TimedOut, "the peer takes nothing")
 }
 
 /// Sends all of it, unless nothing is taken for as long as `limit` says.
