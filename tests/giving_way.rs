@@ -15,7 +15,7 @@ use green::ssl::{EngineKind, TlsVersion};
 use green::sync::{Mutex, RwLock, mpsc};
 use green::{asyncio, channel, event, queue, select};
 use greenhub::Deadline;
-use greenhub::green_thread::{Builder, park, sleep, spawn, spawn_local, yield_now};
+use greenhub::green_thread::{Builder, park, sleep, sleep_until, spawn, spawn_local, yield_now};
 use greenhub::source::{Direction, Source};
 use greenhub::wait_queue::checkpoint;
 use greenhub::{greenio::GreenSocket, trampoline};
@@ -367,6 +367,7 @@ fn calls_of_asyncio() -> Vec<Call> {
 
 /// Waits for what has happened already.
 fn waits_for_the_past() -> Vec<Call> {
+    let past = Instant::now();
     let ended = spawn(|| ());
     ended.wait();
     let (pool, group, queue) = (GreenPool::new(1), Group::new(), queue::Queue::<()>::new());
@@ -376,6 +377,7 @@ fn waits_for_the_past() -> Vec<Call> {
         ("Group::join", Box::new(move || group.join())),
         ("Queue::join", Box::new(move || queue.join())),
         ("sleep for no time", Box::new(|| sleep(Duration::ZERO))),
+        ("sleep_until", Box::new(move || sleep_until(past))),
     ]
 }
 

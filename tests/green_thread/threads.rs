@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use green::sync::mpsc::{Sender, channel};
 use greenhub::Deadline;
+use greenhub::future::block_on;
 use greenhub::green_thread::{
     self, Builder, Inherited, JoinHandle, panicking, park, sleep, spawn, spawn_local, yield_now,
 };
@@ -173,6 +174,8 @@ fn each_green_thread_has_its_own_values_and_leaves_nothing() {
                     sleep(MILLISECOND);
                     OWN.with_borrow(|own| own.as_ref().unwrap().set(n));
                     assert_eq!(COUNTED.get(), n, "the neighbours' are others");
+                    COUNTED.set(n + 1);
+                    assert_eq!(COUNTED.get(), n + 1);
                 })
             })
             .collect();
@@ -484,6 +487,27 @@ fn a_scope_joins_all_before_a_kill_goes_through() {
 }
 
 #[test]
+fn a_scope_waits_for_results_that_nobody_takes_and_tells_of_panics() {
+    struct Lent<'a>(&'a AtomicU32);
+    impl Drop for Lent<'_> {
+        fn drop(&mut self) {
+            sleep(MILLISECOND);
+            self.0.fetch_add(1, SeqCst);
+        }
+    }
+    green("results that nobody takes", || {
+        let dropped = AtomicU32::new(0);
+        green_thread::scope(|scope| {
+            let here = Builder::new().hub(green_thread::current().hub().unwrap());
+            drop(here.spawn_scoped(scope, || Lent(&dropped)));
+        });
+        assert_eq!(dropped.load(SeqCst), 1);
+        let scope = || green_thread::scope(|scope| drop(scope.spawn(|| fail_quietly("planned"))));
+        assert!(catch_unwind(scope).is_err());
+    });
+}
+
+#[test]
 fn a_scoped_thread_is_killed_through_its_handle() {
     green("scoped kill", || {
         green_thread::scope(|scope| {
@@ -515,6 +539,23 @@ fn a_local_thread_may_name_its_own_hub_and_no_other() {
 }
 
 #[test]
+fn what_a_killed_start_captured_is_dropped_as_in_an_unwind_and_links_run_after_it() {
+    let unwinds = Arc::new(Mutex::new(Vec::new()));
+    let note = |unwinds: &Arc<Mutex<Vec<bool>>>| {
+        let unwinds = unwinds.clone();
+        move || unwinds.lock().unwrap().push(panicking())
+    };
+    let (captured, linked) = (OnDrop(note(&unwinds)), note(&unwinds));
+    green("a killed start", move || {
+        let killed = spawn_local(move || drop(captured));
+        killed.link(move |_| linked());
+        killed.kill().unwrap();
+        assert!(is_killed(killed.join()));
+    });
+    assert_eq!(*unwinds.lock().unwrap(), [true, false]);
+}
+
+#[test]
 fn joining_itself_panics_as_in_std() {
     green("joining itself", || {
         let handle = Rc::new(RefCell::new(None::<JoinHandle<()>>));
@@ -527,6 +568,50 @@ fn joining_itself_panics_as_in_std() {
         *handle.borrow_mut() = Some(thread);
         until(|| report().threads.iter().all(|thread| thread.id != id));
         assert!(handle.borrow().is_none());
+    });
+}
+
+#[test]
+fn awaiting_itself_panics_too() {
+    green("awaiting itself", || {
+        let handle = Rc::new(RefCell::new(None::<JoinHandle<()>>));
+        let own = handle.clone();
+        let thread = spawn_local(move || {
+            let myself = own.borrow_mut().take().unwrap();
+            let _ = block_on(myself);
+        });
+        let id = thread.thread().id();
+        *handle.borrow_mut() = Some(thread);
+        until(|| report().threads.iter().all(|thread| thread.id != id));
+        assert!(handle.borrow().is_none());
+    });
+}
+
+/// The waker's drop is code of others: it may let the awaited thread end.
+#[test]
+fn a_waker_that_a_join_handle_gives_up_is_dropped_where_nobody_is_held_up() {
+    struct Ends(green_thread::Thread);
+    impl Wake for Ends {
+        fn wake(self: Arc<Self>) {}
+    }
+    impl Drop for Ends {
+        fn drop(&mut self) {
+            self.0.unpark();
+            until(|| !is_listed(self.0.id()));
+        }
+    }
+    fn is_listed(id: green_thread::ThreadId) -> bool {
+        report().threads.iter().any(|thread| thread.id == id)
+    }
+    green("given up", || {
+        let mut handle = spawn_local(park);
+        yield_now();
+        let ends = Waker::from(Arc::new(Ends(handle.thread().clone())));
+        let mut poll = |waker: &Waker| Pin::new(&mut handle).poll(&mut Context::from_waker(waker));
+        assert!(poll(&ends).is_pending());
+        drop(ends);
+        assert!(poll(Waker::noop()).is_pending());
+        assert!(poll(Waker::noop()).is_ready());
     });
 }
 
