@@ -15,7 +15,9 @@ use green::ssl::{EngineKind, TlsVersion};
 use green::sync::{Mutex, RwLock, mpsc};
 use green::{asyncio, channel, event, queue, select};
 use greenhub::Deadline;
-use greenhub::green_thread::{Builder, park, sleep, sleep_until, spawn, spawn_local, yield_now};
+use greenhub::green_thread::{
+    Builder, current, park, sleep, sleep_until, spawn, spawn_local, yield_now,
+};
 use greenhub::source::{Direction, Source};
 use greenhub::wait_queue::checkpoint;
 use greenhub::{greenio::GreenSocket, trampoline};
@@ -115,6 +117,13 @@ fn calls() -> Vec<Call> {
     let (near, far) = UnixStream::pair().unwrap();
     vec![
         ("Mutex::lock", Box::new(move || *mutex.lock().unwrap() += 1)),
+        (
+            "park with a token",
+            Box::new(|| {
+                current().unpark();
+                park();
+            }),
+        ),
         (
             "RwLock::write",
             Box::new(move || *shared.write().unwrap() += 1),

@@ -15,7 +15,8 @@ use green::sync::mpsc::{Sender, channel};
 use greenhub::Deadline;
 use greenhub::future::block_on;
 use greenhub::green_thread::{
-    self, Builder, Inherited, JoinHandle, panicking, park, sleep, spawn, spawn_local, yield_now,
+    self, Builder, Inherited, JoinHandle, panicking, park, park_timeout, sleep, spawn, spawn_local,
+    yield_now,
 };
 use greenhub::wait_queue::WaitQueue;
 use greenhub::{Site, report, run};
@@ -612,6 +613,19 @@ fn a_waker_that_a_join_handle_gives_up_is_dropped_where_nobody_is_held_up() {
         drop(ends);
         assert!(poll(Waker::noop()).is_pending());
         assert!(poll(Waker::noop()).is_ready());
+    });
+}
+
+#[test]
+fn a_token_ends_one_park() {
+    green("a token", || {
+        let thread = green_thread::current();
+        let other = spawn_local(move || thread.unpark());
+        park();
+        other.join().unwrap();
+        let begun = Instant::now();
+        park_timeout(5 * MILLISECOND);
+        assert!(begun.elapsed() >= 5 * MILLISECOND);
     });
 }
 
