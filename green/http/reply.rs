@@ -12,7 +12,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Bytes, BytesMut};
 use greenhub::future::block_on;
 use greenhub::{catch_panic, discard_panic, one_line};
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::LengthLimitError;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
@@ -516,6 +516,23 @@ impl Body for Running {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 ///
+/// With headers:
+///
+/// ```
+/// use green::http::{HeaderName, IntoResponse, StatusCode, header};
+///
+/// fn made(number: u32) -> (StatusCode, [(HeaderName, String); 1], &'static str) {
+///     let place = (header::LOCATION, format!("/notes/{number}"));
+///     (StatusCode::CREATED, [place], "made")
+/// }
+/// let response = made(7).into_response();
+/// assert_eq!(response.headers()[header::LOCATION], "/notes/7");
+/// // What no header may have is 500.
+/// let bad = (StatusCode::OK, [(header::LOCATION, "two\nlines")], "").into_response();
+/// assert_eq!(bad.status(), StatusCode::INTERNAL_SERVER_ERROR);
+/// assert!(bad.headers().get(header::LOCATION).is_none());
+/// ```
+///
 /// A type of one's own is one by a method that gives the response:
 ///
 /// ```
@@ -540,7 +557,7 @@ impl Body for Running {
     message = "a handler of requests cannot return `{Self}`",
     label = "this is what the handler returns",
     note = "a handler returns text, bytes, a `StatusCode`, a `Response` of anything that a `Reply` is made from, a \
-            `(StatusCode, _)` with one of them, or a `Result` of one of them (an error is logged and answered with 500)"
+            `(StatusCode, _)` or `(StatusCode, [(HeaderName, value)], _)` with one of them, or a `Result` of one of them (an error is logged and answered with 500)"
 )]
 pub trait IntoResponse {
     /// The response.
@@ -588,6 +605,27 @@ impl<R: IntoResponse> IntoResponse for (StatusCode, R) {
     fn into_response(self) -> Response<Reply> {
         let mut response = self.1.into_response();
         *response.status_mut() = self.0;
+        response
+    }
+}
+
+/// The last one, with this status, and these headers in place of those of the same names. A value that no header may have
+/// is logged and answered with 500.
+impl<V, R, const N: usize> IntoResponse for (StatusCode, [(HeaderName, V); N], R)
+where
+    V: TryInto<HeaderValue>,
+    V::Error: Into<BoxError>,
+    R: IntoResponse,
+{
+    fn into_response(self) -> Response<Reply> {
+        let (status, headers, rest) = self;
+        let mut response = (status, rest).into_response();
+        for (name, value) in headers {
+            match value.try_into() {
+                Ok(value) => drop(response.headers_mut().insert(name, value)),
+                Err(error) => return Err::<StatusCode, _>(error).into_response(),
+            }
+        }
         response
     }
 }

@@ -6,7 +6,7 @@
 //! curl -H 'content-type: application/json' -d '{"title": "milk"}' http://127.0.0.1:8080/notes
 //! ```
 //!
-//! It answers HTTP/1.1 and HTTP/2. What goes wrong is said in JSON too: `{"error":"there is no note 7"}`.
+//! What goes wrong is said in JSON too: `{"error":"there is no note 7"}`.
 
 use std::io::{self, Read};
 use std::process::ExitCode;
@@ -17,14 +17,11 @@ mod program;
 #[path = "../program/serving.rs"]
 mod serving;
 
-use green::http::{
-    Body, HeaderName, HeaderValue, IntoResponse, Json, Method, NotJson, Reply, Request, Response,
-    StatusCode, header,
-};
+use green::http::{Body, IntoResponse, Json, Method, Reply, Request, Response, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use database::{INSERT, Notes};
+use database::{INSERT, Notes, Refusal};
 use program::{Program, counted};
 use serving::{Bounds, Serving, say};
 
@@ -33,18 +30,16 @@ const PROGRAM: Program = Program {
     usage: "\
 Usage: json_service ADDRESS DATABASE
 
-  ADDRESS    where to listen, such as 127.0.0.1:8080
-  DATABASE   a PostgreSQL, as libpq takes it, such as
-             postgres://me:secret@127.0.0.1/notes, or
-             'host=/run/postgresql user=me dbname=notes'
+  ADDRESS            where to listen, such as 127.0.0.1:8080
+  DATABASE           such as postgres://me:secret@127.0.0.1/notes, or
+                     'host=/run/postgresql user=me dbname=notes'
 
-  GET    /notes      the newest thousand notes
-  POST   /notes      makes one of {\"title\": \"milk\", \"done\": false}, whose done
-                     may be left out
-  PUT    /notes      puts a list of them in place of all, each or none
-  GET    /notes/ID   one note
-  PUT    /notes/ID   puts another one in its place
-  DELETE /notes/ID   deletes it
+  GET /notes         the newest thousand notes
+  POST /notes        makes one of {\"title\": \"milk\", \"done\": false}, whose
+                     done may be left out
+  PUT /notes         puts a list of them in place of all, each or none
+  GET /notes/ID      one note; PUT puts another one in its place, DELETE
+                     deletes it
 
 A body has at most 16 KiB. Ctrl-C or SIGTERM stops it once the requests under
 way are answered.",
@@ -52,35 +47,6 @@ way are answered.",
 
 /// The longest body of a request.
 const LONGEST: usize = 16 * 1024;
-/// How much of a body that nobody wants is received all the same.
-const MOST_UNREAD: u64 = 1024 * 1024;
-
-fn main() -> ExitCode {
-    PROGRAM.run_words(|words| match words {
-        [address, database] => Some(run(address, database)),
-        _ => None,
-    })
-}
-
-fn run(address: &str, database: &str) -> io::Result<()> {
-    let notes = Notes::open(database)?;
-    let served = Serving::at(address).run(
-        // No limit of a body: it would be told without JSON.
-        &Bounds::default(),
-        |url| say(format!("notes on {url}notes")),
-        move |mut request: Request<Body>| {
-            let answer = answer(&notes, &mut request).unwrap_or_else(told);
-            // There are clients that miss an answer which comes while they send, unless they wait for a go-ahead.
-            if !request.headers().contains_key(header::EXPECT) {
-                let _ = io::copy(&mut request.into_body().take(MOST_UNREAD), &mut io::sink());
-            }
-            answer
-        },
-    )?;
-    let connections = counted(served.connections, "connection");
-    say(format!("stopped after {connections}"));
-    Ok(())
-}
 
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -93,76 +59,94 @@ struct Note {
     done: bool,
 }
 
-/// The status of a request that is not done, and why.
-struct Refusal(StatusCode, String);
-
-impl From<NotJson> for Refusal {
-    fn from(error: NotJson) -> Refusal {
-        Refusal(error.status(), error.to_string())
-    }
+fn main() -> ExitCode {
+    PROGRAM.run_words(|words| match words {
+        [address, database] => Some(run(address, database)),
+        _ => None,
+    })
 }
 
-fn told(Refusal(status, why): Refusal) -> Response<Reply> {
-    (status, Json(json!({ "error": why }))).into_response()
+fn run(address: &str, database: &str) -> io::Result<()> {
+    let notes = Notes::open(database)?;
+    let served = Serving::at(address).run(
+        &Bounds::default(),
+        |url| say(format!("notes on {url}notes")),
+        move |mut request: Request<Body>| {
+            let answer = answer(&notes, &mut request).unwrap_or_else(IntoResponse::into_response);
+            // There are clients that miss an answer which comes while they send, unless they wait for a go-ahead.
+            if !request.headers().contains_key(header::EXPECT) {
+                let _ = io::copy(&mut request.into_body().take(1 << 20), &mut io::sink());
+            }
+            answer
+        },
+    )?;
+    let connections = counted(served.connections, "connection");
+    say(format!("stopped after {connections}"));
+    Ok(())
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response<Reply> {
+        (self.0, Json(json!({ "error": self.1 }))).into_response()
+    }
 }
 
 fn answer(notes: &Notes, request: &mut Request<Body>) -> Result<Response<Reply>, Refusal> {
     let (uri, method) = (request.uri().clone(), request.method().clone());
     let path: Vec<&str> = uri.path().split('/').skip(1).collect();
-    match (path.as_slice(), method.as_str()) {
+    Ok(match (path.as_slice(), method.as_str()) {
         (["notes"], "GET" | "HEAD") => {
             let newest = "SELECT * FROM notes ORDER BY id DESC LIMIT 1000";
-            Ok(Json(notes.query(newest, &[])?).into_response())
+            Json(notes.query(newest, &[])?).into_response()
         }
         (["notes"], "POST") => {
             let Json(Note { title, done, .. }) = Json::of(request, LONGEST)?;
-            let made = notes.query(INSERT, &[&title, &done])?;
-            let place = format!("/notes/{}", made[0].id);
-            let made = (StatusCode::CREATED, Json(&made[0])).into_response();
-            Ok(with(header::LOCATION, &place, made))
+            let made = &notes.query(INSERT, &[&title, &done])?[0];
+            let place = [(header::LOCATION, format!("/notes/{}", made.id))];
+            (StatusCode::CREATED, place, Json(made)).into_response()
         }
         (["notes"], "PUT") => {
             let Json(all) = Json::<Vec<Note>>::of(request, LONGEST)?;
-            Ok(Json(notes.replace(&all)?).into_response())
+            Json(notes.replace(&all)?).into_response()
         }
-        (["notes", id], method @ ("GET" | "HEAD" | "PUT" | "DELETE")) => {
-            // No note has the number 0.
-            let number = id.parse::<i64>().unwrap_or(0);
-            let found = match method {
-                "PUT" => {
-                    let Json(Note { title, done, .. }) = Json::of(request, LONGEST)?;
-                    let change = "UPDATE notes SET title = $2, done = $3 WHERE id = $1 RETURNING *";
-                    notes.query(change, &[&number, &title, &done])
-                }
-                "DELETE" => notes.query("DELETE FROM notes WHERE id = $1 RETURNING *", &[&number]),
-                _ => notes.query("SELECT * FROM notes WHERE id = $1", &[&number]),
-            }?;
-            match found.first() {
-                None => Err(Refusal(
-                    StatusCode::NOT_FOUND,
-                    format!("there is no note {id}"),
-                )),
-                Some(_) if method == "DELETE" => Ok(StatusCode::NO_CONTENT.into_response()),
-                Some(note) => Ok(Json(note).into_response()),
-            }
+        (["notes", id], "GET" | "HEAD") => {
+            let found = notes.query("SELECT * FROM notes WHERE id = $1", &[&number(id)])?;
+            one(found, id)?.into_response()
         }
-        (["notes"], _) => Ok(not_allowed(&method, "GET, HEAD, POST, PUT")),
-        (["notes", _], _) => Ok(not_allowed(&method, "GET, HEAD, PUT, DELETE")),
+        (["notes", id], "PUT") => {
+            let Json(Note { title, done, .. }) = Json::of(request, LONGEST)?;
+            let change = "UPDATE notes SET title = $2, done = $3 WHERE id = $1 RETURNING *";
+            one(notes.query(change, &[&number(id), &title, &done])?, id)?.into_response()
+        }
+        (["notes", id], "DELETE") => {
+            let gone = notes.query(
+                "DELETE FROM notes WHERE id = $1 RETURNING *",
+                &[&number(id)],
+            )?;
+            one(gone, id)?;
+            StatusCode::NO_CONTENT.into_response()
+        }
+        (["notes"], _) => not_allowed(&method, "GET, HEAD, POST, PUT"),
+        (["notes", _], _) => not_allowed(&method, "GET, HEAD, PUT, DELETE"),
         _ => {
             let why = format!("there is nothing at {}", uri.path());
-            Err(Refusal(StatusCode::NOT_FOUND, why))
+            return Err(Refusal(StatusCode::NOT_FOUND, why));
         }
-    }
+    })
+}
+
+/// No note has the number 0.
+fn number(id: &str) -> i64 {
+    id.parse().unwrap_or(0)
+}
+
+fn one(found: Vec<Note>, id: &str) -> Result<Json<Note>, Refusal> {
+    let missing = || Refusal(StatusCode::NOT_FOUND, format!("there is no note {id}"));
+    found.into_iter().next().map(Json).ok_or_else(missing)
 }
 
 fn not_allowed(method: &Method, allow: &str) -> Response<Reply> {
     let why = format!("{method} is none of {allow}");
-    let refused = told(Refusal(StatusCode::METHOD_NOT_ALLOWED, why));
-    with(header::ALLOW, allow, refused)
-}
-
-fn with(name: HeaderName, value: &str, mut response: Response<Reply>) -> Response<Reply> {
-    let value = HeaderValue::try_from(value).expect("made here, of what a header may have");
-    response.headers_mut().insert(name, value);
-    response
+    let refused = Refusal(StatusCode::METHOD_NOT_ALLOWED, why);
+    (refused.0, [(header::ALLOW, allow)], refused).into_response()
 }
